@@ -1,0 +1,2 @@
+export type { ApiServer, ApiServerOptions, Listen } from './options.ts';
+export { startApiServer } from './server.ts';
