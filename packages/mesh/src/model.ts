@@ -1,0 +1,230 @@
+import type {
+  AuthorizationPolicySpec,
+  DestinationRuleSpec,
+  EnvoyFilterSpec,
+  GatewaySpec,
+  MeshConfig,
+  PeerAuthenticationSpec,
+  RequestAuthenticationSpec,
+  SidecarSpec,
+  TelemetrySpec,
+  VirtualServiceSpec,
+} from '@istio-ts/api';
+
+/** Names the configuration object that a value came from, so that everything derived can be asked why it is there (design, rule 3). */
+export interface Origin {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** One configuration object of the mesh: decoded, defaulted and valid. `createdAt` is in milliseconds since 1970 and decides conflicts: oldest wins, then namespace, then name. */
+export interface Config<Spec> {
+  readonly origin: Origin;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly createdAt: number;
+  readonly spec: Spec;
+}
+
+/** Application protocol of a port. 'Auto' means that none is declared and the proxy has to sniff. */
+export type Protocol = 'HTTP' | 'HTTP2' | 'GRPC' | 'GRPC-Web' | 'HTTPS' | 'TLS' | 'TCP' | 'Mongo' | 'Redis' | 'MySQL' | 'UDP' | 'HBONE' | 'Auto';
+
+export interface ServicePort {
+  /** Unique within the service; Kubernetes' port name or, for a nameless port, ''. */
+  readonly name: string;
+  readonly number: number;
+  readonly protocol: Protocol;
+  /** Kubernetes' targetPort (number or container port name) or ServiceEntry's; undefined where it equals `number`. */
+  readonly targetPort?: number | string;
+}
+
+/** How a proxy finds the addresses of a service. */
+export type Resolution =
+  /** Endpoints are known to the control plane and sent by EDS. */
+  | 'static'
+  /** Names that the proxy resolves, all addresses used. */
+  | 'dns'
+  /** Names that the proxy resolves, one address at a time. */
+  | 'dns-round-robin'
+  /** The proxy forwards to the address that the client dialled (headless services, ServiceEntry resolution NONE). */
+  | 'passthrough'
+  /** Kubernetes ExternalName: another name for `externalName`. */
+  | 'alias';
+
+/** Who may see an object: everybody, its own namespace, nobody, or these namespaces. */
+export type Visibility = { readonly kind: 'public' } | { readonly kind: 'none' } | { readonly kind: 'namespaces'; readonly namespaces: readonly string[] };
+
+export interface Service {
+  readonly origin: Origin;
+  readonly registry: 'Kubernetes' | 'External';
+  /** Fully qualified, lower case; may be a wildcard for a ServiceEntry. */
+  readonly hostname: string;
+  readonly namespace: string;
+  /** Short name: Kubernetes' service name, or the ServiceEntry's name. */
+  readonly name: string;
+  /** Virtual addresses (ClusterIPs, ServiceEntry addresses, may be CIDRs for TCP); empty for headless services. */
+  readonly addresses: readonly string[];
+  readonly ports: readonly ServicePort[];
+  readonly resolution: Resolution;
+  readonly headless: boolean;
+  readonly externalName?: string;
+  /** True for ServiceEntry location MESH_EXTERNAL: no sidecar, no auto mTLS. */
+  readonly meshExternal: boolean;
+  readonly exportTo: Visibility;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly selector?: Readonly<Record<string, string>>;
+  /** SPIFFE identities or DNS names that endpoints may present, beside those of their service accounts. */
+  readonly subjectAltNames: readonly string[];
+  readonly internalTrafficPolicy?: 'Cluster' | 'Local';
+  readonly createdAt: number;
+}
+
+export interface Locality {
+  readonly region: string;
+  readonly zone: string;
+  readonly subzone: string;
+}
+
+/** A pod or a WorkloadEntry. */
+export interface Workload {
+  readonly origin: Origin;
+  /** Name of the pod or WorkloadEntry. */
+  readonly name: string;
+  readonly namespace: string;
+  readonly addresses: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly serviceAccount: string;
+  /** Name of what owns it: Deployment, StatefulSet, ... or its own name. */
+  readonly workloadName: string;
+  readonly ownerKind: string;
+  /** service.istio.io/canonical-name, app.kubernetes.io/name, app label, or workload name. */
+  readonly canonicalName: string;
+  /** service.istio.io/canonical-revision, app.kubernetes.io/version, version label, or 'latest'. */
+  readonly canonicalRevision: string;
+  readonly clusterId: string;
+  readonly network: string;
+  readonly locality: Locality;
+  readonly node: string;
+  readonly hostNetwork: boolean;
+  /** 'istio': has a proxy that terminates mutual TLS (label security.istio.io/tlsMode). */
+  readonly tlsMode: 'istio' | 'disabled';
+  /** Named container ports: name to number. */
+  readonly ports: Readonly<Record<string, number>>;
+  /** All container ports declared. */
+  readonly containerPorts: readonly number[];
+}
+
+/** One address that serves one port of one service. */
+export interface Endpoint {
+  /** IP address, DNS name, or `unix:///path`. */
+  readonly address: string;
+  readonly port: number;
+  /** `ServicePort.name` that this endpoint serves. */
+  readonly servicePort: string;
+  readonly health: 'healthy' | 'unhealthy' | 'draining';
+  readonly labels: Readonly<Record<string, string>>;
+  readonly locality: Locality;
+  readonly network: string;
+  readonly clusterId: string;
+  readonly weight: number;
+  readonly tlsMode: 'istio' | 'disabled';
+  /** SPIFFE identity that its certificate carries, where known. */
+  readonly identity?: string;
+  readonly node: string;
+  /** The workload behind it, where known (telemetry labels). */
+  readonly workload?: Workload;
+}
+
+/** Endpoints of one service over all its ports; its own value so that a change of endpoints touches nothing else. */
+export interface ServiceEndpoints {
+  readonly hostname: string;
+  readonly namespace: string;
+  readonly endpoints: readonly Endpoint[];
+}
+
+/** Effective mutual TLS mode of a port or workload after PeerAuthentication's inheritance. */
+export type MutualTlsMode = 'DISABLE' | 'PERMISSIVE' | 'STRICT';
+
+/** DestinationRules that name the same host, merged as Istio's documentation says (subsets united, oldest traffic policy wins). */
+export interface MergedDestinationRule {
+  readonly host: string;
+  readonly origins: readonly Origin[];
+  readonly namespace: string;
+  readonly spec: DestinationRuleSpec;
+}
+
+/** A VirtualService with short names resolved to FQDNs, delegates merged in, and `gateways` as `mesh` or `namespace/name`. */
+export type VirtualService = Config<VirtualServiceSpec>;
+
+/** What kind of proxy asks. */
+export type ProxyType = 'sidecar' | 'router' | 'waypoint' | 'ztunnel';
+
+/** One port on which the proxy's own workload serves, through one service. */
+export interface InboundTarget {
+  readonly service: Service;
+  readonly port: ServicePort;
+  /** Port on which the application listens. */
+  readonly targetPort: number;
+}
+
+/**
+ * Everything that one proxy may see: the only input of the generators of `@istio-ts/xds`. Immutable; parts that did not change keep their identity
+ * between two scopes, so memoising on identity is safe (design, rules 1 and 2). Collections are ordered by age, then namespace, then name.
+ */
+export interface ProxyScope {
+  readonly proxy: ScopedProxy;
+  readonly mesh: MeshConfig;
+  /** Visible services, one per hostname. */
+  readonly services: readonly Service[];
+  readonly serviceByHost: ReadonlyMap<string, Service>;
+  /** Visible VirtualServices that name gateway `mesh` (sidecars) or one of the proxy's gateways (routers). */
+  readonly virtualServices: readonly VirtualService[];
+  /** Keyed by FQDN host (or wildcard host); use `destinationRuleFor` to find the most specific one. */
+  readonly destinationRules: ReadonlyMap<string, MergedDestinationRule>;
+  /** Gateways whose selector matches the proxy (routers only). */
+  readonly gateways: readonly Config<GatewaySpec>[];
+  /** What the proxy's own workload serves (sidecars; for routers the ports of its services). */
+  readonly inbound: readonly InboundTarget[];
+  readonly sidecar: Config<SidecarSpec> | undefined;
+  readonly peerAuthentication: EffectivePeerAuthentication;
+  readonly requestAuthentications: readonly Config<RequestAuthenticationSpec>[];
+  readonly authorizationPolicies: readonly Config<AuthorizationPolicySpec>[];
+  readonly telemetries: readonly Config<TelemetrySpec>[];
+  readonly envoyFilters: readonly Config<EnvoyFilterSpec>[];
+  /**
+   * Whether a client's sidecar may use mutual TLS to this service port by itself (auto mTLS): true unless PeerAuthentication disables it for the
+   * endpoints; whether an endpoint has a proxy is decided per endpoint by its `tlsMode`.
+   */
+  readonly autoMutualTls: (hostname: string, port: number) => boolean;
+  /** Short names (`source.labels`, gateway selectors) of the proxy are in `proxy`; everything about the root namespace is in `mesh.rootNamespace`. */
+  readonly trustDomain: string;
+}
+
+/** PeerAuthentication that applies to the proxy's workload: the mode of the workload and of single ports. */
+export interface EffectivePeerAuthentication {
+  readonly mode: MutualTlsMode;
+  readonly portModes: ReadonlyMap<number, MutualTlsMode>;
+  readonly origins: readonly Config<PeerAuthenticationSpec>['origin'][];
+}
+
+/** The facts of a proxy that configuration may depend on. Two proxies with equal facts see the same configuration. */
+export interface ScopedProxy {
+  readonly type: ProxyType;
+  /** Name and address are facts of one proxy only; generators must not read more of the node than is here. */
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly clusterId: string;
+  readonly network: string;
+  readonly locality: Locality;
+  readonly dnsDomain: string;
+  readonly ipAddresses: readonly string[];
+  readonly workloadName: string;
+  readonly canonicalName: string;
+  readonly canonicalRevision: string;
+  readonly serviceAccount: string;
+  readonly istioVersion: string;
+  readonly interceptionMode: 'REDIRECT' | 'TPROXY' | 'NONE';
+  /** From node metadata; the rest of the metadata is in `metadata`. */
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
