@@ -1,0 +1,2 @@
+// Types are generated; see generate/.
+export type * from '../generated/types.d.ts';
