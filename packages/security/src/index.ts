@@ -1,0 +1,14 @@
+export * from './authority.ts';
+export { certificatePem, describeCertificate, isIssuedBy, parseCertificates } from './certificate.ts';
+export type { CertificateDescription, ParsedCertificate } from './certificate.ts';
+export { CsrError, createCsr, parseCsr } from './csr.ts';
+export type { CertificateRequest } from './csr.ts';
+export type { AltName } from './extensions.ts';
+export { exportPrivateKey, generatePrivateKey, importPrivateKey, KeyError, P256 } from './keys.ts';
+export type { KeyAlgorithm } from './keys.ts';
+export { sanitizeAttribute } from './name.ts';
+export type { WorkloadSubject } from './name.ts';
+export { decodePemBlocks, PemError, splitCertificates } from './pem.ts';
+export * from './spiffe.ts';
+export * from './tokens.ts';
+export { DerError } from './der.ts';
