@@ -1,0 +1,18 @@
+import { createServer } from 'node:http';
+import { httpbin } from '../httpbin.ts';
+
+const port = Number(process.env.PORT ?? '80');
+const server = createServer((request, response) => {
+  httpbin(request, response).catch((error: Error) => {
+    if (response.headersSent) response.destroy();
+    else
+      response
+        .writeHead(error instanceof RangeError ? 413 : 500, { 'content-type': 'text/plain' })
+        .end(`${error.message}\n`);
+  });
+});
+server.listen(port, '0.0.0.0', () => console.log(`httpbin listens on port ${port}`));
+process.once('SIGTERM', () => {
+  server.close(() => process.exit(0));
+  server.closeIdleConnections();
+});
