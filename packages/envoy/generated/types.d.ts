@@ -19,78 +19,9 @@ export type TypedAny<N extends MessageName> = { readonly '@type': `type.googleap
 /** Full name of a message with fields. */
 export type MessageName = keyof MessageTypes;
 
-/** cel.expr.CheckedExpr */
-export type CelExprCheckedExpr = {
-  readonly referenceMap?: { readonly [key: string]: CelExprReference };
-  readonly typeMap?: { readonly [key: string]: CelExprType };
-  readonly sourceInfo?: CelExprSourceInfo;
-  readonly exprVersion?: string;
-  readonly expr?: CelExprExpr;
-};
-
-/** cel.expr.Type.ListType */
-export type CelExprType_ListType = {
-  readonly elemType?: CelExprType;
-};
-
-/** cel.expr.Type.MapType */
-export type CelExprType_MapType = {
-  readonly keyType?: CelExprType;
-  readonly valueType?: CelExprType;
-};
-
-/** cel.expr.Type.FunctionType */
-export type CelExprType_FunctionType = {
-  readonly resultType?: CelExprType;
-  readonly argTypes?: readonly CelExprType[];
-};
-
-/** cel.expr.Type.AbstractType */
-export type CelExprType_AbstractType = {
-  readonly name?: string;
-  readonly parameterTypes?: readonly CelExprType[];
-};
-
-/** cel.expr.Type.PrimitiveType */
-export type CelExprType_PrimitiveType =
-  | 'PRIMITIVE_TYPE_UNSPECIFIED'
-  | 'BOOL'
-  | 'INT64'
-  | 'UINT64'
-  | 'DOUBLE'
-  | 'STRING'
-  | 'BYTES';
-
-/** cel.expr.Type.WellKnownType */
-export type CelExprType_WellKnownType =
-  | 'WELL_KNOWN_TYPE_UNSPECIFIED'
-  | 'ANY'
-  | 'TIMESTAMP'
-  | 'DURATION';
-
-/** cel.expr.Type */
-export type CelExprType = {
-  readonly dyn?: Empty;
-  readonly null?: NullValue;
-  readonly primitive?: CelExprType_PrimitiveType;
-  readonly wrapper?: CelExprType_PrimitiveType;
-  readonly wellKnown?: CelExprType_WellKnownType;
-  readonly listType?: CelExprType_ListType;
-  readonly mapType?: CelExprType_MapType;
-  readonly function?: CelExprType_FunctionType;
-  readonly messageType?: string;
-  readonly typeParam?: string;
-  readonly type?: CelExprType;
-  readonly error?: Empty;
-  readonly abstractType?: CelExprType_AbstractType;
-};
-
-/** cel.expr.Reference */
-export type CelExprReference = {
-  readonly name?: string;
-  readonly overloadId?: readonly string[];
-  readonly value?: CelExprConstant;
-};
+/** google.protobuf.NullValue */
+export type NullValue =
+  | 'NULL_VALUE';
 
 /** cel.expr.ParsedExpr */
 export type CelExprParsedExpr = {
@@ -205,6 +136,79 @@ export type CelExprSourceInfo = {
   readonly extensions?: readonly CelExprSourceInfo_Extension[];
 };
 
+/** cel.expr.CheckedExpr */
+export type CelExprCheckedExpr = {
+  readonly referenceMap?: { readonly [key: string]: CelExprReference };
+  readonly typeMap?: { readonly [key: string]: CelExprType };
+  readonly sourceInfo?: CelExprSourceInfo;
+  readonly exprVersion?: string;
+  readonly expr?: CelExprExpr;
+};
+
+/** cel.expr.Type.ListType */
+export type CelExprType_ListType = {
+  readonly elemType?: CelExprType;
+};
+
+/** cel.expr.Type.MapType */
+export type CelExprType_MapType = {
+  readonly keyType?: CelExprType;
+  readonly valueType?: CelExprType;
+};
+
+/** cel.expr.Type.FunctionType */
+export type CelExprType_FunctionType = {
+  readonly resultType?: CelExprType;
+  readonly argTypes?: readonly CelExprType[];
+};
+
+/** cel.expr.Type.AbstractType */
+export type CelExprType_AbstractType = {
+  readonly name?: string;
+  readonly parameterTypes?: readonly CelExprType[];
+};
+
+/** cel.expr.Type.PrimitiveType */
+export type CelExprType_PrimitiveType =
+  | 'PRIMITIVE_TYPE_UNSPECIFIED'
+  | 'BOOL'
+  | 'INT64'
+  | 'UINT64'
+  | 'DOUBLE'
+  | 'STRING'
+  | 'BYTES';
+
+/** cel.expr.Type.WellKnownType */
+export type CelExprType_WellKnownType =
+  | 'WELL_KNOWN_TYPE_UNSPECIFIED'
+  | 'ANY'
+  | 'TIMESTAMP'
+  | 'DURATION';
+
+/** cel.expr.Type */
+export type CelExprType = {
+  readonly dyn?: Empty;
+  readonly null?: NullValue;
+  readonly primitive?: CelExprType_PrimitiveType;
+  readonly wrapper?: CelExprType_PrimitiveType;
+  readonly wellKnown?: CelExprType_WellKnownType;
+  readonly listType?: CelExprType_ListType;
+  readonly mapType?: CelExprType_MapType;
+  readonly function?: CelExprType_FunctionType;
+  readonly messageType?: string;
+  readonly typeParam?: string;
+  readonly type?: CelExprType;
+  readonly error?: Empty;
+  readonly abstractType?: CelExprType_AbstractType;
+};
+
+/** cel.expr.Reference */
+export type CelExprReference = {
+  readonly name?: string;
+  readonly overloadId?: readonly string[];
+  readonly value?: CelExprConstant;
+};
+
 /** envoy.admin.v3.Certificates */
 export type Certificates = {
   readonly certificates?: readonly Certificate[];
@@ -240,267 +244,6 @@ export type SubjectAlternateName = {
   readonly ipAddress?: string;
 };
 
-/** envoy.admin.v3.Clusters */
-export type Clusters = {
-  readonly clusterStatuses?: readonly ClusterStatus[];
-};
-
-/** envoy.admin.v3.ClusterStatus */
-export type ClusterStatus = {
-  readonly name?: string;
-  readonly addedViaApi?: boolean;
-  readonly successRateEjectionThreshold?: Percent;
-  readonly hostStatuses?: readonly HostStatus[];
-  readonly localOriginSuccessRateEjectionThreshold?: Percent;
-  readonly circuitBreakers?: CircuitBreakers;
-  readonly observabilityName?: string;
-  readonly edsServiceName?: string;
-};
-
-/** envoy.admin.v3.HostStatus */
-export type HostStatus = {
-  readonly address?: Address;
-  readonly stats?: readonly SimpleMetric[];
-  readonly healthStatus?: HostHealthStatus;
-  readonly successRate?: Percent;
-  readonly weight?: number;
-  readonly hostname?: string;
-  readonly priority?: number;
-  readonly localOriginSuccessRate?: Percent;
-  readonly locality?: Locality;
-};
-
-/** envoy.admin.v3.HostHealthStatus */
-export type HostHealthStatus = {
-  readonly failedActiveHealthCheck?: boolean;
-  readonly failedOutlierCheck?: boolean;
-  readonly failedActiveDegradedCheck?: boolean;
-  readonly pendingDynamicRemoval?: boolean;
-  readonly pendingActiveHc?: boolean;
-  readonly excludedViaImmediateHcFail?: boolean;
-  readonly activeHcTimeout?: boolean;
-  readonly failedDegradedOutlierDetection?: boolean;
-  readonly edsHealthStatus?: HealthStatus;
-};
-
-/** envoy.admin.v3.ConfigDump */
-export type ConfigDump = {
-  readonly configs?: readonly Any[];
-};
-
-/** envoy.admin.v3.BootstrapConfigDump */
-export type BootstrapConfigDump = {
-  readonly bootstrap?: Bootstrap;
-  readonly lastUpdated?: Timestamp;
-};
-
-/** envoy.admin.v3.SecretsConfigDump.DynamicSecret */
-export type SecretsConfigDump_DynamicSecret = {
-  readonly name?: string;
-  readonly versionInfo?: string;
-  readonly lastUpdated?: Timestamp;
-  readonly secret?: Any;
-  readonly errorState?: UpdateFailureState;
-  readonly clientStatus?: ClientResourceStatus;
-};
-
-/** envoy.admin.v3.SecretsConfigDump.StaticSecret */
-export type SecretsConfigDump_StaticSecret = {
-  readonly name?: string;
-  readonly lastUpdated?: Timestamp;
-  readonly secret?: Any;
-};
-
-/** envoy.admin.v3.SecretsConfigDump */
-export type SecretsConfigDump = {
-  readonly staticSecrets?: readonly SecretsConfigDump_StaticSecret[];
-  readonly dynamicActiveSecrets?: readonly SecretsConfigDump_DynamicSecret[];
-  readonly dynamicWarmingSecrets?: readonly SecretsConfigDump_DynamicSecret[];
-};
-
-/** envoy.admin.v3.UpdateFailureState */
-export type UpdateFailureState = {
-  readonly failedConfiguration?: Any;
-  readonly lastUpdateAttempt?: Timestamp;
-  readonly details?: string;
-  readonly versionInfo?: string;
-};
-
-/** envoy.admin.v3.ListenersConfigDump.StaticListener */
-export type ListenersConfigDump_StaticListener = {
-  readonly listener?: Any;
-  readonly lastUpdated?: Timestamp;
-};
-
-/** envoy.admin.v3.ListenersConfigDump.DynamicListenerState */
-export type ListenersConfigDump_DynamicListenerState = {
-  readonly versionInfo?: string;
-  readonly listener?: Any;
-  readonly lastUpdated?: Timestamp;
-};
-
-/** envoy.admin.v3.ListenersConfigDump.DynamicListener */
-export type ListenersConfigDump_DynamicListener = {
-  readonly name?: string;
-  readonly activeState?: ListenersConfigDump_DynamicListenerState;
-  readonly warmingState?: ListenersConfigDump_DynamicListenerState;
-  readonly drainingState?: ListenersConfigDump_DynamicListenerState;
-  readonly errorState?: UpdateFailureState;
-  readonly clientStatus?: ClientResourceStatus;
-};
-
-/** envoy.admin.v3.ListenersConfigDump */
-export type ListenersConfigDump = {
-  readonly versionInfo?: string;
-  readonly staticListeners?: readonly ListenersConfigDump_StaticListener[];
-  readonly dynamicListeners?: readonly ListenersConfigDump_DynamicListener[];
-};
-
-/** envoy.admin.v3.ClustersConfigDump.StaticCluster */
-export type ClustersConfigDump_StaticCluster = {
-  readonly cluster?: Any;
-  readonly lastUpdated?: Timestamp;
-};
-
-/** envoy.admin.v3.ClustersConfigDump.DynamicCluster */
-export type ClustersConfigDump_DynamicCluster = {
-  readonly versionInfo?: string;
-  readonly cluster?: Any;
-  readonly lastUpdated?: Timestamp;
-  readonly errorState?: UpdateFailureState;
-  readonly clientStatus?: ClientResourceStatus;
-};
-
-/** envoy.admin.v3.ClustersConfigDump */
-export type ClustersConfigDump = {
-  readonly versionInfo?: string;
-  readonly staticClusters?: readonly ClustersConfigDump_StaticCluster[];
-  readonly dynamicActiveClusters?: readonly ClustersConfigDump_DynamicCluster[];
-  readonly dynamicWarmingClusters?: readonly ClustersConfigDump_DynamicCluster[];
-};
-
-/** envoy.admin.v3.RoutesConfigDump.StaticRouteConfig */
-export type RoutesConfigDump_StaticRouteConfig = {
-  readonly routeConfig?: Any;
-  readonly lastUpdated?: Timestamp;
-};
-
-/** envoy.admin.v3.RoutesConfigDump.DynamicRouteConfig */
-export type RoutesConfigDump_DynamicRouteConfig = {
-  readonly versionInfo?: string;
-  readonly routeConfig?: Any;
-  readonly lastUpdated?: Timestamp;
-  readonly errorState?: UpdateFailureState;
-  readonly clientStatus?: ClientResourceStatus;
-};
-
-/** envoy.admin.v3.RoutesConfigDump */
-export type RoutesConfigDump = {
-  readonly staticRouteConfigs?: readonly RoutesConfigDump_StaticRouteConfig[];
-  readonly dynamicRouteConfigs?: readonly RoutesConfigDump_DynamicRouteConfig[];
-};
-
-/** envoy.admin.v3.ScopedRoutesConfigDump.InlineScopedRouteConfigs */
-export type ScopedRoutesConfigDump_InlineScopedRouteConfigs = {
-  readonly name?: string;
-  readonly scopedRouteConfigs?: readonly Any[];
-  readonly lastUpdated?: Timestamp;
-};
-
-/** envoy.admin.v3.ScopedRoutesConfigDump.DynamicScopedRouteConfigs */
-export type ScopedRoutesConfigDump_DynamicScopedRouteConfigs = {
-  readonly name?: string;
-  readonly versionInfo?: string;
-  readonly scopedRouteConfigs?: readonly Any[];
-  readonly lastUpdated?: Timestamp;
-  readonly errorState?: UpdateFailureState;
-  readonly clientStatus?: ClientResourceStatus;
-};
-
-/** envoy.admin.v3.ScopedRoutesConfigDump */
-export type ScopedRoutesConfigDump = {
-  readonly inlineScopedRouteConfigs?: readonly ScopedRoutesConfigDump_InlineScopedRouteConfigs[];
-  readonly dynamicScopedRouteConfigs?: readonly ScopedRoutesConfigDump_DynamicScopedRouteConfigs[];
-};
-
-/** envoy.admin.v3.EndpointsConfigDump.StaticEndpointConfig */
-export type EndpointsConfigDump_StaticEndpointConfig = {
-  readonly endpointConfig?: Any;
-  readonly lastUpdated?: Timestamp;
-};
-
-/** envoy.admin.v3.EndpointsConfigDump.DynamicEndpointConfig */
-export type EndpointsConfigDump_DynamicEndpointConfig = {
-  readonly versionInfo?: string;
-  readonly endpointConfig?: Any;
-  readonly lastUpdated?: Timestamp;
-  readonly errorState?: UpdateFailureState;
-  readonly clientStatus?: ClientResourceStatus;
-};
-
-/** envoy.admin.v3.EndpointsConfigDump */
-export type EndpointsConfigDump = {
-  readonly staticEndpointConfigs?: readonly EndpointsConfigDump_StaticEndpointConfig[];
-  readonly dynamicEndpointConfigs?: readonly EndpointsConfigDump_DynamicEndpointConfig[];
-};
-
-/** envoy.admin.v3.EcdsConfigDump.EcdsFilterConfig */
-export type EcdsConfigDump_EcdsFilterConfig = {
-  readonly versionInfo?: string;
-  readonly ecdsFilter?: Any;
-  readonly lastUpdated?: Timestamp;
-  readonly errorState?: UpdateFailureState;
-  readonly clientStatus?: ClientResourceStatus;
-};
-
-/** envoy.admin.v3.EcdsConfigDump */
-export type EcdsConfigDump = {
-  readonly ecdsFilters?: readonly EcdsConfigDump_EcdsFilterConfig[];
-};
-
-/** envoy.admin.v3.ClientResourceStatus */
-export type ClientResourceStatus =
-  | 'UNKNOWN'
-  | 'REQUESTED'
-  | 'DOES_NOT_EXIST'
-  | 'ACKED'
-  | 'NACKED'
-  | 'RECEIVED_ERROR'
-  | 'TIMEOUT';
-
-/** envoy.admin.v3.UnreadyTargetsDumps.UnreadyTargetsDump */
-export type UnreadyTargetsDumps_UnreadyTargetsDump = {
-  readonly name?: string;
-  readonly targetNames?: readonly string[];
-};
-
-/** envoy.admin.v3.UnreadyTargetsDumps */
-export type UnreadyTargetsDumps = {
-  readonly unreadyTargetsDumps?: readonly UnreadyTargetsDumps_UnreadyTargetsDump[];
-};
-
-/** envoy.admin.v3.Listeners */
-export type Listeners = {
-  readonly listenerStatuses?: readonly ListenerStatus[];
-};
-
-/** envoy.admin.v3.ListenerStatus */
-export type ListenerStatus = {
-  readonly name?: string;
-  readonly localAddress?: Address;
-  readonly additionalLocalAddresses?: readonly Address[];
-};
-
-/** envoy.admin.v3.Memory */
-export type Memory = {
-  readonly allocated?: Int64;
-  readonly heapSize?: Int64;
-  readonly pageheapUnmapped?: Int64;
-  readonly pageheapFree?: Int64;
-  readonly totalThreadCache?: Int64;
-  readonly totalPhysicalBytes?: Int64;
-};
-
 /** envoy.admin.v3.SimpleMetric.Type */
 export type SimpleMetric_Type =
   | 'COUNTER'
@@ -513,906 +256,51 @@ export type SimpleMetric = {
   readonly name?: string;
 };
 
-/** envoy.admin.v3.MutexStats */
-export type MutexStats = {
-  readonly numContentions?: Int64;
-  readonly currentWaitCycles?: Int64;
-  readonly lifetimeWaitCycles?: Int64;
-};
-
-/** envoy.admin.v3.ServerInfo.State */
-export type ServerInfo_State =
-  | 'LIVE'
-  | 'DRAINING'
-  | 'PRE_INITIALIZING'
-  | 'INITIALIZING';
-
-/** envoy.admin.v3.ServerInfo */
-export type ServerInfo = {
-  readonly version?: string;
-  readonly state?: ServerInfo_State;
-  readonly uptimeCurrentEpoch?: Duration;
-  readonly uptimeAllEpochs?: Duration;
-  readonly hotRestartVersion?: string;
-  readonly commandLineOptions?: CommandLineOptions;
-  readonly node?: Node;
-  readonly hotRestartInitializing?: boolean;
-};
-
-/** envoy.admin.v3.CommandLineOptions.IpVersion */
-export type CommandLineOptions_IpVersion =
-  | 'v4'
-  | 'v6';
-
-/** envoy.admin.v3.CommandLineOptions.Mode */
-export type CommandLineOptions_Mode =
-  | 'Serve'
-  | 'Validate'
-  | 'InitOnly';
-
-/** envoy.admin.v3.CommandLineOptions.DrainStrategy */
-export type CommandLineOptions_DrainStrategy =
-  | 'Gradual'
-  | 'Immediate';
-
-/** envoy.admin.v3.CommandLineOptions */
-export type CommandLineOptions = {
-  readonly baseId?: Int64;
-  readonly useDynamicBaseId?: boolean;
-  readonly skipHotRestartOnNoParent?: boolean;
-  readonly skipHotRestartParentStats?: boolean;
-  readonly baseIdPath?: string;
-  readonly concurrency?: number;
-  readonly configPath?: string;
-  readonly configYaml?: string;
-  readonly allowUnknownStaticFields?: boolean;
-  readonly rejectUnknownDynamicFields?: boolean;
-  readonly ignoreUnknownDynamicFields?: boolean;
-  readonly skipDeprecatedLogs?: boolean;
-  readonly adminAddressPath?: string;
-  readonly localAddressIpVersion?: CommandLineOptions_IpVersion;
-  readonly logLevel?: string;
-  readonly componentLogLevel?: string;
-  readonly logFormat?: string;
-  readonly logFormatEscaped?: boolean;
-  readonly logPath?: string;
-  readonly serviceCluster?: string;
-  readonly serviceNode?: string;
-  readonly serviceZone?: string;
-  readonly fileFlushInterval?: Duration;
-  readonly fileFlushMinSize?: number;
-  readonly drainTime?: Duration;
-  readonly drainStrategy?: CommandLineOptions_DrainStrategy;
-  readonly parentShutdownTime?: Duration;
-  readonly mode?: CommandLineOptions_Mode;
-  readonly disableHotRestart?: boolean;
-  readonly enableMutexTracing?: boolean;
-  readonly restartEpoch?: number;
-  readonly cpusetThreads?: boolean;
-  readonly disabledExtensions?: readonly string[];
-  readonly enableFineGrainLogging?: boolean;
-  readonly logStacktraceSingleEntry?: boolean;
-  readonly socketPath?: string;
-  readonly socketMode?: number;
-  readonly enableCoreDump?: boolean;
-  readonly statsTag?: readonly string[];
-};
-
-/** envoy.admin.v3.TapRequest */
-export type TapRequest = {
-  readonly configId?: string;
-  readonly tapConfig?: TapConfig;
-};
-
-/** envoy.config.accesslog.v3.AccessLog */
-export type AccessLog = {
-  readonly name?: string;
-  readonly filter?: AccessLogFilter;
-  readonly typedConfig?: Any;
-};
-
-/** envoy.config.accesslog.v3.AccessLogFilter */
-export type AccessLogFilter = {
-  readonly statusCodeFilter?: StatusCodeFilter;
-  readonly durationFilter?: DurationFilter;
-  readonly notHealthCheckFilter?: NotHealthCheckFilter;
-  readonly traceableFilter?: TraceableFilter;
-  readonly runtimeFilter?: RuntimeFilter;
-  readonly andFilter?: AndFilter;
-  readonly orFilter?: OrFilter;
-  readonly headerFilter?: HeaderFilter;
-  readonly responseFlagFilter?: ResponseFlagFilter;
-  readonly grpcStatusFilter?: GrpcStatusFilter;
-  readonly extensionFilter?: ExtensionFilter;
-  readonly metadataFilter?: MetadataFilter;
-  readonly logTypeFilter?: LogTypeFilter;
-};
-
-/** envoy.config.accesslog.v3.ComparisonFilter.Op */
-export type ComparisonFilter_Op =
-  | 'EQ'
-  | 'GE'
-  | 'LE'
-  | 'NE';
-
-/** envoy.config.accesslog.v3.ComparisonFilter */
-export type ComparisonFilter = {
-  readonly op?: ComparisonFilter_Op;
-  readonly value?: RuntimeUInt32;
-};
-
-/** envoy.config.accesslog.v3.StatusCodeFilter */
-export type StatusCodeFilter = {
-  readonly comparison?: ComparisonFilter;
-};
-
-/** envoy.config.accesslog.v3.DurationFilter */
-export type DurationFilter = {
-  readonly comparison?: ComparisonFilter;
-};
-
-/** envoy.config.accesslog.v3.NotHealthCheckFilter */
-export type NotHealthCheckFilter = Empty;
-
-/** envoy.config.accesslog.v3.TraceableFilter */
-export type TraceableFilter = Empty;
-
-/** envoy.config.accesslog.v3.RuntimeFilter */
-export type RuntimeFilter = {
-  readonly runtimeKey?: string;
-  readonly percentSampled?: FractionalPercent;
-  readonly useIndependentRandomness?: boolean;
-};
-
-/** envoy.config.accesslog.v3.AndFilter */
-export type AndFilter = {
-  readonly filters?: readonly AccessLogFilter[];
-};
-
-/** envoy.config.accesslog.v3.OrFilter */
-export type OrFilter = {
-  readonly filters?: readonly AccessLogFilter[];
-};
-
-/** envoy.config.accesslog.v3.HeaderFilter */
-export type HeaderFilter = {
-  readonly header?: HeaderMatcher;
-};
-
-/** envoy.config.accesslog.v3.ResponseFlagFilter */
-export type ResponseFlagFilter = {
-  readonly flags?: readonly string[];
-};
-
-/** envoy.config.accesslog.v3.GrpcStatusFilter.Status */
-export type GrpcStatusFilter_Status =
-  | 'OK'
-  | 'CANCELED'
-  | 'UNKNOWN'
-  | 'INVALID_ARGUMENT'
-  | 'DEADLINE_EXCEEDED'
-  | 'NOT_FOUND'
-  | 'ALREADY_EXISTS'
-  | 'PERMISSION_DENIED'
-  | 'RESOURCE_EXHAUSTED'
-  | 'FAILED_PRECONDITION'
-  | 'ABORTED'
-  | 'OUT_OF_RANGE'
-  | 'UNIMPLEMENTED'
-  | 'INTERNAL'
-  | 'UNAVAILABLE'
-  | 'DATA_LOSS'
-  | 'UNAUTHENTICATED';
-
-/** envoy.config.accesslog.v3.GrpcStatusFilter */
-export type GrpcStatusFilter = {
-  readonly statuses?: readonly GrpcStatusFilter_Status[];
-  readonly exclude?: boolean;
-};
-
-/** envoy.config.accesslog.v3.MetadataFilter */
-export type MetadataFilter = {
-  readonly matcher?: MetadataMatcher;
-  readonly matchIfKeyNotFound?: boolean;
-};
-
-/** envoy.config.accesslog.v3.LogTypeFilter */
-export type LogTypeFilter = {
-  readonly types?: readonly AccessLogType[];
-  readonly exclude?: boolean;
-};
-
-/** envoy.config.accesslog.v3.ExtensionFilter */
-export type ExtensionFilter = {
+/** envoy.config.core.v3.TypedExtensionConfig */
+export type TypedExtensionConfig = {
   readonly name?: string;
   readonly typedConfig?: Any;
 };
 
-/** envoy.config.bootstrap.v3.Bootstrap.StaticResources */
-export type Bootstrap_StaticResources = {
-  readonly listeners?: readonly Listener[];
-  readonly clusters?: readonly Cluster[];
-  readonly secrets?: readonly Secret[];
+/** envoy.config.core.v3.SocketOption.SocketType.Stream */
+export type SocketOption_SocketType_Stream = Empty;
+
+/** envoy.config.core.v3.SocketOption.SocketType.Datagram */
+export type SocketOption_SocketType_Datagram = Empty;
+
+/** envoy.config.core.v3.SocketOption.SocketType */
+export type SocketOption_SocketType = {
+  readonly stream?: SocketOption_SocketType_Stream;
+  readonly datagram?: SocketOption_SocketType_Datagram;
 };
 
-/** envoy.config.bootstrap.v3.Bootstrap.DynamicResources */
-export type Bootstrap_DynamicResources = {
-  readonly ldsConfig?: ConfigSource;
-  readonly ldsResourcesLocator?: string;
-  readonly cdsConfig?: ConfigSource;
-  readonly cdsResourcesLocator?: string;
-  readonly adsConfig?: ApiConfigSource;
+/** envoy.config.core.v3.SocketOption.SocketState */
+export type SocketOption_SocketState =
+  | 'STATE_PREBIND'
+  | 'STATE_BOUND'
+  | 'STATE_LISTENING';
+
+/** envoy.config.core.v3.SocketOption.SocketIpVersion */
+export type SocketOption_SocketIpVersion =
+  | 'SOCKET_IP_VERSION_UNSPECIFIED'
+  | 'SOCKET_IP_VERSION_IPV4'
+  | 'SOCKET_IP_VERSION_IPV6';
+
+/** envoy.config.core.v3.SocketOption */
+export type SocketOption = {
+  readonly description?: string;
+  readonly level?: Int64;
+  readonly name?: Int64;
+  readonly intValue?: Int64;
+  readonly bufValue?: Bytes;
+  readonly state?: SocketOption_SocketState;
+  readonly type?: SocketOption_SocketType;
+  readonly ipVersion?: SocketOption_SocketIpVersion;
 };
 
-/** envoy.config.bootstrap.v3.Bootstrap.ApplicationLogConfig.LogFormat */
-export type Bootstrap_ApplicationLogConfig_LogFormat = {
-  readonly jsonFormat?: JsonObject;
-  readonly textFormat?: string;
-};
-
-/** envoy.config.bootstrap.v3.Bootstrap.ApplicationLogConfig */
-export type Bootstrap_ApplicationLogConfig = {
-  readonly logFormat?: Bootstrap_ApplicationLogConfig_LogFormat;
-};
-
-/** envoy.config.bootstrap.v3.Bootstrap.DeferredStatOptions */
-export type Bootstrap_DeferredStatOptions = {
-  readonly enableDeferredCreationStats?: boolean;
-};
-
-/** envoy.config.bootstrap.v3.Bootstrap.GrpcAsyncClientManagerConfig */
-export type Bootstrap_GrpcAsyncClientManagerConfig = {
-  readonly maxCachedEntryIdleDuration?: Duration;
-};
-
-/** envoy.config.bootstrap.v3.Bootstrap */
-export type Bootstrap = {
-  readonly node?: Node;
-  readonly nodeContextParams?: readonly string[];
-  readonly staticResources?: Bootstrap_StaticResources;
-  readonly dynamicResources?: Bootstrap_DynamicResources;
-  readonly clusterManager?: ClusterManager;
-  readonly hdsConfig?: ApiConfigSource;
-  readonly flagsPath?: string;
-  readonly statsSinks?: readonly StatsSink[];
-  readonly deferredStatOptions?: Bootstrap_DeferredStatOptions;
-  readonly statsConfig?: StatsConfig;
-  readonly statsFlushInterval?: Duration;
-  readonly statsFlushOnAdmin?: boolean;
-  readonly statsEvictionInterval?: Duration;
-  readonly watchdog?: Watchdog;
-  readonly watchdogs?: Watchdogs;
-  readonly tracing?: TraceTracing;
-  readonly layeredRuntime?: LayeredRuntime;
-  readonly admin?: Admin;
-  readonly overloadManager?: OverloadManager;
-  readonly enableDispatcherStats?: boolean;
-  readonly headerPrefix?: string;
-  readonly statsServerVersionOverride?: Int64;
-  readonly useTcpForDnsLookups?: boolean;
-  readonly dnsResolutionConfig?: DnsResolutionConfig;
-  readonly typedDnsResolverConfig?: TypedExtensionConfig;
-  readonly bootstrapExtensions?: readonly TypedExtensionConfig[];
-  readonly fatalActions?: readonly FatalAction[];
-  readonly configSources?: readonly ConfigSource[];
-  readonly defaultConfigSource?: ConfigSource;
-  readonly defaultSocketInterface?: string;
-  readonly certificateProviderInstances?: { readonly [key: string]: TypedExtensionConfig };
-  readonly inlineHeaders?: readonly CustomInlineHeader[];
-  readonly perfTracingFilePath?: string;
-  readonly defaultRegexEngine?: TypedExtensionConfig;
-  readonly xdsDelegateExtension?: TypedExtensionConfig;
-  readonly xdsConfigTrackerExtension?: TypedExtensionConfig;
-  readonly listenerManager?: TypedExtensionConfig;
-  readonly applicationLogConfig?: Bootstrap_ApplicationLogConfig;
-  readonly grpcAsyncClientManagerConfig?: Bootstrap_GrpcAsyncClientManagerConfig;
-  readonly memoryAllocatorManager?: MemoryAllocatorManager;
-  readonly enableWorkerCpuAffinity?: boolean;
-};
-
-/** envoy.config.bootstrap.v3.Admin */
-export type Admin = {
-  readonly accessLog?: readonly AccessLog[];
-  readonly accessLogPath?: string;
-  readonly profilePath?: string;
-  readonly address?: Address;
+/** envoy.config.core.v3.SocketOptionsOverride */
+export type SocketOptionsOverride = {
   readonly socketOptions?: readonly SocketOption[];
-  readonly ignoreGlobalConnLimit?: boolean;
-  readonly allowPaths?: readonly StringMatcher[];
-};
-
-/** envoy.config.bootstrap.v3.ClusterManager.OutlierDetection */
-export type ClusterManager_OutlierDetection = {
-  readonly eventLogPath?: string;
-  readonly eventService?: EventServiceConfig;
-};
-
-/** envoy.config.bootstrap.v3.ClusterManager */
-export type ClusterManager = {
-  readonly localClusterName?: string;
-  readonly outlierDetection?: ClusterManager_OutlierDetection;
-  readonly upstreamBindConfig?: BindConfig;
-  readonly loadStatsConfig?: ApiConfigSource;
-  readonly enableDeferredClusterCreation?: boolean;
-};
-
-/** envoy.config.bootstrap.v3.Watchdogs */
-export type Watchdogs = {
-  readonly mainThreadWatchdog?: Watchdog;
-  readonly workerWatchdog?: Watchdog;
-};
-
-/** envoy.config.bootstrap.v3.Watchdog.WatchdogAction.WatchdogEvent */
-export type Watchdog_WatchdogAction_WatchdogEvent =
-  | 'UNKNOWN'
-  | 'KILL'
-  | 'MULTIKILL'
-  | 'MEGAMISS'
-  | 'MISS';
-
-/** envoy.config.bootstrap.v3.Watchdog.WatchdogAction */
-export type Watchdog_WatchdogAction = {
-  readonly config?: TypedExtensionConfig;
-  readonly event?: Watchdog_WatchdogAction_WatchdogEvent;
-};
-
-/** envoy.config.bootstrap.v3.Watchdog */
-export type Watchdog = {
-  readonly actions?: readonly Watchdog_WatchdogAction[];
-  readonly missTimeout?: Duration;
-  readonly megamissTimeout?: Duration;
-  readonly killTimeout?: Duration;
-  readonly maxKillTimeoutJitter?: Duration;
-  readonly multikillTimeout?: Duration;
-  readonly multikillThreshold?: Percent;
-};
-
-/** envoy.config.bootstrap.v3.FatalAction */
-export type FatalAction = {
-  readonly config?: TypedExtensionConfig;
-};
-
-/** envoy.config.bootstrap.v3.Runtime */
-export type Runtime = {
-  readonly symlinkRoot?: string;
-  readonly subdirectory?: string;
-  readonly overrideSubdirectory?: string;
-  readonly base?: JsonObject;
-};
-
-/** envoy.config.bootstrap.v3.RuntimeLayer.DiskLayer */
-export type RuntimeLayer_DiskLayer = {
-  readonly symlinkRoot?: string;
-  readonly subdirectory?: string;
-  readonly appendServiceCluster?: boolean;
-};
-
-/** envoy.config.bootstrap.v3.RuntimeLayer.AdminLayer */
-export type RuntimeLayer_AdminLayer = Empty;
-
-/** envoy.config.bootstrap.v3.RuntimeLayer.RtdsLayer */
-export type RuntimeLayer_RtdsLayer = {
-  readonly name?: string;
-  readonly rtdsConfig?: ConfigSource;
-};
-
-/** envoy.config.bootstrap.v3.RuntimeLayer */
-export type RuntimeLayer = {
-  readonly name?: string;
-  readonly staticLayer?: JsonObject;
-  readonly diskLayer?: RuntimeLayer_DiskLayer;
-  readonly adminLayer?: RuntimeLayer_AdminLayer;
-  readonly rtdsLayer?: RuntimeLayer_RtdsLayer;
-};
-
-/** envoy.config.bootstrap.v3.LayeredRuntime */
-export type LayeredRuntime = {
-  readonly layers?: readonly RuntimeLayer[];
-};
-
-/** envoy.config.bootstrap.v3.CustomInlineHeader.InlineHeaderType */
-export type CustomInlineHeader_InlineHeaderType =
-  | 'REQUEST_HEADER'
-  | 'REQUEST_TRAILER'
-  | 'RESPONSE_HEADER'
-  | 'RESPONSE_TRAILER';
-
-/** envoy.config.bootstrap.v3.CustomInlineHeader */
-export type CustomInlineHeader = {
-  readonly inlineHeaderName?: string;
-  readonly inlineHeaderType?: CustomInlineHeader_InlineHeaderType;
-};
-
-/** envoy.config.bootstrap.v3.MemoryAllocatorManager */
-export type MemoryAllocatorManager = {
-  readonly bytesToRelease?: Int64;
-  readonly memoryReleaseInterval?: Duration;
-  readonly softMemoryLimitBytes?: Int64;
-  readonly maxPerCpuCacheSizeBytes?: number;
-  readonly maxUnfreedMemoryBytes?: Int64;
-};
-
-/** envoy.config.bootstrap.v3.ListenerManager */
-export type ListenerManager = Empty;
-
-/** envoy.config.bootstrap.v3.ValidationListenerManager */
-export type ValidationListenerManager = Empty;
-
-/** envoy.config.bootstrap.v3.ApiListenerManager.ThreadingModel */
-export type ApiListenerManager_ThreadingModel =
-  | 'MAIN_THREAD_ONLY'
-  | 'STANDALONE_WORKER_THREAD';
-
-/** envoy.config.bootstrap.v3.ApiListenerManager */
-export type ApiListenerManager = {
-  readonly threadingModel?: ApiListenerManager_ThreadingModel;
-};
-
-/** envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget */
-export type CircuitBreakers_Thresholds_RetryBudget = {
-  readonly budgetPercent?: Percent;
-  readonly budgetInterval?: Duration;
-  readonly minRetryConcurrency?: number;
-};
-
-/** envoy.config.cluster.v3.CircuitBreakers.Thresholds */
-export type CircuitBreakers_Thresholds = {
-  readonly priority?: RoutingPriority;
-  readonly maxConnections?: number;
-  readonly maxPendingRequests?: number;
-  readonly maxRequests?: number;
-  readonly maxRetries?: number;
-  readonly retryBudget?: CircuitBreakers_Thresholds_RetryBudget;
-  readonly trackRemaining?: boolean;
-  readonly maxConnectionPools?: number;
-};
-
-/** envoy.config.cluster.v3.CircuitBreakers */
-export type CircuitBreakers = {
-  readonly thresholds?: readonly CircuitBreakers_Thresholds[];
-  readonly perHostThresholds?: readonly CircuitBreakers_Thresholds[];
-};
-
-/** envoy.config.cluster.v3.ClusterCollection */
-export type ClusterCollection = {
-  readonly entries?: CollectionEntry;
-};
-
-/** envoy.config.cluster.v3.Cluster.TransportSocketMatch */
-export type Cluster_TransportSocketMatch = {
-  readonly name?: string;
-  readonly match?: JsonObject;
-  readonly transportSocket?: TransportSocket;
-};
-
-/** envoy.config.cluster.v3.Cluster.CustomClusterType */
-export type Cluster_CustomClusterType = {
-  readonly name?: string;
-  readonly typedConfig?: Any;
-};
-
-/** envoy.config.cluster.v3.Cluster.EdsClusterConfig */
-export type Cluster_EdsClusterConfig = {
-  readonly edsConfig?: ConfigSource;
-  readonly serviceName?: string;
-};
-
-/** envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetSelector.LbSubsetSelectorFallbackPolicy */
-export type Cluster_LbSubsetConfig_LbSubsetSelector_LbSubsetSelectorFallbackPolicy =
-  | 'NOT_DEFINED'
-  | 'NO_FALLBACK'
-  | 'ANY_ENDPOINT'
-  | 'DEFAULT_SUBSET'
-  | 'KEYS_SUBSET';
-
-/** envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetSelector */
-export type Cluster_LbSubsetConfig_LbSubsetSelector = {
-  readonly keys?: readonly string[];
-  readonly singleHostPerSubset?: boolean;
-  readonly fallbackPolicy?: Cluster_LbSubsetConfig_LbSubsetSelector_LbSubsetSelectorFallbackPolicy;
-  readonly fallbackKeysSubset?: readonly string[];
-};
-
-/** envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetFallbackPolicy */
-export type Cluster_LbSubsetConfig_LbSubsetFallbackPolicy =
-  | 'NO_FALLBACK'
-  | 'ANY_ENDPOINT'
-  | 'DEFAULT_SUBSET';
-
-/** envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetMetadataFallbackPolicy */
-export type Cluster_LbSubsetConfig_LbSubsetMetadataFallbackPolicy =
-  | 'METADATA_NO_FALLBACK'
-  | 'FALLBACK_LIST';
-
-/** envoy.config.cluster.v3.Cluster.LbSubsetConfig */
-export type Cluster_LbSubsetConfig = {
-  readonly fallbackPolicy?: Cluster_LbSubsetConfig_LbSubsetFallbackPolicy;
-  readonly defaultSubset?: JsonObject;
-  readonly subsetSelectors?: readonly Cluster_LbSubsetConfig_LbSubsetSelector[];
-  readonly localityWeightAware?: boolean;
-  readonly scaleLocalityWeight?: boolean;
-  readonly panicModeAny?: boolean;
-  readonly listAsAny?: boolean;
-  readonly metadataFallbackPolicy?: Cluster_LbSubsetConfig_LbSubsetMetadataFallbackPolicy;
-};
-
-/** envoy.config.cluster.v3.Cluster.SlowStartConfig */
-export type Cluster_SlowStartConfig = {
-  readonly slowStartWindow?: Duration;
-  readonly aggression?: RuntimeDouble;
-  readonly minWeightPercent?: Percent;
-};
-
-/** envoy.config.cluster.v3.Cluster.RoundRobinLbConfig */
-export type Cluster_RoundRobinLbConfig = {
-  readonly slowStartConfig?: Cluster_SlowStartConfig;
-};
-
-/** envoy.config.cluster.v3.Cluster.LeastRequestLbConfig */
-export type Cluster_LeastRequestLbConfig = {
-  readonly choiceCount?: number;
-  readonly activeRequestBias?: RuntimeDouble;
-  readonly slowStartConfig?: Cluster_SlowStartConfig;
-};
-
-/** envoy.config.cluster.v3.Cluster.RingHashLbConfig.HashFunction */
-export type Cluster_RingHashLbConfig_HashFunction =
-  | 'XX_HASH'
-  | 'MURMUR_HASH_2';
-
-/** envoy.config.cluster.v3.Cluster.RingHashLbConfig */
-export type Cluster_RingHashLbConfig = {
-  readonly minimumRingSize?: Int64;
-  readonly hashFunction?: Cluster_RingHashLbConfig_HashFunction;
-  readonly maximumRingSize?: Int64;
-};
-
-/** envoy.config.cluster.v3.Cluster.MaglevLbConfig */
-export type Cluster_MaglevLbConfig = {
-  readonly tableSize?: Int64;
-};
-
-/** envoy.config.cluster.v3.Cluster.OriginalDstLbConfig */
-export type Cluster_OriginalDstLbConfig = {
-  readonly useHttpHeader?: boolean;
-  readonly httpHeaderName?: string;
-  readonly upstreamPortOverride?: number;
-  readonly metadataKey?: MetadataKey;
-};
-
-/** envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig */
-export type Cluster_CommonLbConfig_ZoneAwareLbConfig = {
-  readonly routingEnabled?: Percent;
-  readonly minClusterSize?: Int64;
-  readonly failTrafficOnPanic?: boolean;
-};
-
-/** envoy.config.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig */
-export type Cluster_CommonLbConfig_LocalityWeightedLbConfig = Empty;
-
-/** envoy.config.cluster.v3.Cluster.CommonLbConfig.ConsistentHashingLbConfig */
-export type Cluster_CommonLbConfig_ConsistentHashingLbConfig = {
-  readonly useHostnameForHashing?: boolean;
-  readonly hashBalanceFactor?: number;
-};
-
-/** envoy.config.cluster.v3.Cluster.CommonLbConfig */
-export type Cluster_CommonLbConfig = {
-  readonly healthyPanicThreshold?: Percent;
-  readonly zoneAwareLbConfig?: Cluster_CommonLbConfig_ZoneAwareLbConfig;
-  readonly localityWeightedLbConfig?: Cluster_CommonLbConfig_LocalityWeightedLbConfig;
-  readonly updateMergeWindow?: Duration;
-  readonly ignoreNewHostsUntilFirstHc?: boolean;
-  readonly closeConnectionsOnHostSetChange?: boolean;
-  readonly consistentHashingLbConfig?: Cluster_CommonLbConfig_ConsistentHashingLbConfig;
-  readonly overrideHostStatus?: HealthStatusSet;
-};
-
-/** envoy.config.cluster.v3.Cluster.RefreshRate */
-export type Cluster_RefreshRate = {
-  readonly baseInterval?: Duration;
-  readonly maxInterval?: Duration;
-};
-
-/** envoy.config.cluster.v3.Cluster.PreconnectPolicy */
-export type Cluster_PreconnectPolicy = {
-  readonly perUpstreamPreconnectRatio?: number;
-  readonly predictivePreconnectRatio?: number;
-  readonly preconnectEnabledMetadata?: MetadataMatcher;
-};
-
-/** envoy.config.cluster.v3.Cluster.QueuingPolicies */
-export type Cluster_QueuingPolicies = {
-  readonly pendingRqPolicy?: TypedExtensionConfig;
-};
-
-/** envoy.config.cluster.v3.Cluster.DiscoveryType */
-export type Cluster_DiscoveryType =
-  | 'STATIC'
-  | 'STRICT_DNS'
-  | 'LOGICAL_DNS'
-  | 'EDS'
-  | 'ORIGINAL_DST';
-
-/** envoy.config.cluster.v3.Cluster.LbPolicy */
-export type Cluster_LbPolicy =
-  | 'ROUND_ROBIN'
-  | 'LEAST_REQUEST'
-  | 'RING_HASH'
-  | 'RANDOM'
-  | 'MAGLEV'
-  | 'CLUSTER_PROVIDED'
-  | 'LOAD_BALANCING_POLICY_CONFIG';
-
-/** envoy.config.cluster.v3.Cluster.DnsLookupFamily */
-export type Cluster_DnsLookupFamily =
-  | 'AUTO'
-  | 'V4_ONLY'
-  | 'V6_ONLY'
-  | 'V4_PREFERRED'
-  | 'ALL';
-
-/** envoy.config.cluster.v3.Cluster.ClusterProtocolSelection */
-export type Cluster_ClusterProtocolSelection =
-  | 'USE_CONFIGURED_PROTOCOL'
-  | 'USE_DOWNSTREAM_PROTOCOL';
-
-/** envoy.config.cluster.v3.Cluster */
-export type Cluster = {
-  readonly transportSocketMatches?: readonly Cluster_TransportSocketMatch[];
-  readonly transportSocketMatcher?: TypeMatcherMatcher;
-  readonly name?: string;
-  readonly altStatName?: string;
-  readonly statsMatcher?: StatsMatcher;
-  readonly type?: Cluster_DiscoveryType;
-  readonly clusterType?: Cluster_CustomClusterType;
-  readonly edsClusterConfig?: Cluster_EdsClusterConfig;
-  readonly connectTimeout?: Duration;
-  readonly perConnectionBufferLimitBytes?: number;
-  readonly perConnectionBufferHighWatermarkTimeout?: Duration;
-  readonly lbPolicy?: Cluster_LbPolicy;
-  readonly loadAssignment?: ClusterLoadAssignment;
-  readonly healthChecks?: readonly HealthCheck[];
-  readonly maxRequestsPerConnection?: number;
-  readonly circuitBreakers?: CircuitBreakers;
-  readonly upstreamHttpProtocolOptions?: UpstreamHttpProtocolOptions;
-  readonly commonHttpProtocolOptions?: HttpProtocolOptions;
-  readonly httpProtocolOptions?: Http1ProtocolOptions;
-  readonly http2ProtocolOptions?: Http2ProtocolOptions;
-  readonly typedExtensionProtocolOptions?: { readonly [key: string]: Any };
-  readonly dnsRefreshRate?: Duration;
-  readonly dnsJitter?: Duration;
-  readonly dnsFailureRefreshRate?: Cluster_RefreshRate;
-  readonly respectDnsTtl?: boolean;
-  readonly dnsLookupFamily?: Cluster_DnsLookupFamily;
-  readonly dnsResolvers?: readonly Address[];
-  readonly useTcpForDnsLookups?: boolean;
-  readonly dnsResolutionConfig?: DnsResolutionConfig;
-  readonly typedDnsResolverConfig?: TypedExtensionConfig;
-  readonly waitForWarmOnInit?: boolean;
-  readonly outlierDetection?: OutlierDetection;
-  readonly cleanupInterval?: Duration;
-  readonly upstreamBindConfig?: BindConfig;
-  readonly lbSubsetConfig?: Cluster_LbSubsetConfig;
-  readonly ringHashLbConfig?: Cluster_RingHashLbConfig;
-  readonly maglevLbConfig?: Cluster_MaglevLbConfig;
-  readonly originalDstLbConfig?: Cluster_OriginalDstLbConfig;
-  readonly leastRequestLbConfig?: Cluster_LeastRequestLbConfig;
-  readonly roundRobinLbConfig?: Cluster_RoundRobinLbConfig;
-  readonly commonLbConfig?: Cluster_CommonLbConfig;
-  readonly transportSocket?: TransportSocket;
-  readonly metadata?: Metadata;
-  readonly protocolSelection?: Cluster_ClusterProtocolSelection;
-  readonly upstreamConnectionOptions?: UpstreamConnectionOptions;
-  readonly closeConnectionsOnHostHealthFailure?: boolean;
-  readonly ignoreHealthOnHostRemoval?: boolean;
-  readonly filters?: readonly Filter[];
-  readonly loadBalancingPolicy?: LoadBalancingPolicy;
-  readonly lrsServer?: ConfigSource;
-  readonly lrsReportEndpointMetrics?: readonly string[];
-  readonly trackTimeoutBudgets?: boolean;
-  readonly upstreamConfig?: TypedExtensionConfig;
-  readonly trackClusterStats?: TrackClusterStats;
-  readonly preconnectPolicy?: Cluster_PreconnectPolicy;
-  readonly connectionPoolPerDownstreamConnection?: boolean;
-  readonly queuingPolicies?: Cluster_QueuingPolicies;
-};
-
-/** envoy.config.cluster.v3.LoadBalancingPolicy.Policy */
-export type LoadBalancingPolicy_Policy = {
-  readonly typedExtensionConfig?: TypedExtensionConfig;
-};
-
-/** envoy.config.cluster.v3.LoadBalancingPolicy */
-export type LoadBalancingPolicy = {
-  readonly policies?: readonly LoadBalancingPolicy_Policy[];
-};
-
-/** envoy.config.cluster.v3.UpstreamConnectionOptions.HappyEyeballsConfig */
-export type UpstreamConnectionOptions_HappyEyeballsConfig = {
-  readonly firstAddressFamilyVersion?: UpstreamConnectionOptions_FirstAddressFamilyVersion;
-  readonly firstAddressFamilyCount?: number;
-};
-
-/** envoy.config.cluster.v3.UpstreamConnectionOptions.FirstAddressFamilyVersion */
-export type UpstreamConnectionOptions_FirstAddressFamilyVersion =
-  | 'DEFAULT'
-  | 'V4'
-  | 'V6'
-  | 'PIPE'
-  | 'INTERNAL';
-
-/** envoy.config.cluster.v3.UpstreamConnectionOptions */
-export type UpstreamConnectionOptions = {
-  readonly tcpKeepalive?: TcpKeepalive;
-  readonly setLocalInterfaceNameOnUpstreamConnections?: boolean;
-  readonly happyEyeballsConfig?: UpstreamConnectionOptions_HappyEyeballsConfig;
-};
-
-/** envoy.config.cluster.v3.TrackClusterStats */
-export type TrackClusterStats = {
-  readonly timeoutBudgets?: boolean;
-  readonly requestResponseSizes?: boolean;
-  readonly perEndpointStats?: boolean;
-};
-
-/** envoy.config.cluster.v3.Filter */
-export type Filter = {
-  readonly name?: string;
-  readonly typedConfig?: Any;
-  readonly configDiscovery?: ExtensionConfigSource;
-};
-
-/** envoy.config.cluster.v3.OutlierDetection */
-export type OutlierDetection = {
-  readonly consecutive5xx?: number;
-  readonly interval?: Duration;
-  readonly baseEjectionTime?: Duration;
-  readonly maxEjectionPercent?: number;
-  readonly enforcingConsecutive5xx?: number;
-  readonly enforcingSuccessRate?: number;
-  readonly successRateMinimumHosts?: number;
-  readonly successRateRequestVolume?: number;
-  readonly successRateStdevFactor?: number;
-  readonly consecutiveGatewayFailure?: number;
-  readonly enforcingConsecutiveGatewayFailure?: number;
-  readonly splitExternalLocalOriginErrors?: boolean;
-  readonly consecutiveLocalOriginFailure?: number;
-  readonly enforcingConsecutiveLocalOriginFailure?: number;
-  readonly enforcingLocalOriginSuccessRate?: number;
-  readonly failurePercentageThreshold?: number;
-  readonly enforcingFailurePercentage?: number;
-  readonly enforcingFailurePercentageLocalOrigin?: number;
-  readonly failurePercentageMinimumHosts?: number;
-  readonly failurePercentageRequestVolume?: number;
-  readonly maxEjectionTime?: Duration;
-  readonly maxEjectionTimeJitter?: Duration;
-  readonly successfulActiveHealthCheckUnejectHost?: boolean;
-  readonly monitors?: readonly TypedExtensionConfig[];
-  readonly alwaysEjectOneHost?: boolean;
-  readonly detectDegradedHosts?: boolean;
-};
-
-/** envoy.config.common.key_value.v3.KeyValueStoreConfig */
-export type KeyValueStoreConfig = {
-  readonly config?: TypedExtensionConfig;
-};
-
-/** envoy.config.common.matcher.v3.Matcher.OnMatch */
-export type CommonMatcherMatcher_OnMatch = {
-  readonly matcher?: CommonMatcherMatcher;
-  readonly action?: TypedExtensionConfig;
-  readonly keepMatching?: boolean;
-};
-
-/** envoy.config.common.matcher.v3.Matcher.MatcherList.Predicate.SinglePredicate */
-export type CommonMatcherMatcher_MatcherList_Predicate_SinglePredicate = {
-  readonly input?: TypedExtensionConfig;
-  readonly valueMatch?: StringMatcher;
-  readonly customMatch?: TypedExtensionConfig;
-};
-
-/** envoy.config.common.matcher.v3.Matcher.MatcherList.Predicate.PredicateList */
-export type CommonMatcherMatcher_MatcherList_Predicate_PredicateList = {
-  readonly predicate?: readonly CommonMatcherMatcher_MatcherList_Predicate[];
-};
-
-/** envoy.config.common.matcher.v3.Matcher.MatcherList.Predicate */
-export type CommonMatcherMatcher_MatcherList_Predicate = {
-  readonly singlePredicate?: CommonMatcherMatcher_MatcherList_Predicate_SinglePredicate;
-  readonly orMatcher?: CommonMatcherMatcher_MatcherList_Predicate_PredicateList;
-  readonly andMatcher?: CommonMatcherMatcher_MatcherList_Predicate_PredicateList;
-  readonly notMatcher?: CommonMatcherMatcher_MatcherList_Predicate;
-};
-
-/** envoy.config.common.matcher.v3.Matcher.MatcherList.FieldMatcher */
-export type CommonMatcherMatcher_MatcherList_FieldMatcher = {
-  readonly predicate?: CommonMatcherMatcher_MatcherList_Predicate;
-  readonly onMatch?: CommonMatcherMatcher_OnMatch;
-};
-
-/** envoy.config.common.matcher.v3.Matcher.MatcherList */
-export type CommonMatcherMatcher_MatcherList = {
-  readonly matchers?: readonly CommonMatcherMatcher_MatcherList_FieldMatcher[];
-};
-
-/** envoy.config.common.matcher.v3.Matcher.MatcherTree.MatchMap */
-export type CommonMatcherMatcher_MatcherTree_MatchMap = {
-  readonly map?: { readonly [key: string]: CommonMatcherMatcher_OnMatch };
-};
-
-/** envoy.config.common.matcher.v3.Matcher.MatcherTree */
-export type CommonMatcherMatcher_MatcherTree = {
-  readonly input?: TypedExtensionConfig;
-  readonly exactMatchMap?: CommonMatcherMatcher_MatcherTree_MatchMap;
-  readonly prefixMatchMap?: CommonMatcherMatcher_MatcherTree_MatchMap;
-  readonly customMatch?: TypedExtensionConfig;
-};
-
-/** envoy.config.common.matcher.v3.Matcher */
-export type CommonMatcherMatcher = {
-  readonly matcherList?: CommonMatcherMatcher_MatcherList;
-  readonly matcherTree?: CommonMatcherMatcher_MatcherTree;
-  readonly onNoMatch?: CommonMatcherMatcher_OnMatch;
-};
-
-/** envoy.config.common.matcher.v3.MatchPredicate.MatchSet */
-export type MatcherMatchPredicate_MatchSet = {
-  readonly rules?: readonly MatcherMatchPredicate[];
-};
-
-/** envoy.config.common.matcher.v3.MatchPredicate */
-export type MatcherMatchPredicate = {
-  readonly orMatch?: MatcherMatchPredicate_MatchSet;
-  readonly andMatch?: MatcherMatchPredicate_MatchSet;
-  readonly notMatch?: MatcherMatchPredicate;
-  readonly anyMatch?: boolean;
-  readonly httpRequestHeadersMatch?: MatcherHttpHeadersMatch;
-  readonly httpRequestTrailersMatch?: MatcherHttpHeadersMatch;
-  readonly httpResponseHeadersMatch?: MatcherHttpHeadersMatch;
-  readonly httpResponseTrailersMatch?: MatcherHttpHeadersMatch;
-  readonly httpRequestGenericBodyMatch?: MatcherHttpGenericBodyMatch;
-  readonly httpResponseGenericBodyMatch?: MatcherHttpGenericBodyMatch;
-};
-
-/** envoy.config.common.matcher.v3.HttpHeadersMatch */
-export type MatcherHttpHeadersMatch = {
-  readonly headers?: readonly HeaderMatcher[];
-};
-
-/** envoy.config.common.matcher.v3.HttpGenericBodyMatch.GenericTextMatch */
-export type MatcherHttpGenericBodyMatch_GenericTextMatch = {
-  readonly stringMatch?: string;
-  readonly binaryMatch?: Bytes;
-};
-
-/** envoy.config.common.matcher.v3.HttpGenericBodyMatch */
-export type MatcherHttpGenericBodyMatch = {
-  readonly bytesLimit?: number;
-  readonly patterns?: readonly MatcherHttpGenericBodyMatch_GenericTextMatch[];
-};
-
-/** envoy.config.common.mutation_rules.v3.HeaderMutationRules */
-export type HeaderMutationRules = {
-  readonly allowAllRouting?: boolean;
-  readonly allowEnvoy?: boolean;
-  readonly disallowSystem?: boolean;
-  readonly disallowAll?: boolean;
-  readonly allowExpression?: RegexMatcher;
-  readonly disallowExpression?: RegexMatcher;
-  readonly disallowIsError?: boolean;
-};
-
-/** envoy.config.common.mutation_rules.v3.HeaderMutation.RemoveOnMatch */
-export type HeaderMutation_RemoveOnMatch = {
-  readonly keyMatcher?: StringMatcher;
-};
-
-/** envoy.config.common.mutation_rules.v3.HeaderMutation */
-export type MutationRulesHeaderMutation = {
-  readonly remove?: string;
-  readonly append?: HeaderValueOption;
-  readonly removeOnMatch?: HeaderMutation_RemoveOnMatch;
 };
 
 /** envoy.config.core.v3.Pipe */
@@ -1484,6 +372,42 @@ export type CidrRange = {
 export type BackoffStrategy = {
   readonly baseInterval?: Duration;
   readonly maxInterval?: Duration;
+};
+
+/** envoy.config.core.v3.HttpUri */
+export type HttpUri = {
+  readonly uri?: string;
+  readonly cluster?: string;
+  readonly timeout?: Duration;
+};
+
+/** envoy.type.v3.Percent */
+export type Percent = {
+  readonly value?: number;
+};
+
+/** envoy.type.v3.FractionalPercent.DenominatorType */
+export type FractionalPercent_DenominatorType =
+  | 'HUNDRED'
+  | 'TEN_THOUSAND'
+  | 'MILLION';
+
+/** envoy.type.v3.FractionalPercent */
+export type FractionalPercent = {
+  readonly numerator?: number;
+  readonly denominator?: FractionalPercent_DenominatorType;
+};
+
+/** envoy.type.v3.SemanticVersion */
+export type SemanticVersion = {
+  readonly majorNumber?: number;
+  readonly minorNumber?: number;
+  readonly patch?: number;
+};
+
+/** xds.core.v3.ContextParams */
+export type ContextParams = {
+  readonly params?: { readonly [key: string]: string };
 };
 
 /** envoy.config.core.v3.Locality */
@@ -1716,102 +640,29 @@ export type TrafficDirection =
   | 'INBOUND'
   | 'OUTBOUND';
 
-/** envoy.config.core.v3.CelExpressionConfig */
-export type CelExpressionConfig = {
-  readonly enableStringConversion?: boolean;
-  readonly enableStringConcat?: boolean;
-  readonly enableStringFunctions?: boolean;
+/** envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget */
+export type CircuitBreakers_Thresholds_RetryBudget = {
+  readonly budgetPercent?: Percent;
+  readonly budgetInterval?: Duration;
+  readonly minRetryConcurrency?: number;
 };
 
-/** envoy.config.core.v3.ApiConfigSource.ApiType */
-export type ApiConfigSource_ApiType =
-  | 'DEPRECATED_AND_UNAVAILABLE_DO_NOT_USE'
-  | 'REST'
-  | 'GRPC'
-  | 'DELTA_GRPC'
-  | 'AGGREGATED_GRPC'
-  | 'AGGREGATED_DELTA_GRPC';
-
-/** envoy.config.core.v3.ApiConfigSource */
-export type ApiConfigSource = {
-  readonly apiType?: ApiConfigSource_ApiType;
-  readonly transportApiVersion?: ApiVersion;
-  readonly clusterNames?: readonly string[];
-  readonly grpcServices?: readonly GrpcService[];
-  readonly refreshDelay?: Duration;
-  readonly requestTimeout?: Duration;
-  readonly rateLimitSettings?: RateLimitSettings;
-  readonly setNodeOnFirstMessageOnly?: boolean;
-  readonly configValidators?: readonly TypedExtensionConfig[];
+/** envoy.config.cluster.v3.CircuitBreakers.Thresholds */
+export type CircuitBreakers_Thresholds = {
+  readonly priority?: RoutingPriority;
+  readonly maxConnections?: number;
+  readonly maxPendingRequests?: number;
+  readonly maxRequests?: number;
+  readonly maxRetries?: number;
+  readonly retryBudget?: CircuitBreakers_Thresholds_RetryBudget;
+  readonly trackRemaining?: boolean;
+  readonly maxConnectionPools?: number;
 };
 
-/** envoy.config.core.v3.AggregatedConfigSource */
-export type AggregatedConfigSource = Empty;
-
-/** envoy.config.core.v3.SelfConfigSource */
-export type SelfConfigSource = {
-  readonly transportApiVersion?: ApiVersion;
-};
-
-/** envoy.config.core.v3.RateLimitSettings */
-export type RateLimitSettings = {
-  readonly maxTokens?: number;
-  readonly fillRate?: number;
-};
-
-/** envoy.config.core.v3.PathConfigSource */
-export type PathConfigSource = {
-  readonly path?: string;
-  readonly watchedDirectory?: WatchedDirectory;
-  readonly pollInterval?: Duration;
-};
-
-/** envoy.config.core.v3.ConfigSource */
-export type ConfigSource = {
-  readonly authorities?: readonly Authority[];
-  readonly path?: string;
-  readonly pathConfigSource?: PathConfigSource;
-  readonly apiConfigSource?: ApiConfigSource;
-  readonly ads?: AggregatedConfigSource;
-  readonly self?: SelfConfigSource;
-  readonly initialFetchTimeout?: Duration;
-  readonly resourceApiVersion?: ApiVersion;
-};
-
-/** envoy.config.core.v3.ExtensionConfigSource */
-export type ExtensionConfigSource = {
-  readonly configSource?: ConfigSource;
-  readonly defaultConfig?: Any;
-  readonly applyDefaultConfigWithoutWarming?: boolean;
-  readonly typeUrls?: readonly string[];
-};
-
-/** envoy.config.core.v3.ApiVersion */
-export type ApiVersion =
-  | 'AUTO'
-  | 'V2'
-  | 'V3';
-
-/** envoy.config.core.v3.EventServiceConfig */
-export type EventServiceConfig = {
-  readonly grpcService?: GrpcService;
-};
-
-/** envoy.config.core.v3.TypedExtensionConfig */
-export type TypedExtensionConfig = {
-  readonly name?: string;
-  readonly typedConfig?: Any;
-};
-
-/** envoy.config.core.v3.GrpcMethodList.Service */
-export type GrpcMethodList_Service = {
-  readonly name?: string;
-  readonly methodNames?: readonly string[];
-};
-
-/** envoy.config.core.v3.GrpcMethodList */
-export type GrpcMethodList = {
-  readonly services?: readonly GrpcMethodList_Service[];
+/** envoy.config.cluster.v3.CircuitBreakers */
+export type CircuitBreakers = {
+  readonly thresholds?: readonly CircuitBreakers_Thresholds[];
+  readonly perHostThresholds?: readonly CircuitBreakers_Thresholds[];
 };
 
 /** envoy.config.core.v3.GrpcService.EnvoyGrpc */
@@ -1916,6 +767,125 @@ export type GrpcService = {
   readonly retryPolicy?: RetryPolicy;
 };
 
+/** envoy.config.core.v3.EventServiceConfig */
+export type EventServiceConfig = {
+  readonly grpcService?: GrpcService;
+};
+
+/** envoy.config.core.v3.JsonFormatOptions */
+export type JsonFormatOptions = {
+  readonly sortProperties?: boolean;
+};
+
+/** envoy.config.core.v3.SubstitutionFormatString */
+export type SubstitutionFormatString = {
+  readonly textFormat?: string;
+  readonly jsonFormat?: JsonObject;
+  readonly textFormatSource?: DataSource;
+  readonly omitEmptyValues?: boolean;
+  readonly contentType?: string;
+  readonly formatters?: readonly TypedExtensionConfig[];
+  readonly jsonFormatOptions?: JsonFormatOptions;
+};
+
+/** envoy.config.core.v3.ProxyProtocolPassThroughTLVs.PassTLVsMatchType */
+export type ProxyProtocolPassThroughTLVs_PassTLVsMatchType =
+  | 'INCLUDE_ALL'
+  | 'INCLUDE';
+
+/** envoy.config.core.v3.ProxyProtocolPassThroughTLVs */
+export type ProxyProtocolPassThroughTLVs = {
+  readonly matchType?: ProxyProtocolPassThroughTLVs_PassTLVsMatchType;
+  readonly tlvType?: readonly number[];
+};
+
+/** envoy.config.core.v3.TlvEntry */
+export type TlvEntry = {
+  readonly type?: number;
+  readonly value?: Bytes;
+  readonly formatString?: SubstitutionFormatString;
+};
+
+/** envoy.config.core.v3.ProxyProtocolConfig.Version */
+export type ProxyProtocolConfig_Version =
+  | 'V1'
+  | 'V2';
+
+/** envoy.config.core.v3.ProxyProtocolConfig */
+export type ProxyProtocolConfig = {
+  readonly version?: ProxyProtocolConfig_Version;
+  readonly passThroughTlvs?: ProxyProtocolPassThroughTLVs;
+  readonly addedTlvs?: readonly TlvEntry[];
+};
+
+/** envoy.config.core.v3.PerHostConfig */
+export type PerHostConfig = {
+  readonly addedTlvs?: readonly TlvEntry[];
+};
+
+/** envoy.type.matcher.v3.RegexMatcher.GoogleRE2 */
+export type RegexMatcher_GoogleRE2 = {
+  readonly maxProgramSize?: number;
+};
+
+/** envoy.type.matcher.v3.RegexMatcher */
+export type RegexMatcher = {
+  readonly googleRe2?: RegexMatcher_GoogleRE2;
+  readonly regex?: string;
+};
+
+/** envoy.type.matcher.v3.RegexMatchAndSubstitute */
+export type RegexMatchAndSubstitute = {
+  readonly pattern?: RegexMatcher;
+  readonly substitution?: string;
+};
+
+/** xds.core.v3.TypedExtensionConfig */
+export type CoreTypedExtensionConfig = {
+  readonly name?: string;
+  readonly typedConfig?: Any;
+};
+
+/** envoy.type.matcher.v3.StringMatcher */
+export type StringMatcher = {
+  readonly exact?: string;
+  readonly prefix?: string;
+  readonly suffix?: string;
+  readonly safeRegex?: RegexMatcher;
+  readonly contains?: string;
+  readonly custom?: CoreTypedExtensionConfig;
+  readonly ignoreCase?: boolean;
+};
+
+/** envoy.type.matcher.v3.ListStringMatcher */
+export type ListStringMatcher = {
+  readonly patterns?: readonly StringMatcher[];
+};
+
+/** envoy.type.v3.CodecClientType */
+export type CodecClientType =
+  | 'HTTP1'
+  | 'HTTP2'
+  | 'HTTP3';
+
+/** envoy.type.v3.Int64Range */
+export type Int64Range = {
+  readonly start?: Int64;
+  readonly end?: Int64;
+};
+
+/** envoy.type.v3.Int32Range */
+export type Int32Range = {
+  readonly start?: number;
+  readonly end?: number;
+};
+
+/** envoy.type.v3.DoubleRange */
+export type DoubleRange = {
+  readonly start?: number;
+  readonly end?: number;
+};
+
 /** envoy.config.core.v3.HealthStatusSet */
 export type HealthStatusSet = {
   readonly statuses?: readonly HealthStatus[];
@@ -2013,917 +983,450 @@ export type HealthStatus =
   | 'TIMEOUT'
   | 'DEGRADED';
 
-/** envoy.config.core.v3.HttpService */
-export type HttpService = {
-  readonly httpUri?: HttpUri;
-  readonly requestHeadersToAdd?: readonly HeaderValueOption[];
-  readonly formatters?: readonly TypedExtensionConfig[];
+/** envoy.admin.v3.Clusters */
+export type Clusters = {
+  readonly clusterStatuses?: readonly ClusterStatus[];
 };
 
-/** envoy.config.core.v3.HttpUri */
-export type HttpUri = {
-  readonly uri?: string;
-  readonly cluster?: string;
-  readonly timeout?: Duration;
-};
-
-/** envoy.config.core.v3.TcpProtocolOptions */
-export type TcpProtocolOptions = Empty;
-
-/** envoy.config.core.v3.QuicKeepAliveSettings */
-export type QuicKeepAliveSettings = {
-  readonly maxInterval?: Duration;
-  readonly initialInterval?: Duration;
-};
-
-/** envoy.config.core.v3.QuicProtocolOptions.ConnectionMigrationSettings.MigrateIdleConnectionSettings */
-export type QuicProtocolOptions_ConnectionMigrationSettings_MigrateIdleConnectionSettings = {
-  readonly maxIdleTimeBeforeMigration?: Duration;
-};
-
-/** envoy.config.core.v3.QuicProtocolOptions.ConnectionMigrationSettings */
-export type QuicProtocolOptions_ConnectionMigrationSettings = {
-  readonly migrateIdleConnections?: QuicProtocolOptions_ConnectionMigrationSettings_MigrateIdleConnectionSettings;
-  readonly maxTimeOnNonDefaultNetwork?: Duration;
-};
-
-/** envoy.config.core.v3.QuicProtocolOptions */
-export type QuicProtocolOptions = {
-  readonly maxConcurrentStreams?: number;
-  readonly initialStreamWindowSize?: number;
-  readonly initialConnectionWindowSize?: number;
-  readonly numTimeoutsToTriggerPortMigration?: number;
-  readonly connectionKeepalive?: QuicKeepAliveSettings;
-  readonly connectionOptions?: string;
-  readonly clientConnectionOptions?: string;
-  readonly idleNetworkTimeout?: Duration;
-  readonly maxPacketLength?: Int64;
-  readonly clientPacketWriter?: TypedExtensionConfig;
-  readonly connectionMigration?: QuicProtocolOptions_ConnectionMigrationSettings;
-  readonly memoryReductionTimeout?: Duration;
-  readonly enableScone?: boolean;
-};
-
-/** envoy.config.core.v3.UpstreamHttpProtocolOptions */
-export type UpstreamHttpProtocolOptions = {
-  readonly autoSni?: boolean;
-  readonly autoSanValidation?: boolean;
-  readonly overrideAutoSniHeader?: string;
-};
-
-/** envoy.config.core.v3.AlternateProtocolsCacheOptions.AlternateProtocolsCacheEntry */
-export type AlternateProtocolsCacheOptions_AlternateProtocolsCacheEntry = {
-  readonly hostname?: string;
-  readonly port?: number;
-};
-
-/** envoy.config.core.v3.AlternateProtocolsCacheOptions */
-export type AlternateProtocolsCacheOptions = {
+/** envoy.admin.v3.ClusterStatus */
+export type ClusterStatus = {
   readonly name?: string;
-  readonly maxEntries?: number;
-  readonly keyValueStoreConfig?: TypedExtensionConfig;
-  readonly prepopulatedEntries?: readonly AlternateProtocolsCacheOptions_AlternateProtocolsCacheEntry[];
-  readonly canonicalSuffixes?: readonly string[];
-};
-
-/** envoy.config.core.v3.HttpProtocolOptions.HeadersWithUnderscoresAction */
-export type HttpProtocolOptions_HeadersWithUnderscoresAction =
-  | 'ALLOW'
-  | 'REJECT_REQUEST'
-  | 'DROP_HEADER';
-
-/** envoy.config.core.v3.HttpProtocolOptions */
-export type HttpProtocolOptions = {
-  readonly idleTimeout?: Duration;
-  readonly maxConnectionDuration?: Duration;
-  readonly maxConnectionDurationJitter?: Percent;
-  readonly maxHeadersCount?: number;
-  readonly maxResponseHeadersKb?: number;
-  readonly maxStreamDuration?: Duration;
-  readonly headersWithUnderscoresAction?: HttpProtocolOptions_HeadersWithUnderscoresAction;
-  readonly maxRequestsPerConnection?: number;
-};
-
-/** envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat.ProperCaseWords */
-export type Http1ProtocolOptions_HeaderKeyFormat_ProperCaseWords = Empty;
-
-/** envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat */
-export type Http1ProtocolOptions_HeaderKeyFormat = {
-  readonly properCaseWords?: Http1ProtocolOptions_HeaderKeyFormat_ProperCaseWords;
-  readonly statefulFormatter?: TypedExtensionConfig;
-};
-
-/** envoy.config.core.v3.Http1ProtocolOptions */
-export type Http1ProtocolOptions = {
-  readonly allowAbsoluteUrl?: boolean;
-  readonly acceptHttp10?: boolean;
-  readonly defaultHostForHttp10?: string;
-  readonly headerKeyFormat?: Http1ProtocolOptions_HeaderKeyFormat;
-  readonly enableTrailers?: boolean;
-  readonly allowChunkedLength?: boolean;
-  readonly overrideStreamErrorOnInvalidHttpMessage?: boolean;
-  readonly sendFullyQualifiedUrl?: boolean;
-  readonly useBalsaParser?: boolean;
-  readonly allowCustomMethods?: boolean;
-  readonly ignoreHttp11Upgrade?: readonly StringMatcher[];
-};
-
-/** envoy.config.core.v3.KeepaliveSettings */
-export type KeepaliveSettings = {
-  readonly interval?: Duration;
-  readonly timeout?: Duration;
-  readonly intervalJitter?: Percent;
-  readonly connectionIdleInterval?: Duration;
-};
-
-/** envoy.config.core.v3.Http2ProtocolOptions.SettingsParameter */
-export type Http2ProtocolOptions_SettingsParameter = {
-  readonly identifier?: number;
-  readonly value?: number;
-};
-
-/** envoy.config.core.v3.Http2ProtocolOptions */
-export type Http2ProtocolOptions = {
-  readonly hpackTableSize?: number;
-  readonly maxConcurrentStreams?: number;
-  readonly initialStreamWindowSize?: number;
-  readonly initialConnectionWindowSize?: number;
-  readonly allowConnect?: boolean;
-  readonly allowMetadata?: boolean;
-  readonly maxOutboundFrames?: number;
-  readonly maxOutboundControlFrames?: number;
-  readonly maxConsecutiveInboundFramesWithEmptyPayload?: number;
-  readonly maxInboundPriorityFramesPerStream?: number;
-  readonly maxInboundWindowUpdateFramesPerDataFrameSent?: number;
-  readonly streamErrorOnInvalidHttpMessaging?: boolean;
-  readonly overrideStreamErrorOnInvalidHttpMessage?: boolean;
-  readonly customSettingsParameters?: readonly Http2ProtocolOptions_SettingsParameter[];
-  readonly connectionKeepalive?: KeepaliveSettings;
-  readonly useOghttp2Codec?: boolean;
-  readonly maxMetadataSize?: Int64;
-  readonly enableHuffmanEncoding?: boolean;
-  readonly maxHeaderFieldSizeKb?: number;
-  readonly disallowObsText?: boolean;
-  readonly streamResetBurst?: Int64;
-  readonly streamResetRate?: Int64;
-};
-
-/** envoy.config.core.v3.GrpcProtocolOptions */
-export type GrpcProtocolOptions = {
-  readonly http2ProtocolOptions?: Http2ProtocolOptions;
-};
-
-/** envoy.config.core.v3.Http3ProtocolOptions */
-export type Http3ProtocolOptions = {
-  readonly quicProtocolOptions?: QuicProtocolOptions;
-  readonly overrideStreamErrorOnInvalidHttpMessage?: boolean;
-  readonly allowExtendedConnect?: boolean;
-  readonly allowMetadata?: boolean;
-  readonly disableQpack?: boolean;
-  readonly disableConnectionFlowControlForStreams?: boolean;
-  readonly disallowObsText?: boolean;
-};
-
-/** envoy.config.core.v3.SchemeHeaderTransformation */
-export type SchemeHeaderTransformation = {
-  readonly schemeToOverwrite?: string;
-  readonly matchUpstream?: boolean;
-};
-
-/** envoy.config.core.v3.ProxyProtocolPassThroughTLVs.PassTLVsMatchType */
-export type ProxyProtocolPassThroughTLVs_PassTLVsMatchType =
-  | 'INCLUDE_ALL'
-  | 'INCLUDE';
-
-/** envoy.config.core.v3.ProxyProtocolPassThroughTLVs */
-export type ProxyProtocolPassThroughTLVs = {
-  readonly matchType?: ProxyProtocolPassThroughTLVs_PassTLVsMatchType;
-  readonly tlvType?: readonly number[];
-};
-
-/** envoy.config.core.v3.TlvEntry */
-export type TlvEntry = {
-  readonly type?: number;
-  readonly value?: Bytes;
-  readonly formatString?: SubstitutionFormatString;
-};
-
-/** envoy.config.core.v3.ProxyProtocolConfig.Version */
-export type ProxyProtocolConfig_Version =
-  | 'V1'
-  | 'V2';
-
-/** envoy.config.core.v3.ProxyProtocolConfig */
-export type ProxyProtocolConfig = {
-  readonly version?: ProxyProtocolConfig_Version;
-  readonly passThroughTlvs?: ProxyProtocolPassThroughTLVs;
-  readonly addedTlvs?: readonly TlvEntry[];
-};
-
-/** envoy.config.core.v3.PerHostConfig */
-export type PerHostConfig = {
-  readonly addedTlvs?: readonly TlvEntry[];
-};
-
-/** envoy.config.core.v3.DnsResolverOptions */
-export type DnsResolverOptions = {
-  readonly useTcpForDnsLookups?: boolean;
-  readonly noDefaultSearchDomain?: boolean;
-};
-
-/** envoy.config.core.v3.DnsResolutionConfig */
-export type DnsResolutionConfig = {
-  readonly resolvers?: readonly Address[];
-  readonly dnsResolverOptions?: DnsResolverOptions;
-};
-
-/** envoy.config.core.v3.SocketCmsgHeaders */
-export type SocketCmsgHeaders = {
-  readonly level?: number;
-  readonly type?: number;
-  readonly expectedSize?: number;
-};
-
-/** envoy.config.core.v3.SocketOption.SocketType.Stream */
-export type SocketOption_SocketType_Stream = Empty;
-
-/** envoy.config.core.v3.SocketOption.SocketType.Datagram */
-export type SocketOption_SocketType_Datagram = Empty;
-
-/** envoy.config.core.v3.SocketOption.SocketType */
-export type SocketOption_SocketType = {
-  readonly stream?: SocketOption_SocketType_Stream;
-  readonly datagram?: SocketOption_SocketType_Datagram;
-};
-
-/** envoy.config.core.v3.SocketOption.SocketState */
-export type SocketOption_SocketState =
-  | 'STATE_PREBIND'
-  | 'STATE_BOUND'
-  | 'STATE_LISTENING';
-
-/** envoy.config.core.v3.SocketOption.SocketIpVersion */
-export type SocketOption_SocketIpVersion =
-  | 'SOCKET_IP_VERSION_UNSPECIFIED'
-  | 'SOCKET_IP_VERSION_IPV4'
-  | 'SOCKET_IP_VERSION_IPV6';
-
-/** envoy.config.core.v3.SocketOption */
-export type SocketOption = {
-  readonly description?: string;
-  readonly level?: Int64;
-  readonly name?: Int64;
-  readonly intValue?: Int64;
-  readonly bufValue?: Bytes;
-  readonly state?: SocketOption_SocketState;
-  readonly type?: SocketOption_SocketType;
-  readonly ipVersion?: SocketOption_SocketIpVersion;
-};
-
-/** envoy.config.core.v3.SocketOptionsOverride */
-export type SocketOptionsOverride = {
-  readonly socketOptions?: readonly SocketOption[];
-};
-
-/** envoy.config.core.v3.JsonFormatOptions */
-export type JsonFormatOptions = {
-  readonly sortProperties?: boolean;
-};
-
-/** envoy.config.core.v3.SubstitutionFormatString */
-export type SubstitutionFormatString = {
-  readonly textFormat?: string;
-  readonly jsonFormat?: JsonObject;
-  readonly textFormatSource?: DataSource;
-  readonly omitEmptyValues?: boolean;
-  readonly contentType?: string;
-  readonly formatters?: readonly TypedExtensionConfig[];
-  readonly jsonFormatOptions?: JsonFormatOptions;
-};
-
-/** envoy.config.core.v3.UdpSocketConfig */
-export type UdpSocketConfig = {
-  readonly maxRxDatagramSize?: Int64;
-  readonly preferGro?: boolean;
-};
-
-/** envoy.config.endpoint.v3.ClusterLoadAssignment.Policy.DropOverload */
-export type ClusterLoadAssignment_Policy_DropOverload = {
-  readonly category?: string;
-  readonly dropPercentage?: FractionalPercent;
-};
-
-/** envoy.config.endpoint.v3.ClusterLoadAssignment.Policy */
-export type ClusterLoadAssignment_Policy = {
-  readonly dropOverloads?: readonly ClusterLoadAssignment_Policy_DropOverload[];
-  readonly overprovisioningFactor?: number;
-  readonly endpointStaleAfter?: Duration;
-  readonly weightedPriorityHealth?: boolean;
-};
-
-/** envoy.config.endpoint.v3.ClusterLoadAssignment */
-export type ClusterLoadAssignment = {
-  readonly clusterName?: string;
-  readonly endpoints?: readonly LocalityLbEndpoints[];
-  readonly namedEndpoints?: { readonly [key: string]: Endpoint };
-  readonly policy?: ClusterLoadAssignment_Policy;
-};
-
-/** envoy.config.endpoint.v3.Endpoint.HealthCheckConfig */
-export type Endpoint_HealthCheckConfig = {
-  readonly portValue?: number;
-  readonly hostname?: string;
-  readonly address?: Address;
-  readonly disableActiveHealthCheck?: boolean;
-};
-
-/** envoy.config.endpoint.v3.Endpoint.AdditionalAddress */
-export type Endpoint_AdditionalAddress = {
-  readonly address?: Address;
-};
-
-/** envoy.config.endpoint.v3.Endpoint */
-export type Endpoint = {
-  readonly address?: Address;
-  readonly healthCheckConfig?: Endpoint_HealthCheckConfig;
-  readonly hostname?: string;
-  readonly additionalAddresses?: readonly Endpoint_AdditionalAddress[];
+  readonly addedViaApi?: boolean;
+  readonly successRateEjectionThreshold?: Percent;
+  readonly hostStatuses?: readonly HostStatus[];
+  readonly localOriginSuccessRateEjectionThreshold?: Percent;
+  readonly circuitBreakers?: CircuitBreakers;
   readonly observabilityName?: string;
+  readonly edsServiceName?: string;
 };
 
-/** envoy.config.endpoint.v3.LbEndpoint */
-export type LbEndpoint = {
-  readonly endpoint?: Endpoint;
-  readonly endpointName?: string;
-  readonly healthStatus?: HealthStatus;
-  readonly metadata?: Metadata;
-  readonly loadBalancingWeight?: number;
-};
-
-/** envoy.config.endpoint.v3.LbEndpointCollection */
-export type LbEndpointCollection = {
-  readonly entries?: readonly CollectionEntry[];
-};
-
-/** envoy.config.endpoint.v3.LedsClusterLocalityConfig */
-export type LedsClusterLocalityConfig = {
-  readonly ledsConfig?: ConfigSource;
-  readonly ledsCollectionName?: string;
-};
-
-/** envoy.config.endpoint.v3.LocalityLbEndpoints.LbEndpointList */
-export type LocalityLbEndpoints_LbEndpointList = {
-  readonly lbEndpoints?: readonly LbEndpoint[];
-};
-
-/** envoy.config.endpoint.v3.LocalityLbEndpoints */
-export type LocalityLbEndpoints = {
-  readonly locality?: Locality;
-  readonly metadata?: Metadata;
-  readonly lbEndpoints?: readonly LbEndpoint[];
-  readonly loadBalancerEndpoints?: LocalityLbEndpoints_LbEndpointList;
-  readonly ledsClusterLocalityConfig?: LedsClusterLocalityConfig;
-  readonly loadBalancingWeight?: number;
+/** envoy.admin.v3.HostStatus */
+export type HostStatus = {
+  readonly address?: Address;
+  readonly stats?: readonly SimpleMetric[];
+  readonly healthStatus?: HostHealthStatus;
+  readonly successRate?: Percent;
+  readonly weight?: number;
+  readonly hostname?: string;
   readonly priority?: number;
-  readonly proximity?: number;
-};
-
-/** envoy.config.endpoint.v3.UpstreamLocalityStats */
-export type UpstreamLocalityStats = {
+  readonly localOriginSuccessRate?: Percent;
   readonly locality?: Locality;
-  readonly totalSuccessfulRequests?: Int64;
-  readonly totalRequestsInProgress?: Int64;
-  readonly totalErrorRequests?: Int64;
-  readonly totalIssuedRequests?: Int64;
-  readonly totalActiveConnections?: Int64;
-  readonly totalNewConnections?: Int64;
-  readonly totalFailConnections?: Int64;
-  readonly cpuUtilization?: UnnamedEndpointLoadMetricStats;
-  readonly memUtilization?: UnnamedEndpointLoadMetricStats;
-  readonly applicationUtilization?: UnnamedEndpointLoadMetricStats;
-  readonly loadMetricStats?: readonly EndpointLoadMetricStats[];
-  readonly upstreamEndpointStats?: readonly UpstreamEndpointStats[];
-  readonly priority?: number;
 };
 
-/** envoy.config.endpoint.v3.UpstreamEndpointStats */
-export type UpstreamEndpointStats = {
-  readonly address?: Address;
-  readonly metadata?: JsonObject;
-  readonly totalSuccessfulRequests?: Int64;
-  readonly totalRequestsInProgress?: Int64;
-  readonly totalErrorRequests?: Int64;
-  readonly totalIssuedRequests?: Int64;
-  readonly loadMetricStats?: readonly EndpointLoadMetricStats[];
+/** envoy.admin.v3.HostHealthStatus */
+export type HostHealthStatus = {
+  readonly failedActiveHealthCheck?: boolean;
+  readonly failedOutlierCheck?: boolean;
+  readonly failedActiveDegradedCheck?: boolean;
+  readonly pendingDynamicRemoval?: boolean;
+  readonly pendingActiveHc?: boolean;
+  readonly excludedViaImmediateHcFail?: boolean;
+  readonly activeHcTimeout?: boolean;
+  readonly failedDegradedOutlierDetection?: boolean;
+  readonly edsHealthStatus?: HealthStatus;
 };
 
-/** envoy.config.endpoint.v3.EndpointLoadMetricStats */
-export type EndpointLoadMetricStats = {
-  readonly metricName?: string;
-  readonly numRequestsFinishedWithMetric?: Int64;
-  readonly totalMetricValue?: number;
+/** envoy.admin.v3.UpdateFailureState */
+export type UpdateFailureState = {
+  readonly failedConfiguration?: Any;
+  readonly lastUpdateAttempt?: Timestamp;
+  readonly details?: string;
+  readonly versionInfo?: string;
 };
 
-/** envoy.config.endpoint.v3.UnnamedEndpointLoadMetricStats */
-export type UnnamedEndpointLoadMetricStats = {
-  readonly numRequestsFinishedWithMetric?: Int64;
-  readonly totalMetricValue?: number;
+/** envoy.admin.v3.ListenersConfigDump.StaticListener */
+export type ListenersConfigDump_StaticListener = {
+  readonly listener?: Any;
+  readonly lastUpdated?: Timestamp;
 };
 
-/** envoy.config.endpoint.v3.ClusterStats.DroppedRequests */
-export type ClusterStats_DroppedRequests = {
-  readonly category?: string;
-  readonly droppedCount?: Int64;
+/** envoy.admin.v3.ListenersConfigDump.DynamicListenerState */
+export type ListenersConfigDump_DynamicListenerState = {
+  readonly versionInfo?: string;
+  readonly listener?: Any;
+  readonly lastUpdated?: Timestamp;
 };
 
-/** envoy.config.endpoint.v3.ClusterStats */
-export type ClusterStats = {
-  readonly clusterName?: string;
-  readonly clusterServiceName?: string;
-  readonly upstreamLocalityStats?: readonly UpstreamLocalityStats[];
-  readonly totalDroppedRequests?: Int64;
-  readonly droppedRequests?: readonly ClusterStats_DroppedRequests[];
-  readonly loadReportInterval?: Duration;
-};
-
-/** envoy.config.grpc_credential.v3.FileBasedMetadataConfig */
-export type FileBasedMetadataConfig = {
-  readonly secretData?: DataSource;
-  readonly headerKey?: string;
-  readonly headerPrefix?: string;
-};
-
-/** envoy.config.listener.v3.ApiListener */
-export type ApiListener = {
-  readonly apiListener?: Any;
-};
-
-/** envoy.config.listener.v3.AdditionalAddress */
-export type AdditionalAddress = {
-  readonly address?: Address;
-  readonly socketOptions?: SocketOptionsOverride;
-  readonly tcpKeepalive?: TcpKeepalive;
-};
-
-/** envoy.config.listener.v3.ListenerCollection */
-export type ListenerCollection = {
-  readonly entries?: readonly CollectionEntry[];
-};
-
-/** envoy.config.listener.v3.Listener.DeprecatedV1 */
-export type Listener_DeprecatedV1 = {
-  readonly bindToPort?: boolean;
-};
-
-/** envoy.config.listener.v3.Listener.ConnectionBalanceConfig.ExactBalance */
-export type Listener_ConnectionBalanceConfig_ExactBalance = Empty;
-
-/** envoy.config.listener.v3.Listener.ConnectionBalanceConfig.CpuLocalityBalance */
-export type Listener_ConnectionBalanceConfig_CpuLocalityBalance = Empty;
-
-/** envoy.config.listener.v3.Listener.ConnectionBalanceConfig */
-export type Listener_ConnectionBalanceConfig = {
-  readonly exactBalance?: Listener_ConnectionBalanceConfig_ExactBalance;
-  readonly extendBalance?: TypedExtensionConfig;
-  readonly cpuLocalityBalance?: Listener_ConnectionBalanceConfig_CpuLocalityBalance;
-};
-
-/** envoy.config.listener.v3.Listener.InternalListenerConfig */
-export type Listener_InternalListenerConfig = Empty;
-
-/** envoy.config.listener.v3.Listener.FcdsConfig */
-export type Listener_FcdsConfig = {
+/** envoy.admin.v3.ListenersConfigDump.DynamicListener */
+export type ListenersConfigDump_DynamicListener = {
   readonly name?: string;
-  readonly configSource?: ConfigSource;
+  readonly activeState?: ListenersConfigDump_DynamicListenerState;
+  readonly warmingState?: ListenersConfigDump_DynamicListenerState;
+  readonly drainingState?: ListenersConfigDump_DynamicListenerState;
+  readonly errorState?: UpdateFailureState;
+  readonly clientStatus?: ClientResourceStatus;
 };
 
-/** envoy.config.listener.v3.Listener.DrainType */
-export type Listener_DrainType =
-  | 'DEFAULT'
-  | 'MODIFY_ONLY';
+/** envoy.admin.v3.ListenersConfigDump */
+export type ListenersConfigDump = {
+  readonly versionInfo?: string;
+  readonly staticListeners?: readonly ListenersConfigDump_StaticListener[];
+  readonly dynamicListeners?: readonly ListenersConfigDump_DynamicListener[];
+};
 
-/** envoy.config.listener.v3.Listener */
-export type Listener = {
+/** envoy.admin.v3.ClustersConfigDump.StaticCluster */
+export type ClustersConfigDump_StaticCluster = {
+  readonly cluster?: Any;
+  readonly lastUpdated?: Timestamp;
+};
+
+/** envoy.admin.v3.ClustersConfigDump.DynamicCluster */
+export type ClustersConfigDump_DynamicCluster = {
+  readonly versionInfo?: string;
+  readonly cluster?: Any;
+  readonly lastUpdated?: Timestamp;
+  readonly errorState?: UpdateFailureState;
+  readonly clientStatus?: ClientResourceStatus;
+};
+
+/** envoy.admin.v3.ClustersConfigDump */
+export type ClustersConfigDump = {
+  readonly versionInfo?: string;
+  readonly staticClusters?: readonly ClustersConfigDump_StaticCluster[];
+  readonly dynamicActiveClusters?: readonly ClustersConfigDump_DynamicCluster[];
+  readonly dynamicWarmingClusters?: readonly ClustersConfigDump_DynamicCluster[];
+};
+
+/** envoy.admin.v3.RoutesConfigDump.StaticRouteConfig */
+export type RoutesConfigDump_StaticRouteConfig = {
+  readonly routeConfig?: Any;
+  readonly lastUpdated?: Timestamp;
+};
+
+/** envoy.admin.v3.RoutesConfigDump.DynamicRouteConfig */
+export type RoutesConfigDump_DynamicRouteConfig = {
+  readonly versionInfo?: string;
+  readonly routeConfig?: Any;
+  readonly lastUpdated?: Timestamp;
+  readonly errorState?: UpdateFailureState;
+  readonly clientStatus?: ClientResourceStatus;
+};
+
+/** envoy.admin.v3.RoutesConfigDump */
+export type RoutesConfigDump = {
+  readonly staticRouteConfigs?: readonly RoutesConfigDump_StaticRouteConfig[];
+  readonly dynamicRouteConfigs?: readonly RoutesConfigDump_DynamicRouteConfig[];
+};
+
+/** envoy.admin.v3.ScopedRoutesConfigDump.InlineScopedRouteConfigs */
+export type ScopedRoutesConfigDump_InlineScopedRouteConfigs = {
   readonly name?: string;
-  readonly address?: Address;
-  readonly additionalAddresses?: readonly AdditionalAddress[];
-  readonly statPrefix?: string;
-  readonly statsMatcher?: StatsMatcher;
-  readonly filterChains?: readonly FilterChain[];
-  readonly fcdsConfig?: Listener_FcdsConfig;
-  readonly filterChainMatcher?: TypeMatcherMatcher;
-  readonly useOriginalDst?: boolean;
-  readonly defaultFilterChain?: FilterChain;
-  readonly perConnectionBufferLimitBytes?: number;
-  readonly perConnectionBufferHighWatermarkTimeout?: Duration;
-  readonly metadata?: Metadata;
-  readonly deprecatedV1?: Listener_DeprecatedV1;
-  readonly drainType?: Listener_DrainType;
-  readonly listenerFilters?: readonly ListenerFilter[];
-  readonly listenerFiltersTimeout?: Duration;
-  readonly continueOnListenerFiltersTimeout?: boolean;
-  readonly transparent?: boolean;
-  readonly freebind?: boolean;
-  readonly socketOptions?: readonly SocketOption[];
-  readonly tcpFastOpenQueueLength?: number;
-  readonly trafficDirection?: TrafficDirection;
-  readonly udpListenerConfig?: UdpListenerConfig;
-  readonly apiListener?: ApiListener;
-  readonly connectionBalanceConfig?: Listener_ConnectionBalanceConfig;
-  readonly reusePort?: boolean;
-  readonly enableReusePort?: boolean;
-  readonly accessLog?: readonly AccessLog[];
-  readonly tcpBacklogSize?: number;
-  readonly maxConnectionsToAcceptPerSocketEvent?: number;
-  readonly bindToPort?: boolean;
-  readonly internalListener?: Listener_InternalListenerConfig;
-  readonly enableMptcp?: boolean;
-  readonly ignoreGlobalConnLimit?: boolean;
-  readonly bypassOverloadManager?: boolean;
-  readonly tcpKeepalive?: TcpKeepalive;
+  readonly scopedRouteConfigs?: readonly Any[];
+  readonly lastUpdated?: Timestamp;
 };
 
-/** envoy.config.listener.v3.Filter */
-export type ConfigListenerFilter = {
+/** envoy.admin.v3.ScopedRoutesConfigDump.DynamicScopedRouteConfigs */
+export type ScopedRoutesConfigDump_DynamicScopedRouteConfigs = {
   readonly name?: string;
-  readonly typedConfig?: Any;
-  readonly configDiscovery?: ExtensionConfigSource;
+  readonly versionInfo?: string;
+  readonly scopedRouteConfigs?: readonly Any[];
+  readonly lastUpdated?: Timestamp;
+  readonly errorState?: UpdateFailureState;
+  readonly clientStatus?: ClientResourceStatus;
 };
 
-/** envoy.config.listener.v3.FilterChainMatch.ConnectionSourceType */
-export type FilterChainMatch_ConnectionSourceType =
-  | 'ANY'
-  | 'SAME_IP_OR_LOOPBACK'
-  | 'EXTERNAL';
-
-/** envoy.config.listener.v3.FilterChainMatch */
-export type FilterChainMatch = {
-  readonly destinationPort?: number;
-  readonly prefixRanges?: readonly CidrRange[];
-  readonly addressSuffix?: string;
-  readonly suffixLen?: number;
-  readonly directSourcePrefixRanges?: readonly CidrRange[];
-  readonly sourceType?: FilterChainMatch_ConnectionSourceType;
-  readonly sourcePrefixRanges?: readonly CidrRange[];
-  readonly sourcePorts?: readonly number[];
-  readonly serverNames?: readonly string[];
-  readonly transportProtocol?: string;
-  readonly applicationProtocols?: readonly string[];
+/** envoy.admin.v3.ScopedRoutesConfigDump */
+export type ScopedRoutesConfigDump = {
+  readonly inlineScopedRouteConfigs?: readonly ScopedRoutesConfigDump_InlineScopedRouteConfigs[];
+  readonly dynamicScopedRouteConfigs?: readonly ScopedRoutesConfigDump_DynamicScopedRouteConfigs[];
 };
 
-/** envoy.config.listener.v3.FilterChain */
-export type FilterChain = {
-  readonly filterChainMatch?: FilterChainMatch;
-  readonly filters?: readonly ConfigListenerFilter[];
-  readonly useProxyProto?: boolean;
-  readonly metadata?: Metadata;
-  readonly transportSocket?: TransportSocket;
-  readonly transportSocketConnectTimeout?: Duration;
+/** envoy.admin.v3.EndpointsConfigDump.StaticEndpointConfig */
+export type EndpointsConfigDump_StaticEndpointConfig = {
+  readonly endpointConfig?: Any;
+  readonly lastUpdated?: Timestamp;
+};
+
+/** envoy.admin.v3.EndpointsConfigDump.DynamicEndpointConfig */
+export type EndpointsConfigDump_DynamicEndpointConfig = {
+  readonly versionInfo?: string;
+  readonly endpointConfig?: Any;
+  readonly lastUpdated?: Timestamp;
+  readonly errorState?: UpdateFailureState;
+  readonly clientStatus?: ClientResourceStatus;
+};
+
+/** envoy.admin.v3.EndpointsConfigDump */
+export type EndpointsConfigDump = {
+  readonly staticEndpointConfigs?: readonly EndpointsConfigDump_StaticEndpointConfig[];
+  readonly dynamicEndpointConfigs?: readonly EndpointsConfigDump_DynamicEndpointConfig[];
+};
+
+/** envoy.admin.v3.EcdsConfigDump.EcdsFilterConfig */
+export type EcdsConfigDump_EcdsFilterConfig = {
+  readonly versionInfo?: string;
+  readonly ecdsFilter?: Any;
+  readonly lastUpdated?: Timestamp;
+  readonly errorState?: UpdateFailureState;
+  readonly clientStatus?: ClientResourceStatus;
+};
+
+/** envoy.admin.v3.EcdsConfigDump */
+export type EcdsConfigDump = {
+  readonly ecdsFilters?: readonly EcdsConfigDump_EcdsFilterConfig[];
+};
+
+/** envoy.admin.v3.ClientResourceStatus */
+export type ClientResourceStatus =
+  | 'UNKNOWN'
+  | 'REQUESTED'
+  | 'DOES_NOT_EXIST'
+  | 'ACKED'
+  | 'NACKED'
+  | 'RECEIVED_ERROR'
+  | 'TIMEOUT';
+
+/** envoy.config.common.mutation_rules.v3.HeaderMutationRules */
+export type HeaderMutationRules = {
+  readonly allowAllRouting?: boolean;
+  readonly allowEnvoy?: boolean;
+  readonly disallowSystem?: boolean;
+  readonly disallowAll?: boolean;
+  readonly allowExpression?: RegexMatcher;
+  readonly disallowExpression?: RegexMatcher;
+  readonly disallowIsError?: boolean;
+};
+
+/** envoy.config.common.mutation_rules.v3.HeaderMutation.RemoveOnMatch */
+export type HeaderMutation_RemoveOnMatch = {
+  readonly keyMatcher?: StringMatcher;
+};
+
+/** envoy.config.common.mutation_rules.v3.HeaderMutation */
+export type MutationRulesHeaderMutation = {
+  readonly remove?: string;
+  readonly append?: HeaderValueOption;
+  readonly removeOnMatch?: HeaderMutation_RemoveOnMatch;
+};
+
+/** xds.core.v3.CidrRange */
+export type CoreCidrRange = {
+  readonly addressPrefix?: string;
+  readonly prefixLen?: number;
+};
+
+/** envoy.type.matcher.v3.AddressMatcher */
+export type AddressMatcher = {
+  readonly ranges?: readonly CoreCidrRange[];
+  readonly invertMatch?: boolean;
+};
+
+/** envoy.type.matcher.v3.FilterStateMatcher */
+export type FilterStateMatcher = {
+  readonly key?: string;
+  readonly stringMatch?: StringMatcher;
+  readonly addressMatch?: AddressMatcher;
+};
+
+/** envoy.type.matcher.v3.DoubleMatcher */
+export type DoubleMatcher = {
+  readonly range?: DoubleRange;
+  readonly exact?: number;
+};
+
+/** envoy.type.matcher.v3.ValueMatcher.NullMatch */
+export type ValueMatcher_NullMatch = Empty;
+
+/** envoy.type.matcher.v3.ValueMatcher */
+export type ValueMatcher = {
+  readonly nullMatch?: ValueMatcher_NullMatch;
+  readonly doubleMatch?: DoubleMatcher;
+  readonly stringMatch?: StringMatcher;
+  readonly boolMatch?: boolean;
+  readonly presentMatch?: boolean;
+  readonly listMatch?: ListMatcher;
+  readonly orMatch?: OrMatcher;
+};
+
+/** envoy.type.matcher.v3.ListMatcher */
+export type ListMatcher = {
+  readonly oneOf?: ValueMatcher;
+};
+
+/** envoy.type.matcher.v3.OrMatcher */
+export type OrMatcher = {
+  readonly valueMatchers?: readonly ValueMatcher[];
+};
+
+/** envoy.type.matcher.v3.MetadataMatcher.PathSegment */
+export type MetadataMatcher_PathSegment = {
+  readonly key?: string;
+};
+
+/** envoy.type.matcher.v3.MetadataMatcher */
+export type MetadataMatcher = {
+  readonly filter?: string;
+  readonly path?: readonly MetadataMatcher_PathSegment[];
+  readonly value?: ValueMatcher;
+  readonly invert?: boolean;
+};
+
+/** envoy.type.metadata.v3.MetadataKey.PathSegment */
+export type MetadataKey_PathSegment = {
+  readonly key?: string;
+  readonly index?: number;
+};
+
+/** envoy.type.metadata.v3.MetadataKey */
+export type MetadataKey = {
+  readonly key?: string;
+  readonly path?: readonly MetadataKey_PathSegment[];
+};
+
+/** envoy.type.metadata.v3.MetadataKind.Request */
+export type MetadataKind_Request = Empty;
+
+/** envoy.type.metadata.v3.MetadataKind.Route */
+export type MetadataKind_Route = Empty;
+
+/** envoy.type.metadata.v3.MetadataKind.Cluster */
+export type MetadataKind_Cluster = Empty;
+
+/** envoy.type.metadata.v3.MetadataKind.Host */
+export type MetadataKind_Host = Empty;
+
+/** envoy.type.metadata.v3.MetadataKind */
+export type MetadataKind = {
+  readonly request?: MetadataKind_Request;
+  readonly route?: MetadataKind_Route;
+  readonly cluster?: MetadataKind_Cluster;
+  readonly host?: MetadataKind_Host;
+};
+
+/** envoy.type.tracing.v3.CustomTag.Literal */
+export type CustomTag_Literal = {
+  readonly value?: string;
+};
+
+/** envoy.type.tracing.v3.CustomTag.Environment */
+export type CustomTag_Environment = {
   readonly name?: string;
+  readonly defaultValue?: string;
 };
 
-/** envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet */
-export type ListenerFilterChainMatchPredicate_MatchSet = {
-  readonly rules?: readonly ListenerFilterChainMatchPredicate[];
-};
-
-/** envoy.config.listener.v3.ListenerFilterChainMatchPredicate */
-export type ListenerFilterChainMatchPredicate = {
-  readonly orMatch?: ListenerFilterChainMatchPredicate_MatchSet;
-  readonly andMatch?: ListenerFilterChainMatchPredicate_MatchSet;
-  readonly notMatch?: ListenerFilterChainMatchPredicate;
-  readonly anyMatch?: boolean;
-  readonly destinationPortRange?: Int32Range;
-};
-
-/** envoy.config.listener.v3.ListenerFilter */
-export type ListenerFilter = {
+/** envoy.type.tracing.v3.CustomTag.Header */
+export type CustomTag_Header = {
   readonly name?: string;
-  readonly typedConfig?: Any;
-  readonly configDiscovery?: ExtensionConfigSource;
-  readonly filterDisabled?: ListenerFilterChainMatchPredicate;
+  readonly defaultValue?: string;
 };
 
-/** envoy.config.listener.v3.QuicProtocolOptions */
-export type ListenerQuicProtocolOptions = {
-  readonly quicProtocolOptions?: QuicProtocolOptions;
-  readonly idleTimeout?: Duration;
-  readonly cryptoHandshakeTimeout?: Duration;
-  readonly enabled?: RuntimeFeatureFlag;
-  readonly packetsToReadToConnectionCountRatio?: number;
-  readonly cryptoStreamConfig?: TypedExtensionConfig;
-  readonly proofSourceConfig?: TypedExtensionConfig;
-  readonly connectionIdGeneratorConfig?: TypedExtensionConfig;
-  readonly serverPreferredAddressConfig?: TypedExtensionConfig;
-  readonly sendDisableActiveMigration?: boolean;
-  readonly connectionDebugVisitorConfig?: TypedExtensionConfig;
-  readonly saveCmsgConfig?: readonly SocketCmsgHeaders[];
-  readonly rejectNewConnections?: boolean;
-  readonly maxSessionsPerEventLoop?: number;
+/** envoy.type.tracing.v3.CustomTag.Metadata */
+export type CustomTag_Metadata = {
+  readonly kind?: MetadataKind;
+  readonly metadataKey?: MetadataKey;
+  readonly defaultValue?: string;
 };
 
-/** envoy.config.listener.v3.UdpListenerConfig */
-export type UdpListenerConfig = {
-  readonly downstreamSocketConfig?: UdpSocketConfig;
-  readonly quicOptions?: ListenerQuicProtocolOptions;
-  readonly udpPacketPacketWriterConfig?: TypedExtensionConfig;
-};
-
-/** envoy.config.listener.v3.ActiveRawUdpListenerConfig */
-export type ActiveRawUdpListenerConfig = Empty;
-
-/** envoy.config.metrics.v3.MetricsServiceConfig */
-export type MetricsServiceConfig = {
-  readonly grpcService?: GrpcService;
-  readonly transportApiVersion?: ApiVersion;
-  readonly reportCountersAsDeltas?: boolean;
-  readonly emitTagsAsLabels?: boolean;
-  readonly histogramEmitMode?: HistogramEmitMode;
-  readonly batchSize?: number;
-};
-
-/** envoy.config.metrics.v3.HistogramEmitMode */
-export type HistogramEmitMode =
-  | 'SUMMARY_AND_HISTOGRAM'
-  | 'SUMMARY'
-  | 'HISTOGRAM';
-
-/** envoy.config.metrics.v3.StatsSink */
-export type StatsSink = {
-  readonly name?: string;
-  readonly typedConfig?: Any;
-};
-
-/** envoy.config.metrics.v3.StatsConfig */
-export type StatsConfig = {
-  readonly statsTags?: readonly TagSpecifier[];
-  readonly useAllDefaultTags?: boolean;
-  readonly statsMatcher?: StatsMatcher;
-  readonly histogramBucketSettings?: readonly HistogramBucketSettings[];
-  readonly allowDefaultTagOverrides?: boolean;
-};
-
-/** envoy.config.metrics.v3.StatsMatcher */
-export type StatsMatcher = {
-  readonly rejectAll?: boolean;
-  readonly exclusionList?: ListStringMatcher;
-  readonly inclusionList?: ListStringMatcher;
-};
-
-/** envoy.config.metrics.v3.TagSpecifier */
-export type TagSpecifier = {
-  readonly tagName?: string;
-  readonly regex?: string;
-  readonly fixedValue?: string;
-};
-
-/** envoy.config.metrics.v3.HistogramBucketSettings */
-export type HistogramBucketSettings = {
-  readonly match?: StringMatcher;
-  readonly buckets?: readonly number[];
-  readonly bins?: number;
-};
-
-/** envoy.config.metrics.v3.StatsdSink */
-export type StatsdSink = {
-  readonly address?: Address;
-  readonly tcpClusterName?: string;
-  readonly prefix?: string;
-  readonly scaleHistogramUnitsToMilliseconds?: boolean;
-};
-
-/** envoy.config.metrics.v3.DogStatsdSink */
-export type DogStatsdSink = {
-  readonly address?: Address;
-  readonly prefix?: string;
-  readonly maxBytesPerDatagram?: Int64;
-  readonly scaleHistogramUnitsToMilliseconds?: boolean;
-};
-
-/** envoy.config.metrics.v3.HystrixSink */
-export type HystrixSink = {
-  readonly numBuckets?: Int64;
-};
-
-/** envoy.config.overload.v3.ResourceMonitor */
-export type ResourceMonitor = {
-  readonly name?: string;
-  readonly typedConfig?: Any;
-};
-
-/** envoy.config.overload.v3.ThresholdTrigger */
-export type ThresholdTrigger = {
-  readonly value?: number;
-};
-
-/** envoy.config.overload.v3.ScaledTrigger */
-export type ScaledTrigger = {
-  readonly scalingThreshold?: number;
-  readonly saturationThreshold?: number;
-};
-
-/** envoy.config.overload.v3.Trigger */
-export type Trigger = {
-  readonly name?: string;
-  readonly threshold?: ThresholdTrigger;
-  readonly scaled?: ScaledTrigger;
-};
-
-/** envoy.config.overload.v3.ScaleTimersOverloadActionConfig.ScaleTimer */
-export type ScaleTimersOverloadActionConfig_ScaleTimer = {
-  readonly timer?: ScaleTimersOverloadActionConfig_TimerType;
-  readonly minTimeout?: Duration;
-  readonly minScale?: Percent;
-};
-
-/** envoy.config.overload.v3.ScaleTimersOverloadActionConfig.TimerType */
-export type ScaleTimersOverloadActionConfig_TimerType =
+/** envoy.type.tracing.v3.CustomTag.ValueType */
+export type CustomTag_ValueType =
   | 'UNSPECIFIED'
-  | 'HTTP_DOWNSTREAM_CONNECTION_IDLE'
-  | 'HTTP_DOWNSTREAM_STREAM_IDLE'
-  | 'TRANSPORT_SOCKET_CONNECT'
-  | 'HTTP_DOWNSTREAM_CONNECTION_MAX'
-  | 'HTTP_DOWNSTREAM_STREAM_FLUSH';
+  | 'STRING'
+  | 'INT'
+  | 'DOUBLE'
+  | 'BOOL';
 
-/** envoy.config.overload.v3.ScaleTimersOverloadActionConfig */
-export type ScaleTimersOverloadActionConfig = {
-  readonly timerScaleFactors?: readonly ScaleTimersOverloadActionConfig_ScaleTimer[];
+/** envoy.type.tracing.v3.CustomTag */
+export type CustomTag = {
+  readonly tag?: string;
+  readonly literal?: CustomTag_Literal;
+  readonly environment?: CustomTag_Environment;
+  readonly requestHeader?: CustomTag_Header;
+  readonly metadata?: CustomTag_Metadata;
+  readonly value?: string;
+  readonly valueType?: CustomTag_ValueType;
 };
 
-/** envoy.config.overload.v3.ShrinkHeapConfig */
-export type ShrinkHeapConfig = {
-  readonly timerInterval?: Duration;
-  readonly maxUnfreedMemoryBytes?: Int64;
+/** envoy.type.v3.RateLimitUnit */
+export type RateLimitUnit =
+  | 'UNKNOWN'
+  | 'SECOND'
+  | 'MINUTE'
+  | 'HOUR'
+  | 'DAY'
+  | 'MONTH'
+  | 'YEAR';
+
+/** xds.type.matcher.v3.RegexMatcher.GoogleRE2 */
+export type MatcherRegexMatcher_GoogleRE2 = Empty;
+
+/** xds.type.matcher.v3.RegexMatcher */
+export type MatcherRegexMatcher = {
+  readonly googleRe2?: MatcherRegexMatcher_GoogleRE2;
+  readonly regex?: string;
 };
 
-/** envoy.config.overload.v3.OverloadAction */
-export type OverloadAction = {
-  readonly name?: string;
-  readonly triggers?: readonly Trigger[];
-  readonly typedConfig?: Any;
+/** xds.type.matcher.v3.StringMatcher */
+export type MatcherStringMatcher = {
+  readonly exact?: string;
+  readonly prefix?: string;
+  readonly suffix?: string;
+  readonly safeRegex?: MatcherRegexMatcher;
+  readonly contains?: string;
+  readonly custom?: CoreTypedExtensionConfig;
+  readonly ignoreCase?: boolean;
 };
 
-/** envoy.config.overload.v3.LoadShedPoint */
-export type LoadShedPoint = {
-  readonly name?: string;
-  readonly triggers?: readonly Trigger[];
+/** xds.type.matcher.v3.ListStringMatcher */
+export type MatcherListStringMatcher = {
+  readonly patterns?: readonly MatcherStringMatcher[];
 };
 
-/** envoy.config.overload.v3.BufferFactoryConfig */
-export type BufferFactoryConfig = {
-  readonly minimumAccountToTrackPowerOfTwo?: number;
+/** xds.type.matcher.v3.Matcher.OnMatch */
+export type TypeMatcherMatcher_OnMatch = {
+  readonly matcher?: TypeMatcherMatcher;
+  readonly action?: CoreTypedExtensionConfig;
+  readonly keepMatching?: boolean;
 };
 
-/** envoy.config.overload.v3.OverloadManager */
-export type OverloadManager = {
-  readonly refreshInterval?: Duration;
-  readonly resourceMonitors?: readonly ResourceMonitor[];
-  readonly actions?: readonly OverloadAction[];
-  readonly loadshedPoints?: readonly LoadShedPoint[];
-  readonly bufferFactoryConfig?: BufferFactoryConfig;
+/** xds.type.matcher.v3.Matcher.MatcherList.Predicate.SinglePredicate */
+export type TypeMatcherMatcher_MatcherList_Predicate_SinglePredicate = {
+  readonly input?: CoreTypedExtensionConfig;
+  readonly valueMatch?: MatcherStringMatcher;
+  readonly customMatch?: CoreTypedExtensionConfig;
 };
 
-/** envoy.config.ratelimit.v3.RateLimitServiceConfig */
-export type RateLimitServiceConfig = {
-  readonly grpcService?: GrpcService;
-  readonly transportApiVersion?: ApiVersion;
+/** xds.type.matcher.v3.Matcher.MatcherList.Predicate.PredicateList */
+export type TypeMatcherMatcher_MatcherList_Predicate_PredicateList = {
+  readonly predicate?: readonly TypeMatcherMatcher_MatcherList_Predicate[];
 };
 
-/** envoy.config.rbac.v3.RBAC.AuditLoggingOptions.AuditLoggerConfig */
-export type RBAC_AuditLoggingOptions_AuditLoggerConfig = {
-  readonly auditLogger?: TypedExtensionConfig;
-  readonly isOptional?: boolean;
+/** xds.type.matcher.v3.Matcher.MatcherList.Predicate */
+export type TypeMatcherMatcher_MatcherList_Predicate = {
+  readonly singlePredicate?: TypeMatcherMatcher_MatcherList_Predicate_SinglePredicate;
+  readonly orMatcher?: TypeMatcherMatcher_MatcherList_Predicate_PredicateList;
+  readonly andMatcher?: TypeMatcherMatcher_MatcherList_Predicate_PredicateList;
+  readonly notMatcher?: TypeMatcherMatcher_MatcherList_Predicate;
 };
 
-/** envoy.config.rbac.v3.RBAC.AuditLoggingOptions.AuditCondition */
-export type RBAC_AuditLoggingOptions_AuditCondition =
-  | 'NONE'
-  | 'ON_DENY'
-  | 'ON_ALLOW'
-  | 'ON_DENY_AND_ALLOW';
-
-/** envoy.config.rbac.v3.RBAC.AuditLoggingOptions */
-export type RBAC_AuditLoggingOptions = {
-  readonly auditCondition?: RBAC_AuditLoggingOptions_AuditCondition;
-  readonly loggerConfigs?: readonly RBAC_AuditLoggingOptions_AuditLoggerConfig[];
+/** xds.type.matcher.v3.Matcher.MatcherList.FieldMatcher */
+export type TypeMatcherMatcher_MatcherList_FieldMatcher = {
+  readonly predicate?: TypeMatcherMatcher_MatcherList_Predicate;
+  readonly onMatch?: TypeMatcherMatcher_OnMatch;
 };
 
-/** envoy.config.rbac.v3.RBAC.Action */
-export type RBAC_Action =
-  | 'ALLOW'
-  | 'DENY'
-  | 'LOG';
-
-/** envoy.config.rbac.v3.RBAC */
-export type RBAC = {
-  readonly action?: RBAC_Action;
-  readonly policies?: { readonly [key: string]: Policy };
-  readonly auditLoggingOptions?: RBAC_AuditLoggingOptions;
+/** xds.type.matcher.v3.Matcher.MatcherList */
+export type TypeMatcherMatcher_MatcherList = {
+  readonly matchers?: readonly TypeMatcherMatcher_MatcherList_FieldMatcher[];
 };
 
-/** envoy.config.rbac.v3.Policy */
-export type Policy = {
-  readonly permissions?: readonly Permission[];
-  readonly principals?: readonly Principal[];
-  readonly condition?: ApiExprExpr;
-  readonly checkedCondition?: ApiExprCheckedExpr;
-  readonly celConfig?: CelExpressionConfig;
+/** xds.type.matcher.v3.Matcher.MatcherTree.MatchMap */
+export type TypeMatcherMatcher_MatcherTree_MatchMap = {
+  readonly map?: { readonly [key: string]: TypeMatcherMatcher_OnMatch };
 };
 
-/** envoy.config.rbac.v3.SourcedMetadata */
-export type SourcedMetadata = {
-  readonly metadataMatcher?: MetadataMatcher;
-  readonly metadataSource?: MetadataSource;
+/** xds.type.matcher.v3.Matcher.MatcherTree */
+export type TypeMatcherMatcher_MatcherTree = {
+  readonly input?: CoreTypedExtensionConfig;
+  readonly exactMatchMap?: TypeMatcherMatcher_MatcherTree_MatchMap;
+  readonly prefixMatchMap?: TypeMatcherMatcher_MatcherTree_MatchMap;
+  readonly customMatch?: CoreTypedExtensionConfig;
 };
 
-/** envoy.config.rbac.v3.Permission.Set */
-export type Permission_Set = {
-  readonly rules?: readonly Permission[];
-};
-
-/** envoy.config.rbac.v3.Permission */
-export type Permission = {
-  readonly andRules?: Permission_Set;
-  readonly orRules?: Permission_Set;
-  readonly any?: boolean;
-  readonly header?: HeaderMatcher;
-  readonly urlPath?: PathMatcher;
-  readonly destinationIp?: CidrRange;
-  readonly destinationPort?: number;
-  readonly destinationPortRange?: Int32Range;
-  readonly metadata?: MetadataMatcher;
-  readonly notRule?: Permission;
-  readonly requestedServerName?: StringMatcher;
-  readonly matcher?: TypedExtensionConfig;
-  readonly uriTemplate?: TypedExtensionConfig;
-  readonly sourcedMetadata?: SourcedMetadata;
-};
-
-/** envoy.config.rbac.v3.Principal.Set */
-export type Principal_Set = {
-  readonly ids?: readonly Principal[];
-};
-
-/** envoy.config.rbac.v3.Principal.Authenticated */
-export type Principal_Authenticated = {
-  readonly principalName?: StringMatcher;
-};
-
-/** envoy.config.rbac.v3.Principal */
-export type Principal = {
-  readonly andIds?: Principal_Set;
-  readonly orIds?: Principal_Set;
-  readonly any?: boolean;
-  readonly authenticated?: Principal_Authenticated;
-  readonly sourceIp?: CidrRange;
-  readonly directRemoteIp?: CidrRange;
-  readonly remoteIp?: CidrRange;
-  readonly header?: HeaderMatcher;
-  readonly urlPath?: PathMatcher;
-  readonly metadata?: MetadataMatcher;
-  readonly filterState?: FilterStateMatcher;
-  readonly notId?: Principal;
-  readonly sourcedMetadata?: SourcedMetadata;
-  readonly custom?: TypedExtensionConfig;
-};
-
-/** envoy.config.rbac.v3.Action */
-export type Action = {
-  readonly name?: string;
-  readonly action?: RBAC_Action;
-};
-
-/** envoy.config.rbac.v3.MetadataSource */
-export type MetadataSource =
-  | 'DYNAMIC'
-  | 'ROUTE';
-
-/** envoy.config.route.v3.RouteConfiguration */
-export type RouteConfiguration = {
-  readonly name?: string;
-  readonly virtualHosts?: readonly VirtualHost[];
-  readonly vhds?: Vhds;
-  readonly internalOnlyHeaders?: readonly string[];
-  readonly responseHeadersToAdd?: readonly HeaderValueOption[];
-  readonly responseHeadersToRemove?: readonly string[];
-  readonly requestHeadersToAdd?: readonly HeaderValueOption[];
-  readonly requestHeadersToRemove?: readonly string[];
-  readonly mostSpecificHeaderMutationsWins?: boolean;
-  readonly validateClusters?: boolean;
-  readonly maxDirectResponseBodySizeBytes?: number;
-  readonly clusterSpecifierPlugins?: readonly ClusterSpecifierPlugin[];
-  readonly requestMirrorPolicies?: readonly RouteAction_RequestMirrorPolicy[];
-  readonly ignorePortInHostMatching?: boolean;
-  readonly vhostHeader?: string;
-  readonly ignorePathParametersInPathMatching?: boolean;
-  readonly typedPerFilterConfig?: { readonly [key: string]: Any };
-  readonly metadata?: Metadata;
-  readonly routeSpecifiers?: readonly TypedExtensionConfig[];
-};
-
-/** envoy.config.route.v3.Vhds */
-export type Vhds = {
-  readonly configSource?: ConfigSource;
+/** xds.type.matcher.v3.Matcher */
+export type TypeMatcherMatcher = {
+  readonly matcherList?: TypeMatcherMatcher_MatcherList;
+  readonly matcherTree?: TypeMatcherMatcher_MatcherTree;
+  readonly onNoMatch?: TypeMatcherMatcher_OnMatch;
 };
 
 /** envoy.config.route.v3.VirtualHost.TlsRequirementType */
@@ -3497,237 +2000,6 @@ export type FilterConfig = {
   readonly disabled?: boolean;
 };
 
-/** envoy.config.route.v3.ScopedRouteConfiguration.Key.Fragment */
-export type ScopedRouteConfiguration_Key_Fragment = {
-  readonly stringKey?: string;
-};
-
-/** envoy.config.route.v3.ScopedRouteConfiguration.Key */
-export type ScopedRouteConfiguration_Key = {
-  readonly fragments?: readonly ScopedRouteConfiguration_Key_Fragment[];
-};
-
-/** envoy.config.route.v3.ScopedRouteConfiguration */
-export type ScopedRouteConfiguration = {
-  readonly onDemand?: boolean;
-  readonly name?: string;
-  readonly routeConfigurationName?: string;
-  readonly routeConfiguration?: RouteConfiguration;
-  readonly key?: ScopedRouteConfiguration_Key;
-};
-
-/** envoy.config.tap.v3.TapConfig */
-export type TapConfig = {
-  readonly matchConfig?: TapMatchPredicate;
-  readonly match?: MatcherMatchPredicate;
-  readonly outputConfig?: OutputConfig;
-  readonly tapEnabled?: RuntimeFractionalPercent;
-};
-
-/** envoy.config.tap.v3.MatchPredicate.MatchSet */
-export type TapMatchPredicate_MatchSet = {
-  readonly rules?: readonly TapMatchPredicate[];
-};
-
-/** envoy.config.tap.v3.MatchPredicate */
-export type TapMatchPredicate = {
-  readonly orMatch?: TapMatchPredicate_MatchSet;
-  readonly andMatch?: TapMatchPredicate_MatchSet;
-  readonly notMatch?: TapMatchPredicate;
-  readonly anyMatch?: boolean;
-  readonly httpRequestHeadersMatch?: TapHttpHeadersMatch;
-  readonly httpRequestTrailersMatch?: TapHttpHeadersMatch;
-  readonly httpResponseHeadersMatch?: TapHttpHeadersMatch;
-  readonly httpResponseTrailersMatch?: TapHttpHeadersMatch;
-  readonly httpRequestGenericBodyMatch?: TapHttpGenericBodyMatch;
-  readonly httpResponseGenericBodyMatch?: TapHttpGenericBodyMatch;
-};
-
-/** envoy.config.tap.v3.HttpHeadersMatch */
-export type TapHttpHeadersMatch = {
-  readonly headers?: readonly HeaderMatcher[];
-};
-
-/** envoy.config.tap.v3.HttpGenericBodyMatch.GenericTextMatch */
-export type TapHttpGenericBodyMatch_GenericTextMatch = {
-  readonly stringMatch?: string;
-  readonly binaryMatch?: Bytes;
-};
-
-/** envoy.config.tap.v3.HttpGenericBodyMatch */
-export type TapHttpGenericBodyMatch = {
-  readonly bytesLimit?: number;
-  readonly patterns?: readonly TapHttpGenericBodyMatch_GenericTextMatch[];
-};
-
-/** envoy.config.tap.v3.OutputConfig */
-export type OutputConfig = {
-  readonly sinks?: readonly OutputSink[];
-  readonly maxBufferedRxBytes?: number;
-  readonly maxBufferedTxBytes?: number;
-  readonly streaming?: boolean;
-  readonly minStreamedSentBytes?: number;
-};
-
-/** envoy.config.tap.v3.OutputSink.Format */
-export type OutputSink_Format =
-  | 'JSON_BODY_AS_BYTES'
-  | 'JSON_BODY_AS_STRING'
-  | 'PROTO_BINARY'
-  | 'PROTO_BINARY_LENGTH_DELIMITED'
-  | 'PROTO_TEXT';
-
-/** envoy.config.tap.v3.OutputSink */
-export type OutputSink = {
-  readonly format?: OutputSink_Format;
-  readonly streamingAdmin?: StreamingAdminSink;
-  readonly filePerTap?: FilePerTapSink;
-  readonly streamingGrpc?: StreamingGrpcSink;
-  readonly bufferedAdmin?: BufferedAdminSink;
-  readonly customSink?: TypedExtensionConfig;
-};
-
-/** envoy.config.tap.v3.StreamingAdminSink */
-export type StreamingAdminSink = Empty;
-
-/** envoy.config.tap.v3.BufferedAdminSink */
-export type BufferedAdminSink = {
-  readonly maxTraces?: Int64;
-  readonly timeout?: Duration;
-};
-
-/** envoy.config.tap.v3.FilePerTapSink */
-export type FilePerTapSink = {
-  readonly pathPrefix?: string;
-};
-
-/** envoy.config.tap.v3.StreamingGrpcSink */
-export type StreamingGrpcSink = {
-  readonly tapId?: string;
-  readonly grpcService?: GrpcService;
-};
-
-/** envoy.config.trace.v3.DatadogRemoteConfig */
-export type DatadogRemoteConfig = {
-  readonly pollingInterval?: Duration;
-};
-
-/** envoy.config.trace.v3.DatadogConfig */
-export type DatadogConfig = {
-  readonly collectorCluster?: string;
-  readonly serviceName?: string;
-  readonly collectorHostname?: string;
-  readonly remoteConfig?: DatadogRemoteConfig;
-};
-
-/** envoy.config.trace.v3.DynamicOtConfig */
-export type DynamicOtConfig = {
-  readonly library?: string;
-  readonly config?: JsonObject;
-};
-
-/** envoy.config.trace.v3.Tracing.Http */
-export type Tracing_Http = {
-  readonly name?: string;
-  readonly typedConfig?: Any;
-};
-
-/** envoy.config.trace.v3.Tracing */
-export type TraceTracing = {
-  readonly http?: Tracing_Http;
-};
-
-/** envoy.config.trace.v3.LightstepConfig.PropagationMode */
-export type LightstepConfig_PropagationMode =
-  | 'ENVOY'
-  | 'LIGHTSTEP'
-  | 'B3'
-  | 'TRACE_CONTEXT';
-
-/** envoy.config.trace.v3.LightstepConfig */
-export type LightstepConfig = {
-  readonly collectorCluster?: string;
-  readonly accessTokenFile?: string;
-  readonly accessToken?: DataSource;
-  readonly propagationModes?: readonly LightstepConfig_PropagationMode[];
-};
-
-/** envoy.config.trace.v3.OpenTelemetryConfig */
-export type OpenTelemetryConfig = {
-  readonly grpcService?: GrpcService;
-  readonly httpService?: HttpService;
-  readonly exporter?: TypedExtensionConfig;
-  readonly serviceName?: string;
-  readonly resourceDetectors?: readonly TypedExtensionConfig[];
-  readonly sampler?: TypedExtensionConfig;
-  readonly maxCacheSize?: number;
-  readonly setTelemetrySdkResourceAttributes?: boolean;
-  readonly setServiceNameResourceAttribute?: boolean;
-  readonly setInstrumentationScope?: boolean;
-};
-
-/** envoy.config.trace.v3.TraceServiceConfig */
-export type TraceServiceConfig = {
-  readonly grpcService?: GrpcService;
-};
-
-/** envoy.config.trace.v3.SkyWalkingConfig */
-export type SkyWalkingConfig = {
-  readonly grpcService?: GrpcService;
-  readonly clientConfig?: ClientConfig;
-};
-
-/** envoy.config.trace.v3.ClientConfig */
-export type ClientConfig = {
-  readonly serviceName?: string;
-  readonly instanceName?: string;
-  readonly backendToken?: string;
-  readonly maxCacheSize?: number;
-};
-
-/** envoy.config.trace.v3.XRayConfig.SegmentFields */
-export type XRayConfig_SegmentFields = {
-  readonly origin?: string;
-  readonly aws?: JsonObject;
-};
-
-/** envoy.config.trace.v3.XRayConfig */
-export type XRayConfig = {
-  readonly daemonEndpoint?: SocketAddress;
-  readonly segmentName?: string;
-  readonly samplingRuleManifest?: DataSource;
-  readonly segmentFields?: XRayConfig_SegmentFields;
-};
-
-/** envoy.config.trace.v3.ZipkinConfig.TraceContextOption */
-export type ZipkinConfig_TraceContextOption =
-  | 'USE_B3'
-  | 'USE_B3_WITH_W3C_PROPAGATION';
-
-/** envoy.config.trace.v3.ZipkinConfig.CollectorEndpointVersion */
-export type ZipkinConfig_CollectorEndpointVersion =
-  | 'DEPRECATED_AND_UNAVAILABLE_DO_NOT_USE'
-  | 'HTTP_JSON'
-  | 'HTTP_PROTO'
-  | 'GRPC';
-
-/** envoy.config.trace.v3.ZipkinConfig */
-export type ZipkinConfig = {
-  readonly collectorCluster?: string;
-  readonly collectorEndpoint?: string;
-  readonly traceId128bit?: boolean;
-  readonly sharedSpanContext?: boolean;
-  readonly collectorEndpointVersion?: ZipkinConfig_CollectorEndpointVersion;
-  readonly collectorHostname?: string;
-  readonly splitSpansForRequest?: boolean;
-  readonly traceContextOption?: ZipkinConfig_TraceContextOption;
-  readonly collectorService?: HttpService;
-  readonly timestampTraceIds?: boolean;
-};
-
-/** envoy.config.upstream.local_address_selector.v3.DefaultLocalAddressSelector */
-export type DefaultLocalAddressSelector = Empty;
-
 /** envoy.data.accesslog.v3.TCPAccessLogEntry */
 export type TCPAccessLogEntry = {
   readonly commonProperties?: AccessLogCommon;
@@ -3915,6 +2187,2419 @@ export type AccessLogType =
   | 'UdpTunnelUpstreamConnected'
   | 'UdpPeriodic'
   | 'UdpSessionEnd';
+
+/** envoy.config.accesslog.v3.AccessLog */
+export type AccessLog = {
+  readonly name?: string;
+  readonly filter?: AccessLogFilter;
+  readonly typedConfig?: Any;
+};
+
+/** envoy.config.accesslog.v3.AccessLogFilter */
+export type AccessLogFilter = {
+  readonly statusCodeFilter?: StatusCodeFilter;
+  readonly durationFilter?: DurationFilter;
+  readonly notHealthCheckFilter?: NotHealthCheckFilter;
+  readonly traceableFilter?: TraceableFilter;
+  readonly runtimeFilter?: RuntimeFilter;
+  readonly andFilter?: AndFilter;
+  readonly orFilter?: OrFilter;
+  readonly headerFilter?: HeaderFilter;
+  readonly responseFlagFilter?: ResponseFlagFilter;
+  readonly grpcStatusFilter?: GrpcStatusFilter;
+  readonly extensionFilter?: ExtensionFilter;
+  readonly metadataFilter?: MetadataFilter;
+  readonly logTypeFilter?: LogTypeFilter;
+};
+
+/** envoy.config.accesslog.v3.ComparisonFilter.Op */
+export type ComparisonFilter_Op =
+  | 'EQ'
+  | 'GE'
+  | 'LE'
+  | 'NE';
+
+/** envoy.config.accesslog.v3.ComparisonFilter */
+export type ComparisonFilter = {
+  readonly op?: ComparisonFilter_Op;
+  readonly value?: RuntimeUInt32;
+};
+
+/** envoy.config.accesslog.v3.StatusCodeFilter */
+export type StatusCodeFilter = {
+  readonly comparison?: ComparisonFilter;
+};
+
+/** envoy.config.accesslog.v3.DurationFilter */
+export type DurationFilter = {
+  readonly comparison?: ComparisonFilter;
+};
+
+/** envoy.config.accesslog.v3.NotHealthCheckFilter */
+export type NotHealthCheckFilter = Empty;
+
+/** envoy.config.accesslog.v3.TraceableFilter */
+export type TraceableFilter = Empty;
+
+/** envoy.config.accesslog.v3.RuntimeFilter */
+export type RuntimeFilter = {
+  readonly runtimeKey?: string;
+  readonly percentSampled?: FractionalPercent;
+  readonly useIndependentRandomness?: boolean;
+};
+
+/** envoy.config.accesslog.v3.AndFilter */
+export type AndFilter = {
+  readonly filters?: readonly AccessLogFilter[];
+};
+
+/** envoy.config.accesslog.v3.OrFilter */
+export type OrFilter = {
+  readonly filters?: readonly AccessLogFilter[];
+};
+
+/** envoy.config.accesslog.v3.HeaderFilter */
+export type HeaderFilter = {
+  readonly header?: HeaderMatcher;
+};
+
+/** envoy.config.accesslog.v3.ResponseFlagFilter */
+export type ResponseFlagFilter = {
+  readonly flags?: readonly string[];
+};
+
+/** envoy.config.accesslog.v3.GrpcStatusFilter.Status */
+export type GrpcStatusFilter_Status =
+  | 'OK'
+  | 'CANCELED'
+  | 'UNKNOWN'
+  | 'INVALID_ARGUMENT'
+  | 'DEADLINE_EXCEEDED'
+  | 'NOT_FOUND'
+  | 'ALREADY_EXISTS'
+  | 'PERMISSION_DENIED'
+  | 'RESOURCE_EXHAUSTED'
+  | 'FAILED_PRECONDITION'
+  | 'ABORTED'
+  | 'OUT_OF_RANGE'
+  | 'UNIMPLEMENTED'
+  | 'INTERNAL'
+  | 'UNAVAILABLE'
+  | 'DATA_LOSS'
+  | 'UNAUTHENTICATED';
+
+/** envoy.config.accesslog.v3.GrpcStatusFilter */
+export type GrpcStatusFilter = {
+  readonly statuses?: readonly GrpcStatusFilter_Status[];
+  readonly exclude?: boolean;
+};
+
+/** envoy.config.accesslog.v3.MetadataFilter */
+export type MetadataFilter = {
+  readonly matcher?: MetadataMatcher;
+  readonly matchIfKeyNotFound?: boolean;
+};
+
+/** envoy.config.accesslog.v3.LogTypeFilter */
+export type LogTypeFilter = {
+  readonly types?: readonly AccessLogType[];
+  readonly exclude?: boolean;
+};
+
+/** envoy.config.accesslog.v3.ExtensionFilter */
+export type ExtensionFilter = {
+  readonly name?: string;
+  readonly typedConfig?: Any;
+};
+
+/** xds.core.v3.Authority */
+export type Authority = {
+  readonly name?: string;
+};
+
+/** envoy.config.core.v3.ApiConfigSource.ApiType */
+export type ApiConfigSource_ApiType =
+  | 'DEPRECATED_AND_UNAVAILABLE_DO_NOT_USE'
+  | 'REST'
+  | 'GRPC'
+  | 'DELTA_GRPC'
+  | 'AGGREGATED_GRPC'
+  | 'AGGREGATED_DELTA_GRPC';
+
+/** envoy.config.core.v3.ApiConfigSource */
+export type ApiConfigSource = {
+  readonly apiType?: ApiConfigSource_ApiType;
+  readonly transportApiVersion?: ApiVersion;
+  readonly clusterNames?: readonly string[];
+  readonly grpcServices?: readonly GrpcService[];
+  readonly refreshDelay?: Duration;
+  readonly requestTimeout?: Duration;
+  readonly rateLimitSettings?: RateLimitSettings;
+  readonly setNodeOnFirstMessageOnly?: boolean;
+  readonly configValidators?: readonly TypedExtensionConfig[];
+};
+
+/** envoy.config.core.v3.AggregatedConfigSource */
+export type AggregatedConfigSource = Empty;
+
+/** envoy.config.core.v3.SelfConfigSource */
+export type SelfConfigSource = {
+  readonly transportApiVersion?: ApiVersion;
+};
+
+/** envoy.config.core.v3.RateLimitSettings */
+export type RateLimitSettings = {
+  readonly maxTokens?: number;
+  readonly fillRate?: number;
+};
+
+/** envoy.config.core.v3.PathConfigSource */
+export type PathConfigSource = {
+  readonly path?: string;
+  readonly watchedDirectory?: WatchedDirectory;
+  readonly pollInterval?: Duration;
+};
+
+/** envoy.config.core.v3.ConfigSource */
+export type ConfigSource = {
+  readonly authorities?: readonly Authority[];
+  readonly path?: string;
+  readonly pathConfigSource?: PathConfigSource;
+  readonly apiConfigSource?: ApiConfigSource;
+  readonly ads?: AggregatedConfigSource;
+  readonly self?: SelfConfigSource;
+  readonly initialFetchTimeout?: Duration;
+  readonly resourceApiVersion?: ApiVersion;
+};
+
+/** envoy.config.core.v3.ExtensionConfigSource */
+export type ExtensionConfigSource = {
+  readonly configSource?: ConfigSource;
+  readonly defaultConfig?: Any;
+  readonly applyDefaultConfigWithoutWarming?: boolean;
+  readonly typeUrls?: readonly string[];
+};
+
+/** envoy.config.core.v3.ApiVersion */
+export type ApiVersion =
+  | 'AUTO'
+  | 'V2'
+  | 'V3';
+
+/** envoy.config.cluster.v3.Filter */
+export type Filter = {
+  readonly name?: string;
+  readonly typedConfig?: Any;
+  readonly configDiscovery?: ExtensionConfigSource;
+};
+
+/** envoy.config.cluster.v3.OutlierDetection */
+export type OutlierDetection = {
+  readonly consecutive5xx?: number;
+  readonly interval?: Duration;
+  readonly baseEjectionTime?: Duration;
+  readonly maxEjectionPercent?: number;
+  readonly enforcingConsecutive5xx?: number;
+  readonly enforcingSuccessRate?: number;
+  readonly successRateMinimumHosts?: number;
+  readonly successRateRequestVolume?: number;
+  readonly successRateStdevFactor?: number;
+  readonly consecutiveGatewayFailure?: number;
+  readonly enforcingConsecutiveGatewayFailure?: number;
+  readonly splitExternalLocalOriginErrors?: boolean;
+  readonly consecutiveLocalOriginFailure?: number;
+  readonly enforcingConsecutiveLocalOriginFailure?: number;
+  readonly enforcingLocalOriginSuccessRate?: number;
+  readonly failurePercentageThreshold?: number;
+  readonly enforcingFailurePercentage?: number;
+  readonly enforcingFailurePercentageLocalOrigin?: number;
+  readonly failurePercentageMinimumHosts?: number;
+  readonly failurePercentageRequestVolume?: number;
+  readonly maxEjectionTime?: Duration;
+  readonly maxEjectionTimeJitter?: Duration;
+  readonly successfulActiveHealthCheckUnejectHost?: boolean;
+  readonly monitors?: readonly TypedExtensionConfig[];
+  readonly alwaysEjectOneHost?: boolean;
+  readonly detectDegradedHosts?: boolean;
+};
+
+/** envoy.config.core.v3.TcpProtocolOptions */
+export type TcpProtocolOptions = Empty;
+
+/** envoy.config.core.v3.QuicKeepAliveSettings */
+export type QuicKeepAliveSettings = {
+  readonly maxInterval?: Duration;
+  readonly initialInterval?: Duration;
+};
+
+/** envoy.config.core.v3.QuicProtocolOptions.ConnectionMigrationSettings.MigrateIdleConnectionSettings */
+export type QuicProtocolOptions_ConnectionMigrationSettings_MigrateIdleConnectionSettings = {
+  readonly maxIdleTimeBeforeMigration?: Duration;
+};
+
+/** envoy.config.core.v3.QuicProtocolOptions.ConnectionMigrationSettings */
+export type QuicProtocolOptions_ConnectionMigrationSettings = {
+  readonly migrateIdleConnections?: QuicProtocolOptions_ConnectionMigrationSettings_MigrateIdleConnectionSettings;
+  readonly maxTimeOnNonDefaultNetwork?: Duration;
+};
+
+/** envoy.config.core.v3.QuicProtocolOptions */
+export type QuicProtocolOptions = {
+  readonly maxConcurrentStreams?: number;
+  readonly initialStreamWindowSize?: number;
+  readonly initialConnectionWindowSize?: number;
+  readonly numTimeoutsToTriggerPortMigration?: number;
+  readonly connectionKeepalive?: QuicKeepAliveSettings;
+  readonly connectionOptions?: string;
+  readonly clientConnectionOptions?: string;
+  readonly idleNetworkTimeout?: Duration;
+  readonly maxPacketLength?: Int64;
+  readonly clientPacketWriter?: TypedExtensionConfig;
+  readonly connectionMigration?: QuicProtocolOptions_ConnectionMigrationSettings;
+  readonly memoryReductionTimeout?: Duration;
+  readonly enableScone?: boolean;
+};
+
+/** envoy.config.core.v3.UpstreamHttpProtocolOptions */
+export type UpstreamHttpProtocolOptions = {
+  readonly autoSni?: boolean;
+  readonly autoSanValidation?: boolean;
+  readonly overrideAutoSniHeader?: string;
+};
+
+/** envoy.config.core.v3.AlternateProtocolsCacheOptions.AlternateProtocolsCacheEntry */
+export type AlternateProtocolsCacheOptions_AlternateProtocolsCacheEntry = {
+  readonly hostname?: string;
+  readonly port?: number;
+};
+
+/** envoy.config.core.v3.AlternateProtocolsCacheOptions */
+export type AlternateProtocolsCacheOptions = {
+  readonly name?: string;
+  readonly maxEntries?: number;
+  readonly keyValueStoreConfig?: TypedExtensionConfig;
+  readonly prepopulatedEntries?: readonly AlternateProtocolsCacheOptions_AlternateProtocolsCacheEntry[];
+  readonly canonicalSuffixes?: readonly string[];
+};
+
+/** envoy.config.core.v3.HttpProtocolOptions.HeadersWithUnderscoresAction */
+export type HttpProtocolOptions_HeadersWithUnderscoresAction =
+  | 'ALLOW'
+  | 'REJECT_REQUEST'
+  | 'DROP_HEADER';
+
+/** envoy.config.core.v3.HttpProtocolOptions */
+export type HttpProtocolOptions = {
+  readonly idleTimeout?: Duration;
+  readonly maxConnectionDuration?: Duration;
+  readonly maxConnectionDurationJitter?: Percent;
+  readonly maxHeadersCount?: number;
+  readonly maxResponseHeadersKb?: number;
+  readonly maxStreamDuration?: Duration;
+  readonly headersWithUnderscoresAction?: HttpProtocolOptions_HeadersWithUnderscoresAction;
+  readonly maxRequestsPerConnection?: number;
+};
+
+/** envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat.ProperCaseWords */
+export type Http1ProtocolOptions_HeaderKeyFormat_ProperCaseWords = Empty;
+
+/** envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat */
+export type Http1ProtocolOptions_HeaderKeyFormat = {
+  readonly properCaseWords?: Http1ProtocolOptions_HeaderKeyFormat_ProperCaseWords;
+  readonly statefulFormatter?: TypedExtensionConfig;
+};
+
+/** envoy.config.core.v3.Http1ProtocolOptions */
+export type Http1ProtocolOptions = {
+  readonly allowAbsoluteUrl?: boolean;
+  readonly acceptHttp10?: boolean;
+  readonly defaultHostForHttp10?: string;
+  readonly headerKeyFormat?: Http1ProtocolOptions_HeaderKeyFormat;
+  readonly enableTrailers?: boolean;
+  readonly allowChunkedLength?: boolean;
+  readonly overrideStreamErrorOnInvalidHttpMessage?: boolean;
+  readonly sendFullyQualifiedUrl?: boolean;
+  readonly useBalsaParser?: boolean;
+  readonly allowCustomMethods?: boolean;
+  readonly ignoreHttp11Upgrade?: readonly StringMatcher[];
+};
+
+/** envoy.config.core.v3.KeepaliveSettings */
+export type KeepaliveSettings = {
+  readonly interval?: Duration;
+  readonly timeout?: Duration;
+  readonly intervalJitter?: Percent;
+  readonly connectionIdleInterval?: Duration;
+};
+
+/** envoy.config.core.v3.Http2ProtocolOptions.SettingsParameter */
+export type Http2ProtocolOptions_SettingsParameter = {
+  readonly identifier?: number;
+  readonly value?: number;
+};
+
+/** envoy.config.core.v3.Http2ProtocolOptions */
+export type Http2ProtocolOptions = {
+  readonly hpackTableSize?: number;
+  readonly maxConcurrentStreams?: number;
+  readonly initialStreamWindowSize?: number;
+  readonly initialConnectionWindowSize?: number;
+  readonly allowConnect?: boolean;
+  readonly allowMetadata?: boolean;
+  readonly maxOutboundFrames?: number;
+  readonly maxOutboundControlFrames?: number;
+  readonly maxConsecutiveInboundFramesWithEmptyPayload?: number;
+  readonly maxInboundPriorityFramesPerStream?: number;
+  readonly maxInboundWindowUpdateFramesPerDataFrameSent?: number;
+  readonly streamErrorOnInvalidHttpMessaging?: boolean;
+  readonly overrideStreamErrorOnInvalidHttpMessage?: boolean;
+  readonly customSettingsParameters?: readonly Http2ProtocolOptions_SettingsParameter[];
+  readonly connectionKeepalive?: KeepaliveSettings;
+  readonly useOghttp2Codec?: boolean;
+  readonly maxMetadataSize?: Int64;
+  readonly enableHuffmanEncoding?: boolean;
+  readonly maxHeaderFieldSizeKb?: number;
+  readonly disallowObsText?: boolean;
+  readonly streamResetBurst?: Int64;
+  readonly streamResetRate?: Int64;
+};
+
+/** envoy.config.core.v3.GrpcProtocolOptions */
+export type GrpcProtocolOptions = {
+  readonly http2ProtocolOptions?: Http2ProtocolOptions;
+};
+
+/** envoy.config.core.v3.Http3ProtocolOptions */
+export type Http3ProtocolOptions = {
+  readonly quicProtocolOptions?: QuicProtocolOptions;
+  readonly overrideStreamErrorOnInvalidHttpMessage?: boolean;
+  readonly allowExtendedConnect?: boolean;
+  readonly allowMetadata?: boolean;
+  readonly disableQpack?: boolean;
+  readonly disableConnectionFlowControlForStreams?: boolean;
+  readonly disallowObsText?: boolean;
+};
+
+/** envoy.config.core.v3.SchemeHeaderTransformation */
+export type SchemeHeaderTransformation = {
+  readonly schemeToOverwrite?: string;
+  readonly matchUpstream?: boolean;
+};
+
+/** envoy.config.core.v3.DnsResolverOptions */
+export type DnsResolverOptions = {
+  readonly useTcpForDnsLookups?: boolean;
+  readonly noDefaultSearchDomain?: boolean;
+};
+
+/** envoy.config.core.v3.DnsResolutionConfig */
+export type DnsResolutionConfig = {
+  readonly resolvers?: readonly Address[];
+  readonly dnsResolverOptions?: DnsResolverOptions;
+};
+
+/** xds.core.v3.ResourceLocator.Directive */
+export type ResourceLocator_Directive = {
+  readonly alt?: CoreResourceLocator;
+  readonly entry?: string;
+};
+
+/** xds.core.v3.ResourceLocator.Scheme */
+export type ResourceLocator_Scheme =
+  | 'XDSTP'
+  | 'HTTP'
+  | 'FILE';
+
+/** xds.core.v3.ResourceLocator */
+export type CoreResourceLocator = {
+  readonly scheme?: ResourceLocator_Scheme;
+  readonly id?: string;
+  readonly authority?: string;
+  readonly resourceType?: string;
+  readonly exactContext?: ContextParams;
+  readonly directives?: readonly ResourceLocator_Directive[];
+};
+
+/** xds.core.v3.CollectionEntry.InlineEntry */
+export type CollectionEntry_InlineEntry = {
+  readonly name?: string;
+  readonly version?: string;
+  readonly resource?: Any;
+};
+
+/** xds.core.v3.CollectionEntry */
+export type CollectionEntry = {
+  readonly locator?: CoreResourceLocator;
+  readonly inlineEntry?: CollectionEntry_InlineEntry;
+};
+
+/** envoy.config.endpoint.v3.Endpoint.HealthCheckConfig */
+export type Endpoint_HealthCheckConfig = {
+  readonly portValue?: number;
+  readonly hostname?: string;
+  readonly address?: Address;
+  readonly disableActiveHealthCheck?: boolean;
+};
+
+/** envoy.config.endpoint.v3.Endpoint.AdditionalAddress */
+export type Endpoint_AdditionalAddress = {
+  readonly address?: Address;
+};
+
+/** envoy.config.endpoint.v3.Endpoint */
+export type Endpoint = {
+  readonly address?: Address;
+  readonly healthCheckConfig?: Endpoint_HealthCheckConfig;
+  readonly hostname?: string;
+  readonly additionalAddresses?: readonly Endpoint_AdditionalAddress[];
+  readonly observabilityName?: string;
+};
+
+/** envoy.config.endpoint.v3.LbEndpoint */
+export type LbEndpoint = {
+  readonly endpoint?: Endpoint;
+  readonly endpointName?: string;
+  readonly healthStatus?: HealthStatus;
+  readonly metadata?: Metadata;
+  readonly loadBalancingWeight?: number;
+};
+
+/** envoy.config.endpoint.v3.LbEndpointCollection */
+export type LbEndpointCollection = {
+  readonly entries?: readonly CollectionEntry[];
+};
+
+/** envoy.config.endpoint.v3.LedsClusterLocalityConfig */
+export type LedsClusterLocalityConfig = {
+  readonly ledsConfig?: ConfigSource;
+  readonly ledsCollectionName?: string;
+};
+
+/** envoy.config.endpoint.v3.LocalityLbEndpoints.LbEndpointList */
+export type LocalityLbEndpoints_LbEndpointList = {
+  readonly lbEndpoints?: readonly LbEndpoint[];
+};
+
+/** envoy.config.endpoint.v3.LocalityLbEndpoints */
+export type LocalityLbEndpoints = {
+  readonly locality?: Locality;
+  readonly metadata?: Metadata;
+  readonly lbEndpoints?: readonly LbEndpoint[];
+  readonly loadBalancerEndpoints?: LocalityLbEndpoints_LbEndpointList;
+  readonly ledsClusterLocalityConfig?: LedsClusterLocalityConfig;
+  readonly loadBalancingWeight?: number;
+  readonly priority?: number;
+  readonly proximity?: number;
+};
+
+/** envoy.config.endpoint.v3.ClusterLoadAssignment.Policy.DropOverload */
+export type ClusterLoadAssignment_Policy_DropOverload = {
+  readonly category?: string;
+  readonly dropPercentage?: FractionalPercent;
+};
+
+/** envoy.config.endpoint.v3.ClusterLoadAssignment.Policy */
+export type ClusterLoadAssignment_Policy = {
+  readonly dropOverloads?: readonly ClusterLoadAssignment_Policy_DropOverload[];
+  readonly overprovisioningFactor?: number;
+  readonly endpointStaleAfter?: Duration;
+  readonly weightedPriorityHealth?: boolean;
+};
+
+/** envoy.config.endpoint.v3.ClusterLoadAssignment */
+export type ClusterLoadAssignment = {
+  readonly clusterName?: string;
+  readonly endpoints?: readonly LocalityLbEndpoints[];
+  readonly namedEndpoints?: { readonly [key: string]: Endpoint };
+  readonly policy?: ClusterLoadAssignment_Policy;
+};
+
+/** envoy.config.metrics.v3.StatsSink */
+export type StatsSink = {
+  readonly name?: string;
+  readonly typedConfig?: Any;
+};
+
+/** envoy.config.metrics.v3.StatsConfig */
+export type StatsConfig = {
+  readonly statsTags?: readonly TagSpecifier[];
+  readonly useAllDefaultTags?: boolean;
+  readonly statsMatcher?: StatsMatcher;
+  readonly histogramBucketSettings?: readonly HistogramBucketSettings[];
+  readonly allowDefaultTagOverrides?: boolean;
+};
+
+/** envoy.config.metrics.v3.StatsMatcher */
+export type StatsMatcher = {
+  readonly rejectAll?: boolean;
+  readonly exclusionList?: ListStringMatcher;
+  readonly inclusionList?: ListStringMatcher;
+};
+
+/** envoy.config.metrics.v3.TagSpecifier */
+export type TagSpecifier = {
+  readonly tagName?: string;
+  readonly regex?: string;
+  readonly fixedValue?: string;
+};
+
+/** envoy.config.metrics.v3.HistogramBucketSettings */
+export type HistogramBucketSettings = {
+  readonly match?: StringMatcher;
+  readonly buckets?: readonly number[];
+  readonly bins?: number;
+};
+
+/** envoy.config.metrics.v3.StatsdSink */
+export type StatsdSink = {
+  readonly address?: Address;
+  readonly tcpClusterName?: string;
+  readonly prefix?: string;
+  readonly scaleHistogramUnitsToMilliseconds?: boolean;
+};
+
+/** envoy.config.metrics.v3.DogStatsdSink */
+export type DogStatsdSink = {
+  readonly address?: Address;
+  readonly prefix?: string;
+  readonly maxBytesPerDatagram?: Int64;
+  readonly scaleHistogramUnitsToMilliseconds?: boolean;
+};
+
+/** envoy.config.metrics.v3.HystrixSink */
+export type HystrixSink = {
+  readonly numBuckets?: Int64;
+};
+
+/** envoy.config.cluster.v3.ClusterCollection */
+export type ClusterCollection = {
+  readonly entries?: CollectionEntry;
+};
+
+/** envoy.config.cluster.v3.Cluster.TransportSocketMatch */
+export type Cluster_TransportSocketMatch = {
+  readonly name?: string;
+  readonly match?: JsonObject;
+  readonly transportSocket?: TransportSocket;
+};
+
+/** envoy.config.cluster.v3.Cluster.CustomClusterType */
+export type Cluster_CustomClusterType = {
+  readonly name?: string;
+  readonly typedConfig?: Any;
+};
+
+/** envoy.config.cluster.v3.Cluster.EdsClusterConfig */
+export type Cluster_EdsClusterConfig = {
+  readonly edsConfig?: ConfigSource;
+  readonly serviceName?: string;
+};
+
+/** envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetSelector.LbSubsetSelectorFallbackPolicy */
+export type Cluster_LbSubsetConfig_LbSubsetSelector_LbSubsetSelectorFallbackPolicy =
+  | 'NOT_DEFINED'
+  | 'NO_FALLBACK'
+  | 'ANY_ENDPOINT'
+  | 'DEFAULT_SUBSET'
+  | 'KEYS_SUBSET';
+
+/** envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetSelector */
+export type Cluster_LbSubsetConfig_LbSubsetSelector = {
+  readonly keys?: readonly string[];
+  readonly singleHostPerSubset?: boolean;
+  readonly fallbackPolicy?: Cluster_LbSubsetConfig_LbSubsetSelector_LbSubsetSelectorFallbackPolicy;
+  readonly fallbackKeysSubset?: readonly string[];
+};
+
+/** envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetFallbackPolicy */
+export type Cluster_LbSubsetConfig_LbSubsetFallbackPolicy =
+  | 'NO_FALLBACK'
+  | 'ANY_ENDPOINT'
+  | 'DEFAULT_SUBSET';
+
+/** envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetMetadataFallbackPolicy */
+export type Cluster_LbSubsetConfig_LbSubsetMetadataFallbackPolicy =
+  | 'METADATA_NO_FALLBACK'
+  | 'FALLBACK_LIST';
+
+/** envoy.config.cluster.v3.Cluster.LbSubsetConfig */
+export type Cluster_LbSubsetConfig = {
+  readonly fallbackPolicy?: Cluster_LbSubsetConfig_LbSubsetFallbackPolicy;
+  readonly defaultSubset?: JsonObject;
+  readonly subsetSelectors?: readonly Cluster_LbSubsetConfig_LbSubsetSelector[];
+  readonly localityWeightAware?: boolean;
+  readonly scaleLocalityWeight?: boolean;
+  readonly panicModeAny?: boolean;
+  readonly listAsAny?: boolean;
+  readonly metadataFallbackPolicy?: Cluster_LbSubsetConfig_LbSubsetMetadataFallbackPolicy;
+};
+
+/** envoy.config.cluster.v3.Cluster.SlowStartConfig */
+export type Cluster_SlowStartConfig = {
+  readonly slowStartWindow?: Duration;
+  readonly aggression?: RuntimeDouble;
+  readonly minWeightPercent?: Percent;
+};
+
+/** envoy.config.cluster.v3.Cluster.RoundRobinLbConfig */
+export type Cluster_RoundRobinLbConfig = {
+  readonly slowStartConfig?: Cluster_SlowStartConfig;
+};
+
+/** envoy.config.cluster.v3.Cluster.LeastRequestLbConfig */
+export type Cluster_LeastRequestLbConfig = {
+  readonly choiceCount?: number;
+  readonly activeRequestBias?: RuntimeDouble;
+  readonly slowStartConfig?: Cluster_SlowStartConfig;
+};
+
+/** envoy.config.cluster.v3.Cluster.RingHashLbConfig.HashFunction */
+export type Cluster_RingHashLbConfig_HashFunction =
+  | 'XX_HASH'
+  | 'MURMUR_HASH_2';
+
+/** envoy.config.cluster.v3.Cluster.RingHashLbConfig */
+export type Cluster_RingHashLbConfig = {
+  readonly minimumRingSize?: Int64;
+  readonly hashFunction?: Cluster_RingHashLbConfig_HashFunction;
+  readonly maximumRingSize?: Int64;
+};
+
+/** envoy.config.cluster.v3.Cluster.MaglevLbConfig */
+export type Cluster_MaglevLbConfig = {
+  readonly tableSize?: Int64;
+};
+
+/** envoy.config.cluster.v3.Cluster.OriginalDstLbConfig */
+export type Cluster_OriginalDstLbConfig = {
+  readonly useHttpHeader?: boolean;
+  readonly httpHeaderName?: string;
+  readonly upstreamPortOverride?: number;
+  readonly metadataKey?: MetadataKey;
+};
+
+/** envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig */
+export type Cluster_CommonLbConfig_ZoneAwareLbConfig = {
+  readonly routingEnabled?: Percent;
+  readonly minClusterSize?: Int64;
+  readonly failTrafficOnPanic?: boolean;
+};
+
+/** envoy.config.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig */
+export type Cluster_CommonLbConfig_LocalityWeightedLbConfig = Empty;
+
+/** envoy.config.cluster.v3.Cluster.CommonLbConfig.ConsistentHashingLbConfig */
+export type Cluster_CommonLbConfig_ConsistentHashingLbConfig = {
+  readonly useHostnameForHashing?: boolean;
+  readonly hashBalanceFactor?: number;
+};
+
+/** envoy.config.cluster.v3.Cluster.CommonLbConfig */
+export type Cluster_CommonLbConfig = {
+  readonly healthyPanicThreshold?: Percent;
+  readonly zoneAwareLbConfig?: Cluster_CommonLbConfig_ZoneAwareLbConfig;
+  readonly localityWeightedLbConfig?: Cluster_CommonLbConfig_LocalityWeightedLbConfig;
+  readonly updateMergeWindow?: Duration;
+  readonly ignoreNewHostsUntilFirstHc?: boolean;
+  readonly closeConnectionsOnHostSetChange?: boolean;
+  readonly consistentHashingLbConfig?: Cluster_CommonLbConfig_ConsistentHashingLbConfig;
+  readonly overrideHostStatus?: HealthStatusSet;
+};
+
+/** envoy.config.cluster.v3.Cluster.RefreshRate */
+export type Cluster_RefreshRate = {
+  readonly baseInterval?: Duration;
+  readonly maxInterval?: Duration;
+};
+
+/** envoy.config.cluster.v3.Cluster.PreconnectPolicy */
+export type Cluster_PreconnectPolicy = {
+  readonly perUpstreamPreconnectRatio?: number;
+  readonly predictivePreconnectRatio?: number;
+  readonly preconnectEnabledMetadata?: MetadataMatcher;
+};
+
+/** envoy.config.cluster.v3.Cluster.QueuingPolicies */
+export type Cluster_QueuingPolicies = {
+  readonly pendingRqPolicy?: TypedExtensionConfig;
+};
+
+/** envoy.config.cluster.v3.Cluster.DiscoveryType */
+export type Cluster_DiscoveryType =
+  | 'STATIC'
+  | 'STRICT_DNS'
+  | 'LOGICAL_DNS'
+  | 'EDS'
+  | 'ORIGINAL_DST';
+
+/** envoy.config.cluster.v3.Cluster.LbPolicy */
+export type Cluster_LbPolicy =
+  | 'ROUND_ROBIN'
+  | 'LEAST_REQUEST'
+  | 'RING_HASH'
+  | 'RANDOM'
+  | 'MAGLEV'
+  | 'CLUSTER_PROVIDED'
+  | 'LOAD_BALANCING_POLICY_CONFIG';
+
+/** envoy.config.cluster.v3.Cluster.DnsLookupFamily */
+export type Cluster_DnsLookupFamily =
+  | 'AUTO'
+  | 'V4_ONLY'
+  | 'V6_ONLY'
+  | 'V4_PREFERRED'
+  | 'ALL';
+
+/** envoy.config.cluster.v3.Cluster.ClusterProtocolSelection */
+export type Cluster_ClusterProtocolSelection =
+  | 'USE_CONFIGURED_PROTOCOL'
+  | 'USE_DOWNSTREAM_PROTOCOL';
+
+/** envoy.config.cluster.v3.Cluster */
+export type Cluster = {
+  readonly transportSocketMatches?: readonly Cluster_TransportSocketMatch[];
+  readonly transportSocketMatcher?: TypeMatcherMatcher;
+  readonly name?: string;
+  readonly altStatName?: string;
+  readonly statsMatcher?: StatsMatcher;
+  readonly type?: Cluster_DiscoveryType;
+  readonly clusterType?: Cluster_CustomClusterType;
+  readonly edsClusterConfig?: Cluster_EdsClusterConfig;
+  readonly connectTimeout?: Duration;
+  readonly perConnectionBufferLimitBytes?: number;
+  readonly perConnectionBufferHighWatermarkTimeout?: Duration;
+  readonly lbPolicy?: Cluster_LbPolicy;
+  readonly loadAssignment?: ClusterLoadAssignment;
+  readonly healthChecks?: readonly HealthCheck[];
+  readonly maxRequestsPerConnection?: number;
+  readonly circuitBreakers?: CircuitBreakers;
+  readonly upstreamHttpProtocolOptions?: UpstreamHttpProtocolOptions;
+  readonly commonHttpProtocolOptions?: HttpProtocolOptions;
+  readonly httpProtocolOptions?: Http1ProtocolOptions;
+  readonly http2ProtocolOptions?: Http2ProtocolOptions;
+  readonly typedExtensionProtocolOptions?: { readonly [key: string]: Any };
+  readonly dnsRefreshRate?: Duration;
+  readonly dnsJitter?: Duration;
+  readonly dnsFailureRefreshRate?: Cluster_RefreshRate;
+  readonly respectDnsTtl?: boolean;
+  readonly dnsLookupFamily?: Cluster_DnsLookupFamily;
+  readonly dnsResolvers?: readonly Address[];
+  readonly useTcpForDnsLookups?: boolean;
+  readonly dnsResolutionConfig?: DnsResolutionConfig;
+  readonly typedDnsResolverConfig?: TypedExtensionConfig;
+  readonly waitForWarmOnInit?: boolean;
+  readonly outlierDetection?: OutlierDetection;
+  readonly cleanupInterval?: Duration;
+  readonly upstreamBindConfig?: BindConfig;
+  readonly lbSubsetConfig?: Cluster_LbSubsetConfig;
+  readonly ringHashLbConfig?: Cluster_RingHashLbConfig;
+  readonly maglevLbConfig?: Cluster_MaglevLbConfig;
+  readonly originalDstLbConfig?: Cluster_OriginalDstLbConfig;
+  readonly leastRequestLbConfig?: Cluster_LeastRequestLbConfig;
+  readonly roundRobinLbConfig?: Cluster_RoundRobinLbConfig;
+  readonly commonLbConfig?: Cluster_CommonLbConfig;
+  readonly transportSocket?: TransportSocket;
+  readonly metadata?: Metadata;
+  readonly protocolSelection?: Cluster_ClusterProtocolSelection;
+  readonly upstreamConnectionOptions?: UpstreamConnectionOptions;
+  readonly closeConnectionsOnHostHealthFailure?: boolean;
+  readonly ignoreHealthOnHostRemoval?: boolean;
+  readonly filters?: readonly Filter[];
+  readonly loadBalancingPolicy?: LoadBalancingPolicy;
+  readonly lrsServer?: ConfigSource;
+  readonly lrsReportEndpointMetrics?: readonly string[];
+  readonly trackTimeoutBudgets?: boolean;
+  readonly upstreamConfig?: TypedExtensionConfig;
+  readonly trackClusterStats?: TrackClusterStats;
+  readonly preconnectPolicy?: Cluster_PreconnectPolicy;
+  readonly connectionPoolPerDownstreamConnection?: boolean;
+  readonly queuingPolicies?: Cluster_QueuingPolicies;
+};
+
+/** envoy.config.cluster.v3.LoadBalancingPolicy.Policy */
+export type LoadBalancingPolicy_Policy = {
+  readonly typedExtensionConfig?: TypedExtensionConfig;
+};
+
+/** envoy.config.cluster.v3.LoadBalancingPolicy */
+export type LoadBalancingPolicy = {
+  readonly policies?: readonly LoadBalancingPolicy_Policy[];
+};
+
+/** envoy.config.cluster.v3.UpstreamConnectionOptions.HappyEyeballsConfig */
+export type UpstreamConnectionOptions_HappyEyeballsConfig = {
+  readonly firstAddressFamilyVersion?: UpstreamConnectionOptions_FirstAddressFamilyVersion;
+  readonly firstAddressFamilyCount?: number;
+};
+
+/** envoy.config.cluster.v3.UpstreamConnectionOptions.FirstAddressFamilyVersion */
+export type UpstreamConnectionOptions_FirstAddressFamilyVersion =
+  | 'DEFAULT'
+  | 'V4'
+  | 'V6'
+  | 'PIPE'
+  | 'INTERNAL';
+
+/** envoy.config.cluster.v3.UpstreamConnectionOptions */
+export type UpstreamConnectionOptions = {
+  readonly tcpKeepalive?: TcpKeepalive;
+  readonly setLocalInterfaceNameOnUpstreamConnections?: boolean;
+  readonly happyEyeballsConfig?: UpstreamConnectionOptions_HappyEyeballsConfig;
+};
+
+/** envoy.config.cluster.v3.TrackClusterStats */
+export type TrackClusterStats = {
+  readonly timeoutBudgets?: boolean;
+  readonly requestResponseSizes?: boolean;
+  readonly perEndpointStats?: boolean;
+};
+
+/** envoy.config.listener.v3.ApiListener */
+export type ApiListener = {
+  readonly apiListener?: Any;
+};
+
+/** envoy.config.listener.v3.Filter */
+export type ConfigListenerFilter = {
+  readonly name?: string;
+  readonly typedConfig?: Any;
+  readonly configDiscovery?: ExtensionConfigSource;
+};
+
+/** envoy.config.listener.v3.FilterChainMatch.ConnectionSourceType */
+export type FilterChainMatch_ConnectionSourceType =
+  | 'ANY'
+  | 'SAME_IP_OR_LOOPBACK'
+  | 'EXTERNAL';
+
+/** envoy.config.listener.v3.FilterChainMatch */
+export type FilterChainMatch = {
+  readonly destinationPort?: number;
+  readonly prefixRanges?: readonly CidrRange[];
+  readonly addressSuffix?: string;
+  readonly suffixLen?: number;
+  readonly directSourcePrefixRanges?: readonly CidrRange[];
+  readonly sourceType?: FilterChainMatch_ConnectionSourceType;
+  readonly sourcePrefixRanges?: readonly CidrRange[];
+  readonly sourcePorts?: readonly number[];
+  readonly serverNames?: readonly string[];
+  readonly transportProtocol?: string;
+  readonly applicationProtocols?: readonly string[];
+};
+
+/** envoy.config.listener.v3.FilterChain */
+export type FilterChain = {
+  readonly filterChainMatch?: FilterChainMatch;
+  readonly filters?: readonly ConfigListenerFilter[];
+  readonly useProxyProto?: boolean;
+  readonly metadata?: Metadata;
+  readonly transportSocket?: TransportSocket;
+  readonly transportSocketConnectTimeout?: Duration;
+  readonly name?: string;
+};
+
+/** envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet */
+export type ListenerFilterChainMatchPredicate_MatchSet = {
+  readonly rules?: readonly ListenerFilterChainMatchPredicate[];
+};
+
+/** envoy.config.listener.v3.ListenerFilterChainMatchPredicate */
+export type ListenerFilterChainMatchPredicate = {
+  readonly orMatch?: ListenerFilterChainMatchPredicate_MatchSet;
+  readonly andMatch?: ListenerFilterChainMatchPredicate_MatchSet;
+  readonly notMatch?: ListenerFilterChainMatchPredicate;
+  readonly anyMatch?: boolean;
+  readonly destinationPortRange?: Int32Range;
+};
+
+/** envoy.config.listener.v3.ListenerFilter */
+export type ListenerFilter = {
+  readonly name?: string;
+  readonly typedConfig?: Any;
+  readonly configDiscovery?: ExtensionConfigSource;
+  readonly filterDisabled?: ListenerFilterChainMatchPredicate;
+};
+
+/** envoy.config.core.v3.UdpSocketConfig */
+export type UdpSocketConfig = {
+  readonly maxRxDatagramSize?: Int64;
+  readonly preferGro?: boolean;
+};
+
+/** envoy.config.core.v3.SocketCmsgHeaders */
+export type SocketCmsgHeaders = {
+  readonly level?: number;
+  readonly type?: number;
+  readonly expectedSize?: number;
+};
+
+/** envoy.config.listener.v3.QuicProtocolOptions */
+export type ListenerQuicProtocolOptions = {
+  readonly quicProtocolOptions?: QuicProtocolOptions;
+  readonly idleTimeout?: Duration;
+  readonly cryptoHandshakeTimeout?: Duration;
+  readonly enabled?: RuntimeFeatureFlag;
+  readonly packetsToReadToConnectionCountRatio?: number;
+  readonly cryptoStreamConfig?: TypedExtensionConfig;
+  readonly proofSourceConfig?: TypedExtensionConfig;
+  readonly connectionIdGeneratorConfig?: TypedExtensionConfig;
+  readonly serverPreferredAddressConfig?: TypedExtensionConfig;
+  readonly sendDisableActiveMigration?: boolean;
+  readonly connectionDebugVisitorConfig?: TypedExtensionConfig;
+  readonly saveCmsgConfig?: readonly SocketCmsgHeaders[];
+  readonly rejectNewConnections?: boolean;
+  readonly maxSessionsPerEventLoop?: number;
+};
+
+/** envoy.config.listener.v3.UdpListenerConfig */
+export type UdpListenerConfig = {
+  readonly downstreamSocketConfig?: UdpSocketConfig;
+  readonly quicOptions?: ListenerQuicProtocolOptions;
+  readonly udpPacketPacketWriterConfig?: TypedExtensionConfig;
+};
+
+/** envoy.config.listener.v3.ActiveRawUdpListenerConfig */
+export type ActiveRawUdpListenerConfig = Empty;
+
+/** envoy.config.listener.v3.AdditionalAddress */
+export type AdditionalAddress = {
+  readonly address?: Address;
+  readonly socketOptions?: SocketOptionsOverride;
+  readonly tcpKeepalive?: TcpKeepalive;
+};
+
+/** envoy.config.listener.v3.ListenerCollection */
+export type ListenerCollection = {
+  readonly entries?: readonly CollectionEntry[];
+};
+
+/** envoy.config.listener.v3.Listener.DeprecatedV1 */
+export type Listener_DeprecatedV1 = {
+  readonly bindToPort?: boolean;
+};
+
+/** envoy.config.listener.v3.Listener.ConnectionBalanceConfig.ExactBalance */
+export type Listener_ConnectionBalanceConfig_ExactBalance = Empty;
+
+/** envoy.config.listener.v3.Listener.ConnectionBalanceConfig.CpuLocalityBalance */
+export type Listener_ConnectionBalanceConfig_CpuLocalityBalance = Empty;
+
+/** envoy.config.listener.v3.Listener.ConnectionBalanceConfig */
+export type Listener_ConnectionBalanceConfig = {
+  readonly exactBalance?: Listener_ConnectionBalanceConfig_ExactBalance;
+  readonly extendBalance?: TypedExtensionConfig;
+  readonly cpuLocalityBalance?: Listener_ConnectionBalanceConfig_CpuLocalityBalance;
+};
+
+/** envoy.config.listener.v3.Listener.InternalListenerConfig */
+export type Listener_InternalListenerConfig = Empty;
+
+/** envoy.config.listener.v3.Listener.FcdsConfig */
+export type Listener_FcdsConfig = {
+  readonly name?: string;
+  readonly configSource?: ConfigSource;
+};
+
+/** envoy.config.listener.v3.Listener.DrainType */
+export type Listener_DrainType =
+  | 'DEFAULT'
+  | 'MODIFY_ONLY';
+
+/** envoy.config.listener.v3.Listener */
+export type Listener = {
+  readonly name?: string;
+  readonly address?: Address;
+  readonly additionalAddresses?: readonly AdditionalAddress[];
+  readonly statPrefix?: string;
+  readonly statsMatcher?: StatsMatcher;
+  readonly filterChains?: readonly FilterChain[];
+  readonly fcdsConfig?: Listener_FcdsConfig;
+  readonly filterChainMatcher?: TypeMatcherMatcher;
+  readonly useOriginalDst?: boolean;
+  readonly defaultFilterChain?: FilterChain;
+  readonly perConnectionBufferLimitBytes?: number;
+  readonly perConnectionBufferHighWatermarkTimeout?: Duration;
+  readonly metadata?: Metadata;
+  readonly deprecatedV1?: Listener_DeprecatedV1;
+  readonly drainType?: Listener_DrainType;
+  readonly listenerFilters?: readonly ListenerFilter[];
+  readonly listenerFiltersTimeout?: Duration;
+  readonly continueOnListenerFiltersTimeout?: boolean;
+  readonly transparent?: boolean;
+  readonly freebind?: boolean;
+  readonly socketOptions?: readonly SocketOption[];
+  readonly tcpFastOpenQueueLength?: number;
+  readonly trafficDirection?: TrafficDirection;
+  readonly udpListenerConfig?: UdpListenerConfig;
+  readonly apiListener?: ApiListener;
+  readonly connectionBalanceConfig?: Listener_ConnectionBalanceConfig;
+  readonly reusePort?: boolean;
+  readonly enableReusePort?: boolean;
+  readonly accessLog?: readonly AccessLog[];
+  readonly tcpBacklogSize?: number;
+  readonly maxConnectionsToAcceptPerSocketEvent?: number;
+  readonly bindToPort?: boolean;
+  readonly internalListener?: Listener_InternalListenerConfig;
+  readonly enableMptcp?: boolean;
+  readonly ignoreGlobalConnLimit?: boolean;
+  readonly bypassOverloadManager?: boolean;
+  readonly tcpKeepalive?: TcpKeepalive;
+};
+
+/** envoy.config.overload.v3.ResourceMonitor */
+export type ResourceMonitor = {
+  readonly name?: string;
+  readonly typedConfig?: Any;
+};
+
+/** envoy.config.overload.v3.ThresholdTrigger */
+export type ThresholdTrigger = {
+  readonly value?: number;
+};
+
+/** envoy.config.overload.v3.ScaledTrigger */
+export type ScaledTrigger = {
+  readonly scalingThreshold?: number;
+  readonly saturationThreshold?: number;
+};
+
+/** envoy.config.overload.v3.Trigger */
+export type Trigger = {
+  readonly name?: string;
+  readonly threshold?: ThresholdTrigger;
+  readonly scaled?: ScaledTrigger;
+};
+
+/** envoy.config.overload.v3.ScaleTimersOverloadActionConfig.ScaleTimer */
+export type ScaleTimersOverloadActionConfig_ScaleTimer = {
+  readonly timer?: ScaleTimersOverloadActionConfig_TimerType;
+  readonly minTimeout?: Duration;
+  readonly minScale?: Percent;
+};
+
+/** envoy.config.overload.v3.ScaleTimersOverloadActionConfig.TimerType */
+export type ScaleTimersOverloadActionConfig_TimerType =
+  | 'UNSPECIFIED'
+  | 'HTTP_DOWNSTREAM_CONNECTION_IDLE'
+  | 'HTTP_DOWNSTREAM_STREAM_IDLE'
+  | 'TRANSPORT_SOCKET_CONNECT'
+  | 'HTTP_DOWNSTREAM_CONNECTION_MAX'
+  | 'HTTP_DOWNSTREAM_STREAM_FLUSH';
+
+/** envoy.config.overload.v3.ScaleTimersOverloadActionConfig */
+export type ScaleTimersOverloadActionConfig = {
+  readonly timerScaleFactors?: readonly ScaleTimersOverloadActionConfig_ScaleTimer[];
+};
+
+/** envoy.config.overload.v3.ShrinkHeapConfig */
+export type ShrinkHeapConfig = {
+  readonly timerInterval?: Duration;
+  readonly maxUnfreedMemoryBytes?: Int64;
+};
+
+/** envoy.config.overload.v3.OverloadAction */
+export type OverloadAction = {
+  readonly name?: string;
+  readonly triggers?: readonly Trigger[];
+  readonly typedConfig?: Any;
+};
+
+/** envoy.config.overload.v3.LoadShedPoint */
+export type LoadShedPoint = {
+  readonly name?: string;
+  readonly triggers?: readonly Trigger[];
+};
+
+/** envoy.config.overload.v3.BufferFactoryConfig */
+export type BufferFactoryConfig = {
+  readonly minimumAccountToTrackPowerOfTwo?: number;
+};
+
+/** envoy.config.overload.v3.OverloadManager */
+export type OverloadManager = {
+  readonly refreshInterval?: Duration;
+  readonly resourceMonitors?: readonly ResourceMonitor[];
+  readonly actions?: readonly OverloadAction[];
+  readonly loadshedPoints?: readonly LoadShedPoint[];
+  readonly bufferFactoryConfig?: BufferFactoryConfig;
+};
+
+/** envoy.config.trace.v3.Tracing.Http */
+export type Tracing_Http = {
+  readonly name?: string;
+  readonly typedConfig?: Any;
+};
+
+/** envoy.config.trace.v3.Tracing */
+export type TraceTracing = {
+  readonly http?: Tracing_Http;
+};
+
+/** envoy.extensions.transport_sockets.tls.v3.TlsParameters.TlsProtocol */
+export type TlsParameters_TlsProtocol =
+  | 'TLS_AUTO'
+  | 'TLSv1_0'
+  | 'TLSv1_1'
+  | 'TLSv1_2'
+  | 'TLSv1_3';
+
+/** envoy.extensions.transport_sockets.tls.v3.TlsParameters.CompliancePolicy */
+export type TlsParameters_CompliancePolicy =
+  | 'FIPS_202205'
+  | 'CNSA2_202603'
+  | 'CNSA1_202603';
+
+/** envoy.extensions.transport_sockets.tls.v3.TlsParameters */
+export type TlsParameters = {
+  readonly tlsMinimumProtocolVersion?: TlsParameters_TlsProtocol;
+  readonly tlsMaximumProtocolVersion?: TlsParameters_TlsProtocol;
+  readonly cipherSuites?: readonly string[];
+  readonly ecdhCurves?: readonly string[];
+  readonly signatureAlgorithms?: readonly string[];
+  readonly compliancePolicies?: readonly TlsParameters_CompliancePolicy[];
+};
+
+/** envoy.extensions.transport_sockets.tls.v3.PrivateKeyProvider */
+export type PrivateKeyProvider = {
+  readonly providerName?: string;
+  readonly typedConfig?: Any;
+  readonly fallback?: boolean;
+};
+
+/** envoy.extensions.transport_sockets.tls.v3.TlsCertificate */
+export type TlsCertificate = {
+  readonly certificateChain?: DataSource;
+  readonly privateKey?: DataSource;
+  readonly pkcs12?: DataSource;
+  readonly watchedDirectory?: WatchedDirectory;
+  readonly privateKeyProvider?: PrivateKeyProvider;
+  readonly password?: DataSource;
+  readonly ocspStaple?: DataSource;
+  readonly signedCertificateTimestamp?: readonly DataSource[];
+  readonly tlsParams?: TlsParameters;
+};
+
+/** envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys */
+export type TlsSessionTicketKeys = {
+  readonly keys?: readonly DataSource[];
+};
+
+/** envoy.extensions.transport_sockets.tls.v3.CertificateProviderPluginInstance */
+export type CertificateProviderPluginInstance = {
+  readonly instanceName?: string;
+  readonly certificateName?: string;
+};
+
+/** envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher.SanType */
+export type SubjectAltNameMatcher_SanType =
+  | 'SAN_TYPE_UNSPECIFIED'
+  | 'EMAIL'
+  | 'DNS'
+  | 'URI'
+  | 'IP_ADDRESS'
+  | 'OTHER_NAME';
+
+/** envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher */
+export type SubjectAltNameMatcher = {
+  readonly sanType?: SubjectAltNameMatcher_SanType;
+  readonly matcher?: StringMatcher;
+  readonly oid?: string;
+};
+
+/** envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.SystemRootCerts */
+export type CertificateValidationContext_SystemRootCerts = Empty;
+
+/** envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.TrustChainVerification */
+export type CertificateValidationContext_TrustChainVerification =
+  | 'VERIFY_TRUST_CHAIN'
+  | 'ACCEPT_UNTRUSTED';
+
+/** envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext */
+export type CertificateValidationContext = {
+  readonly trustedCa?: DataSource;
+  readonly caCertificateProviderInstance?: CertificateProviderPluginInstance;
+  readonly systemRootCerts?: CertificateValidationContext_SystemRootCerts;
+  readonly watchedDirectory?: WatchedDirectory;
+  readonly verifyCertificateSpki?: readonly string[];
+  readonly verifyCertificateHash?: readonly string[];
+  readonly matchTypedSubjectAltNames?: readonly SubjectAltNameMatcher[];
+  readonly matchSubjectAltNames?: readonly StringMatcher[];
+  readonly requireSignedCertificateTimestamp?: boolean;
+  readonly crl?: DataSource;
+  readonly allowExpiredCertificate?: boolean;
+  readonly trustChainVerification?: CertificateValidationContext_TrustChainVerification;
+  readonly customValidatorConfig?: TypedExtensionConfig;
+  readonly onlyVerifyLeafCertCrl?: boolean;
+  readonly maxVerifyDepth?: number;
+  readonly suppressClientCaList?: boolean;
+};
+
+/** envoy.extensions.transport_sockets.tls.v3.GenericSecret */
+export type GenericSecret = {
+  readonly secret?: DataSource;
+  readonly secrets?: { readonly [key: string]: DataSource };
+};
+
+/** envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig */
+export type SdsSecretConfig = {
+  readonly name?: string;
+  readonly sdsConfig?: ConfigSource;
+};
+
+/** envoy.extensions.transport_sockets.tls.v3.Secret */
+export type Secret = {
+  readonly name?: string;
+  readonly tlsCertificate?: TlsCertificate;
+  readonly sessionTicketKeys?: TlsSessionTicketKeys;
+  readonly validationContext?: CertificateValidationContext;
+  readonly genericSecret?: GenericSecret;
+};
+
+/** envoy.config.bootstrap.v3.Bootstrap.StaticResources */
+export type Bootstrap_StaticResources = {
+  readonly listeners?: readonly Listener[];
+  readonly clusters?: readonly Cluster[];
+  readonly secrets?: readonly Secret[];
+};
+
+/** envoy.config.bootstrap.v3.Bootstrap.DynamicResources */
+export type Bootstrap_DynamicResources = {
+  readonly ldsConfig?: ConfigSource;
+  readonly ldsResourcesLocator?: string;
+  readonly cdsConfig?: ConfigSource;
+  readonly cdsResourcesLocator?: string;
+  readonly adsConfig?: ApiConfigSource;
+};
+
+/** envoy.config.bootstrap.v3.Bootstrap.ApplicationLogConfig.LogFormat */
+export type Bootstrap_ApplicationLogConfig_LogFormat = {
+  readonly jsonFormat?: JsonObject;
+  readonly textFormat?: string;
+};
+
+/** envoy.config.bootstrap.v3.Bootstrap.ApplicationLogConfig */
+export type Bootstrap_ApplicationLogConfig = {
+  readonly logFormat?: Bootstrap_ApplicationLogConfig_LogFormat;
+};
+
+/** envoy.config.bootstrap.v3.Bootstrap.DeferredStatOptions */
+export type Bootstrap_DeferredStatOptions = {
+  readonly enableDeferredCreationStats?: boolean;
+};
+
+/** envoy.config.bootstrap.v3.Bootstrap.GrpcAsyncClientManagerConfig */
+export type Bootstrap_GrpcAsyncClientManagerConfig = {
+  readonly maxCachedEntryIdleDuration?: Duration;
+};
+
+/** envoy.config.bootstrap.v3.Bootstrap */
+export type Bootstrap = {
+  readonly node?: Node;
+  readonly nodeContextParams?: readonly string[];
+  readonly staticResources?: Bootstrap_StaticResources;
+  readonly dynamicResources?: Bootstrap_DynamicResources;
+  readonly clusterManager?: ClusterManager;
+  readonly hdsConfig?: ApiConfigSource;
+  readonly flagsPath?: string;
+  readonly statsSinks?: readonly StatsSink[];
+  readonly deferredStatOptions?: Bootstrap_DeferredStatOptions;
+  readonly statsConfig?: StatsConfig;
+  readonly statsFlushInterval?: Duration;
+  readonly statsFlushOnAdmin?: boolean;
+  readonly statsEvictionInterval?: Duration;
+  readonly watchdog?: Watchdog;
+  readonly watchdogs?: Watchdogs;
+  readonly tracing?: TraceTracing;
+  readonly layeredRuntime?: LayeredRuntime;
+  readonly admin?: Admin;
+  readonly overloadManager?: OverloadManager;
+  readonly enableDispatcherStats?: boolean;
+  readonly headerPrefix?: string;
+  readonly statsServerVersionOverride?: Int64;
+  readonly useTcpForDnsLookups?: boolean;
+  readonly dnsResolutionConfig?: DnsResolutionConfig;
+  readonly typedDnsResolverConfig?: TypedExtensionConfig;
+  readonly bootstrapExtensions?: readonly TypedExtensionConfig[];
+  readonly fatalActions?: readonly FatalAction[];
+  readonly configSources?: readonly ConfigSource[];
+  readonly defaultConfigSource?: ConfigSource;
+  readonly defaultSocketInterface?: string;
+  readonly certificateProviderInstances?: { readonly [key: string]: TypedExtensionConfig };
+  readonly inlineHeaders?: readonly CustomInlineHeader[];
+  readonly perfTracingFilePath?: string;
+  readonly defaultRegexEngine?: TypedExtensionConfig;
+  readonly xdsDelegateExtension?: TypedExtensionConfig;
+  readonly xdsConfigTrackerExtension?: TypedExtensionConfig;
+  readonly listenerManager?: TypedExtensionConfig;
+  readonly applicationLogConfig?: Bootstrap_ApplicationLogConfig;
+  readonly grpcAsyncClientManagerConfig?: Bootstrap_GrpcAsyncClientManagerConfig;
+  readonly memoryAllocatorManager?: MemoryAllocatorManager;
+  readonly enableWorkerCpuAffinity?: boolean;
+};
+
+/** envoy.config.bootstrap.v3.Admin */
+export type Admin = {
+  readonly accessLog?: readonly AccessLog[];
+  readonly accessLogPath?: string;
+  readonly profilePath?: string;
+  readonly address?: Address;
+  readonly socketOptions?: readonly SocketOption[];
+  readonly ignoreGlobalConnLimit?: boolean;
+  readonly allowPaths?: readonly StringMatcher[];
+};
+
+/** envoy.config.bootstrap.v3.ClusterManager.OutlierDetection */
+export type ClusterManager_OutlierDetection = {
+  readonly eventLogPath?: string;
+  readonly eventService?: EventServiceConfig;
+};
+
+/** envoy.config.bootstrap.v3.ClusterManager */
+export type ClusterManager = {
+  readonly localClusterName?: string;
+  readonly outlierDetection?: ClusterManager_OutlierDetection;
+  readonly upstreamBindConfig?: BindConfig;
+  readonly loadStatsConfig?: ApiConfigSource;
+  readonly enableDeferredClusterCreation?: boolean;
+};
+
+/** envoy.config.bootstrap.v3.Watchdogs */
+export type Watchdogs = {
+  readonly mainThreadWatchdog?: Watchdog;
+  readonly workerWatchdog?: Watchdog;
+};
+
+/** envoy.config.bootstrap.v3.Watchdog.WatchdogAction.WatchdogEvent */
+export type Watchdog_WatchdogAction_WatchdogEvent =
+  | 'UNKNOWN'
+  | 'KILL'
+  | 'MULTIKILL'
+  | 'MEGAMISS'
+  | 'MISS';
+
+/** envoy.config.bootstrap.v3.Watchdog.WatchdogAction */
+export type Watchdog_WatchdogAction = {
+  readonly config?: TypedExtensionConfig;
+  readonly event?: Watchdog_WatchdogAction_WatchdogEvent;
+};
+
+/** envoy.config.bootstrap.v3.Watchdog */
+export type Watchdog = {
+  readonly actions?: readonly Watchdog_WatchdogAction[];
+  readonly missTimeout?: Duration;
+  readonly megamissTimeout?: Duration;
+  readonly killTimeout?: Duration;
+  readonly maxKillTimeoutJitter?: Duration;
+  readonly multikillTimeout?: Duration;
+  readonly multikillThreshold?: Percent;
+};
+
+/** envoy.config.bootstrap.v3.FatalAction */
+export type FatalAction = {
+  readonly config?: TypedExtensionConfig;
+};
+
+/** envoy.config.bootstrap.v3.Runtime */
+export type Runtime = {
+  readonly symlinkRoot?: string;
+  readonly subdirectory?: string;
+  readonly overrideSubdirectory?: string;
+  readonly base?: JsonObject;
+};
+
+/** envoy.config.bootstrap.v3.RuntimeLayer.DiskLayer */
+export type RuntimeLayer_DiskLayer = {
+  readonly symlinkRoot?: string;
+  readonly subdirectory?: string;
+  readonly appendServiceCluster?: boolean;
+};
+
+/** envoy.config.bootstrap.v3.RuntimeLayer.AdminLayer */
+export type RuntimeLayer_AdminLayer = Empty;
+
+/** envoy.config.bootstrap.v3.RuntimeLayer.RtdsLayer */
+export type RuntimeLayer_RtdsLayer = {
+  readonly name?: string;
+  readonly rtdsConfig?: ConfigSource;
+};
+
+/** envoy.config.bootstrap.v3.RuntimeLayer */
+export type RuntimeLayer = {
+  readonly name?: string;
+  readonly staticLayer?: JsonObject;
+  readonly diskLayer?: RuntimeLayer_DiskLayer;
+  readonly adminLayer?: RuntimeLayer_AdminLayer;
+  readonly rtdsLayer?: RuntimeLayer_RtdsLayer;
+};
+
+/** envoy.config.bootstrap.v3.LayeredRuntime */
+export type LayeredRuntime = {
+  readonly layers?: readonly RuntimeLayer[];
+};
+
+/** envoy.config.bootstrap.v3.CustomInlineHeader.InlineHeaderType */
+export type CustomInlineHeader_InlineHeaderType =
+  | 'REQUEST_HEADER'
+  | 'REQUEST_TRAILER'
+  | 'RESPONSE_HEADER'
+  | 'RESPONSE_TRAILER';
+
+/** envoy.config.bootstrap.v3.CustomInlineHeader */
+export type CustomInlineHeader = {
+  readonly inlineHeaderName?: string;
+  readonly inlineHeaderType?: CustomInlineHeader_InlineHeaderType;
+};
+
+/** envoy.config.bootstrap.v3.MemoryAllocatorManager */
+export type MemoryAllocatorManager = {
+  readonly bytesToRelease?: Int64;
+  readonly memoryReleaseInterval?: Duration;
+  readonly softMemoryLimitBytes?: Int64;
+  readonly maxPerCpuCacheSizeBytes?: number;
+  readonly maxUnfreedMemoryBytes?: Int64;
+};
+
+/** envoy.config.bootstrap.v3.ListenerManager */
+export type ListenerManager = Empty;
+
+/** envoy.config.bootstrap.v3.ValidationListenerManager */
+export type ValidationListenerManager = Empty;
+
+/** envoy.config.bootstrap.v3.ApiListenerManager.ThreadingModel */
+export type ApiListenerManager_ThreadingModel =
+  | 'MAIN_THREAD_ONLY'
+  | 'STANDALONE_WORKER_THREAD';
+
+/** envoy.config.bootstrap.v3.ApiListenerManager */
+export type ApiListenerManager = {
+  readonly threadingModel?: ApiListenerManager_ThreadingModel;
+};
+
+/** envoy.admin.v3.ConfigDump */
+export type ConfigDump = {
+  readonly configs?: readonly Any[];
+};
+
+/** envoy.admin.v3.BootstrapConfigDump */
+export type BootstrapConfigDump = {
+  readonly bootstrap?: Bootstrap;
+  readonly lastUpdated?: Timestamp;
+};
+
+/** envoy.admin.v3.SecretsConfigDump.DynamicSecret */
+export type SecretsConfigDump_DynamicSecret = {
+  readonly name?: string;
+  readonly versionInfo?: string;
+  readonly lastUpdated?: Timestamp;
+  readonly secret?: Any;
+  readonly errorState?: UpdateFailureState;
+  readonly clientStatus?: ClientResourceStatus;
+};
+
+/** envoy.admin.v3.SecretsConfigDump.StaticSecret */
+export type SecretsConfigDump_StaticSecret = {
+  readonly name?: string;
+  readonly lastUpdated?: Timestamp;
+  readonly secret?: Any;
+};
+
+/** envoy.admin.v3.SecretsConfigDump */
+export type SecretsConfigDump = {
+  readonly staticSecrets?: readonly SecretsConfigDump_StaticSecret[];
+  readonly dynamicActiveSecrets?: readonly SecretsConfigDump_DynamicSecret[];
+  readonly dynamicWarmingSecrets?: readonly SecretsConfigDump_DynamicSecret[];
+};
+
+/** envoy.admin.v3.UnreadyTargetsDumps.UnreadyTargetsDump */
+export type UnreadyTargetsDumps_UnreadyTargetsDump = {
+  readonly name?: string;
+  readonly targetNames?: readonly string[];
+};
+
+/** envoy.admin.v3.UnreadyTargetsDumps */
+export type UnreadyTargetsDumps = {
+  readonly unreadyTargetsDumps?: readonly UnreadyTargetsDumps_UnreadyTargetsDump[];
+};
+
+/** envoy.admin.v3.Listeners */
+export type Listeners = {
+  readonly listenerStatuses?: readonly ListenerStatus[];
+};
+
+/** envoy.admin.v3.ListenerStatus */
+export type ListenerStatus = {
+  readonly name?: string;
+  readonly localAddress?: Address;
+  readonly additionalLocalAddresses?: readonly Address[];
+};
+
+/** envoy.admin.v3.Memory */
+export type Memory = {
+  readonly allocated?: Int64;
+  readonly heapSize?: Int64;
+  readonly pageheapUnmapped?: Int64;
+  readonly pageheapFree?: Int64;
+  readonly totalThreadCache?: Int64;
+  readonly totalPhysicalBytes?: Int64;
+};
+
+/** envoy.admin.v3.MutexStats */
+export type MutexStats = {
+  readonly numContentions?: Int64;
+  readonly currentWaitCycles?: Int64;
+  readonly lifetimeWaitCycles?: Int64;
+};
+
+/** envoy.admin.v3.ServerInfo.State */
+export type ServerInfo_State =
+  | 'LIVE'
+  | 'DRAINING'
+  | 'PRE_INITIALIZING'
+  | 'INITIALIZING';
+
+/** envoy.admin.v3.ServerInfo */
+export type ServerInfo = {
+  readonly version?: string;
+  readonly state?: ServerInfo_State;
+  readonly uptimeCurrentEpoch?: Duration;
+  readonly uptimeAllEpochs?: Duration;
+  readonly hotRestartVersion?: string;
+  readonly commandLineOptions?: CommandLineOptions;
+  readonly node?: Node;
+  readonly hotRestartInitializing?: boolean;
+};
+
+/** envoy.admin.v3.CommandLineOptions.IpVersion */
+export type CommandLineOptions_IpVersion =
+  | 'v4'
+  | 'v6';
+
+/** envoy.admin.v3.CommandLineOptions.Mode */
+export type CommandLineOptions_Mode =
+  | 'Serve'
+  | 'Validate'
+  | 'InitOnly';
+
+/** envoy.admin.v3.CommandLineOptions.DrainStrategy */
+export type CommandLineOptions_DrainStrategy =
+  | 'Gradual'
+  | 'Immediate';
+
+/** envoy.admin.v3.CommandLineOptions */
+export type CommandLineOptions = {
+  readonly baseId?: Int64;
+  readonly useDynamicBaseId?: boolean;
+  readonly skipHotRestartOnNoParent?: boolean;
+  readonly skipHotRestartParentStats?: boolean;
+  readonly baseIdPath?: string;
+  readonly concurrency?: number;
+  readonly configPath?: string;
+  readonly configYaml?: string;
+  readonly allowUnknownStaticFields?: boolean;
+  readonly rejectUnknownDynamicFields?: boolean;
+  readonly ignoreUnknownDynamicFields?: boolean;
+  readonly skipDeprecatedLogs?: boolean;
+  readonly adminAddressPath?: string;
+  readonly localAddressIpVersion?: CommandLineOptions_IpVersion;
+  readonly logLevel?: string;
+  readonly componentLogLevel?: string;
+  readonly logFormat?: string;
+  readonly logFormatEscaped?: boolean;
+  readonly logPath?: string;
+  readonly serviceCluster?: string;
+  readonly serviceNode?: string;
+  readonly serviceZone?: string;
+  readonly fileFlushInterval?: Duration;
+  readonly fileFlushMinSize?: number;
+  readonly drainTime?: Duration;
+  readonly drainStrategy?: CommandLineOptions_DrainStrategy;
+  readonly parentShutdownTime?: Duration;
+  readonly mode?: CommandLineOptions_Mode;
+  readonly disableHotRestart?: boolean;
+  readonly enableMutexTracing?: boolean;
+  readonly restartEpoch?: number;
+  readonly cpusetThreads?: boolean;
+  readonly disabledExtensions?: readonly string[];
+  readonly enableFineGrainLogging?: boolean;
+  readonly logStacktraceSingleEntry?: boolean;
+  readonly socketPath?: string;
+  readonly socketMode?: number;
+  readonly enableCoreDump?: boolean;
+  readonly statsTag?: readonly string[];
+};
+
+/** envoy.config.common.matcher.v3.Matcher.OnMatch */
+export type CommonMatcherMatcher_OnMatch = {
+  readonly matcher?: CommonMatcherMatcher;
+  readonly action?: TypedExtensionConfig;
+  readonly keepMatching?: boolean;
+};
+
+/** envoy.config.common.matcher.v3.Matcher.MatcherList.Predicate.SinglePredicate */
+export type CommonMatcherMatcher_MatcherList_Predicate_SinglePredicate = {
+  readonly input?: TypedExtensionConfig;
+  readonly valueMatch?: StringMatcher;
+  readonly customMatch?: TypedExtensionConfig;
+};
+
+/** envoy.config.common.matcher.v3.Matcher.MatcherList.Predicate.PredicateList */
+export type CommonMatcherMatcher_MatcherList_Predicate_PredicateList = {
+  readonly predicate?: readonly CommonMatcherMatcher_MatcherList_Predicate[];
+};
+
+/** envoy.config.common.matcher.v3.Matcher.MatcherList.Predicate */
+export type CommonMatcherMatcher_MatcherList_Predicate = {
+  readonly singlePredicate?: CommonMatcherMatcher_MatcherList_Predicate_SinglePredicate;
+  readonly orMatcher?: CommonMatcherMatcher_MatcherList_Predicate_PredicateList;
+  readonly andMatcher?: CommonMatcherMatcher_MatcherList_Predicate_PredicateList;
+  readonly notMatcher?: CommonMatcherMatcher_MatcherList_Predicate;
+};
+
+/** envoy.config.common.matcher.v3.Matcher.MatcherList.FieldMatcher */
+export type CommonMatcherMatcher_MatcherList_FieldMatcher = {
+  readonly predicate?: CommonMatcherMatcher_MatcherList_Predicate;
+  readonly onMatch?: CommonMatcherMatcher_OnMatch;
+};
+
+/** envoy.config.common.matcher.v3.Matcher.MatcherList */
+export type CommonMatcherMatcher_MatcherList = {
+  readonly matchers?: readonly CommonMatcherMatcher_MatcherList_FieldMatcher[];
+};
+
+/** envoy.config.common.matcher.v3.Matcher.MatcherTree.MatchMap */
+export type CommonMatcherMatcher_MatcherTree_MatchMap = {
+  readonly map?: { readonly [key: string]: CommonMatcherMatcher_OnMatch };
+};
+
+/** envoy.config.common.matcher.v3.Matcher.MatcherTree */
+export type CommonMatcherMatcher_MatcherTree = {
+  readonly input?: TypedExtensionConfig;
+  readonly exactMatchMap?: CommonMatcherMatcher_MatcherTree_MatchMap;
+  readonly prefixMatchMap?: CommonMatcherMatcher_MatcherTree_MatchMap;
+  readonly customMatch?: TypedExtensionConfig;
+};
+
+/** envoy.config.common.matcher.v3.Matcher */
+export type CommonMatcherMatcher = {
+  readonly matcherList?: CommonMatcherMatcher_MatcherList;
+  readonly matcherTree?: CommonMatcherMatcher_MatcherTree;
+  readonly onNoMatch?: CommonMatcherMatcher_OnMatch;
+};
+
+/** envoy.config.common.matcher.v3.MatchPredicate.MatchSet */
+export type MatcherMatchPredicate_MatchSet = {
+  readonly rules?: readonly MatcherMatchPredicate[];
+};
+
+/** envoy.config.common.matcher.v3.MatchPredicate */
+export type MatcherMatchPredicate = {
+  readonly orMatch?: MatcherMatchPredicate_MatchSet;
+  readonly andMatch?: MatcherMatchPredicate_MatchSet;
+  readonly notMatch?: MatcherMatchPredicate;
+  readonly anyMatch?: boolean;
+  readonly httpRequestHeadersMatch?: MatcherHttpHeadersMatch;
+  readonly httpRequestTrailersMatch?: MatcherHttpHeadersMatch;
+  readonly httpResponseHeadersMatch?: MatcherHttpHeadersMatch;
+  readonly httpResponseTrailersMatch?: MatcherHttpHeadersMatch;
+  readonly httpRequestGenericBodyMatch?: MatcherHttpGenericBodyMatch;
+  readonly httpResponseGenericBodyMatch?: MatcherHttpGenericBodyMatch;
+};
+
+/** envoy.config.common.matcher.v3.HttpHeadersMatch */
+export type MatcherHttpHeadersMatch = {
+  readonly headers?: readonly HeaderMatcher[];
+};
+
+/** envoy.config.common.matcher.v3.HttpGenericBodyMatch.GenericTextMatch */
+export type MatcherHttpGenericBodyMatch_GenericTextMatch = {
+  readonly stringMatch?: string;
+  readonly binaryMatch?: Bytes;
+};
+
+/** envoy.config.common.matcher.v3.HttpGenericBodyMatch */
+export type MatcherHttpGenericBodyMatch = {
+  readonly bytesLimit?: number;
+  readonly patterns?: readonly MatcherHttpGenericBodyMatch_GenericTextMatch[];
+};
+
+/** envoy.config.tap.v3.TapConfig */
+export type TapConfig = {
+  readonly matchConfig?: TapMatchPredicate;
+  readonly match?: MatcherMatchPredicate;
+  readonly outputConfig?: OutputConfig;
+  readonly tapEnabled?: RuntimeFractionalPercent;
+};
+
+/** envoy.config.tap.v3.MatchPredicate.MatchSet */
+export type TapMatchPredicate_MatchSet = {
+  readonly rules?: readonly TapMatchPredicate[];
+};
+
+/** envoy.config.tap.v3.MatchPredicate */
+export type TapMatchPredicate = {
+  readonly orMatch?: TapMatchPredicate_MatchSet;
+  readonly andMatch?: TapMatchPredicate_MatchSet;
+  readonly notMatch?: TapMatchPredicate;
+  readonly anyMatch?: boolean;
+  readonly httpRequestHeadersMatch?: TapHttpHeadersMatch;
+  readonly httpRequestTrailersMatch?: TapHttpHeadersMatch;
+  readonly httpResponseHeadersMatch?: TapHttpHeadersMatch;
+  readonly httpResponseTrailersMatch?: TapHttpHeadersMatch;
+  readonly httpRequestGenericBodyMatch?: TapHttpGenericBodyMatch;
+  readonly httpResponseGenericBodyMatch?: TapHttpGenericBodyMatch;
+};
+
+/** envoy.config.tap.v3.HttpHeadersMatch */
+export type TapHttpHeadersMatch = {
+  readonly headers?: readonly HeaderMatcher[];
+};
+
+/** envoy.config.tap.v3.HttpGenericBodyMatch.GenericTextMatch */
+export type TapHttpGenericBodyMatch_GenericTextMatch = {
+  readonly stringMatch?: string;
+  readonly binaryMatch?: Bytes;
+};
+
+/** envoy.config.tap.v3.HttpGenericBodyMatch */
+export type TapHttpGenericBodyMatch = {
+  readonly bytesLimit?: number;
+  readonly patterns?: readonly TapHttpGenericBodyMatch_GenericTextMatch[];
+};
+
+/** envoy.config.tap.v3.OutputConfig */
+export type OutputConfig = {
+  readonly sinks?: readonly OutputSink[];
+  readonly maxBufferedRxBytes?: number;
+  readonly maxBufferedTxBytes?: number;
+  readonly streaming?: boolean;
+  readonly minStreamedSentBytes?: number;
+};
+
+/** envoy.config.tap.v3.OutputSink.Format */
+export type OutputSink_Format =
+  | 'JSON_BODY_AS_BYTES'
+  | 'JSON_BODY_AS_STRING'
+  | 'PROTO_BINARY'
+  | 'PROTO_BINARY_LENGTH_DELIMITED'
+  | 'PROTO_TEXT';
+
+/** envoy.config.tap.v3.OutputSink */
+export type OutputSink = {
+  readonly format?: OutputSink_Format;
+  readonly streamingAdmin?: StreamingAdminSink;
+  readonly filePerTap?: FilePerTapSink;
+  readonly streamingGrpc?: StreamingGrpcSink;
+  readonly bufferedAdmin?: BufferedAdminSink;
+  readonly customSink?: TypedExtensionConfig;
+};
+
+/** envoy.config.tap.v3.StreamingAdminSink */
+export type StreamingAdminSink = Empty;
+
+/** envoy.config.tap.v3.BufferedAdminSink */
+export type BufferedAdminSink = {
+  readonly maxTraces?: Int64;
+  readonly timeout?: Duration;
+};
+
+/** envoy.config.tap.v3.FilePerTapSink */
+export type FilePerTapSink = {
+  readonly pathPrefix?: string;
+};
+
+/** envoy.config.tap.v3.StreamingGrpcSink */
+export type StreamingGrpcSink = {
+  readonly tapId?: string;
+  readonly grpcService?: GrpcService;
+};
+
+/** envoy.admin.v3.TapRequest */
+export type TapRequest = {
+  readonly configId?: string;
+  readonly tapConfig?: TapConfig;
+};
+
+/** envoy.config.common.key_value.v3.KeyValueStoreConfig */
+export type KeyValueStoreConfig = {
+  readonly config?: TypedExtensionConfig;
+};
+
+/** envoy.config.core.v3.CelExpressionConfig */
+export type CelExpressionConfig = {
+  readonly enableStringConversion?: boolean;
+  readonly enableStringConcat?: boolean;
+  readonly enableStringFunctions?: boolean;
+};
+
+/** envoy.config.core.v3.GrpcMethodList.Service */
+export type GrpcMethodList_Service = {
+  readonly name?: string;
+  readonly methodNames?: readonly string[];
+};
+
+/** envoy.config.core.v3.GrpcMethodList */
+export type GrpcMethodList = {
+  readonly services?: readonly GrpcMethodList_Service[];
+};
+
+/** envoy.config.core.v3.HttpService */
+export type HttpService = {
+  readonly httpUri?: HttpUri;
+  readonly requestHeadersToAdd?: readonly HeaderValueOption[];
+  readonly formatters?: readonly TypedExtensionConfig[];
+};
+
+/** envoy.config.endpoint.v3.UpstreamLocalityStats */
+export type UpstreamLocalityStats = {
+  readonly locality?: Locality;
+  readonly totalSuccessfulRequests?: Int64;
+  readonly totalRequestsInProgress?: Int64;
+  readonly totalErrorRequests?: Int64;
+  readonly totalIssuedRequests?: Int64;
+  readonly totalActiveConnections?: Int64;
+  readonly totalNewConnections?: Int64;
+  readonly totalFailConnections?: Int64;
+  readonly cpuUtilization?: UnnamedEndpointLoadMetricStats;
+  readonly memUtilization?: UnnamedEndpointLoadMetricStats;
+  readonly applicationUtilization?: UnnamedEndpointLoadMetricStats;
+  readonly loadMetricStats?: readonly EndpointLoadMetricStats[];
+  readonly upstreamEndpointStats?: readonly UpstreamEndpointStats[];
+  readonly priority?: number;
+};
+
+/** envoy.config.endpoint.v3.UpstreamEndpointStats */
+export type UpstreamEndpointStats = {
+  readonly address?: Address;
+  readonly metadata?: JsonObject;
+  readonly totalSuccessfulRequests?: Int64;
+  readonly totalRequestsInProgress?: Int64;
+  readonly totalErrorRequests?: Int64;
+  readonly totalIssuedRequests?: Int64;
+  readonly loadMetricStats?: readonly EndpointLoadMetricStats[];
+};
+
+/** envoy.config.endpoint.v3.EndpointLoadMetricStats */
+export type EndpointLoadMetricStats = {
+  readonly metricName?: string;
+  readonly numRequestsFinishedWithMetric?: Int64;
+  readonly totalMetricValue?: number;
+};
+
+/** envoy.config.endpoint.v3.UnnamedEndpointLoadMetricStats */
+export type UnnamedEndpointLoadMetricStats = {
+  readonly numRequestsFinishedWithMetric?: Int64;
+  readonly totalMetricValue?: number;
+};
+
+/** envoy.config.endpoint.v3.ClusterStats.DroppedRequests */
+export type ClusterStats_DroppedRequests = {
+  readonly category?: string;
+  readonly droppedCount?: Int64;
+};
+
+/** envoy.config.endpoint.v3.ClusterStats */
+export type ClusterStats = {
+  readonly clusterName?: string;
+  readonly clusterServiceName?: string;
+  readonly upstreamLocalityStats?: readonly UpstreamLocalityStats[];
+  readonly totalDroppedRequests?: Int64;
+  readonly droppedRequests?: readonly ClusterStats_DroppedRequests[];
+  readonly loadReportInterval?: Duration;
+};
+
+/** envoy.config.grpc_credential.v3.FileBasedMetadataConfig */
+export type FileBasedMetadataConfig = {
+  readonly secretData?: DataSource;
+  readonly headerKey?: string;
+  readonly headerPrefix?: string;
+};
+
+/** envoy.config.metrics.v3.MetricsServiceConfig */
+export type MetricsServiceConfig = {
+  readonly grpcService?: GrpcService;
+  readonly transportApiVersion?: ApiVersion;
+  readonly reportCountersAsDeltas?: boolean;
+  readonly emitTagsAsLabels?: boolean;
+  readonly histogramEmitMode?: HistogramEmitMode;
+  readonly batchSize?: number;
+};
+
+/** envoy.config.metrics.v3.HistogramEmitMode */
+export type HistogramEmitMode =
+  | 'SUMMARY_AND_HISTOGRAM'
+  | 'SUMMARY'
+  | 'HISTOGRAM';
+
+/** envoy.config.ratelimit.v3.RateLimitServiceConfig */
+export type RateLimitServiceConfig = {
+  readonly grpcService?: GrpcService;
+  readonly transportApiVersion?: ApiVersion;
+};
+
+/** envoy.type.matcher.v3.PathMatcher */
+export type PathMatcher = {
+  readonly path?: StringMatcher;
+};
+
+/** google.api.expr.v1alpha1.ParsedExpr */
+export type ApiExprParsedExpr = {
+  readonly expr?: ApiExprExpr;
+  readonly sourceInfo?: ApiExprSourceInfo;
+};
+
+/** google.api.expr.v1alpha1.Expr.Ident */
+export type ApiExprExpr_Ident = {
+  readonly name?: string;
+};
+
+/** google.api.expr.v1alpha1.Expr.Select */
+export type ApiExprExpr_Select = {
+  readonly operand?: ApiExprExpr;
+  readonly field?: string;
+  readonly testOnly?: boolean;
+};
+
+/** google.api.expr.v1alpha1.Expr.Call */
+export type ApiExprExpr_Call = {
+  readonly target?: ApiExprExpr;
+  readonly function?: string;
+  readonly args?: readonly ApiExprExpr[];
+};
+
+/** google.api.expr.v1alpha1.Expr.CreateList */
+export type ApiExprExpr_CreateList = {
+  readonly elements?: readonly ApiExprExpr[];
+  readonly optionalIndices?: readonly number[];
+};
+
+/** google.api.expr.v1alpha1.Expr.CreateStruct.Entry */
+export type ApiExprExpr_CreateStruct_Entry = {
+  readonly id?: Int64;
+  readonly fieldKey?: string;
+  readonly mapKey?: ApiExprExpr;
+  readonly value?: ApiExprExpr;
+  readonly optionalEntry?: boolean;
+};
+
+/** google.api.expr.v1alpha1.Expr.CreateStruct */
+export type ApiExprExpr_CreateStruct = {
+  readonly messageName?: string;
+  readonly entries?: readonly ApiExprExpr_CreateStruct_Entry[];
+};
+
+/** google.api.expr.v1alpha1.Expr.Comprehension */
+export type ApiExprExpr_Comprehension = {
+  readonly iterVar?: string;
+  readonly iterVar2?: string;
+  readonly iterRange?: ApiExprExpr;
+  readonly accuVar?: string;
+  readonly accuInit?: ApiExprExpr;
+  readonly loopCondition?: ApiExprExpr;
+  readonly loopStep?: ApiExprExpr;
+  readonly result?: ApiExprExpr;
+};
+
+/** google.api.expr.v1alpha1.Expr */
+export type ApiExprExpr = {
+  readonly id?: Int64;
+  readonly constExpr?: ApiExprConstant;
+  readonly identExpr?: ApiExprExpr_Ident;
+  readonly selectExpr?: ApiExprExpr_Select;
+  readonly callExpr?: ApiExprExpr_Call;
+  readonly listExpr?: ApiExprExpr_CreateList;
+  readonly structExpr?: ApiExprExpr_CreateStruct;
+  readonly comprehensionExpr?: ApiExprExpr_Comprehension;
+};
+
+/** google.api.expr.v1alpha1.Constant */
+export type ApiExprConstant = {
+  readonly nullValue?: NullValue;
+  readonly boolValue?: boolean;
+  readonly int64Value?: Int64;
+  readonly uint64Value?: Int64;
+  readonly doubleValue?: number;
+  readonly stringValue?: string;
+  readonly bytesValue?: Bytes;
+  readonly durationValue?: Duration;
+  readonly timestampValue?: Timestamp;
+};
+
+/** google.api.expr.v1alpha1.SourceInfo.Extension.Version */
+export type ApiExprSourceInfo_Extension_Version = {
+  readonly major?: Int64;
+  readonly minor?: Int64;
+};
+
+/** google.api.expr.v1alpha1.SourceInfo.Extension.Component */
+export type ApiExprSourceInfo_Extension_Component =
+  | 'COMPONENT_UNSPECIFIED'
+  | 'COMPONENT_PARSER'
+  | 'COMPONENT_TYPE_CHECKER'
+  | 'COMPONENT_RUNTIME';
+
+/** google.api.expr.v1alpha1.SourceInfo.Extension */
+export type ApiExprSourceInfo_Extension = {
+  readonly id?: string;
+  readonly affectedComponents?: readonly ApiExprSourceInfo_Extension_Component[];
+  readonly version?: ApiExprSourceInfo_Extension_Version;
+};
+
+/** google.api.expr.v1alpha1.SourceInfo */
+export type ApiExprSourceInfo = {
+  readonly syntaxVersion?: string;
+  readonly location?: string;
+  readonly lineOffsets?: readonly number[];
+  readonly positions?: { readonly [key: string]: number };
+  readonly macroCalls?: { readonly [key: string]: ApiExprExpr };
+  readonly extensions?: readonly ApiExprSourceInfo_Extension[];
+};
+
+/** google.api.expr.v1alpha1.CheckedExpr */
+export type ApiExprCheckedExpr = {
+  readonly referenceMap?: { readonly [key: string]: ApiExprReference };
+  readonly typeMap?: { readonly [key: string]: ApiExprType };
+  readonly sourceInfo?: ApiExprSourceInfo;
+  readonly exprVersion?: string;
+  readonly expr?: ApiExprExpr;
+};
+
+/** google.api.expr.v1alpha1.Type.ListType */
+export type ApiExprType_ListType = {
+  readonly elemType?: ApiExprType;
+};
+
+/** google.api.expr.v1alpha1.Type.MapType */
+export type ApiExprType_MapType = {
+  readonly keyType?: ApiExprType;
+  readonly valueType?: ApiExprType;
+};
+
+/** google.api.expr.v1alpha1.Type.FunctionType */
+export type ApiExprType_FunctionType = {
+  readonly resultType?: ApiExprType;
+  readonly argTypes?: readonly ApiExprType[];
+};
+
+/** google.api.expr.v1alpha1.Type.AbstractType */
+export type ApiExprType_AbstractType = {
+  readonly name?: string;
+  readonly parameterTypes?: readonly ApiExprType[];
+};
+
+/** google.api.expr.v1alpha1.Type.PrimitiveType */
+export type ApiExprType_PrimitiveType =
+  | 'PRIMITIVE_TYPE_UNSPECIFIED'
+  | 'BOOL'
+  | 'INT64'
+  | 'UINT64'
+  | 'DOUBLE'
+  | 'STRING'
+  | 'BYTES';
+
+/** google.api.expr.v1alpha1.Type.WellKnownType */
+export type ApiExprType_WellKnownType =
+  | 'WELL_KNOWN_TYPE_UNSPECIFIED'
+  | 'ANY'
+  | 'TIMESTAMP'
+  | 'DURATION';
+
+/** google.api.expr.v1alpha1.Type */
+export type ApiExprType = {
+  readonly dyn?: Empty;
+  readonly null?: NullValue;
+  readonly primitive?: ApiExprType_PrimitiveType;
+  readonly wrapper?: ApiExprType_PrimitiveType;
+  readonly wellKnown?: ApiExprType_WellKnownType;
+  readonly listType?: ApiExprType_ListType;
+  readonly mapType?: ApiExprType_MapType;
+  readonly function?: ApiExprType_FunctionType;
+  readonly messageType?: string;
+  readonly typeParam?: string;
+  readonly type?: ApiExprType;
+  readonly error?: Empty;
+  readonly abstractType?: ApiExprType_AbstractType;
+};
+
+/** google.api.expr.v1alpha1.Reference */
+export type ApiExprReference = {
+  readonly name?: string;
+  readonly overloadId?: readonly string[];
+  readonly value?: ApiExprConstant;
+};
+
+/** envoy.config.rbac.v3.RBAC.AuditLoggingOptions.AuditLoggerConfig */
+export type RBAC_AuditLoggingOptions_AuditLoggerConfig = {
+  readonly auditLogger?: TypedExtensionConfig;
+  readonly isOptional?: boolean;
+};
+
+/** envoy.config.rbac.v3.RBAC.AuditLoggingOptions.AuditCondition */
+export type RBAC_AuditLoggingOptions_AuditCondition =
+  | 'NONE'
+  | 'ON_DENY'
+  | 'ON_ALLOW'
+  | 'ON_DENY_AND_ALLOW';
+
+/** envoy.config.rbac.v3.RBAC.AuditLoggingOptions */
+export type RBAC_AuditLoggingOptions = {
+  readonly auditCondition?: RBAC_AuditLoggingOptions_AuditCondition;
+  readonly loggerConfigs?: readonly RBAC_AuditLoggingOptions_AuditLoggerConfig[];
+};
+
+/** envoy.config.rbac.v3.RBAC.Action */
+export type RBAC_Action =
+  | 'ALLOW'
+  | 'DENY'
+  | 'LOG';
+
+/** envoy.config.rbac.v3.RBAC */
+export type RBAC = {
+  readonly action?: RBAC_Action;
+  readonly policies?: { readonly [key: string]: Policy };
+  readonly auditLoggingOptions?: RBAC_AuditLoggingOptions;
+};
+
+/** envoy.config.rbac.v3.Policy */
+export type Policy = {
+  readonly permissions?: readonly Permission[];
+  readonly principals?: readonly Principal[];
+  readonly condition?: ApiExprExpr;
+  readonly checkedCondition?: ApiExprCheckedExpr;
+  readonly celConfig?: CelExpressionConfig;
+};
+
+/** envoy.config.rbac.v3.SourcedMetadata */
+export type SourcedMetadata = {
+  readonly metadataMatcher?: MetadataMatcher;
+  readonly metadataSource?: MetadataSource;
+};
+
+/** envoy.config.rbac.v3.Permission.Set */
+export type Permission_Set = {
+  readonly rules?: readonly Permission[];
+};
+
+/** envoy.config.rbac.v3.Permission */
+export type Permission = {
+  readonly andRules?: Permission_Set;
+  readonly orRules?: Permission_Set;
+  readonly any?: boolean;
+  readonly header?: HeaderMatcher;
+  readonly urlPath?: PathMatcher;
+  readonly destinationIp?: CidrRange;
+  readonly destinationPort?: number;
+  readonly destinationPortRange?: Int32Range;
+  readonly metadata?: MetadataMatcher;
+  readonly notRule?: Permission;
+  readonly requestedServerName?: StringMatcher;
+  readonly matcher?: TypedExtensionConfig;
+  readonly uriTemplate?: TypedExtensionConfig;
+  readonly sourcedMetadata?: SourcedMetadata;
+};
+
+/** envoy.config.rbac.v3.Principal.Set */
+export type Principal_Set = {
+  readonly ids?: readonly Principal[];
+};
+
+/** envoy.config.rbac.v3.Principal.Authenticated */
+export type Principal_Authenticated = {
+  readonly principalName?: StringMatcher;
+};
+
+/** envoy.config.rbac.v3.Principal */
+export type Principal = {
+  readonly andIds?: Principal_Set;
+  readonly orIds?: Principal_Set;
+  readonly any?: boolean;
+  readonly authenticated?: Principal_Authenticated;
+  readonly sourceIp?: CidrRange;
+  readonly directRemoteIp?: CidrRange;
+  readonly remoteIp?: CidrRange;
+  readonly header?: HeaderMatcher;
+  readonly urlPath?: PathMatcher;
+  readonly metadata?: MetadataMatcher;
+  readonly filterState?: FilterStateMatcher;
+  readonly notId?: Principal;
+  readonly sourcedMetadata?: SourcedMetadata;
+  readonly custom?: TypedExtensionConfig;
+};
+
+/** envoy.config.rbac.v3.Action */
+export type Action = {
+  readonly name?: string;
+  readonly action?: RBAC_Action;
+};
+
+/** envoy.config.rbac.v3.MetadataSource */
+export type MetadataSource =
+  | 'DYNAMIC'
+  | 'ROUTE';
+
+/** envoy.config.route.v3.RouteConfiguration */
+export type RouteConfiguration = {
+  readonly name?: string;
+  readonly virtualHosts?: readonly VirtualHost[];
+  readonly vhds?: Vhds;
+  readonly internalOnlyHeaders?: readonly string[];
+  readonly responseHeadersToAdd?: readonly HeaderValueOption[];
+  readonly responseHeadersToRemove?: readonly string[];
+  readonly requestHeadersToAdd?: readonly HeaderValueOption[];
+  readonly requestHeadersToRemove?: readonly string[];
+  readonly mostSpecificHeaderMutationsWins?: boolean;
+  readonly validateClusters?: boolean;
+  readonly maxDirectResponseBodySizeBytes?: number;
+  readonly clusterSpecifierPlugins?: readonly ClusterSpecifierPlugin[];
+  readonly requestMirrorPolicies?: readonly RouteAction_RequestMirrorPolicy[];
+  readonly ignorePortInHostMatching?: boolean;
+  readonly vhostHeader?: string;
+  readonly ignorePathParametersInPathMatching?: boolean;
+  readonly typedPerFilterConfig?: { readonly [key: string]: Any };
+  readonly metadata?: Metadata;
+  readonly routeSpecifiers?: readonly TypedExtensionConfig[];
+};
+
+/** envoy.config.route.v3.Vhds */
+export type Vhds = {
+  readonly configSource?: ConfigSource;
+};
+
+/** envoy.config.route.v3.ScopedRouteConfiguration.Key.Fragment */
+export type ScopedRouteConfiguration_Key_Fragment = {
+  readonly stringKey?: string;
+};
+
+/** envoy.config.route.v3.ScopedRouteConfiguration.Key */
+export type ScopedRouteConfiguration_Key = {
+  readonly fragments?: readonly ScopedRouteConfiguration_Key_Fragment[];
+};
+
+/** envoy.config.route.v3.ScopedRouteConfiguration */
+export type ScopedRouteConfiguration = {
+  readonly onDemand?: boolean;
+  readonly name?: string;
+  readonly routeConfigurationName?: string;
+  readonly routeConfiguration?: RouteConfiguration;
+  readonly key?: ScopedRouteConfiguration_Key;
+};
+
+/** envoy.config.trace.v3.DatadogRemoteConfig */
+export type DatadogRemoteConfig = {
+  readonly pollingInterval?: Duration;
+};
+
+/** envoy.config.trace.v3.DatadogConfig */
+export type DatadogConfig = {
+  readonly collectorCluster?: string;
+  readonly serviceName?: string;
+  readonly collectorHostname?: string;
+  readonly remoteConfig?: DatadogRemoteConfig;
+};
+
+/** envoy.config.trace.v3.DynamicOtConfig */
+export type DynamicOtConfig = {
+  readonly library?: string;
+  readonly config?: JsonObject;
+};
+
+/** envoy.config.trace.v3.LightstepConfig.PropagationMode */
+export type LightstepConfig_PropagationMode =
+  | 'ENVOY'
+  | 'LIGHTSTEP'
+  | 'B3'
+  | 'TRACE_CONTEXT';
+
+/** envoy.config.trace.v3.LightstepConfig */
+export type LightstepConfig = {
+  readonly collectorCluster?: string;
+  readonly accessTokenFile?: string;
+  readonly accessToken?: DataSource;
+  readonly propagationModes?: readonly LightstepConfig_PropagationMode[];
+};
+
+/** envoy.config.trace.v3.OpenTelemetryConfig */
+export type OpenTelemetryConfig = {
+  readonly grpcService?: GrpcService;
+  readonly httpService?: HttpService;
+  readonly exporter?: TypedExtensionConfig;
+  readonly serviceName?: string;
+  readonly resourceDetectors?: readonly TypedExtensionConfig[];
+  readonly sampler?: TypedExtensionConfig;
+  readonly maxCacheSize?: number;
+  readonly setTelemetrySdkResourceAttributes?: boolean;
+  readonly setServiceNameResourceAttribute?: boolean;
+  readonly setInstrumentationScope?: boolean;
+};
+
+/** envoy.config.trace.v3.TraceServiceConfig */
+export type TraceServiceConfig = {
+  readonly grpcService?: GrpcService;
+};
+
+/** envoy.config.trace.v3.SkyWalkingConfig */
+export type SkyWalkingConfig = {
+  readonly grpcService?: GrpcService;
+  readonly clientConfig?: ClientConfig;
+};
+
+/** envoy.config.trace.v3.ClientConfig */
+export type ClientConfig = {
+  readonly serviceName?: string;
+  readonly instanceName?: string;
+  readonly backendToken?: string;
+  readonly maxCacheSize?: number;
+};
+
+/** envoy.config.trace.v3.XRayConfig.SegmentFields */
+export type XRayConfig_SegmentFields = {
+  readonly origin?: string;
+  readonly aws?: JsonObject;
+};
+
+/** envoy.config.trace.v3.XRayConfig */
+export type XRayConfig = {
+  readonly daemonEndpoint?: SocketAddress;
+  readonly segmentName?: string;
+  readonly samplingRuleManifest?: DataSource;
+  readonly segmentFields?: XRayConfig_SegmentFields;
+};
+
+/** envoy.config.trace.v3.ZipkinConfig.TraceContextOption */
+export type ZipkinConfig_TraceContextOption =
+  | 'USE_B3'
+  | 'USE_B3_WITH_W3C_PROPAGATION';
+
+/** envoy.config.trace.v3.ZipkinConfig.CollectorEndpointVersion */
+export type ZipkinConfig_CollectorEndpointVersion =
+  | 'DEPRECATED_AND_UNAVAILABLE_DO_NOT_USE'
+  | 'HTTP_JSON'
+  | 'HTTP_PROTO'
+  | 'GRPC';
+
+/** envoy.config.trace.v3.ZipkinConfig */
+export type ZipkinConfig = {
+  readonly collectorCluster?: string;
+  readonly collectorEndpoint?: string;
+  readonly traceId128bit?: boolean;
+  readonly sharedSpanContext?: boolean;
+  readonly collectorEndpointVersion?: ZipkinConfig_CollectorEndpointVersion;
+  readonly collectorHostname?: string;
+  readonly splitSpansForRequest?: boolean;
+  readonly traceContextOption?: ZipkinConfig_TraceContextOption;
+  readonly collectorService?: HttpService;
+  readonly timestampTraceIds?: boolean;
+};
+
+/** envoy.config.upstream.local_address_selector.v3.DefaultLocalAddressSelector */
+export type DefaultLocalAddressSelector = Empty;
+
+/** envoy.type.ai.v3.LLMProtocol */
+export type LLMProtocol =
+  | 'LLM_PROTOCOL_UNSPECIFIED'
+  | 'OPENAI_CHAT_COMPLETIONS'
+  | 'OPENAI_RESPONSES'
+  | 'ANTHROPIC_MESSAGES'
+  | 'GEMINI_GENERATE_CONTENT';
 
 /** envoy.data.ai.v3.RequestInfo */
 export type AiRequestInfo = {
@@ -4219,6 +4904,16 @@ export type TraceWrapper = {
   readonly configuredSampleRate?: FractionalPercent;
 };
 
+/** envoy.extensions.dynamic_modules.v3.DynamicModuleConfig */
+export type DynamicModuleConfig = {
+  readonly name?: string;
+  readonly doNotClose?: boolean;
+  readonly loadGlobally?: boolean;
+  readonly metricsNamespace?: string;
+  readonly module?: AsyncDataSource;
+  readonly nackOnCacheMiss?: boolean;
+};
+
 /** envoy.extensions.access_loggers.dynamic_modules.v3.DynamicModuleAccessLog */
 export type DynamicModuleAccessLog = {
   readonly dynamicModuleConfig?: DynamicModuleConfig;
@@ -4295,6 +4990,33 @@ export type CommonGrpcAccessLogConfig = {
   readonly customTags?: readonly CustomTag[];
 };
 
+/** opentelemetry.proto.common.v1.AnyValue */
+export type AnyValue = {
+  readonly stringValue?: string;
+  readonly boolValue?: boolean;
+  readonly intValue?: Int64;
+  readonly doubleValue?: number;
+  readonly arrayValue?: ArrayValue;
+  readonly kvlistValue?: KeyValueList;
+  readonly bytesValue?: Bytes;
+};
+
+/** opentelemetry.proto.common.v1.ArrayValue */
+export type ArrayValue = {
+  readonly values?: readonly AnyValue[];
+};
+
+/** opentelemetry.proto.common.v1.KeyValueList */
+export type KeyValueList = {
+  readonly values?: readonly CommonKeyValue[];
+};
+
+/** opentelemetry.proto.common.v1.KeyValue */
+export type CommonKeyValue = {
+  readonly key?: string;
+  readonly value?: AnyValue;
+};
+
 /** envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig */
 export type OpenTelemetryAccessLogConfig = {
   readonly commonConfig?: CommonGrpcAccessLogConfig;
@@ -4312,6 +5034,16 @@ export type OpenTelemetryAccessLogConfig = {
   readonly bufferSizeBytes?: number;
   readonly filterStateObjectsToLog?: readonly string[];
   readonly customTags?: readonly CustomTag[];
+};
+
+/** envoy.type.v3.Scope */
+export type Scope = {
+  readonly maxCounters?: number;
+  readonly maxGauges?: number;
+  readonly maxHistograms?: number;
+  readonly enableEviction?: boolean;
+  readonly prefix?: string;
+  readonly sharingName?: string;
 };
 
 /** envoy.extensions.access_loggers.stats.v3.Config.Tag */
@@ -4387,6 +5119,63 @@ export type StdoutAccessLog = {
 export type StderrAccessLog = {
   readonly logFormat?: SubstitutionFormatString;
 };
+
+/** envoy.extensions.wasm.v3.ReloadConfig */
+export type ReloadConfig = {
+  readonly backoff?: BackoffStrategy;
+};
+
+/** envoy.extensions.wasm.v3.CapabilityRestrictionConfig */
+export type CapabilityRestrictionConfig = {
+  readonly allowedCapabilities?: { readonly [key: string]: SanitizationConfig };
+};
+
+/** envoy.extensions.wasm.v3.SanitizationConfig */
+export type SanitizationConfig = Empty;
+
+/** envoy.extensions.wasm.v3.VmConfig */
+export type VmConfig = {
+  readonly vmId?: string;
+  readonly runtime?: string;
+  readonly code?: AsyncDataSource;
+  readonly configuration?: Any;
+  readonly allowPrecompiled?: boolean;
+  readonly nackOnCodeCacheMiss?: boolean;
+  readonly environmentVariables?: EnvironmentVariables;
+  readonly capabilityRestrictionConfig?: CapabilityRestrictionConfig;
+};
+
+/** envoy.extensions.wasm.v3.EnvironmentVariables */
+export type EnvironmentVariables = {
+  readonly hostEnvKeys?: readonly string[];
+  readonly keyValues?: { readonly [key: string]: string };
+};
+
+/** envoy.extensions.wasm.v3.PluginConfig */
+export type PluginConfig = {
+  readonly name?: string;
+  readonly rootId?: string;
+  readonly vmConfig?: VmConfig;
+  readonly configuration?: Any;
+  readonly failOpen?: boolean;
+  readonly failurePolicy?: WasmFailurePolicy;
+  readonly reloadConfig?: ReloadConfig;
+  readonly capabilityRestrictionConfig?: CapabilityRestrictionConfig;
+  readonly allowOnHeadersStopIteration?: boolean;
+};
+
+/** envoy.extensions.wasm.v3.WasmService */
+export type WasmService = {
+  readonly config?: PluginConfig;
+  readonly singleton?: boolean;
+};
+
+/** envoy.extensions.wasm.v3.FailurePolicy */
+export type WasmFailurePolicy =
+  | 'UNSPECIFIED'
+  | 'FAIL_RELOAD'
+  | 'FAIL_CLOSED'
+  | 'FAIL_OPEN';
 
 /** envoy.extensions.access_loggers.wasm.v3.WasmAccessLog */
 export type WasmAccessLog = {
@@ -4481,6 +5270,31 @@ export type DnsCluster = {
   readonly dnsLookupFamily?: DnsLookupFamily;
   readonly allAddressesInSingleEndpoint?: boolean;
   readonly dnsMinRefreshRate?: Duration;
+};
+
+/** envoy.extensions.common.dynamic_forward_proxy.v3.DnsCacheCircuitBreakers */
+export type DnsCacheCircuitBreakers = {
+  readonly maxPendingRequests?: number;
+};
+
+/** envoy.extensions.common.dynamic_forward_proxy.v3.DnsCacheConfig */
+export type DnsCacheConfig = {
+  readonly name?: string;
+  readonly dnsLookupFamily?: Cluster_DnsLookupFamily;
+  readonly dnsRefreshRate?: Duration;
+  readonly dnsMinRefreshRate?: Duration;
+  readonly hostTtl?: Duration;
+  readonly maxHosts?: number;
+  readonly disableDnsRefreshOnFailure?: boolean;
+  readonly dnsFailureRefreshRate?: Cluster_RefreshRate;
+  readonly dnsCacheCircuitBreaker?: DnsCacheCircuitBreakers;
+  readonly useTcpForDnsLookups?: boolean;
+  readonly dnsResolutionConfig?: DnsResolutionConfig;
+  readonly typedDnsResolverConfig?: TypedExtensionConfig;
+  readonly preresolveHostnames?: readonly SocketAddress[];
+  readonly dnsQueryTimeout?: Duration;
+  readonly keyValueConfig?: KeyValueStoreConfig;
+  readonly resolvedAddressFilter?: AddressMatcher;
 };
 
 /** envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig */
@@ -4638,31 +5452,6 @@ export type AssumeRoleCredentialProvider = {
   readonly credentialProvider?: AwsCredentialProvider;
 };
 
-/** envoy.extensions.common.dynamic_forward_proxy.v3.DnsCacheCircuitBreakers */
-export type DnsCacheCircuitBreakers = {
-  readonly maxPendingRequests?: number;
-};
-
-/** envoy.extensions.common.dynamic_forward_proxy.v3.DnsCacheConfig */
-export type DnsCacheConfig = {
-  readonly name?: string;
-  readonly dnsLookupFamily?: Cluster_DnsLookupFamily;
-  readonly dnsRefreshRate?: Duration;
-  readonly dnsMinRefreshRate?: Duration;
-  readonly hostTtl?: Duration;
-  readonly maxHosts?: number;
-  readonly disableDnsRefreshOnFailure?: boolean;
-  readonly dnsFailureRefreshRate?: Cluster_RefreshRate;
-  readonly dnsCacheCircuitBreaker?: DnsCacheCircuitBreakers;
-  readonly useTcpForDnsLookups?: boolean;
-  readonly dnsResolutionConfig?: DnsResolutionConfig;
-  readonly typedDnsResolverConfig?: TypedExtensionConfig;
-  readonly preresolveHostnames?: readonly SocketAddress[];
-  readonly dnsQueryTimeout?: Duration;
-  readonly keyValueConfig?: KeyValueStoreConfig;
-  readonly resolvedAddressFilter?: AddressMatcher;
-};
-
 /** envoy.extensions.common.matching.v3.ExtensionWithMatcher */
 export type ExtensionWithMatcher = {
   readonly matcher?: CommonMatcherMatcher;
@@ -4673,6 +5462,13 @@ export type ExtensionWithMatcher = {
 /** envoy.extensions.common.matching.v3.ExtensionWithMatcherPerRoute */
 export type ExtensionWithMatcherPerRoute = {
   readonly xdsMatcher?: TypeMatcherMatcher;
+};
+
+/** envoy.type.v3.TokenBucket */
+export type TokenBucket = {
+  readonly maxTokens?: number;
+  readonly tokensPerFill?: number;
+  readonly fillInterval?: Duration;
 };
 
 /** envoy.extensions.common.ratelimit.v3.RateLimitDescriptor.Entry */
@@ -4831,6 +5627,48 @@ export type MinimumClustersValidator = {
   readonly minClustersNum?: number;
 };
 
+/** envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata.KeyValuePair */
+export type JsonToMetadata_KeyValuePair = {
+  readonly metadataNamespace?: string;
+  readonly key?: string;
+  readonly value?: JsonValue;
+  readonly type?: JsonToMetadata_ValueType;
+  readonly preserveExistingMetadataValue?: boolean;
+};
+
+/** envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata.Selector */
+export type JsonToMetadata_Selector = {
+  readonly key?: string;
+};
+
+/** envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata.Rule */
+export type JsonToMetadata_Rule = {
+  readonly selectors?: readonly JsonToMetadata_Selector[];
+  readonly onPresent?: JsonToMetadata_KeyValuePair;
+  readonly onMissing?: JsonToMetadata_KeyValuePair;
+  readonly onError?: JsonToMetadata_KeyValuePair;
+};
+
+/** envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata.MatchRules */
+export type JsonToMetadata_MatchRules = {
+  readonly rules?: readonly JsonToMetadata_Rule[];
+  readonly allowContentTypes?: readonly string[];
+  readonly allowEmptyContentType?: boolean;
+  readonly allowContentTypesRegex?: RegexMatcher;
+};
+
+/** envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata.ValueType */
+export type JsonToMetadata_ValueType =
+  | 'PROTOBUF_VALUE'
+  | 'STRING'
+  | 'NUMBER';
+
+/** envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata */
+export type JsonToMetadata = {
+  readonly requestRules?: JsonToMetadata_MatchRules;
+  readonly responseRules?: JsonToMetadata_MatchRules;
+};
+
 /** envoy.extensions.content_parsers.json.v3.JsonContentParser.RuleConfig */
 export type JsonContentParser_RuleConfig = {
   readonly rule?: JsonToMetadata_Rule;
@@ -4840,16 +5678,6 @@ export type JsonContentParser_RuleConfig = {
 /** envoy.extensions.content_parsers.json.v3.JsonContentParser */
 export type JsonContentParser = {
   readonly rules?: readonly JsonContentParser_RuleConfig[];
-};
-
-/** envoy.extensions.dynamic_modules.v3.DynamicModuleConfig */
-export type DynamicModuleConfig = {
-  readonly name?: string;
-  readonly doNotClose?: boolean;
-  readonly loadGlobally?: boolean;
-  readonly metricsNamespace?: string;
-  readonly module?: AsyncDataSource;
-  readonly nackOnCacheMiss?: boolean;
 };
 
 /** envoy.extensions.early_data.v3.DefaultEarlyDataPolicy */
@@ -4991,6 +5819,71 @@ export type A2aParserConfig = {
   readonly alwaysExtractAttributes?: readonly string[];
   readonly groupMetadataKey?: string;
 };
+
+/** envoy.type.v3.HttpStatus */
+export type HttpStatus = {
+  readonly code?: StatusCode;
+};
+
+/** envoy.type.v3.StatusCode */
+export type StatusCode =
+  | 'Empty'
+  | 'Continue'
+  | 'OK'
+  | 'Created'
+  | 'Accepted'
+  | 'NonAuthoritativeInformation'
+  | 'NoContent'
+  | 'ResetContent'
+  | 'PartialContent'
+  | 'MultiStatus'
+  | 'AlreadyReported'
+  | 'IMUsed'
+  | 'MultipleChoices'
+  | 'MovedPermanently'
+  | 'Found'
+  | 'SeeOther'
+  | 'NotModified'
+  | 'UseProxy'
+  | 'TemporaryRedirect'
+  | 'PermanentRedirect'
+  | 'BadRequest'
+  | 'Unauthorized'
+  | 'PaymentRequired'
+  | 'Forbidden'
+  | 'NotFound'
+  | 'MethodNotAllowed'
+  | 'NotAcceptable'
+  | 'ProxyAuthenticationRequired'
+  | 'RequestTimeout'
+  | 'Conflict'
+  | 'Gone'
+  | 'LengthRequired'
+  | 'PreconditionFailed'
+  | 'PayloadTooLarge'
+  | 'URITooLong'
+  | 'UnsupportedMediaType'
+  | 'RangeNotSatisfiable'
+  | 'ExpectationFailed'
+  | 'MisdirectedRequest'
+  | 'UnprocessableEntity'
+  | 'Locked'
+  | 'FailedDependency'
+  | 'UpgradeRequired'
+  | 'PreconditionRequired'
+  | 'TooManyRequests'
+  | 'RequestHeaderFieldsTooLarge'
+  | 'InternalServerError'
+  | 'NotImplemented'
+  | 'BadGateway'
+  | 'ServiceUnavailable'
+  | 'GatewayTimeout'
+  | 'HTTPVersionNotSupported'
+  | 'VariantAlsoNegotiates'
+  | 'InsufficientStorage'
+  | 'LoopDetected'
+  | 'NotExtended'
+  | 'NetworkAuthenticationRequired';
 
 /** envoy.extensions.filters.http.adaptive_concurrency.v3.GradientControllerConfig.ConcurrencyLimitCalculationParams */
 export type GradientControllerConfig_ConcurrencyLimitCalculationParams = {
@@ -5637,6 +6530,31 @@ export type CheckSettings = {
   readonly emitClientSpan?: boolean;
 };
 
+/** envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.HeaderSendMode */
+export type ProcessingMode_HeaderSendMode =
+  | 'DEFAULT'
+  | 'SEND'
+  | 'SKIP';
+
+/** envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.BodySendMode */
+export type ProcessingMode_BodySendMode =
+  | 'NONE'
+  | 'STREAMED'
+  | 'BUFFERED'
+  | 'BUFFERED_PARTIAL'
+  | 'FULL_DUPLEX_STREAMED'
+  | 'GRPC';
+
+/** envoy.extensions.filters.http.ext_proc.v3.ProcessingMode */
+export type HttpExtProcProcessingMode = {
+  readonly requestHeaderMode?: ProcessingMode_HeaderSendMode;
+  readonly responseHeaderMode?: ProcessingMode_HeaderSendMode;
+  readonly requestBodyMode?: ProcessingMode_BodySendMode;
+  readonly responseBodyMode?: ProcessingMode_BodySendMode;
+  readonly requestTrailerMode?: ProcessingMode_HeaderSendMode;
+  readonly responseTrailerMode?: ProcessingMode_HeaderSendMode;
+};
+
 /** envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor.RouteCacheAction */
 export type ExternalProcessor_RouteCacheAction =
   | 'DEFAULT'
@@ -5715,31 +6633,6 @@ export type ExtProcOverrides = {
   readonly failureModeAllow?: boolean;
   readonly processingRequestModifier?: TypedExtensionConfig;
   readonly emitClientSpan?: boolean;
-};
-
-/** envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.HeaderSendMode */
-export type ProcessingMode_HeaderSendMode =
-  | 'DEFAULT'
-  | 'SEND'
-  | 'SKIP';
-
-/** envoy.extensions.filters.http.ext_proc.v3.ProcessingMode.BodySendMode */
-export type ProcessingMode_BodySendMode =
-  | 'NONE'
-  | 'STREAMED'
-  | 'BUFFERED'
-  | 'BUFFERED_PARTIAL'
-  | 'FULL_DUPLEX_STREAMED'
-  | 'GRPC';
-
-/** envoy.extensions.filters.http.ext_proc.v3.ProcessingMode */
-export type HttpExtProcProcessingMode = {
-  readonly requestHeaderMode?: ProcessingMode_HeaderSendMode;
-  readonly responseHeaderMode?: ProcessingMode_HeaderSendMode;
-  readonly requestBodyMode?: ProcessingMode_BodySendMode;
-  readonly responseBodyMode?: ProcessingMode_BodySendMode;
-  readonly requestTrailerMode?: ProcessingMode_HeaderSendMode;
-  readonly responseTrailerMode?: ProcessingMode_HeaderSendMode;
 };
 
 /** envoy.extensions.filters.http.fault.v3.FaultAbort.HeaderAbort */
@@ -6152,48 +7045,6 @@ export type IPTagging = {
   readonly ipTags?: readonly IPTagging_IPTag[];
   readonly ipTagHeader?: IPTagging_IpTagHeader;
   readonly ipTagsDatasource?: DataSource;
-};
-
-/** envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata.KeyValuePair */
-export type JsonToMetadata_KeyValuePair = {
-  readonly metadataNamespace?: string;
-  readonly key?: string;
-  readonly value?: JsonValue;
-  readonly type?: JsonToMetadata_ValueType;
-  readonly preserveExistingMetadataValue?: boolean;
-};
-
-/** envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata.Selector */
-export type JsonToMetadata_Selector = {
-  readonly key?: string;
-};
-
-/** envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata.Rule */
-export type JsonToMetadata_Rule = {
-  readonly selectors?: readonly JsonToMetadata_Selector[];
-  readonly onPresent?: JsonToMetadata_KeyValuePair;
-  readonly onMissing?: JsonToMetadata_KeyValuePair;
-  readonly onError?: JsonToMetadata_KeyValuePair;
-};
-
-/** envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata.MatchRules */
-export type JsonToMetadata_MatchRules = {
-  readonly rules?: readonly JsonToMetadata_Rule[];
-  readonly allowContentTypes?: readonly string[];
-  readonly allowEmptyContentType?: boolean;
-  readonly allowContentTypesRegex?: RegexMatcher;
-};
-
-/** envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata.ValueType */
-export type JsonToMetadata_ValueType =
-  | 'PROTOBUF_VALUE'
-  | 'STRING'
-  | 'NUMBER';
-
-/** envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata */
-export type JsonToMetadata = {
-  readonly requestRules?: JsonToMetadata_MatchRules;
-  readonly responseRules?: JsonToMetadata_MatchRules;
 };
 
 /** envoy.extensions.filters.http.jwt_authn.v3.JwtProvider.NormalizePayload */
@@ -6830,6 +7681,31 @@ export type MethodExtraction = {
   readonly responseExtractionByField?: { readonly [key: string]: MethodExtraction_ExtractDirective };
 };
 
+/** envoy.type.v3.RateLimitStrategy.RequestsPerTimeUnit */
+export type RateLimitStrategy_RequestsPerTimeUnit = {
+  readonly requestsPerTimeUnit?: Int64;
+  readonly timeUnit?: RateLimitUnit;
+};
+
+/** envoy.type.v3.RateLimitStrategy.BlanketRule */
+export type RateLimitStrategy_BlanketRule =
+  | 'ALLOW_ALL'
+  | 'DENY_ALL';
+
+/** envoy.type.v3.RateLimitStrategy */
+export type RateLimitStrategy = {
+  readonly blanketRule?: RateLimitStrategy_BlanketRule;
+  readonly requestsPerTimeUnit?: RateLimitStrategy_RequestsPerTimeUnit;
+  readonly tokenBucket?: TokenBucket;
+};
+
+/** google.rpc.Status */
+export type Status = {
+  readonly code?: number;
+  readonly message?: string;
+  readonly details?: readonly Any[];
+};
+
 /** envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaFilterConfig */
 export type RateLimitQuotaFilterConfig = {
   readonly rlqsServer?: GrpcService;
@@ -6954,485 +7830,21 @@ export type RBACPerRoute = {
   readonly rbac?: HttpRbacRBAC;
 };
 
-/** envoy.extensions.filters.http.router.v3.Router.UpstreamAccessLogOptions */
-export type Router_UpstreamAccessLogOptions = {
-  readonly flushUpstreamLogOnUpstreamStream?: boolean;
-  readonly upstreamLogFlushInterval?: Duration;
+/** envoy.type.http.v3.PathTransformation.Operation.NormalizePathRFC3986 */
+export type PathTransformation_Operation_NormalizePathRFC3986 = Empty;
+
+/** envoy.type.http.v3.PathTransformation.Operation.MergeSlashes */
+export type PathTransformation_Operation_MergeSlashes = Empty;
+
+/** envoy.type.http.v3.PathTransformation.Operation */
+export type PathTransformation_Operation = {
+  readonly normalizePathRfc3986?: PathTransformation_Operation_NormalizePathRFC3986;
+  readonly mergeSlashes?: PathTransformation_Operation_MergeSlashes;
 };
 
-/** envoy.extensions.filters.http.router.v3.Router */
-export type Router = {
-  readonly dynamicStats?: boolean;
-  readonly startChildSpan?: boolean;
-  readonly upstreamLog?: readonly AccessLog[];
-  readonly upstreamLogOptions?: Router_UpstreamAccessLogOptions;
-  readonly suppressEnvoyHeaders?: boolean;
-  readonly strictCheckHeaders?: readonly string[];
-  readonly respectExpectedRqTimeout?: boolean;
-  readonly suppressGrpcRequestFailureCodeStats?: boolean;
-  readonly upstreamHttpFilters?: readonly HttpFilter[];
-  readonly rejectConnectRequestEarlyData?: boolean;
-};
-
-/** envoy.extensions.filters.http.set_filter_state.v3.Config */
-export type HttpSetFilterStateConfig = {
-  readonly onRequestHeaders?: readonly FilterStateValue[];
-  readonly clearRouteCache?: boolean;
-};
-
-/** envoy.extensions.filters.http.set_metadata.v3.Metadata */
-export type SetMetadataMetadata = {
-  readonly metadataNamespace?: string;
-  readonly allowOverwrite?: boolean;
-  readonly value?: JsonObject;
-  readonly typedValue?: Any;
-};
-
-/** envoy.extensions.filters.http.set_metadata.v3.Config */
-export type SetMetadataConfig = {
-  readonly metadataNamespace?: string;
-  readonly value?: JsonObject;
-  readonly metadata?: readonly SetMetadataMetadata[];
-};
-
-/** envoy.extensions.filters.http.sse_to_metadata.v3.SseToMetadata.ProcessingRules */
-export type SseToMetadata_ProcessingRules = {
-  readonly contentParser?: TypedExtensionConfig;
-  readonly maxEventSize?: number;
-};
-
-/** envoy.extensions.filters.http.sse_to_metadata.v3.SseToMetadata */
-export type SseToMetadata = {
-  readonly responseRules?: SseToMetadata_ProcessingRules;
-};
-
-/** envoy.extensions.filters.http.stateful_session.v3.StatefulSession */
-export type StatefulSession = {
-  readonly sessionState?: TypedExtensionConfig;
-  readonly strict?: boolean;
-  readonly statPrefix?: string;
-  readonly statusOnStrictDestinationNotFound?: number;
-};
-
-/** envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute */
-export type StatefulSessionPerRoute = {
-  readonly disabled?: boolean;
-  readonly statefulSession?: StatefulSession;
-};
-
-/** envoy.extensions.filters.http.tap.v3.Tap */
-export type HttpTapTap = {
-  readonly commonConfig?: CommonExtensionConfig;
-  readonly recordHeadersReceivedTime?: boolean;
-  readonly recordDownstreamConnection?: boolean;
-  readonly recordUpstreamConnection?: boolean;
-};
-
-/** envoy.extensions.filters.http.thrift_to_metadata.v3.KeyValuePair */
-export type ThriftToMetadataKeyValuePair = {
-  readonly metadataNamespace?: string;
-  readonly key?: string;
-  readonly value?: JsonValue;
-};
-
-/** envoy.extensions.filters.http.thrift_to_metadata.v3.FieldSelector */
-export type FieldSelector = {
-  readonly name?: string;
-  readonly id?: number;
-  readonly child?: FieldSelector;
-};
-
-/** envoy.extensions.filters.http.thrift_to_metadata.v3.Rule */
-export type Rule = {
-  readonly field?: Field;
-  readonly fieldSelector?: FieldSelector;
-  readonly methodName?: string;
-  readonly onPresent?: ThriftToMetadataKeyValuePair;
-  readonly onMissing?: ThriftToMetadataKeyValuePair;
-};
-
-/** envoy.extensions.filters.http.thrift_to_metadata.v3.ThriftToMetadata */
-export type ThriftToMetadata = {
-  readonly requestRules?: readonly Rule[];
-  readonly responseRules?: readonly Rule[];
-  readonly transport?: TransportType;
-  readonly protocol?: ThriftProxyProtocolType;
-  readonly allowContentTypes?: readonly string[];
-  readonly allowEmptyContentType?: boolean;
-};
-
-/** envoy.extensions.filters.http.thrift_to_metadata.v3.ThriftToMetadataPerRoute */
-export type ThriftToMetadataPerRoute = {
-  readonly requestRules?: readonly Rule[];
-  readonly responseRules?: readonly Rule[];
-};
-
-/** envoy.extensions.filters.http.thrift_to_metadata.v3.Field */
-export type Field =
-  | 'METHOD_NAME'
-  | 'PROTOCOL'
-  | 'TRANSPORT'
-  | 'HEADER_FLAGS'
-  | 'SEQUENCE_ID'
-  | 'MESSAGE_TYPE'
-  | 'REPLY_TYPE';
-
-/** envoy.extensions.filters.http.transform.v3.TransformConfig */
-export type TransformConfig = {
-  readonly requestTransformation?: Transformation;
-  readonly responseTransformation?: Transformation;
-  readonly clearClusterCache?: boolean;
-  readonly clearRouteCache?: boolean;
-};
-
-/** envoy.extensions.filters.http.transform.v3.Transformation */
-export type Transformation = {
-  readonly headersMutations?: readonly MutationRulesHeaderMutation[];
-  readonly bodyTransformation?: BodyTransformation;
-};
-
-/** envoy.extensions.filters.http.transform.v3.BodyTransformation.TransformAction */
-export type BodyTransformation_TransformAction =
-  | 'MERGE'
-  | 'REPLACE';
-
-/** envoy.extensions.filters.http.transform.v3.BodyTransformation */
-export type BodyTransformation = {
-  readonly bodyFormat?: SubstitutionFormatString;
-  readonly action?: BodyTransformation_TransformAction;
-};
-
-/** envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec */
-export type UpstreamCodec = Empty;
-
-/** envoy.extensions.filters.http.wasm.v3.Wasm */
-export type HttpWasmWasm = {
-  readonly config?: PluginConfig;
-};
-
-/** envoy.extensions.filters.listener.dynamic_modules.v3.DynamicModuleListenerFilter */
-export type DynamicModuleListenerFilter = {
-  readonly dynamicModuleConfig?: DynamicModuleConfig;
-  readonly filterName?: string;
-  readonly filterConfig?: Any;
-};
-
-/** envoy.extensions.filters.listener.http_inspector.v3.HttpInspector */
-export type HttpInspector = Empty;
-
-/** envoy.extensions.filters.listener.local_ratelimit.v3.LocalRateLimit */
-export type ListenerLocalRatelimitLocalRateLimit = {
-  readonly statPrefix?: string;
-  readonly tokenBucket?: TokenBucket;
-  readonly runtimeEnabled?: RuntimeFeatureFlag;
-};
-
-/** envoy.extensions.filters.listener.original_dst.v3.OriginalDst */
-export type OriginalDst = Empty;
-
-/** envoy.extensions.filters.listener.original_src.v3.OriginalSrc */
-export type ListenerOriginalSrcOriginalSrc = {
-  readonly bindPort?: boolean;
-  readonly mark?: number;
-};
-
-/** envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.KeyValuePair.ValueStringEncoding */
-export type ProxyProtocol_KeyValuePair_ValueStringEncoding =
-  | 'UNSPECIFIED'
-  | 'SANITIZED_UTF8'
-  | 'BASE64';
-
-/** envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.KeyValuePair */
-export type ProxyProtocol_KeyValuePair = {
-  readonly metadataNamespace?: string;
-  readonly key?: string;
-  readonly valueStringEncoding?: ProxyProtocol_KeyValuePair_ValueStringEncoding;
-};
-
-/** envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.Rule */
-export type ProxyProtocol_Rule = {
-  readonly tlvType?: number;
-  readonly onTlvPresent?: ProxyProtocol_KeyValuePair;
-};
-
-/** envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.TlvLocation */
-export type ProxyProtocol_TlvLocation =
-  | 'DYNAMIC_METADATA'
-  | 'FILTER_STATE';
-
-/** envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol */
-export type ProxyProtocol = {
-  readonly rules?: readonly ProxyProtocol_Rule[];
-  readonly allowRequestsWithoutProxyProtocol?: boolean;
-  readonly passThroughTlvs?: ProxyProtocolPassThroughTLVs;
-  readonly disallowedVersions?: readonly ProxyProtocolConfig_Version[];
-  readonly statPrefix?: string;
-  readonly tlvLocation?: ProxyProtocol_TlvLocation;
-};
-
-/** envoy.extensions.filters.listener.set_filter_state.v3.Config */
-export type ListenerSetFilterStateConfig = {
-  readonly onAccept?: readonly FilterStateValue[];
-};
-
-/** envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector */
-export type TlsInspector = {
-  readonly enableJa3Fingerprinting?: boolean;
-  readonly enableJa4Fingerprinting?: boolean;
-  readonly initialReadBufferSize?: number;
-  readonly closeConnectionOnClientHelloParsingErrors?: boolean;
-  readonly maxClientHelloSize?: number;
-};
-
-/** envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit */
-export type ConnectionLimit = {
-  readonly statPrefix?: string;
-  readonly maxConnections?: Int64;
-  readonly delay?: Duration;
-  readonly runtimeEnabled?: RuntimeFeatureFlag;
-};
-
-/** envoy.extensions.filters.network.direct_response.v3.Config */
-export type DirectResponseConfig = {
-  readonly response?: DataSource;
-};
-
-/** envoy.extensions.filters.network.dubbo_proxy.router.v3.Router */
-export type DubboProxyRouterRouter = Empty;
-
-/** envoy.extensions.filters.network.dubbo_proxy.v3.Drds */
-export type Drds = {
-  readonly configSource?: ConfigSource;
-  readonly routeConfigName?: string;
-};
-
-/** envoy.extensions.filters.network.dubbo_proxy.v3.DubboProxy */
-export type DubboProxy = {
-  readonly statPrefix?: string;
-  readonly protocolType?: DubboProxyProtocolType;
-  readonly serializationType?: SerializationType;
-  readonly routeConfig?: readonly DubboProxyRouteConfiguration[];
-  readonly drds?: Drds;
-  readonly multipleRouteConfig?: MultipleRouteConfiguration;
-  readonly dubboFilters?: readonly DubboFilter[];
-};
-
-/** envoy.extensions.filters.network.dubbo_proxy.v3.DubboFilter */
-export type DubboFilter = {
-  readonly name?: string;
-  readonly config?: Any;
-};
-
-/** envoy.extensions.filters.network.dubbo_proxy.v3.ProtocolType */
-export type DubboProxyProtocolType =
-  | 'Dubbo';
-
-/** envoy.extensions.filters.network.dubbo_proxy.v3.SerializationType */
-export type SerializationType =
-  | 'Hessian2';
-
-/** envoy.extensions.filters.network.dubbo_proxy.v3.RouteConfiguration */
-export type DubboProxyRouteConfiguration = {
-  readonly name?: string;
-  readonly interface?: string;
-  readonly group?: string;
-  readonly version?: string;
-  readonly routes?: readonly DubboProxyRoute[];
-};
-
-/** envoy.extensions.filters.network.dubbo_proxy.v3.Route */
-export type DubboProxyRoute = {
-  readonly match?: DubboProxyRouteMatch;
-  readonly route?: DubboProxyRouteAction;
-};
-
-/** envoy.extensions.filters.network.dubbo_proxy.v3.RouteMatch */
-export type DubboProxyRouteMatch = {
-  readonly method?: MethodMatch;
-  readonly headers?: readonly HeaderMatcher[];
-};
-
-/** envoy.extensions.filters.network.dubbo_proxy.v3.RouteAction */
-export type DubboProxyRouteAction = {
-  readonly cluster?: string;
-  readonly weightedClusters?: WeightedCluster;
-  readonly metadataMatch?: Metadata;
-};
-
-/** envoy.extensions.filters.network.dubbo_proxy.v3.MethodMatch.ParameterMatchSpecifier */
-export type MethodMatch_ParameterMatchSpecifier = {
-  readonly exactMatch?: string;
-  readonly rangeMatch?: Int64Range;
-};
-
-/** envoy.extensions.filters.network.dubbo_proxy.v3.MethodMatch */
-export type MethodMatch = {
-  readonly name?: StringMatcher;
-  readonly paramsMatch?: { readonly [key: string]: MethodMatch_ParameterMatchSpecifier };
-};
-
-/** envoy.extensions.filters.network.dubbo_proxy.v3.MultipleRouteConfiguration */
-export type MultipleRouteConfiguration = {
-  readonly name?: string;
-  readonly routeConfig?: readonly DubboProxyRouteConfiguration[];
-};
-
-/** envoy.extensions.filters.network.dynamic_modules.v3.DynamicModuleNetworkFilter */
-export type DynamicModuleNetworkFilter = {
-  readonly dynamicModuleConfig?: DynamicModuleConfig;
-  readonly filterName?: string;
-  readonly filterConfig?: Any;
-  readonly terminalFilter?: boolean;
-};
-
-/** envoy.extensions.filters.network.echo.v3.Echo */
-export type Echo = Empty;
-
-/** envoy.extensions.filters.network.ext_authz.v3.ExtAuthz */
-export type NetworkExtAuthzExtAuthz = {
-  readonly statPrefix?: string;
-  readonly grpcService?: GrpcService;
-  readonly failureModeAllow?: boolean;
-  readonly includePeerCertificate?: boolean;
-  readonly transportApiVersion?: ApiVersion;
-  readonly filterEnabledMetadata?: MetadataMatcher;
-  readonly bootstrapMetadataLabelsKey?: string;
-  readonly includeTlsSession?: boolean;
-  readonly sendTlsAlertOnDenial?: boolean;
-  readonly metadataContextNamespaces?: readonly string[];
-  readonly typedMetadataContextNamespaces?: readonly string[];
-  readonly shadowMode?: boolean;
-};
-
-/** envoy.extensions.filters.network.ext_proc.v3.NetworkExternalProcessor */
-export type NetworkExternalProcessor = {
-  readonly grpcService?: GrpcService;
-  readonly failureModeAllow?: boolean;
-  readonly processingMode?: NetworkExtProcProcessingMode;
-  readonly messageTimeout?: Duration;
-  readonly statPrefix?: string;
-  readonly metadataOptions?: NetworkExtProcMetadataOptions;
-  readonly connectionAttributes?: readonly string[];
-};
-
-/** envoy.extensions.filters.network.ext_proc.v3.ProcessingMode.DataSendMode */
-export type ProcessingMode_DataSendMode =
-  | 'STREAMED'
-  | 'SKIP';
-
-/** envoy.extensions.filters.network.ext_proc.v3.ProcessingMode */
-export type NetworkExtProcProcessingMode = {
-  readonly processRead?: ProcessingMode_DataSendMode;
-  readonly processWrite?: ProcessingMode_DataSendMode;
-};
-
-/** envoy.extensions.filters.network.ext_proc.v3.MetadataOptions.MetadataNamespaces */
-export type NetworkExtProcMetadataOptions_MetadataNamespaces = {
-  readonly untyped?: readonly string[];
-  readonly typed?: readonly string[];
-};
-
-/** envoy.extensions.filters.network.ext_proc.v3.MetadataOptions */
-export type NetworkExtProcMetadataOptions = {
-  readonly forwardingNamespaces?: NetworkExtProcMetadataOptions_MetadataNamespaces;
-  readonly receivingNamespaces?: NetworkExtProcMetadataOptions_MetadataNamespaces;
-};
-
-/** envoy.extensions.filters.network.generic_proxy.action.v3.RouteAction */
-export type ActionRouteAction = {
-  readonly name?: string;
-  readonly cluster?: string;
-  readonly weightedClusters?: WeightedCluster;
-  readonly metadata?: Metadata;
-  readonly perFilterConfig?: { readonly [key: string]: Any };
-  readonly timeout?: Duration;
-  readonly retryPolicy?: RetryPolicy;
-};
-
-/** envoy.extensions.filters.network.generic_proxy.codecs.dubbo.v3.DubboCodecConfig */
-export type DubboCodecConfig = Empty;
-
-/** envoy.extensions.filters.network.generic_proxy.codecs.http1.v3.Http1CodecConfig */
-export type Http1CodecConfig = {
-  readonly singleFrameMode?: boolean;
-  readonly maxBufferSize?: number;
-};
-
-/** envoy.extensions.filters.network.generic_proxy.matcher.v3.ServiceMatchInput */
-export type ServiceMatchInput = Empty;
-
-/** envoy.extensions.filters.network.generic_proxy.matcher.v3.HostMatchInput */
-export type HostMatchInput = Empty;
-
-/** envoy.extensions.filters.network.generic_proxy.matcher.v3.PathMatchInput */
-export type PathMatchInput = Empty;
-
-/** envoy.extensions.filters.network.generic_proxy.matcher.v3.MethodMatchInput */
-export type MethodMatchInput = Empty;
-
-/** envoy.extensions.filters.network.generic_proxy.matcher.v3.PropertyMatchInput */
-export type PropertyMatchInput = {
-  readonly propertyName?: string;
-};
-
-/** envoy.extensions.filters.network.generic_proxy.matcher.v3.RequestMatchInput */
-export type RequestMatchInput = Empty;
-
-/** envoy.extensions.filters.network.generic_proxy.matcher.v3.KeyValueMatchEntry */
-export type KeyValueMatchEntry = {
-  readonly name?: string;
-  readonly stringMatch?: StringMatcher;
-};
-
-/** envoy.extensions.filters.network.generic_proxy.matcher.v3.RequestMatcher */
-export type RequestMatcher = {
-  readonly host?: StringMatcher;
-  readonly path?: StringMatcher;
-  readonly method?: StringMatcher;
-  readonly properties?: readonly KeyValueMatchEntry[];
-};
-
-/** envoy.extensions.filters.network.generic_proxy.router.v3.Router */
-export type GenericProxyRouterRouter = {
-  readonly bindUpstreamConnection?: boolean;
-};
-
-/** envoy.extensions.filters.network.generic_proxy.v3.GenericProxy */
-export type GenericProxy = {
-  readonly statPrefix?: string;
-  readonly codecConfig?: TypedExtensionConfig;
-  readonly genericRds?: GenericRds;
-  readonly routeConfig?: GenericProxyRouteConfiguration;
-  readonly filters?: readonly TypedExtensionConfig[];
-  readonly tracing?: HttpConnectionManager_Tracing;
-  readonly accessLog?: readonly AccessLog[];
-};
-
-/** envoy.extensions.filters.network.generic_proxy.v3.GenericRds */
-export type GenericRds = {
-  readonly configSource?: ConfigSource;
-  readonly routeConfigName?: string;
-};
-
-/** envoy.extensions.filters.network.generic_proxy.v3.VirtualHost */
-export type GenericProxyVirtualHost = {
-  readonly name?: string;
-  readonly hosts?: readonly string[];
-  readonly routes?: TypeMatcherMatcher;
-};
-
-/** envoy.extensions.filters.network.generic_proxy.v3.RouteConfiguration */
-export type GenericProxyRouteConfiguration = {
-  readonly name?: string;
-  readonly routes?: TypeMatcherMatcher;
-  readonly virtualHosts?: readonly GenericProxyVirtualHost[];
-};
-
-/** envoy.extensions.filters.network.geoip.v3.Geoip */
-export type NetworkGeoipGeoip = {
-  readonly statPrefix?: string;
-  readonly provider?: TypedExtensionConfig;
-  readonly clientIp?: string;
+/** envoy.type.http.v3.PathTransformation */
+export type PathTransformation = {
+  readonly operations?: readonly PathTransformation_Operation[];
 };
 
 /** envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.Tracing.OperationName */
@@ -7697,6 +8109,584 @@ export type EnvoyMobileHttpConnectionManager = {
   readonly config?: HttpConnectionManager;
 };
 
+/** envoy.extensions.filters.http.router.v3.Router.UpstreamAccessLogOptions */
+export type Router_UpstreamAccessLogOptions = {
+  readonly flushUpstreamLogOnUpstreamStream?: boolean;
+  readonly upstreamLogFlushInterval?: Duration;
+};
+
+/** envoy.extensions.filters.http.router.v3.Router */
+export type Router = {
+  readonly dynamicStats?: boolean;
+  readonly startChildSpan?: boolean;
+  readonly upstreamLog?: readonly AccessLog[];
+  readonly upstreamLogOptions?: Router_UpstreamAccessLogOptions;
+  readonly suppressEnvoyHeaders?: boolean;
+  readonly strictCheckHeaders?: readonly string[];
+  readonly respectExpectedRqTimeout?: boolean;
+  readonly suppressGrpcRequestFailureCodeStats?: boolean;
+  readonly upstreamHttpFilters?: readonly HttpFilter[];
+  readonly rejectConnectRequestEarlyData?: boolean;
+};
+
+/** envoy.extensions.filters.http.set_filter_state.v3.Config */
+export type HttpSetFilterStateConfig = {
+  readonly onRequestHeaders?: readonly FilterStateValue[];
+  readonly clearRouteCache?: boolean;
+};
+
+/** envoy.extensions.filters.http.set_metadata.v3.Metadata */
+export type SetMetadataMetadata = {
+  readonly metadataNamespace?: string;
+  readonly allowOverwrite?: boolean;
+  readonly value?: JsonObject;
+  readonly typedValue?: Any;
+};
+
+/** envoy.extensions.filters.http.set_metadata.v3.Config */
+export type SetMetadataConfig = {
+  readonly metadataNamespace?: string;
+  readonly value?: JsonObject;
+  readonly metadata?: readonly SetMetadataMetadata[];
+};
+
+/** envoy.extensions.filters.http.sse_to_metadata.v3.SseToMetadata.ProcessingRules */
+export type SseToMetadata_ProcessingRules = {
+  readonly contentParser?: TypedExtensionConfig;
+  readonly maxEventSize?: number;
+};
+
+/** envoy.extensions.filters.http.sse_to_metadata.v3.SseToMetadata */
+export type SseToMetadata = {
+  readonly responseRules?: SseToMetadata_ProcessingRules;
+};
+
+/** envoy.extensions.filters.http.stateful_session.v3.StatefulSession */
+export type StatefulSession = {
+  readonly sessionState?: TypedExtensionConfig;
+  readonly strict?: boolean;
+  readonly statPrefix?: string;
+  readonly statusOnStrictDestinationNotFound?: number;
+};
+
+/** envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute */
+export type StatefulSessionPerRoute = {
+  readonly disabled?: boolean;
+  readonly statefulSession?: StatefulSession;
+};
+
+/** envoy.extensions.filters.http.tap.v3.Tap */
+export type HttpTapTap = {
+  readonly commonConfig?: CommonExtensionConfig;
+  readonly recordHeadersReceivedTime?: boolean;
+  readonly recordDownstreamConnection?: boolean;
+  readonly recordUpstreamConnection?: boolean;
+};
+
+/** envoy.extensions.filters.network.thrift_proxy.v3.RouteConfiguration */
+export type ThriftProxyRouteConfiguration = {
+  readonly name?: string;
+  readonly routes?: readonly ThriftProxyRoute[];
+  readonly validateClusters?: boolean;
+};
+
+/** envoy.extensions.filters.network.thrift_proxy.v3.Route */
+export type ThriftProxyRoute = {
+  readonly match?: ThriftProxyRouteMatch;
+  readonly route?: ThriftProxyRouteAction;
+};
+
+/** envoy.extensions.filters.network.thrift_proxy.v3.RouteMatch */
+export type ThriftProxyRouteMatch = {
+  readonly methodName?: string;
+  readonly serviceName?: string;
+  readonly invert?: boolean;
+  readonly headers?: readonly HeaderMatcher[];
+};
+
+/** envoy.extensions.filters.network.thrift_proxy.v3.RouteAction.RequestMirrorPolicy */
+export type ThriftProxyRouteAction_RequestMirrorPolicy = {
+  readonly cluster?: string;
+  readonly runtimeFraction?: RuntimeFractionalPercent;
+};
+
+/** envoy.extensions.filters.network.thrift_proxy.v3.RouteAction */
+export type ThriftProxyRouteAction = {
+  readonly cluster?: string;
+  readonly weightedClusters?: ThriftProxyWeightedCluster;
+  readonly clusterHeader?: string;
+  readonly metadataMatch?: Metadata;
+  readonly rateLimits?: readonly RateLimit[];
+  readonly stripServiceName?: boolean;
+  readonly requestMirrorPolicies?: readonly ThriftProxyRouteAction_RequestMirrorPolicy[];
+};
+
+/** envoy.extensions.filters.network.thrift_proxy.v3.WeightedCluster.ClusterWeight */
+export type ThriftProxyWeightedCluster_ClusterWeight = {
+  readonly name?: string;
+  readonly weight?: number;
+  readonly metadataMatch?: Metadata;
+};
+
+/** envoy.extensions.filters.network.thrift_proxy.v3.WeightedCluster */
+export type ThriftProxyWeightedCluster = {
+  readonly clusters?: readonly ThriftProxyWeightedCluster_ClusterWeight[];
+};
+
+/** envoy.extensions.filters.network.thrift_proxy.v3.Trds */
+export type Trds = {
+  readonly configSource?: ConfigSource;
+  readonly routeConfigName?: string;
+};
+
+/** envoy.extensions.filters.network.thrift_proxy.v3.ThriftProxy */
+export type ThriftProxy = {
+  readonly transport?: TransportType;
+  readonly protocol?: ThriftProxyProtocolType;
+  readonly statPrefix?: string;
+  readonly routeConfig?: ThriftProxyRouteConfiguration;
+  readonly trds?: Trds;
+  readonly thriftFilters?: readonly ThriftFilter[];
+  readonly payloadPassthrough?: boolean;
+  readonly maxRequestsPerConnection?: number;
+  readonly accessLog?: readonly AccessLog[];
+  readonly headerKeysPreserveCase?: boolean;
+};
+
+/** envoy.extensions.filters.network.thrift_proxy.v3.ThriftFilter */
+export type ThriftFilter = {
+  readonly name?: string;
+  readonly typedConfig?: Any;
+};
+
+/** envoy.extensions.filters.network.thrift_proxy.v3.ThriftProtocolOptions */
+export type ThriftProtocolOptions = {
+  readonly transport?: TransportType;
+  readonly protocol?: ThriftProxyProtocolType;
+};
+
+/** envoy.extensions.filters.network.thrift_proxy.v3.TransportType */
+export type TransportType =
+  | 'AUTO_TRANSPORT'
+  | 'FRAMED'
+  | 'UNFRAMED'
+  | 'HEADER';
+
+/** envoy.extensions.filters.network.thrift_proxy.v3.ProtocolType */
+export type ThriftProxyProtocolType =
+  | 'AUTO_PROTOCOL'
+  | 'BINARY'
+  | 'LAX_BINARY'
+  | 'COMPACT'
+  | 'TWITTER';
+
+/** envoy.extensions.filters.http.thrift_to_metadata.v3.KeyValuePair */
+export type ThriftToMetadataKeyValuePair = {
+  readonly metadataNamespace?: string;
+  readonly key?: string;
+  readonly value?: JsonValue;
+};
+
+/** envoy.extensions.filters.http.thrift_to_metadata.v3.FieldSelector */
+export type FieldSelector = {
+  readonly name?: string;
+  readonly id?: number;
+  readonly child?: FieldSelector;
+};
+
+/** envoy.extensions.filters.http.thrift_to_metadata.v3.Rule */
+export type Rule = {
+  readonly field?: Field;
+  readonly fieldSelector?: FieldSelector;
+  readonly methodName?: string;
+  readonly onPresent?: ThriftToMetadataKeyValuePair;
+  readonly onMissing?: ThriftToMetadataKeyValuePair;
+};
+
+/** envoy.extensions.filters.http.thrift_to_metadata.v3.ThriftToMetadata */
+export type ThriftToMetadata = {
+  readonly requestRules?: readonly Rule[];
+  readonly responseRules?: readonly Rule[];
+  readonly transport?: TransportType;
+  readonly protocol?: ThriftProxyProtocolType;
+  readonly allowContentTypes?: readonly string[];
+  readonly allowEmptyContentType?: boolean;
+};
+
+/** envoy.extensions.filters.http.thrift_to_metadata.v3.ThriftToMetadataPerRoute */
+export type ThriftToMetadataPerRoute = {
+  readonly requestRules?: readonly Rule[];
+  readonly responseRules?: readonly Rule[];
+};
+
+/** envoy.extensions.filters.http.thrift_to_metadata.v3.Field */
+export type Field =
+  | 'METHOD_NAME'
+  | 'PROTOCOL'
+  | 'TRANSPORT'
+  | 'HEADER_FLAGS'
+  | 'SEQUENCE_ID'
+  | 'MESSAGE_TYPE'
+  | 'REPLY_TYPE';
+
+/** envoy.extensions.filters.http.transform.v3.TransformConfig */
+export type TransformConfig = {
+  readonly requestTransformation?: Transformation;
+  readonly responseTransformation?: Transformation;
+  readonly clearClusterCache?: boolean;
+  readonly clearRouteCache?: boolean;
+};
+
+/** envoy.extensions.filters.http.transform.v3.Transformation */
+export type Transformation = {
+  readonly headersMutations?: readonly MutationRulesHeaderMutation[];
+  readonly bodyTransformation?: BodyTransformation;
+};
+
+/** envoy.extensions.filters.http.transform.v3.BodyTransformation.TransformAction */
+export type BodyTransformation_TransformAction =
+  | 'MERGE'
+  | 'REPLACE';
+
+/** envoy.extensions.filters.http.transform.v3.BodyTransformation */
+export type BodyTransformation = {
+  readonly bodyFormat?: SubstitutionFormatString;
+  readonly action?: BodyTransformation_TransformAction;
+};
+
+/** envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec */
+export type UpstreamCodec = Empty;
+
+/** envoy.extensions.filters.http.wasm.v3.Wasm */
+export type HttpWasmWasm = {
+  readonly config?: PluginConfig;
+};
+
+/** envoy.extensions.filters.listener.dynamic_modules.v3.DynamicModuleListenerFilter */
+export type DynamicModuleListenerFilter = {
+  readonly dynamicModuleConfig?: DynamicModuleConfig;
+  readonly filterName?: string;
+  readonly filterConfig?: Any;
+};
+
+/** envoy.extensions.filters.listener.http_inspector.v3.HttpInspector */
+export type HttpInspector = Empty;
+
+/** envoy.extensions.filters.listener.local_ratelimit.v3.LocalRateLimit */
+export type ListenerLocalRatelimitLocalRateLimit = {
+  readonly statPrefix?: string;
+  readonly tokenBucket?: TokenBucket;
+  readonly runtimeEnabled?: RuntimeFeatureFlag;
+};
+
+/** envoy.extensions.filters.listener.original_dst.v3.OriginalDst */
+export type OriginalDst = Empty;
+
+/** envoy.extensions.filters.listener.original_src.v3.OriginalSrc */
+export type ListenerOriginalSrcOriginalSrc = {
+  readonly bindPort?: boolean;
+  readonly mark?: number;
+};
+
+/** envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.KeyValuePair.ValueStringEncoding */
+export type ProxyProtocol_KeyValuePair_ValueStringEncoding =
+  | 'UNSPECIFIED'
+  | 'SANITIZED_UTF8'
+  | 'BASE64';
+
+/** envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.KeyValuePair */
+export type ProxyProtocol_KeyValuePair = {
+  readonly metadataNamespace?: string;
+  readonly key?: string;
+  readonly valueStringEncoding?: ProxyProtocol_KeyValuePair_ValueStringEncoding;
+};
+
+/** envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.Rule */
+export type ProxyProtocol_Rule = {
+  readonly tlvType?: number;
+  readonly onTlvPresent?: ProxyProtocol_KeyValuePair;
+};
+
+/** envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.TlvLocation */
+export type ProxyProtocol_TlvLocation =
+  | 'DYNAMIC_METADATA'
+  | 'FILTER_STATE';
+
+/** envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol */
+export type ProxyProtocol = {
+  readonly rules?: readonly ProxyProtocol_Rule[];
+  readonly allowRequestsWithoutProxyProtocol?: boolean;
+  readonly passThroughTlvs?: ProxyProtocolPassThroughTLVs;
+  readonly disallowedVersions?: readonly ProxyProtocolConfig_Version[];
+  readonly statPrefix?: string;
+  readonly tlvLocation?: ProxyProtocol_TlvLocation;
+};
+
+/** envoy.extensions.filters.listener.set_filter_state.v3.Config */
+export type ListenerSetFilterStateConfig = {
+  readonly onAccept?: readonly FilterStateValue[];
+};
+
+/** envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector */
+export type TlsInspector = {
+  readonly enableJa3Fingerprinting?: boolean;
+  readonly enableJa4Fingerprinting?: boolean;
+  readonly initialReadBufferSize?: number;
+  readonly closeConnectionOnClientHelloParsingErrors?: boolean;
+  readonly maxClientHelloSize?: number;
+};
+
+/** envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit */
+export type ConnectionLimit = {
+  readonly statPrefix?: string;
+  readonly maxConnections?: Int64;
+  readonly delay?: Duration;
+  readonly runtimeEnabled?: RuntimeFeatureFlag;
+};
+
+/** envoy.extensions.filters.network.direct_response.v3.Config */
+export type DirectResponseConfig = {
+  readonly response?: DataSource;
+};
+
+/** envoy.extensions.filters.network.dubbo_proxy.router.v3.Router */
+export type DubboProxyRouterRouter = Empty;
+
+/** envoy.extensions.filters.network.dubbo_proxy.v3.RouteConfiguration */
+export type DubboProxyRouteConfiguration = {
+  readonly name?: string;
+  readonly interface?: string;
+  readonly group?: string;
+  readonly version?: string;
+  readonly routes?: readonly DubboProxyRoute[];
+};
+
+/** envoy.extensions.filters.network.dubbo_proxy.v3.Route */
+export type DubboProxyRoute = {
+  readonly match?: DubboProxyRouteMatch;
+  readonly route?: DubboProxyRouteAction;
+};
+
+/** envoy.extensions.filters.network.dubbo_proxy.v3.RouteMatch */
+export type DubboProxyRouteMatch = {
+  readonly method?: MethodMatch;
+  readonly headers?: readonly HeaderMatcher[];
+};
+
+/** envoy.extensions.filters.network.dubbo_proxy.v3.RouteAction */
+export type DubboProxyRouteAction = {
+  readonly cluster?: string;
+  readonly weightedClusters?: WeightedCluster;
+  readonly metadataMatch?: Metadata;
+};
+
+/** envoy.extensions.filters.network.dubbo_proxy.v3.MethodMatch.ParameterMatchSpecifier */
+export type MethodMatch_ParameterMatchSpecifier = {
+  readonly exactMatch?: string;
+  readonly rangeMatch?: Int64Range;
+};
+
+/** envoy.extensions.filters.network.dubbo_proxy.v3.MethodMatch */
+export type MethodMatch = {
+  readonly name?: StringMatcher;
+  readonly paramsMatch?: { readonly [key: string]: MethodMatch_ParameterMatchSpecifier };
+};
+
+/** envoy.extensions.filters.network.dubbo_proxy.v3.MultipleRouteConfiguration */
+export type MultipleRouteConfiguration = {
+  readonly name?: string;
+  readonly routeConfig?: readonly DubboProxyRouteConfiguration[];
+};
+
+/** envoy.extensions.filters.network.dubbo_proxy.v3.Drds */
+export type Drds = {
+  readonly configSource?: ConfigSource;
+  readonly routeConfigName?: string;
+};
+
+/** envoy.extensions.filters.network.dubbo_proxy.v3.DubboProxy */
+export type DubboProxy = {
+  readonly statPrefix?: string;
+  readonly protocolType?: DubboProxyProtocolType;
+  readonly serializationType?: SerializationType;
+  readonly routeConfig?: readonly DubboProxyRouteConfiguration[];
+  readonly drds?: Drds;
+  readonly multipleRouteConfig?: MultipleRouteConfiguration;
+  readonly dubboFilters?: readonly DubboFilter[];
+};
+
+/** envoy.extensions.filters.network.dubbo_proxy.v3.DubboFilter */
+export type DubboFilter = {
+  readonly name?: string;
+  readonly config?: Any;
+};
+
+/** envoy.extensions.filters.network.dubbo_proxy.v3.ProtocolType */
+export type DubboProxyProtocolType =
+  | 'Dubbo';
+
+/** envoy.extensions.filters.network.dubbo_proxy.v3.SerializationType */
+export type SerializationType =
+  | 'Hessian2';
+
+/** envoy.extensions.filters.network.dynamic_modules.v3.DynamicModuleNetworkFilter */
+export type DynamicModuleNetworkFilter = {
+  readonly dynamicModuleConfig?: DynamicModuleConfig;
+  readonly filterName?: string;
+  readonly filterConfig?: Any;
+  readonly terminalFilter?: boolean;
+};
+
+/** envoy.extensions.filters.network.echo.v3.Echo */
+export type Echo = Empty;
+
+/** envoy.extensions.filters.network.ext_authz.v3.ExtAuthz */
+export type NetworkExtAuthzExtAuthz = {
+  readonly statPrefix?: string;
+  readonly grpcService?: GrpcService;
+  readonly failureModeAllow?: boolean;
+  readonly includePeerCertificate?: boolean;
+  readonly transportApiVersion?: ApiVersion;
+  readonly filterEnabledMetadata?: MetadataMatcher;
+  readonly bootstrapMetadataLabelsKey?: string;
+  readonly includeTlsSession?: boolean;
+  readonly sendTlsAlertOnDenial?: boolean;
+  readonly metadataContextNamespaces?: readonly string[];
+  readonly typedMetadataContextNamespaces?: readonly string[];
+  readonly shadowMode?: boolean;
+};
+
+/** envoy.extensions.filters.network.ext_proc.v3.NetworkExternalProcessor */
+export type NetworkExternalProcessor = {
+  readonly grpcService?: GrpcService;
+  readonly failureModeAllow?: boolean;
+  readonly processingMode?: NetworkExtProcProcessingMode;
+  readonly messageTimeout?: Duration;
+  readonly statPrefix?: string;
+  readonly metadataOptions?: NetworkExtProcMetadataOptions;
+  readonly connectionAttributes?: readonly string[];
+};
+
+/** envoy.extensions.filters.network.ext_proc.v3.ProcessingMode.DataSendMode */
+export type ProcessingMode_DataSendMode =
+  | 'STREAMED'
+  | 'SKIP';
+
+/** envoy.extensions.filters.network.ext_proc.v3.ProcessingMode */
+export type NetworkExtProcProcessingMode = {
+  readonly processRead?: ProcessingMode_DataSendMode;
+  readonly processWrite?: ProcessingMode_DataSendMode;
+};
+
+/** envoy.extensions.filters.network.ext_proc.v3.MetadataOptions.MetadataNamespaces */
+export type NetworkExtProcMetadataOptions_MetadataNamespaces = {
+  readonly untyped?: readonly string[];
+  readonly typed?: readonly string[];
+};
+
+/** envoy.extensions.filters.network.ext_proc.v3.MetadataOptions */
+export type NetworkExtProcMetadataOptions = {
+  readonly forwardingNamespaces?: NetworkExtProcMetadataOptions_MetadataNamespaces;
+  readonly receivingNamespaces?: NetworkExtProcMetadataOptions_MetadataNamespaces;
+};
+
+/** envoy.extensions.filters.network.generic_proxy.action.v3.RouteAction */
+export type ActionRouteAction = {
+  readonly name?: string;
+  readonly cluster?: string;
+  readonly weightedClusters?: WeightedCluster;
+  readonly metadata?: Metadata;
+  readonly perFilterConfig?: { readonly [key: string]: Any };
+  readonly timeout?: Duration;
+  readonly retryPolicy?: RetryPolicy;
+};
+
+/** envoy.extensions.filters.network.generic_proxy.codecs.dubbo.v3.DubboCodecConfig */
+export type DubboCodecConfig = Empty;
+
+/** envoy.extensions.filters.network.generic_proxy.codecs.http1.v3.Http1CodecConfig */
+export type Http1CodecConfig = {
+  readonly singleFrameMode?: boolean;
+  readonly maxBufferSize?: number;
+};
+
+/** envoy.extensions.filters.network.generic_proxy.matcher.v3.ServiceMatchInput */
+export type ServiceMatchInput = Empty;
+
+/** envoy.extensions.filters.network.generic_proxy.matcher.v3.HostMatchInput */
+export type HostMatchInput = Empty;
+
+/** envoy.extensions.filters.network.generic_proxy.matcher.v3.PathMatchInput */
+export type PathMatchInput = Empty;
+
+/** envoy.extensions.filters.network.generic_proxy.matcher.v3.MethodMatchInput */
+export type MethodMatchInput = Empty;
+
+/** envoy.extensions.filters.network.generic_proxy.matcher.v3.PropertyMatchInput */
+export type PropertyMatchInput = {
+  readonly propertyName?: string;
+};
+
+/** envoy.extensions.filters.network.generic_proxy.matcher.v3.RequestMatchInput */
+export type RequestMatchInput = Empty;
+
+/** envoy.extensions.filters.network.generic_proxy.matcher.v3.KeyValueMatchEntry */
+export type KeyValueMatchEntry = {
+  readonly name?: string;
+  readonly stringMatch?: StringMatcher;
+};
+
+/** envoy.extensions.filters.network.generic_proxy.matcher.v3.RequestMatcher */
+export type RequestMatcher = {
+  readonly host?: StringMatcher;
+  readonly path?: StringMatcher;
+  readonly method?: StringMatcher;
+  readonly properties?: readonly KeyValueMatchEntry[];
+};
+
+/** envoy.extensions.filters.network.generic_proxy.router.v3.Router */
+export type GenericProxyRouterRouter = {
+  readonly bindUpstreamConnection?: boolean;
+};
+
+/** envoy.extensions.filters.network.generic_proxy.v3.VirtualHost */
+export type GenericProxyVirtualHost = {
+  readonly name?: string;
+  readonly hosts?: readonly string[];
+  readonly routes?: TypeMatcherMatcher;
+};
+
+/** envoy.extensions.filters.network.generic_proxy.v3.RouteConfiguration */
+export type GenericProxyRouteConfiguration = {
+  readonly name?: string;
+  readonly routes?: TypeMatcherMatcher;
+  readonly virtualHosts?: readonly GenericProxyVirtualHost[];
+};
+
+/** envoy.extensions.filters.network.generic_proxy.v3.GenericProxy */
+export type GenericProxy = {
+  readonly statPrefix?: string;
+  readonly codecConfig?: TypedExtensionConfig;
+  readonly genericRds?: GenericRds;
+  readonly routeConfig?: GenericProxyRouteConfiguration;
+  readonly filters?: readonly TypedExtensionConfig[];
+  readonly tracing?: HttpConnectionManager_Tracing;
+  readonly accessLog?: readonly AccessLog[];
+};
+
+/** envoy.extensions.filters.network.generic_proxy.v3.GenericRds */
+export type GenericRds = {
+  readonly configSource?: ConfigSource;
+  readonly routeConfigName?: string;
+};
+
+/** envoy.extensions.filters.network.geoip.v3.Geoip */
+export type NetworkGeoipGeoip = {
+  readonly statPrefix?: string;
+  readonly provider?: TypedExtensionConfig;
+  readonly clientIp?: string;
+};
+
 /** envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit */
 export type NetworkLocalRatelimitLocalRateLimit = {
   readonly statPrefix?: string;
@@ -7919,6 +8909,20 @@ export type TcpBandwidthLimit = {
   readonly runtimeEnabled?: RuntimeFeatureFlag;
 };
 
+/** envoy.type.v3.HashPolicy.SourceIp */
+export type HashPolicy_SourceIp = Empty;
+
+/** envoy.type.v3.HashPolicy.FilterState */
+export type HashPolicy_FilterState = {
+  readonly key?: string;
+};
+
+/** envoy.type.v3.HashPolicy */
+export type HashPolicy = {
+  readonly sourceIp?: HashPolicy_SourceIp;
+  readonly filterState?: HashPolicy_FilterState;
+};
+
 /** envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight */
 export type TcpProxy_WeightedCluster_ClusterWeight = {
   readonly name?: string;
@@ -8080,103 +9084,6 @@ export type FiltersRatelimitRateLimit = {
 export type ThriftProxyRouterRouter = {
   readonly closeDownstreamOnUpstreamError?: boolean;
 };
-
-/** envoy.extensions.filters.network.thrift_proxy.v3.RouteConfiguration */
-export type ThriftProxyRouteConfiguration = {
-  readonly name?: string;
-  readonly routes?: readonly ThriftProxyRoute[];
-  readonly validateClusters?: boolean;
-};
-
-/** envoy.extensions.filters.network.thrift_proxy.v3.Route */
-export type ThriftProxyRoute = {
-  readonly match?: ThriftProxyRouteMatch;
-  readonly route?: ThriftProxyRouteAction;
-};
-
-/** envoy.extensions.filters.network.thrift_proxy.v3.RouteMatch */
-export type ThriftProxyRouteMatch = {
-  readonly methodName?: string;
-  readonly serviceName?: string;
-  readonly invert?: boolean;
-  readonly headers?: readonly HeaderMatcher[];
-};
-
-/** envoy.extensions.filters.network.thrift_proxy.v3.RouteAction.RequestMirrorPolicy */
-export type ThriftProxyRouteAction_RequestMirrorPolicy = {
-  readonly cluster?: string;
-  readonly runtimeFraction?: RuntimeFractionalPercent;
-};
-
-/** envoy.extensions.filters.network.thrift_proxy.v3.RouteAction */
-export type ThriftProxyRouteAction = {
-  readonly cluster?: string;
-  readonly weightedClusters?: ThriftProxyWeightedCluster;
-  readonly clusterHeader?: string;
-  readonly metadataMatch?: Metadata;
-  readonly rateLimits?: readonly RateLimit[];
-  readonly stripServiceName?: boolean;
-  readonly requestMirrorPolicies?: readonly ThriftProxyRouteAction_RequestMirrorPolicy[];
-};
-
-/** envoy.extensions.filters.network.thrift_proxy.v3.WeightedCluster.ClusterWeight */
-export type ThriftProxyWeightedCluster_ClusterWeight = {
-  readonly name?: string;
-  readonly weight?: number;
-  readonly metadataMatch?: Metadata;
-};
-
-/** envoy.extensions.filters.network.thrift_proxy.v3.WeightedCluster */
-export type ThriftProxyWeightedCluster = {
-  readonly clusters?: readonly ThriftProxyWeightedCluster_ClusterWeight[];
-};
-
-/** envoy.extensions.filters.network.thrift_proxy.v3.Trds */
-export type Trds = {
-  readonly configSource?: ConfigSource;
-  readonly routeConfigName?: string;
-};
-
-/** envoy.extensions.filters.network.thrift_proxy.v3.ThriftProxy */
-export type ThriftProxy = {
-  readonly transport?: TransportType;
-  readonly protocol?: ThriftProxyProtocolType;
-  readonly statPrefix?: string;
-  readonly routeConfig?: ThriftProxyRouteConfiguration;
-  readonly trds?: Trds;
-  readonly thriftFilters?: readonly ThriftFilter[];
-  readonly payloadPassthrough?: boolean;
-  readonly maxRequestsPerConnection?: number;
-  readonly accessLog?: readonly AccessLog[];
-  readonly headerKeysPreserveCase?: boolean;
-};
-
-/** envoy.extensions.filters.network.thrift_proxy.v3.ThriftFilter */
-export type ThriftFilter = {
-  readonly name?: string;
-  readonly typedConfig?: Any;
-};
-
-/** envoy.extensions.filters.network.thrift_proxy.v3.ThriftProtocolOptions */
-export type ThriftProtocolOptions = {
-  readonly transport?: TransportType;
-  readonly protocol?: ThriftProxyProtocolType;
-};
-
-/** envoy.extensions.filters.network.thrift_proxy.v3.TransportType */
-export type TransportType =
-  | 'AUTO_TRANSPORT'
-  | 'FRAMED'
-  | 'UNFRAMED'
-  | 'HEADER';
-
-/** envoy.extensions.filters.network.thrift_proxy.v3.ProtocolType */
-export type ThriftProxyProtocolType =
-  | 'AUTO_PROTOCOL'
-  | 'BINARY'
-  | 'LAX_BINARY'
-  | 'COMPACT'
-  | 'TWITTER';
 
 /** envoy.extensions.filters.network.wasm.v3.Wasm */
 export type NetworkWasmWasm = {
@@ -8692,6 +9599,20 @@ export type XffTrustedCidrs = {
   readonly cidrs?: readonly CidrRange[];
 };
 
+/** envoy.type.http.v3.Cookie */
+export type Cookie = {
+  readonly name?: string;
+  readonly ttl?: Duration;
+  readonly path?: string;
+  readonly attributes?: readonly CookieAttribute[];
+};
+
+/** envoy.type.http.v3.CookieAttribute */
+export type CookieAttribute = {
+  readonly name?: string;
+  readonly value?: string;
+};
+
 /** envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState */
 export type CookieBasedSessionState = {
   readonly cookie?: Cookie;
@@ -8735,22 +9656,6 @@ export type FileBasedKeyValueStoreConfig = {
   readonly flushInterval?: Duration;
   readonly maxEntries?: number;
 };
-
-/** envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin */
-export type ClientSideWeightedRoundRobin = {
-  readonly enableOobLoadReport?: boolean;
-  readonly oobReportingPeriod?: Duration;
-  readonly blackoutPeriod?: Duration;
-  readonly weightExpirationPeriod?: Duration;
-  readonly weightUpdatePeriod?: Duration;
-  readonly errorUtilizationPenalty?: number;
-  readonly metricNamesForComputingUtilization?: readonly string[];
-  readonly slowStartConfig?: SlowStartConfig;
-  readonly oobReportingConfig?: OrcaOobReportingConfig;
-};
-
-/** envoy.extensions.load_balancing_policies.cluster_provided.v3.ClusterProvided */
-export type ClusterProvided = Empty;
 
 /** envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig.ForceLocalZone */
 export type LocalityLbConfig_ZoneAwareLbConfig_ForceLocalZone = {
@@ -8801,6 +9706,22 @@ export type OrcaOobReportingConfig = {
   readonly authority?: string;
   readonly transportSocketMatchCriteria?: JsonObject;
 };
+
+/** envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin */
+export type ClientSideWeightedRoundRobin = {
+  readonly enableOobLoadReport?: boolean;
+  readonly oobReportingPeriod?: Duration;
+  readonly blackoutPeriod?: Duration;
+  readonly weightExpirationPeriod?: Duration;
+  readonly weightUpdatePeriod?: Duration;
+  readonly errorUtilizationPenalty?: number;
+  readonly metricNamesForComputingUtilization?: readonly string[];
+  readonly slowStartConfig?: SlowStartConfig;
+  readonly oobReportingConfig?: OrcaOobReportingConfig;
+};
+
+/** envoy.extensions.load_balancing_policies.cluster_provided.v3.ClusterProvided */
+export type ClusterProvided = Empty;
 
 /** envoy.extensions.load_balancing_policies.dynamic_modules.v3.DynamicModulesLoadBalancerConfig */
 export type DynamicModulesLoadBalancerConfig = {
@@ -9512,6 +10433,21 @@ export type StaticConfigResourceDetectorConfig = {
 /** envoy.extensions.tracers.opentelemetry.samplers.v3.AlwaysOnSamplerConfig */
 export type AlwaysOnSamplerConfig = Empty;
 
+/** xds.type.v3.CelExpression */
+export type CelExpression = {
+  readonly parsedExpr?: ApiExprParsedExpr;
+  readonly checkedExpr?: ApiExprCheckedExpr;
+  readonly celExprParsed?: CelExprParsedExpr;
+  readonly celExprChecked?: CelExprCheckedExpr;
+  readonly celExprString?: string;
+};
+
+/** xds.type.v3.CelExtractString */
+export type CelExtractString = {
+  readonly exprExtract?: CelExpression;
+  readonly defaultValue?: string;
+};
+
 /** envoy.extensions.tracers.opentelemetry.samplers.v3.CELSamplerConfig */
 export type CELSamplerConfig = {
   readonly expression?: CelExpression;
@@ -9573,6 +10509,84 @@ export type ProxyProtocolUpstreamTransport = {
   readonly transportSocket?: TransportSocket;
   readonly allowUnspecifiedAddress?: boolean;
   readonly tlvAsPoolKey?: boolean;
+};
+
+/** envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext */
+export type UpstreamTlsContext = {
+  readonly commonTlsContext?: CommonTlsContext;
+  readonly sni?: string;
+  readonly autoHostSni?: boolean;
+  readonly autoSniSanValidation?: boolean;
+  readonly allowRenegotiation?: boolean;
+  readonly maxSessionKeys?: number;
+  readonly enforceRsaKeyUsage?: boolean;
+};
+
+/** envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext.OcspStaplePolicy */
+export type DownstreamTlsContext_OcspStaplePolicy =
+  | 'LENIENT_STAPLING'
+  | 'STRICT_STAPLING'
+  | 'MUST_STAPLE';
+
+/** envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext */
+export type DownstreamTlsContext = {
+  readonly commonTlsContext?: CommonTlsContext;
+  readonly requireClientCertificate?: boolean;
+  readonly requireSni?: boolean;
+  readonly sessionTicketKeys?: TlsSessionTicketKeys;
+  readonly sessionTicketKeysSdsSecretConfig?: SdsSecretConfig;
+  readonly disableStatelessSessionResumption?: boolean;
+  readonly disableStatefulSessionResumption?: boolean;
+  readonly sessionTimeout?: Duration;
+  readonly ocspStaplePolicy?: DownstreamTlsContext_OcspStaplePolicy;
+  readonly fullScanCertsOnSniMismatch?: boolean;
+  readonly preferClientCiphers?: boolean;
+};
+
+/** envoy.extensions.transport_sockets.tls.v3.TlsKeyLog */
+export type TlsKeyLog = {
+  readonly path?: string;
+  readonly localAddressRange?: readonly CidrRange[];
+  readonly remoteAddressRange?: readonly CidrRange[];
+};
+
+/** envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CertificateProvider */
+export type CommonTlsContext_CertificateProvider = {
+  readonly name?: string;
+  readonly typedConfig?: TypedExtensionConfig;
+};
+
+/** envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CertificateProviderInstance */
+export type CommonTlsContext_CertificateProviderInstance = {
+  readonly instanceName?: string;
+  readonly certificateName?: string;
+};
+
+/** envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext */
+export type CommonTlsContext_CombinedCertificateValidationContext = {
+  readonly defaultValidationContext?: CertificateValidationContext;
+  readonly validationContextSdsSecretConfig?: SdsSecretConfig;
+  readonly validationContextCertificateProvider?: CommonTlsContext_CertificateProvider;
+  readonly validationContextCertificateProviderInstance?: CommonTlsContext_CertificateProviderInstance;
+};
+
+/** envoy.extensions.transport_sockets.tls.v3.CommonTlsContext */
+export type CommonTlsContext = {
+  readonly tlsParams?: TlsParameters;
+  readonly tlsCertificates?: readonly TlsCertificate[];
+  readonly tlsCertificateSdsSecretConfigs?: readonly SdsSecretConfig[];
+  readonly tlsCertificateProviderInstance?: CertificateProviderPluginInstance;
+  readonly customTlsCertificateSelector?: TypedExtensionConfig;
+  readonly tlsCertificateCertificateProvider?: CommonTlsContext_CertificateProvider;
+  readonly tlsCertificateCertificateProviderInstance?: CommonTlsContext_CertificateProviderInstance;
+  readonly validationContext?: CertificateValidationContext;
+  readonly validationContextSdsSecretConfig?: SdsSecretConfig;
+  readonly combinedValidationContext?: CommonTlsContext_CombinedCertificateValidationContext;
+  readonly validationContextCertificateProvider?: CommonTlsContext_CertificateProvider;
+  readonly validationContextCertificateProviderInstance?: CommonTlsContext_CertificateProviderInstance;
+  readonly alpnProtocols?: readonly string[];
+  readonly customHandshaker?: TypedExtensionConfig;
+  readonly keyLog?: TlsKeyLog;
 };
 
 /** envoy.extensions.transport_sockets.quic.v3.QuicDownstreamTransport */
@@ -9655,204 +10669,6 @@ export type DynamicModuleTlsHandshaker = {
   readonly dynamicModuleConfig?: DynamicModuleConfig;
   readonly handshakerName?: string;
   readonly handshakerConfig?: Any;
-};
-
-/** envoy.extensions.transport_sockets.tls.v3.TlsParameters.TlsProtocol */
-export type TlsParameters_TlsProtocol =
-  | 'TLS_AUTO'
-  | 'TLSv1_0'
-  | 'TLSv1_1'
-  | 'TLSv1_2'
-  | 'TLSv1_3';
-
-/** envoy.extensions.transport_sockets.tls.v3.TlsParameters.CompliancePolicy */
-export type TlsParameters_CompliancePolicy =
-  | 'FIPS_202205'
-  | 'CNSA2_202603'
-  | 'CNSA1_202603';
-
-/** envoy.extensions.transport_sockets.tls.v3.TlsParameters */
-export type TlsParameters = {
-  readonly tlsMinimumProtocolVersion?: TlsParameters_TlsProtocol;
-  readonly tlsMaximumProtocolVersion?: TlsParameters_TlsProtocol;
-  readonly cipherSuites?: readonly string[];
-  readonly ecdhCurves?: readonly string[];
-  readonly signatureAlgorithms?: readonly string[];
-  readonly compliancePolicies?: readonly TlsParameters_CompliancePolicy[];
-};
-
-/** envoy.extensions.transport_sockets.tls.v3.PrivateKeyProvider */
-export type PrivateKeyProvider = {
-  readonly providerName?: string;
-  readonly typedConfig?: Any;
-  readonly fallback?: boolean;
-};
-
-/** envoy.extensions.transport_sockets.tls.v3.TlsCertificate */
-export type TlsCertificate = {
-  readonly certificateChain?: DataSource;
-  readonly privateKey?: DataSource;
-  readonly pkcs12?: DataSource;
-  readonly watchedDirectory?: WatchedDirectory;
-  readonly privateKeyProvider?: PrivateKeyProvider;
-  readonly password?: DataSource;
-  readonly ocspStaple?: DataSource;
-  readonly signedCertificateTimestamp?: readonly DataSource[];
-  readonly tlsParams?: TlsParameters;
-};
-
-/** envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys */
-export type TlsSessionTicketKeys = {
-  readonly keys?: readonly DataSource[];
-};
-
-/** envoy.extensions.transport_sockets.tls.v3.CertificateProviderPluginInstance */
-export type CertificateProviderPluginInstance = {
-  readonly instanceName?: string;
-  readonly certificateName?: string;
-};
-
-/** envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher.SanType */
-export type SubjectAltNameMatcher_SanType =
-  | 'SAN_TYPE_UNSPECIFIED'
-  | 'EMAIL'
-  | 'DNS'
-  | 'URI'
-  | 'IP_ADDRESS'
-  | 'OTHER_NAME';
-
-/** envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher */
-export type SubjectAltNameMatcher = {
-  readonly sanType?: SubjectAltNameMatcher_SanType;
-  readonly matcher?: StringMatcher;
-  readonly oid?: string;
-};
-
-/** envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.SystemRootCerts */
-export type CertificateValidationContext_SystemRootCerts = Empty;
-
-/** envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.TrustChainVerification */
-export type CertificateValidationContext_TrustChainVerification =
-  | 'VERIFY_TRUST_CHAIN'
-  | 'ACCEPT_UNTRUSTED';
-
-/** envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext */
-export type CertificateValidationContext = {
-  readonly trustedCa?: DataSource;
-  readonly caCertificateProviderInstance?: CertificateProviderPluginInstance;
-  readonly systemRootCerts?: CertificateValidationContext_SystemRootCerts;
-  readonly watchedDirectory?: WatchedDirectory;
-  readonly verifyCertificateSpki?: readonly string[];
-  readonly verifyCertificateHash?: readonly string[];
-  readonly matchTypedSubjectAltNames?: readonly SubjectAltNameMatcher[];
-  readonly matchSubjectAltNames?: readonly StringMatcher[];
-  readonly requireSignedCertificateTimestamp?: boolean;
-  readonly crl?: DataSource;
-  readonly allowExpiredCertificate?: boolean;
-  readonly trustChainVerification?: CertificateValidationContext_TrustChainVerification;
-  readonly customValidatorConfig?: TypedExtensionConfig;
-  readonly onlyVerifyLeafCertCrl?: boolean;
-  readonly maxVerifyDepth?: number;
-  readonly suppressClientCaList?: boolean;
-};
-
-/** envoy.extensions.transport_sockets.tls.v3.GenericSecret */
-export type GenericSecret = {
-  readonly secret?: DataSource;
-  readonly secrets?: { readonly [key: string]: DataSource };
-};
-
-/** envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig */
-export type SdsSecretConfig = {
-  readonly name?: string;
-  readonly sdsConfig?: ConfigSource;
-};
-
-/** envoy.extensions.transport_sockets.tls.v3.Secret */
-export type Secret = {
-  readonly name?: string;
-  readonly tlsCertificate?: TlsCertificate;
-  readonly sessionTicketKeys?: TlsSessionTicketKeys;
-  readonly validationContext?: CertificateValidationContext;
-  readonly genericSecret?: GenericSecret;
-};
-
-/** envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext */
-export type UpstreamTlsContext = {
-  readonly commonTlsContext?: CommonTlsContext;
-  readonly sni?: string;
-  readonly autoHostSni?: boolean;
-  readonly autoSniSanValidation?: boolean;
-  readonly allowRenegotiation?: boolean;
-  readonly maxSessionKeys?: number;
-  readonly enforceRsaKeyUsage?: boolean;
-};
-
-/** envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext.OcspStaplePolicy */
-export type DownstreamTlsContext_OcspStaplePolicy =
-  | 'LENIENT_STAPLING'
-  | 'STRICT_STAPLING'
-  | 'MUST_STAPLE';
-
-/** envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext */
-export type DownstreamTlsContext = {
-  readonly commonTlsContext?: CommonTlsContext;
-  readonly requireClientCertificate?: boolean;
-  readonly requireSni?: boolean;
-  readonly sessionTicketKeys?: TlsSessionTicketKeys;
-  readonly sessionTicketKeysSdsSecretConfig?: SdsSecretConfig;
-  readonly disableStatelessSessionResumption?: boolean;
-  readonly disableStatefulSessionResumption?: boolean;
-  readonly sessionTimeout?: Duration;
-  readonly ocspStaplePolicy?: DownstreamTlsContext_OcspStaplePolicy;
-  readonly fullScanCertsOnSniMismatch?: boolean;
-  readonly preferClientCiphers?: boolean;
-};
-
-/** envoy.extensions.transport_sockets.tls.v3.TlsKeyLog */
-export type TlsKeyLog = {
-  readonly path?: string;
-  readonly localAddressRange?: readonly CidrRange[];
-  readonly remoteAddressRange?: readonly CidrRange[];
-};
-
-/** envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CertificateProvider */
-export type CommonTlsContext_CertificateProvider = {
-  readonly name?: string;
-  readonly typedConfig?: TypedExtensionConfig;
-};
-
-/** envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CertificateProviderInstance */
-export type CommonTlsContext_CertificateProviderInstance = {
-  readonly instanceName?: string;
-  readonly certificateName?: string;
-};
-
-/** envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext */
-export type CommonTlsContext_CombinedCertificateValidationContext = {
-  readonly defaultValidationContext?: CertificateValidationContext;
-  readonly validationContextSdsSecretConfig?: SdsSecretConfig;
-  readonly validationContextCertificateProvider?: CommonTlsContext_CertificateProvider;
-  readonly validationContextCertificateProviderInstance?: CommonTlsContext_CertificateProviderInstance;
-};
-
-/** envoy.extensions.transport_sockets.tls.v3.CommonTlsContext */
-export type CommonTlsContext = {
-  readonly tlsParams?: TlsParameters;
-  readonly tlsCertificates?: readonly TlsCertificate[];
-  readonly tlsCertificateSdsSecretConfigs?: readonly SdsSecretConfig[];
-  readonly tlsCertificateProviderInstance?: CertificateProviderPluginInstance;
-  readonly customTlsCertificateSelector?: TypedExtensionConfig;
-  readonly tlsCertificateCertificateProvider?: CommonTlsContext_CertificateProvider;
-  readonly tlsCertificateCertificateProviderInstance?: CommonTlsContext_CertificateProviderInstance;
-  readonly validationContext?: CertificateValidationContext;
-  readonly validationContextSdsSecretConfig?: SdsSecretConfig;
-  readonly combinedValidationContext?: CommonTlsContext_CombinedCertificateValidationContext;
-  readonly validationContextCertificateProvider?: CommonTlsContext_CertificateProvider;
-  readonly validationContextCertificateProviderInstance?: CommonTlsContext_CertificateProviderInstance;
-  readonly alpnProtocols?: readonly string[];
-  readonly customHandshaker?: TypedExtensionConfig;
-  readonly keyLog?: TlsKeyLog;
 };
 
 /** envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig.TrustDomain */
@@ -9947,63 +10763,6 @@ export type TcpGenericGenericConnectionPoolProto = Empty;
 export type TcpTcpProtocolOptions = {
   readonly idleTimeout?: Duration;
 };
-
-/** envoy.extensions.wasm.v3.ReloadConfig */
-export type ReloadConfig = {
-  readonly backoff?: BackoffStrategy;
-};
-
-/** envoy.extensions.wasm.v3.CapabilityRestrictionConfig */
-export type CapabilityRestrictionConfig = {
-  readonly allowedCapabilities?: { readonly [key: string]: SanitizationConfig };
-};
-
-/** envoy.extensions.wasm.v3.SanitizationConfig */
-export type SanitizationConfig = Empty;
-
-/** envoy.extensions.wasm.v3.VmConfig */
-export type VmConfig = {
-  readonly vmId?: string;
-  readonly runtime?: string;
-  readonly code?: AsyncDataSource;
-  readonly configuration?: Any;
-  readonly allowPrecompiled?: boolean;
-  readonly nackOnCodeCacheMiss?: boolean;
-  readonly environmentVariables?: EnvironmentVariables;
-  readonly capabilityRestrictionConfig?: CapabilityRestrictionConfig;
-};
-
-/** envoy.extensions.wasm.v3.EnvironmentVariables */
-export type EnvironmentVariables = {
-  readonly hostEnvKeys?: readonly string[];
-  readonly keyValues?: { readonly [key: string]: string };
-};
-
-/** envoy.extensions.wasm.v3.PluginConfig */
-export type PluginConfig = {
-  readonly name?: string;
-  readonly rootId?: string;
-  readonly vmConfig?: VmConfig;
-  readonly configuration?: Any;
-  readonly failOpen?: boolean;
-  readonly failurePolicy?: WasmFailurePolicy;
-  readonly reloadConfig?: ReloadConfig;
-  readonly capabilityRestrictionConfig?: CapabilityRestrictionConfig;
-  readonly allowOnHeadersStopIteration?: boolean;
-};
-
-/** envoy.extensions.wasm.v3.WasmService */
-export type WasmService = {
-  readonly config?: PluginConfig;
-  readonly singleton?: boolean;
-};
-
-/** envoy.extensions.wasm.v3.FailurePolicy */
-export type WasmFailurePolicy =
-  | 'UNSPECIFIED'
-  | 'FAIL_RELOAD'
-  | 'FAIL_CLOSED'
-  | 'FAIL_OPEN';
 
 /** envoy.extensions.watchdog.backtrace_action.v3.BacktraceActionConfig */
 export type BacktraceActionConfig = {
@@ -10122,12 +10881,6 @@ export type CheckResponse = {
   readonly dynamicMetadata?: JsonObject;
 };
 
-/** envoy.service.cluster.v3.CdsDummy */
-export type CdsDummy = Empty;
-
-/** envoy.service.discovery.v3.AdsDummy */
-export type AdsDummy = Empty;
-
 /** envoy.service.discovery.v3.ResourceLocator */
 export type ResourceLocator = {
   readonly name?: string;
@@ -10232,6 +10985,12 @@ export type Resource = {
   readonly cacheControl?: Resource_CacheControl;
   readonly metadata?: Metadata;
 };
+
+/** envoy.service.cluster.v3.CdsDummy */
+export type CdsDummy = Empty;
+
+/** envoy.service.discovery.v3.AdsDummy */
+export type AdsDummy = Empty;
 
 /** envoy.service.endpoint.v3.EdsDummy */
 export type EdsDummy = Empty;
@@ -10653,6 +11412,23 @@ export type RuntimeRuntime = {
 /** envoy.service.secret.v3.SdsDummy */
 export type SdsDummy = Empty;
 
+/** envoy.type.matcher.v3.StructMatcher.PathSegment */
+export type StructMatcher_PathSegment = {
+  readonly key?: string;
+};
+
+/** envoy.type.matcher.v3.StructMatcher */
+export type StructMatcher = {
+  readonly path?: readonly StructMatcher_PathSegment[];
+  readonly value?: ValueMatcher;
+};
+
+/** envoy.type.matcher.v3.NodeMatcher */
+export type NodeMatcher = {
+  readonly nodeId?: StringMatcher;
+  readonly nodeMetadatas?: readonly StructMatcher[];
+};
+
 /** envoy.service.status.v3.ClientStatusRequest */
 export type ClientStatusRequest = {
   readonly nodeMatchers?: readonly NodeMatcher[];
@@ -10693,58 +11469,6 @@ export type ConfigStatus =
   | 'STALE'
   | 'ERROR';
 
-/** envoy.type.ai.v3.LLMProtocol */
-export type LLMProtocol =
-  | 'LLM_PROTOCOL_UNSPECIFIED'
-  | 'OPENAI_CHAT_COMPLETIONS'
-  | 'OPENAI_RESPONSES'
-  | 'ANTHROPIC_MESSAGES'
-  | 'GEMINI_GENERATE_CONTENT';
-
-/** envoy.type.http.v3.Cookie */
-export type Cookie = {
-  readonly name?: string;
-  readonly ttl?: Duration;
-  readonly path?: string;
-  readonly attributes?: readonly CookieAttribute[];
-};
-
-/** envoy.type.http.v3.CookieAttribute */
-export type CookieAttribute = {
-  readonly name?: string;
-  readonly value?: string;
-};
-
-/** envoy.type.http.v3.PathTransformation.Operation.NormalizePathRFC3986 */
-export type PathTransformation_Operation_NormalizePathRFC3986 = Empty;
-
-/** envoy.type.http.v3.PathTransformation.Operation.MergeSlashes */
-export type PathTransformation_Operation_MergeSlashes = Empty;
-
-/** envoy.type.http.v3.PathTransformation.Operation */
-export type PathTransformation_Operation = {
-  readonly normalizePathRfc3986?: PathTransformation_Operation_NormalizePathRFC3986;
-  readonly mergeSlashes?: PathTransformation_Operation_MergeSlashes;
-};
-
-/** envoy.type.http.v3.PathTransformation */
-export type PathTransformation = {
-  readonly operations?: readonly PathTransformation_Operation[];
-};
-
-/** envoy.type.matcher.v3.AddressMatcher */
-export type AddressMatcher = {
-  readonly ranges?: readonly CoreCidrRange[];
-  readonly invertMatch?: boolean;
-};
-
-/** envoy.type.matcher.v3.FilterStateMatcher */
-export type FilterStateMatcher = {
-  readonly key?: string;
-  readonly stringMatch?: StringMatcher;
-  readonly addressMatch?: AddressMatcher;
-};
-
 /** envoy.type.matcher.v3.HttpRequestHeaderMatchInput */
 export type HttpRequestHeaderMatchInput = {
   readonly headerName?: string;
@@ -10770,53 +11494,6 @@ export type HttpRequestQueryParamMatchInput = {
   readonly queryParam?: string;
 };
 
-/** envoy.type.matcher.v3.MetadataMatcher.PathSegment */
-export type MetadataMatcher_PathSegment = {
-  readonly key?: string;
-};
-
-/** envoy.type.matcher.v3.MetadataMatcher */
-export type MetadataMatcher = {
-  readonly filter?: string;
-  readonly path?: readonly MetadataMatcher_PathSegment[];
-  readonly value?: ValueMatcher;
-  readonly invert?: boolean;
-};
-
-/** envoy.type.matcher.v3.NodeMatcher */
-export type NodeMatcher = {
-  readonly nodeId?: StringMatcher;
-  readonly nodeMetadatas?: readonly StructMatcher[];
-};
-
-/** envoy.type.matcher.v3.DoubleMatcher */
-export type DoubleMatcher = {
-  readonly range?: DoubleRange;
-  readonly exact?: number;
-};
-
-/** envoy.type.matcher.v3.PathMatcher */
-export type PathMatcher = {
-  readonly path?: StringMatcher;
-};
-
-/** envoy.type.matcher.v3.RegexMatcher.GoogleRE2 */
-export type RegexMatcher_GoogleRE2 = {
-  readonly maxProgramSize?: number;
-};
-
-/** envoy.type.matcher.v3.RegexMatcher */
-export type RegexMatcher = {
-  readonly googleRe2?: RegexMatcher_GoogleRE2;
-  readonly regex?: string;
-};
-
-/** envoy.type.matcher.v3.RegexMatchAndSubstitute */
-export type RegexMatchAndSubstitute = {
-  readonly pattern?: RegexMatcher;
-  readonly substitution?: string;
-};
-
 /** envoy.type.matcher.v3.HttpResponseStatusCodeMatchInput */
 export type HttpResponseStatusCodeMatchInput = Empty;
 
@@ -10826,498 +11503,10 @@ export type HttpResponseStatusCodeClassMatchInput = Empty;
 /** envoy.type.matcher.v3.HttpResponseLocalReplyMatchInput */
 export type HttpResponseLocalReplyMatchInput = Empty;
 
-/** envoy.type.matcher.v3.StringMatcher */
-export type StringMatcher = {
-  readonly exact?: string;
-  readonly prefix?: string;
-  readonly suffix?: string;
-  readonly safeRegex?: RegexMatcher;
-  readonly contains?: string;
-  readonly custom?: CoreTypedExtensionConfig;
-  readonly ignoreCase?: boolean;
-};
-
-/** envoy.type.matcher.v3.ListStringMatcher */
-export type ListStringMatcher = {
-  readonly patterns?: readonly StringMatcher[];
-};
-
-/** envoy.type.matcher.v3.StructMatcher.PathSegment */
-export type StructMatcher_PathSegment = {
-  readonly key?: string;
-};
-
-/** envoy.type.matcher.v3.StructMatcher */
-export type StructMatcher = {
-  readonly path?: readonly StructMatcher_PathSegment[];
-  readonly value?: ValueMatcher;
-};
-
-/** envoy.type.matcher.v3.ValueMatcher.NullMatch */
-export type ValueMatcher_NullMatch = Empty;
-
-/** envoy.type.matcher.v3.ValueMatcher */
-export type ValueMatcher = {
-  readonly nullMatch?: ValueMatcher_NullMatch;
-  readonly doubleMatch?: DoubleMatcher;
-  readonly stringMatch?: StringMatcher;
-  readonly boolMatch?: boolean;
-  readonly presentMatch?: boolean;
-  readonly listMatch?: ListMatcher;
-  readonly orMatch?: OrMatcher;
-};
-
-/** envoy.type.matcher.v3.ListMatcher */
-export type ListMatcher = {
-  readonly oneOf?: ValueMatcher;
-};
-
-/** envoy.type.matcher.v3.OrMatcher */
-export type OrMatcher = {
-  readonly valueMatchers?: readonly ValueMatcher[];
-};
-
-/** envoy.type.metadata.v3.MetadataKey.PathSegment */
-export type MetadataKey_PathSegment = {
-  readonly key?: string;
-  readonly index?: number;
-};
-
-/** envoy.type.metadata.v3.MetadataKey */
-export type MetadataKey = {
-  readonly key?: string;
-  readonly path?: readonly MetadataKey_PathSegment[];
-};
-
-/** envoy.type.metadata.v3.MetadataKind.Request */
-export type MetadataKind_Request = Empty;
-
-/** envoy.type.metadata.v3.MetadataKind.Route */
-export type MetadataKind_Route = Empty;
-
-/** envoy.type.metadata.v3.MetadataKind.Cluster */
-export type MetadataKind_Cluster = Empty;
-
-/** envoy.type.metadata.v3.MetadataKind.Host */
-export type MetadataKind_Host = Empty;
-
-/** envoy.type.metadata.v3.MetadataKind */
-export type MetadataKind = {
-  readonly request?: MetadataKind_Request;
-  readonly route?: MetadataKind_Route;
-  readonly cluster?: MetadataKind_Cluster;
-  readonly host?: MetadataKind_Host;
-};
-
-/** envoy.type.tracing.v3.CustomTag.Literal */
-export type CustomTag_Literal = {
-  readonly value?: string;
-};
-
-/** envoy.type.tracing.v3.CustomTag.Environment */
-export type CustomTag_Environment = {
-  readonly name?: string;
-  readonly defaultValue?: string;
-};
-
-/** envoy.type.tracing.v3.CustomTag.Header */
-export type CustomTag_Header = {
-  readonly name?: string;
-  readonly defaultValue?: string;
-};
-
-/** envoy.type.tracing.v3.CustomTag.Metadata */
-export type CustomTag_Metadata = {
-  readonly kind?: MetadataKind;
-  readonly metadataKey?: MetadataKey;
-  readonly defaultValue?: string;
-};
-
-/** envoy.type.tracing.v3.CustomTag.ValueType */
-export type CustomTag_ValueType =
-  | 'UNSPECIFIED'
-  | 'STRING'
-  | 'INT'
-  | 'DOUBLE'
-  | 'BOOL';
-
-/** envoy.type.tracing.v3.CustomTag */
-export type CustomTag = {
-  readonly tag?: string;
-  readonly literal?: CustomTag_Literal;
-  readonly environment?: CustomTag_Environment;
-  readonly requestHeader?: CustomTag_Header;
-  readonly metadata?: CustomTag_Metadata;
-  readonly value?: string;
-  readonly valueType?: CustomTag_ValueType;
-};
-
-/** envoy.type.v3.HashPolicy.SourceIp */
-export type HashPolicy_SourceIp = Empty;
-
-/** envoy.type.v3.HashPolicy.FilterState */
-export type HashPolicy_FilterState = {
-  readonly key?: string;
-};
-
-/** envoy.type.v3.HashPolicy */
-export type HashPolicy = {
-  readonly sourceIp?: HashPolicy_SourceIp;
-  readonly filterState?: HashPolicy_FilterState;
-};
-
-/** envoy.type.v3.CodecClientType */
-export type CodecClientType =
-  | 'HTTP1'
-  | 'HTTP2'
-  | 'HTTP3';
-
-/** envoy.type.v3.HttpStatus */
-export type HttpStatus = {
-  readonly code?: StatusCode;
-};
-
-/** envoy.type.v3.StatusCode */
-export type StatusCode =
-  | 'Empty'
-  | 'Continue'
-  | 'OK'
-  | 'Created'
-  | 'Accepted'
-  | 'NonAuthoritativeInformation'
-  | 'NoContent'
-  | 'ResetContent'
-  | 'PartialContent'
-  | 'MultiStatus'
-  | 'AlreadyReported'
-  | 'IMUsed'
-  | 'MultipleChoices'
-  | 'MovedPermanently'
-  | 'Found'
-  | 'SeeOther'
-  | 'NotModified'
-  | 'UseProxy'
-  | 'TemporaryRedirect'
-  | 'PermanentRedirect'
-  | 'BadRequest'
-  | 'Unauthorized'
-  | 'PaymentRequired'
-  | 'Forbidden'
-  | 'NotFound'
-  | 'MethodNotAllowed'
-  | 'NotAcceptable'
-  | 'ProxyAuthenticationRequired'
-  | 'RequestTimeout'
-  | 'Conflict'
-  | 'Gone'
-  | 'LengthRequired'
-  | 'PreconditionFailed'
-  | 'PayloadTooLarge'
-  | 'URITooLong'
-  | 'UnsupportedMediaType'
-  | 'RangeNotSatisfiable'
-  | 'ExpectationFailed'
-  | 'MisdirectedRequest'
-  | 'UnprocessableEntity'
-  | 'Locked'
-  | 'FailedDependency'
-  | 'UpgradeRequired'
-  | 'PreconditionRequired'
-  | 'TooManyRequests'
-  | 'RequestHeaderFieldsTooLarge'
-  | 'InternalServerError'
-  | 'NotImplemented'
-  | 'BadGateway'
-  | 'ServiceUnavailable'
-  | 'GatewayTimeout'
-  | 'HTTPVersionNotSupported'
-  | 'VariantAlsoNegotiates'
-  | 'InsufficientStorage'
-  | 'LoopDetected'
-  | 'NotExtended'
-  | 'NetworkAuthenticationRequired';
-
-/** envoy.type.v3.Percent */
-export type Percent = {
-  readonly value?: number;
-};
-
-/** envoy.type.v3.FractionalPercent.DenominatorType */
-export type FractionalPercent_DenominatorType =
-  | 'HUNDRED'
-  | 'TEN_THOUSAND'
-  | 'MILLION';
-
-/** envoy.type.v3.FractionalPercent */
-export type FractionalPercent = {
-  readonly numerator?: number;
-  readonly denominator?: FractionalPercent_DenominatorType;
-};
-
-/** envoy.type.v3.Int64Range */
-export type Int64Range = {
-  readonly start?: Int64;
-  readonly end?: Int64;
-};
-
-/** envoy.type.v3.Int32Range */
-export type Int32Range = {
-  readonly start?: number;
-  readonly end?: number;
-};
-
-/** envoy.type.v3.DoubleRange */
-export type DoubleRange = {
-  readonly start?: number;
-  readonly end?: number;
-};
-
-/** envoy.type.v3.RateLimitStrategy.RequestsPerTimeUnit */
-export type RateLimitStrategy_RequestsPerTimeUnit = {
-  readonly requestsPerTimeUnit?: Int64;
-  readonly timeUnit?: RateLimitUnit;
-};
-
-/** envoy.type.v3.RateLimitStrategy.BlanketRule */
-export type RateLimitStrategy_BlanketRule =
-  | 'ALLOW_ALL'
-  | 'DENY_ALL';
-
-/** envoy.type.v3.RateLimitStrategy */
-export type RateLimitStrategy = {
-  readonly blanketRule?: RateLimitStrategy_BlanketRule;
-  readonly requestsPerTimeUnit?: RateLimitStrategy_RequestsPerTimeUnit;
-  readonly tokenBucket?: TokenBucket;
-};
-
-/** envoy.type.v3.RateLimitUnit */
-export type RateLimitUnit =
-  | 'UNKNOWN'
-  | 'SECOND'
-  | 'MINUTE'
-  | 'HOUR'
-  | 'DAY'
-  | 'MONTH'
-  | 'YEAR';
-
-/** envoy.type.v3.Scope */
-export type Scope = {
-  readonly maxCounters?: number;
-  readonly maxGauges?: number;
-  readonly maxHistograms?: number;
-  readonly enableEviction?: boolean;
-  readonly prefix?: string;
-  readonly sharingName?: string;
-};
-
-/** envoy.type.v3.SemanticVersion */
-export type SemanticVersion = {
-  readonly majorNumber?: number;
-  readonly minorNumber?: number;
-  readonly patch?: number;
-};
-
-/** envoy.type.v3.TokenBucket */
-export type TokenBucket = {
-  readonly maxTokens?: number;
-  readonly tokensPerFill?: number;
-  readonly fillInterval?: Duration;
-};
-
 /** envoy.watchdog.v3.AbortActionConfig */
 export type AbortActionConfig = {
   readonly waitDuration?: Duration;
 };
-
-/** google.api.expr.v1alpha1.CheckedExpr */
-export type ApiExprCheckedExpr = {
-  readonly referenceMap?: { readonly [key: string]: ApiExprReference };
-  readonly typeMap?: { readonly [key: string]: ApiExprType };
-  readonly sourceInfo?: ApiExprSourceInfo;
-  readonly exprVersion?: string;
-  readonly expr?: ApiExprExpr;
-};
-
-/** google.api.expr.v1alpha1.Type.ListType */
-export type ApiExprType_ListType = {
-  readonly elemType?: ApiExprType;
-};
-
-/** google.api.expr.v1alpha1.Type.MapType */
-export type ApiExprType_MapType = {
-  readonly keyType?: ApiExprType;
-  readonly valueType?: ApiExprType;
-};
-
-/** google.api.expr.v1alpha1.Type.FunctionType */
-export type ApiExprType_FunctionType = {
-  readonly resultType?: ApiExprType;
-  readonly argTypes?: readonly ApiExprType[];
-};
-
-/** google.api.expr.v1alpha1.Type.AbstractType */
-export type ApiExprType_AbstractType = {
-  readonly name?: string;
-  readonly parameterTypes?: readonly ApiExprType[];
-};
-
-/** google.api.expr.v1alpha1.Type.PrimitiveType */
-export type ApiExprType_PrimitiveType =
-  | 'PRIMITIVE_TYPE_UNSPECIFIED'
-  | 'BOOL'
-  | 'INT64'
-  | 'UINT64'
-  | 'DOUBLE'
-  | 'STRING'
-  | 'BYTES';
-
-/** google.api.expr.v1alpha1.Type.WellKnownType */
-export type ApiExprType_WellKnownType =
-  | 'WELL_KNOWN_TYPE_UNSPECIFIED'
-  | 'ANY'
-  | 'TIMESTAMP'
-  | 'DURATION';
-
-/** google.api.expr.v1alpha1.Type */
-export type ApiExprType = {
-  readonly dyn?: Empty;
-  readonly null?: NullValue;
-  readonly primitive?: ApiExprType_PrimitiveType;
-  readonly wrapper?: ApiExprType_PrimitiveType;
-  readonly wellKnown?: ApiExprType_WellKnownType;
-  readonly listType?: ApiExprType_ListType;
-  readonly mapType?: ApiExprType_MapType;
-  readonly function?: ApiExprType_FunctionType;
-  readonly messageType?: string;
-  readonly typeParam?: string;
-  readonly type?: ApiExprType;
-  readonly error?: Empty;
-  readonly abstractType?: ApiExprType_AbstractType;
-};
-
-/** google.api.expr.v1alpha1.Reference */
-export type ApiExprReference = {
-  readonly name?: string;
-  readonly overloadId?: readonly string[];
-  readonly value?: ApiExprConstant;
-};
-
-/** google.api.expr.v1alpha1.ParsedExpr */
-export type ApiExprParsedExpr = {
-  readonly expr?: ApiExprExpr;
-  readonly sourceInfo?: ApiExprSourceInfo;
-};
-
-/** google.api.expr.v1alpha1.Expr.Ident */
-export type ApiExprExpr_Ident = {
-  readonly name?: string;
-};
-
-/** google.api.expr.v1alpha1.Expr.Select */
-export type ApiExprExpr_Select = {
-  readonly operand?: ApiExprExpr;
-  readonly field?: string;
-  readonly testOnly?: boolean;
-};
-
-/** google.api.expr.v1alpha1.Expr.Call */
-export type ApiExprExpr_Call = {
-  readonly target?: ApiExprExpr;
-  readonly function?: string;
-  readonly args?: readonly ApiExprExpr[];
-};
-
-/** google.api.expr.v1alpha1.Expr.CreateList */
-export type ApiExprExpr_CreateList = {
-  readonly elements?: readonly ApiExprExpr[];
-  readonly optionalIndices?: readonly number[];
-};
-
-/** google.api.expr.v1alpha1.Expr.CreateStruct.Entry */
-export type ApiExprExpr_CreateStruct_Entry = {
-  readonly id?: Int64;
-  readonly fieldKey?: string;
-  readonly mapKey?: ApiExprExpr;
-  readonly value?: ApiExprExpr;
-  readonly optionalEntry?: boolean;
-};
-
-/** google.api.expr.v1alpha1.Expr.CreateStruct */
-export type ApiExprExpr_CreateStruct = {
-  readonly messageName?: string;
-  readonly entries?: readonly ApiExprExpr_CreateStruct_Entry[];
-};
-
-/** google.api.expr.v1alpha1.Expr.Comprehension */
-export type ApiExprExpr_Comprehension = {
-  readonly iterVar?: string;
-  readonly iterVar2?: string;
-  readonly iterRange?: ApiExprExpr;
-  readonly accuVar?: string;
-  readonly accuInit?: ApiExprExpr;
-  readonly loopCondition?: ApiExprExpr;
-  readonly loopStep?: ApiExprExpr;
-  readonly result?: ApiExprExpr;
-};
-
-/** google.api.expr.v1alpha1.Expr */
-export type ApiExprExpr = {
-  readonly id?: Int64;
-  readonly constExpr?: ApiExprConstant;
-  readonly identExpr?: ApiExprExpr_Ident;
-  readonly selectExpr?: ApiExprExpr_Select;
-  readonly callExpr?: ApiExprExpr_Call;
-  readonly listExpr?: ApiExprExpr_CreateList;
-  readonly structExpr?: ApiExprExpr_CreateStruct;
-  readonly comprehensionExpr?: ApiExprExpr_Comprehension;
-};
-
-/** google.api.expr.v1alpha1.Constant */
-export type ApiExprConstant = {
-  readonly nullValue?: NullValue;
-  readonly boolValue?: boolean;
-  readonly int64Value?: Int64;
-  readonly uint64Value?: Int64;
-  readonly doubleValue?: number;
-  readonly stringValue?: string;
-  readonly bytesValue?: Bytes;
-  readonly durationValue?: Duration;
-  readonly timestampValue?: Timestamp;
-};
-
-/** google.api.expr.v1alpha1.SourceInfo.Extension.Version */
-export type ApiExprSourceInfo_Extension_Version = {
-  readonly major?: Int64;
-  readonly minor?: Int64;
-};
-
-/** google.api.expr.v1alpha1.SourceInfo.Extension.Component */
-export type ApiExprSourceInfo_Extension_Component =
-  | 'COMPONENT_UNSPECIFIED'
-  | 'COMPONENT_PARSER'
-  | 'COMPONENT_TYPE_CHECKER'
-  | 'COMPONENT_RUNTIME';
-
-/** google.api.expr.v1alpha1.SourceInfo.Extension */
-export type ApiExprSourceInfo_Extension = {
-  readonly id?: string;
-  readonly affectedComponents?: readonly ApiExprSourceInfo_Extension_Component[];
-  readonly version?: ApiExprSourceInfo_Extension_Version;
-};
-
-/** google.api.expr.v1alpha1.SourceInfo */
-export type ApiExprSourceInfo = {
-  readonly syntaxVersion?: string;
-  readonly location?: string;
-  readonly lineOffsets?: readonly number[];
-  readonly positions?: { readonly [key: string]: number };
-  readonly macroCalls?: { readonly [key: string]: ApiExprExpr };
-  readonly extensions?: readonly ApiExprSourceInfo_Extension[];
-};
-
-/** google.protobuf.NullValue */
-export type NullValue =
-  | 'NULL_VALUE';
 
 /** google.rpc.ErrorInfo */
 export type ErrorInfo = {
@@ -11408,13 +11597,6 @@ export type Help = {
 export type LocalizedMessage = {
   readonly locale?: string;
   readonly message?: string;
-};
-
-/** google.rpc.Status */
-export type Status = {
-  readonly code?: number;
-  readonly message?: string;
-  readonly details?: readonly Any[];
 };
 
 /** grpc.reflection.v1.ServerReflectionRequest */
@@ -11535,87 +11717,6 @@ export type NameTable_NameInfo = {
 /** istio.networking.nds.v1.NameTable */
 export type NameTable = {
   readonly table?: { readonly [key: string]: NameTable_NameInfo };
-};
-
-/** istio.security.Authorization */
-export type Authorization = {
-  readonly name?: string;
-  readonly namespace?: string;
-  readonly scope?: SecurityScope;
-  readonly action?: SecurityAction;
-  readonly groups?: readonly Group[];
-  readonly dryRun?: boolean;
-  readonly extensions?: readonly WorkloadExtension[];
-};
-
-/** istio.security.Group */
-export type Group = {
-  readonly rules?: readonly Rules[];
-};
-
-/** istio.security.Rules */
-export type Rules = {
-  readonly matches?: readonly Match[];
-};
-
-/** istio.security.Match */
-export type Match = {
-  readonly namespaces?: readonly StringMatch[];
-  readonly notNamespaces?: readonly StringMatch[];
-  readonly serviceAccounts?: readonly ServiceAccountMatch[];
-  readonly notServiceAccounts?: readonly ServiceAccountMatch[];
-  readonly principals?: readonly StringMatch[];
-  readonly notPrincipals?: readonly StringMatch[];
-  readonly sourceIps?: readonly SecurityAddress[];
-  readonly notSourceIps?: readonly SecurityAddress[];
-  readonly destinationIps?: readonly SecurityAddress[];
-  readonly notDestinationIps?: readonly SecurityAddress[];
-  readonly destinationPorts?: readonly number[];
-  readonly notDestinationPorts?: readonly number[];
-  readonly extensions?: readonly WorkloadExtension[];
-};
-
-/** istio.security.Address */
-export type SecurityAddress = {
-  readonly address?: Bytes;
-  readonly length?: number;
-};
-
-/** istio.security.ServiceAccountMatch */
-export type ServiceAccountMatch = {
-  readonly namespace?: string;
-  readonly serviceAccount?: string;
-};
-
-/** istio.security.StringMatch */
-export type StringMatch = {
-  readonly exact?: string;
-  readonly prefix?: string;
-  readonly suffix?: string;
-  readonly presence?: Empty;
-};
-
-/** istio.security.Scope */
-export type SecurityScope =
-  | 'GLOBAL'
-  | 'NAMESPACE'
-  | 'WORKLOAD_SELECTOR';
-
-/** istio.security.Action */
-export type SecurityAction =
-  | 'ALLOW'
-  | 'DENY';
-
-/** istio.v1.auth.IstioCertificateRequest */
-export type IstioCertificateRequest = {
-  readonly csr?: string;
-  readonly validityDuration?: Int64;
-  readonly metadata?: JsonObject;
-};
-
-/** istio.v1.auth.IstioCertificateResponse */
-export type IstioCertificateResponse = {
-  readonly certChain?: readonly string[];
 };
 
 /** istio.workload.Address */
@@ -11807,31 +11908,85 @@ export type TunnelProtocol =
   | 'HBONE'
   | 'LEGACY_ISTIO_MTLS';
 
-/** opentelemetry.proto.common.v1.AnyValue */
-export type AnyValue = {
-  readonly stringValue?: string;
-  readonly boolValue?: boolean;
-  readonly intValue?: Int64;
-  readonly doubleValue?: number;
-  readonly arrayValue?: ArrayValue;
-  readonly kvlistValue?: KeyValueList;
-  readonly bytesValue?: Bytes;
+/** istio.security.Authorization */
+export type Authorization = {
+  readonly name?: string;
+  readonly namespace?: string;
+  readonly scope?: SecurityScope;
+  readonly action?: SecurityAction;
+  readonly groups?: readonly Group[];
+  readonly dryRun?: boolean;
+  readonly extensions?: readonly WorkloadExtension[];
 };
 
-/** opentelemetry.proto.common.v1.ArrayValue */
-export type ArrayValue = {
-  readonly values?: readonly AnyValue[];
+/** istio.security.Group */
+export type Group = {
+  readonly rules?: readonly Rules[];
 };
 
-/** opentelemetry.proto.common.v1.KeyValueList */
-export type KeyValueList = {
-  readonly values?: readonly CommonKeyValue[];
+/** istio.security.Rules */
+export type Rules = {
+  readonly matches?: readonly Match[];
 };
 
-/** opentelemetry.proto.common.v1.KeyValue */
-export type CommonKeyValue = {
-  readonly key?: string;
-  readonly value?: AnyValue;
+/** istio.security.Match */
+export type Match = {
+  readonly namespaces?: readonly StringMatch[];
+  readonly notNamespaces?: readonly StringMatch[];
+  readonly serviceAccounts?: readonly ServiceAccountMatch[];
+  readonly notServiceAccounts?: readonly ServiceAccountMatch[];
+  readonly principals?: readonly StringMatch[];
+  readonly notPrincipals?: readonly StringMatch[];
+  readonly sourceIps?: readonly SecurityAddress[];
+  readonly notSourceIps?: readonly SecurityAddress[];
+  readonly destinationIps?: readonly SecurityAddress[];
+  readonly notDestinationIps?: readonly SecurityAddress[];
+  readonly destinationPorts?: readonly number[];
+  readonly notDestinationPorts?: readonly number[];
+  readonly extensions?: readonly WorkloadExtension[];
+};
+
+/** istio.security.Address */
+export type SecurityAddress = {
+  readonly address?: Bytes;
+  readonly length?: number;
+};
+
+/** istio.security.ServiceAccountMatch */
+export type ServiceAccountMatch = {
+  readonly namespace?: string;
+  readonly serviceAccount?: string;
+};
+
+/** istio.security.StringMatch */
+export type StringMatch = {
+  readonly exact?: string;
+  readonly prefix?: string;
+  readonly suffix?: string;
+  readonly presence?: Empty;
+};
+
+/** istio.security.Scope */
+export type SecurityScope =
+  | 'GLOBAL'
+  | 'NAMESPACE'
+  | 'WORKLOAD_SELECTOR';
+
+/** istio.security.Action */
+export type SecurityAction =
+  | 'ALLOW'
+  | 'DENY';
+
+/** istio.v1.auth.IstioCertificateRequest */
+export type IstioCertificateRequest = {
+  readonly csr?: string;
+  readonly validityDuration?: Int64;
+  readonly metadata?: JsonObject;
+};
+
+/** istio.v1.auth.IstioCertificateResponse */
+export type IstioCertificateResponse = {
+  readonly certChain?: readonly string[];
 };
 
 /** grpc.health.v1.HealthCheckRequest */
@@ -11912,39 +12067,12 @@ export type VersioningAnnotation = {
   readonly previousMessageType?: string;
 };
 
-/** xds.core.v3.Authority */
-export type Authority = {
-  readonly name?: string;
-};
-
-/** xds.core.v3.CidrRange */
-export type CoreCidrRange = {
-  readonly addressPrefix?: string;
-  readonly prefixLen?: number;
-};
-
-/** xds.core.v3.CollectionEntry.InlineEntry */
-export type CollectionEntry_InlineEntry = {
-  readonly name?: string;
-  readonly version?: string;
-  readonly resource?: Any;
-};
-
-/** xds.core.v3.CollectionEntry */
-export type CollectionEntry = {
-  readonly locator?: CoreResourceLocator;
-  readonly inlineEntry?: CollectionEntry_InlineEntry;
-};
-
-/** xds.core.v3.ContextParams */
-export type ContextParams = {
-  readonly params?: { readonly [key: string]: string };
-};
-
-/** xds.core.v3.TypedExtensionConfig */
-export type CoreTypedExtensionConfig = {
-  readonly name?: string;
-  readonly typedConfig?: Any;
+/** xds.core.v3.ResourceName */
+export type CoreResourceName = {
+  readonly id?: string;
+  readonly authority?: string;
+  readonly resourceType?: string;
+  readonly context?: ContextParams;
 };
 
 /** xds.core.v3.Resource */
@@ -11952,36 +12080,6 @@ export type CoreResource = {
   readonly name?: CoreResourceName;
   readonly version?: string;
   readonly resource?: Any;
-};
-
-/** xds.core.v3.ResourceLocator.Directive */
-export type ResourceLocator_Directive = {
-  readonly alt?: CoreResourceLocator;
-  readonly entry?: string;
-};
-
-/** xds.core.v3.ResourceLocator.Scheme */
-export type ResourceLocator_Scheme =
-  | 'XDSTP'
-  | 'HTTP'
-  | 'FILE';
-
-/** xds.core.v3.ResourceLocator */
-export type CoreResourceLocator = {
-  readonly scheme?: ResourceLocator_Scheme;
-  readonly id?: string;
-  readonly authority?: string;
-  readonly resourceType?: string;
-  readonly exactContext?: ContextParams;
-  readonly directives?: readonly ResourceLocator_Directive[];
-};
-
-/** xds.core.v3.ResourceName */
-export type CoreResourceName = {
-  readonly id?: string;
-  readonly authority?: string;
-  readonly resourceType?: string;
-  readonly context?: ContextParams;
 };
 
 /** xds.data.orca.v3.OrcaLoadReport */
@@ -12035,62 +12133,22 @@ export type IPMatcher = {
   readonly rangeMatchers?: readonly IPMatcher_IPRangeMatcher[];
 };
 
-/** xds.type.matcher.v3.Matcher.OnMatch */
-export type TypeMatcherMatcher_OnMatch = {
-  readonly matcher?: TypeMatcherMatcher;
-  readonly action?: CoreTypedExtensionConfig;
-  readonly keepMatching?: boolean;
+/** xds.type.v3.Int64Range */
+export type TypeInt64Range = {
+  readonly start?: Int64;
+  readonly end?: Int64;
 };
 
-/** xds.type.matcher.v3.Matcher.MatcherList.Predicate.SinglePredicate */
-export type TypeMatcherMatcher_MatcherList_Predicate_SinglePredicate = {
-  readonly input?: CoreTypedExtensionConfig;
-  readonly valueMatch?: MatcherStringMatcher;
-  readonly customMatch?: CoreTypedExtensionConfig;
+/** xds.type.v3.Int32Range */
+export type TypeInt32Range = {
+  readonly start?: number;
+  readonly end?: number;
 };
 
-/** xds.type.matcher.v3.Matcher.MatcherList.Predicate.PredicateList */
-export type TypeMatcherMatcher_MatcherList_Predicate_PredicateList = {
-  readonly predicate?: readonly TypeMatcherMatcher_MatcherList_Predicate[];
-};
-
-/** xds.type.matcher.v3.Matcher.MatcherList.Predicate */
-export type TypeMatcherMatcher_MatcherList_Predicate = {
-  readonly singlePredicate?: TypeMatcherMatcher_MatcherList_Predicate_SinglePredicate;
-  readonly orMatcher?: TypeMatcherMatcher_MatcherList_Predicate_PredicateList;
-  readonly andMatcher?: TypeMatcherMatcher_MatcherList_Predicate_PredicateList;
-  readonly notMatcher?: TypeMatcherMatcher_MatcherList_Predicate;
-};
-
-/** xds.type.matcher.v3.Matcher.MatcherList.FieldMatcher */
-export type TypeMatcherMatcher_MatcherList_FieldMatcher = {
-  readonly predicate?: TypeMatcherMatcher_MatcherList_Predicate;
-  readonly onMatch?: TypeMatcherMatcher_OnMatch;
-};
-
-/** xds.type.matcher.v3.Matcher.MatcherList */
-export type TypeMatcherMatcher_MatcherList = {
-  readonly matchers?: readonly TypeMatcherMatcher_MatcherList_FieldMatcher[];
-};
-
-/** xds.type.matcher.v3.Matcher.MatcherTree.MatchMap */
-export type TypeMatcherMatcher_MatcherTree_MatchMap = {
-  readonly map?: { readonly [key: string]: TypeMatcherMatcher_OnMatch };
-};
-
-/** xds.type.matcher.v3.Matcher.MatcherTree */
-export type TypeMatcherMatcher_MatcherTree = {
-  readonly input?: CoreTypedExtensionConfig;
-  readonly exactMatchMap?: TypeMatcherMatcher_MatcherTree_MatchMap;
-  readonly prefixMatchMap?: TypeMatcherMatcher_MatcherTree_MatchMap;
-  readonly customMatch?: CoreTypedExtensionConfig;
-};
-
-/** xds.type.matcher.v3.Matcher */
-export type TypeMatcherMatcher = {
-  readonly matcherList?: TypeMatcherMatcher_MatcherList;
-  readonly matcherTree?: TypeMatcherMatcher_MatcherTree;
-  readonly onNoMatch?: TypeMatcherMatcher_OnMatch;
+/** xds.type.v3.DoubleRange */
+export type TypeDoubleRange = {
+  readonly start?: number;
+  readonly end?: number;
 };
 
 /** xds.type.matcher.v3.Int64RangeMatcher.RangeMatcher */
@@ -12124,64 +12182,6 @@ export type DoubleRangeMatcher_RangeMatcher = {
 /** xds.type.matcher.v3.DoubleRangeMatcher */
 export type DoubleRangeMatcher = {
   readonly rangeMatchers?: readonly DoubleRangeMatcher_RangeMatcher[];
-};
-
-/** xds.type.matcher.v3.RegexMatcher.GoogleRE2 */
-export type MatcherRegexMatcher_GoogleRE2 = Empty;
-
-/** xds.type.matcher.v3.RegexMatcher */
-export type MatcherRegexMatcher = {
-  readonly googleRe2?: MatcherRegexMatcher_GoogleRE2;
-  readonly regex?: string;
-};
-
-/** xds.type.matcher.v3.StringMatcher */
-export type MatcherStringMatcher = {
-  readonly exact?: string;
-  readonly prefix?: string;
-  readonly suffix?: string;
-  readonly safeRegex?: MatcherRegexMatcher;
-  readonly contains?: string;
-  readonly custom?: CoreTypedExtensionConfig;
-  readonly ignoreCase?: boolean;
-};
-
-/** xds.type.matcher.v3.ListStringMatcher */
-export type MatcherListStringMatcher = {
-  readonly patterns?: readonly MatcherStringMatcher[];
-};
-
-/** xds.type.v3.CelExpression */
-export type CelExpression = {
-  readonly parsedExpr?: ApiExprParsedExpr;
-  readonly checkedExpr?: ApiExprCheckedExpr;
-  readonly celExprParsed?: CelExprParsedExpr;
-  readonly celExprChecked?: CelExprCheckedExpr;
-  readonly celExprString?: string;
-};
-
-/** xds.type.v3.CelExtractString */
-export type CelExtractString = {
-  readonly exprExtract?: CelExpression;
-  readonly defaultValue?: string;
-};
-
-/** xds.type.v3.Int64Range */
-export type TypeInt64Range = {
-  readonly start?: Int64;
-  readonly end?: Int64;
-};
-
-/** xds.type.v3.Int32Range */
-export type TypeInt32Range = {
-  readonly start?: number;
-  readonly end?: number;
-};
-
-/** xds.type.v3.DoubleRange */
-export type TypeDoubleRange = {
-  readonly start?: number;
-  readonly end?: number;
 };
 
 /** xds.type.v3.TypedStruct */

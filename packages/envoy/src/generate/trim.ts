@@ -27,7 +27,7 @@ export function typeKinds(files: readonly FileDescriptorProto[]): Map<string, 'm
 
 /**
  * Keeps the top-level types of the packages that `isRoot` admits and everything they refer to; drops options that have
- * no part in encoding, extensions and comments, and recomputes the imports. Files come out sorted by name.
+ * no part in encoding, extensions and comments, and recomputes the imports. Files come out after their imports.
  */
 export function trimFiles(
   files: readonly FileDescriptorProto[],
@@ -110,7 +110,23 @@ export function trimFiles(
     kept.$unknown = undefined;
     trimmed.push(kept);
   }
-  return trimmed.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return importsFirst(trimmed.sort((a, b) => (a.name < b.name ? -1 : 1)));
+}
+
+/** A file comes after the files it imports, as readers of descriptor sets expect. */
+function importsFirst(files: readonly FileDescriptorProto[]): FileDescriptorProto[] {
+  const byName = new Map(files.map((file) => [file.name, file]));
+  const sorted = new Set<FileDescriptorProto>();
+  const visit = (file: FileDescriptorProto): void => {
+    if (sorted.has(file)) return;
+    for (const name of file.dependency) {
+      const imported = byName.get(name);
+      if (imported !== undefined) visit(imported);
+    }
+    sorted.add(file);
+  };
+  files.forEach(visit);
+  return [...sorted];
 }
 
 function bareMessage(message: DescriptorProto): DescriptorProto {

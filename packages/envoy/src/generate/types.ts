@@ -101,8 +101,7 @@ export function writeTypes(files: readonly FileDescriptorProto[]): { text: strin
         for (const nested of type.nestedType) add(simpleName, fullName, nested);
         for (const nested of type.enumType) add(simpleName, fullName, nested);
       }
-      if (SPECIAL_TYPES[fullName] === undefined)
-        types.push({ fullName, packageName: file.package, simpleName, type });
+      if (SPECIAL_TYPES[fullName] === undefined) types.push({ fullName, packageName: file.package, simpleName, type });
     };
     for (const type of [...file.messageType, ...file.enumType]) add('', file.package, type);
   }
