@@ -19,6 +19,8 @@ export interface ListOptions {
   readonly namespace?: string;
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
+  /** Leaves `metadata.managedFields` out of what is returned. */
+  readonly dropManagedFields?: boolean;
 }
 
 export type PatchType = 'json' | 'merge' | 'strategic' | 'apply';
@@ -40,10 +42,14 @@ export interface Watch {
 export interface KubeClient {
   get<T extends KubeObject = KubeObject>(type: ResourceType, name: string, namespace?: string): Promise<T>;
   /** Lists all pages. Items carry `apiVersion` and `kind`. */
-  list<T extends KubeObject = KubeObject>(type: ResourceType, options?: ListOptions): Promise<{ items: T[]; resourceVersion: string }>;
+  list<T extends KubeObject = KubeObject>(
+    type: ResourceType,
+    options?: ListOptions,
+  ): Promise<{ items: T[]; resourceVersion: string }>;
   /**
    * Lists, then watches for ever: reconnects with back-off, resumes from the last resourceVersion or bookmark, relists on 410 and then reports
-   * the differences as ADDED, MODIFIED and DELETED. `onError` hears of every interruption; it never ends the watch.
+   * the differences as ADDED, MODIFIED and DELETED (such a DELETED carries only apiVersion, kind and the metadata that identify the object).
+   * `onError` hears of every interruption; it never ends the watch.
    */
   watch<T extends KubeObject = KubeObject>(
     type: ResourceType,
@@ -51,28 +57,66 @@ export interface KubeClient {
     onEvent: (event: WatchEvent<T>) => void,
     onError?: (error: Error) => void,
   ): Watch;
-  create<T extends KubeObject = KubeObject>(type: ResourceType, object: KubeObject, options?: { readonly dryRun?: boolean }): Promise<T>;
-  update<T extends KubeObject = KubeObject>(type: ResourceType, object: KubeObject, options?: { readonly subresource?: string }): Promise<T>;
+  create<T extends KubeObject = KubeObject>(
+    type: ResourceType,
+    object: KubeObject,
+    options?: { readonly dryRun?: boolean },
+  ): Promise<T>;
+  update<T extends KubeObject = KubeObject>(
+    type: ResourceType,
+    object: KubeObject,
+    options?: { readonly subresource?: string },
+  ): Promise<T>;
   patch<T extends KubeObject = KubeObject>(
     type: ResourceType,
     name: string,
     namespace: string | undefined,
     patchType: PatchType,
     body: unknown,
-    options?: { readonly subresource?: string; readonly fieldManager?: string; readonly force?: boolean; readonly dryRun?: boolean },
+    options?: {
+      readonly subresource?: string;
+      readonly fieldManager?: string;
+      readonly force?: boolean;
+      readonly dryRun?: boolean;
+    },
   ): Promise<T>;
   delete(
     type: ResourceType,
     name: string,
     namespace?: string,
-    options?: { readonly gracePeriodSeconds?: number; readonly propagationPolicy?: 'Foreground' | 'Background' | 'Orphan'; readonly uid?: string },
+    options?: {
+      readonly gracePeriodSeconds?: number;
+      readonly propagationPolicy?: 'Foreground' | 'Background' | 'Orphan';
+      readonly uid?: string;
+    },
   ): Promise<void>;
   /** Any other path, for example a subresource or `/version`; returns the decoded JSON, or the text where it is not JSON. */
-  request(method: string, path: string, body?: unknown, options?: { readonly contentType?: string; readonly query?: Readonly<Record<string, string>> }): Promise<unknown>;
+  request(
+    method: string,
+    path: string,
+    body?: unknown,
+    options?: { readonly contentType?: string; readonly query?: Readonly<Record<string, string>> },
+  ): Promise<unknown>;
   /** The resource that serves a kind, by discovery (cached); throws `KubeApiError` NotFound when the server does not know it. */
   resolve(apiVersion: string, kind: string): Promise<ResourceType>;
-  logs(namespace: string, pod: string, options: { readonly container?: string; readonly follow?: boolean; readonly tailLines?: number; readonly previous?: boolean }): Promise<AsyncIterable<string>>;
-  exec(namespace: string, pod: string, container: string | undefined, command: readonly string[], stdin?: Uint8Array): Promise<{ readonly stdout: string; readonly stderr: string; readonly exitCode: number }>;
+  /** Lines of a container's log, without their line ends; with `follow`, until the container ends or the iteration is broken off. */
+  logs(
+    namespace: string,
+    pod: string,
+    options: {
+      readonly container?: string;
+      readonly follow?: boolean;
+      readonly tailLines?: number;
+      readonly previous?: boolean;
+    },
+  ): Promise<AsyncIterable<string>>;
+  exec(
+    namespace: string,
+    pod: string,
+    container: string | undefined,
+    command: readonly string[],
+    stdin?: Uint8Array,
+  ): Promise<{ readonly stdout: string; readonly stderr: string; readonly exitCode: number }>;
   /** One connection to a port of a pod, as `kubectl port-forward` makes it. */
   portForward(namespace: string, pod: string, port: number): Promise<Duplex>;
 }

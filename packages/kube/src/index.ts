@@ -1,2 +1,11 @@
 export * from './client.ts';
+export * from './describe.ts';
+export type { ExecSpec } from './exec-credentials.ts';
+export * from './in-cluster.ts';
+export * from './kube-client.ts';
+export * from './kubeconfig.ts';
+export * from './manifests.ts';
 export * from './object.ts';
+export { queryString, resourcePath } from './paths.ts';
+export { ConnectionError, type Target } from './transport.ts';
+export { kubernetesSchema, parseYaml, YamlError } from './yaml.ts';
