@@ -1,0 +1,103 @@
+import { kubernetesTypes } from '@istio-ts/api/resource-types';
+import { KubeApiError, type KubeClient, type KubeObject, type Watch } from '@istio-ts/kube';
+import type { Logger } from '../log.ts';
+
+/** The ConfigMap that carries the mesh's trust anchors into every namespace, where the sidecars mount it. */
+export const rootCertificateConfigMap = 'istio-ca-root-cert';
+const key = 'root-cert.pem';
+
+/**
+ * Keeps `istio-ca-root-cert` in every namespace and equal to the CA's root; repairs it when somebody changes or deletes it. Namespaces that are being
+ * deleted are left alone. `root` is read at each write, so a rotated root follows by calling `refresh`.
+ */
+export function keepRootCertificates(
+  client: KubeClient,
+  root: () => string,
+  log: Logger,
+): { readonly refresh: () => void; readonly close: () => void } {
+  const namespaces = new Map<string, KubeObject>();
+  const current = new Map<string, string | undefined>();
+  const busy = new Set<string>();
+  let mapsSynced = false;
+  let closed = false;
+
+  const wanted = (namespace: string) => {
+    const object = namespaces.get(namespace);
+    return object !== undefined && object.metadata.deletionTimestamp === undefined;
+  };
+  const write = async (namespace: string): Promise<void> => {
+    await client.patch(
+      kubernetesTypes.ConfigMap,
+      rootCertificateConfigMap,
+      namespace,
+      'apply',
+      {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: rootCertificateConfigMap, namespace, labels: { 'istio.io/config': 'true' } },
+        data: { [key]: root() },
+      },
+      { fieldManager: 'istiod', force: true },
+    );
+  };
+  const reconcile = (namespace: string): void => {
+    if (closed || !mapsSynced || busy.has(namespace) || !wanted(namespace) || current.get(namespace) === root()) return;
+    busy.add(namespace);
+    write(namespace)
+      .catch((error: Error) => {
+        const gone =
+          error instanceof KubeApiError && (error.status === 404 || error.status === 409 || error.status === 403);
+        if (!gone) log.warn(`cannot write ConfigMap ${namespace}/${rootCertificateConfigMap}: ${error.message}`);
+        // The watch reports what is there; a failed write is tried again at the next event or refresh.
+        else current.delete(namespace);
+      })
+      .finally(() => busy.delete(namespace));
+  };
+  const all = () => {
+    for (const namespace of namespaces.keys()) reconcile(namespace);
+  };
+
+  const watches: Watch[] = [
+    client.watch(
+      kubernetesTypes.Namespace,
+      {},
+      (event) => {
+        if (event.type === 'SYNCED') return;
+        const name = event.object.metadata.name ?? '';
+        if (event.type === 'DELETED') {
+          namespaces.delete(name);
+          current.delete(name);
+        } else {
+          namespaces.set(name, event.object);
+          reconcile(name);
+        }
+      },
+      (error) => log.debug(`watch of namespaces: ${error.message}`),
+    ),
+    client.watch(
+      kubernetesTypes.ConfigMap,
+      { fieldSelector: `metadata.name=${rootCertificateConfigMap}` },
+      (event) => {
+        if (event.type === 'SYNCED') {
+          mapsSynced = true;
+          return all();
+        }
+        const namespace = event.object.metadata.namespace ?? '';
+        const data = event.object.data as Readonly<Record<string, string>> | undefined;
+        current.set(namespace, event.type === 'DELETED' ? undefined : data?.[key]);
+        reconcile(namespace);
+      },
+      (error) => log.debug(`watch of ${rootCertificateConfigMap}: ${error.message}`),
+    ),
+  ];
+  const retry = setInterval(all, 30_000);
+  retry.unref();
+  return {
+    refresh: all,
+    close: () => {
+      closed = true;
+      clearInterval(retry);
+      for (const watch of watches) watch.close();
+    },
+  };
+}

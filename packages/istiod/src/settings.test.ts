@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseSettings, SettingsError } from './settings.ts';
+
+test('the arguments of the chart', () => {
+  const settings = parseSettings(
+    [
+      '--monitoringAddr=:15014',
+      '--log_output_level=default:info',
+      '--domain',
+      'cluster.local',
+      '--keepaliveMaxServerConnectionAge',
+      '30m',
+    ],
+    { POD_NAMESPACE: 'istio-system', REVISION: 'canary', CLUSTER_ID: 'c1' },
+  );
+  assert.deepEqual(settings.monitoring, { host: '', port: 15014 });
+  assert.equal(settings.meshConfigMapName, 'istio-canary');
+  assert.equal(settings.validationWebhookName, 'istio-validator-canary-istio-system');
+  assert.equal(settings.clusterId, 'c1');
+});
+
+test('wrong flags say what is wrong', () => {
+  assert.throws(
+    () => parseSettings(['--nothing=1'], {}),
+    (error: Error) => error instanceof SettingsError && /unknown flag --nothing/.test(error.message),
+  );
+  assert.throws(() => parseSettings(['--grpcAddr=:99999'], {}), /--grpcAddr: ':99999' is not an address/);
+  assert.throws(() => parseSettings(['--domain'], {}), /--domain needs a value/);
+  assert.throws(() => parseSettings(['--shutdownDuration=soon'], {}), /'soon' is not a duration/);
+});
