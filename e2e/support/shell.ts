@@ -1,0 +1,47 @@
+import { execFile } from 'node:child_process';
+
+export interface Output {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode: number;
+}
+
+/** Runs a program to its end; never throws for an exit code. */
+export function run(
+  command: string,
+  args: readonly string[],
+  options: { readonly env?: NodeJS.ProcessEnv; readonly input?: string; readonly timeoutMs?: number } = {},
+): Promise<Output> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      command,
+      [...args],
+      { env: options.env ?? process.env, maxBuffer: 64 * 1024 * 1024, timeout: options.timeoutMs ?? 180_000 },
+      (error, stdout, stderr) => {
+        const exitCode = error ? (typeof error.code === 'number' ? error.code : 1) : 0;
+        resolve({
+          stdout,
+          stderr: error && typeof error.code !== 'number' ? `${stderr}${error.message}` : stderr,
+          exitCode,
+        });
+      },
+    );
+    child.stdin?.end(options.input ?? '');
+  });
+}
+
+/** Asks again and again until `probe` gives a value; fails with the last reason when the deadline passes. */
+export async function until<T>(what: string, probe: () => Promise<T | undefined>, timeoutMs = 60_000): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  let reason = 'nothing came';
+  for (;;) {
+    try {
+      const value = await probe();
+      if (value !== undefined) return value;
+    } catch (error) {
+      reason = (error as Error).message;
+    }
+    if (Date.now() > deadline) throw new Error(`waited ${timeoutMs / 1000} s for ${what}: ${reason}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
