@@ -100,7 +100,7 @@ interface Slice {
 
 /**
  * Message types from an encoded google.protobuf.FileDescriptorSet (proto3 files only). Opening it only notes where each
- * type's bytes are; a type is read when it is asked for.
+ * file's bytes are; packages are indexed and types read when they are asked for, so a program pays for what it uses.
  */
 export class Registry {
   readonly #bytes: Buffer;
@@ -109,6 +109,8 @@ export class Registry {
   readonly #mapEntries = new Map<string, Slice>();
   readonly #services = new Map<string, readonly MethodSchema[]>();
   readonly #files = new Map<string, Slice>();
+  /** Files whose types are not indexed yet, by package. */
+  readonly #waiting = new Map<string, Slice[]>();
   readonly #fileOf = new Map<string, string>();
   readonly #messages = new Map<string, MessageSchema>();
   readonly #enums = new Map<string, EnumSchema>();
@@ -116,13 +118,14 @@ export class Registry {
   constructor(fileDescriptorSet: Uint8Array) {
     const set = new WireReader(fileDescriptorSet);
     this.#bytes = set.bytes;
-    for (const file of this.#fields(set)) if (file.number === 1) this.#indexFile(file);
+    for (const file of this.#fields(set)) if (file.number === 1) this.#noteFile(file);
   }
 
   /** The message type, or undefined when the registry does not have it. */
   message(typeName: string): MessageSchema | undefined {
     const known = this.#messages.get(typeName);
     if (known !== undefined) return known;
+    this.#indexPackageOf(typeName);
     const slice = this.#messageSlices.get(typeName);
     if (slice === undefined) return undefined;
     const schema = this.#readMessage(typeName, slice);
@@ -133,6 +136,7 @@ export class Registry {
   enum(typeName: string): EnumSchema | undefined {
     const known = this.#enums.get(typeName);
     if (known !== undefined) return known;
+    this.#indexPackageOf(typeName);
     const slice = this.#enumSlices.get(typeName);
     if (slice === undefined) return undefined;
     const numbers = new Map<string, number>();
@@ -154,21 +158,25 @@ export class Registry {
   }
 
   has(typeName: string): boolean {
+    this.#indexPackageOf(typeName);
     return this.#messageSlices.has(typeName);
   }
 
   /** Full names of all messages. */
   messageNames(): IterableIterator<string> {
+    this.#indexAll();
     return this.#messageSlices.keys();
   }
 
   /** The gRPC services by full name. */
   services(): ReadonlyMap<string, readonly MethodSchema[]> {
+    this.#indexAll();
     return this.#services;
   }
 
   /** The encoded FileDescriptorProto of a file name, or of the file that defines a message, enum or service. */
   fileDescriptor(nameOrSymbol: string): Uint8Array | undefined {
+    if (!this.#files.has(nameOrSymbol)) this.#indexPackageOf(nameOrSymbol);
     const slice = this.#files.get(this.#fileOf.get(nameOrSymbol) ?? nameOrSymbol);
     return slice === undefined ? undefined : this.#bytes.subarray(slice.start, slice.end);
   }
@@ -190,14 +198,39 @@ export class Registry {
     return this.#bytes.toString('utf8', slice.start, slice.end);
   }
 
+  #noteFile(file: Slice): void {
+    for (const field of this.#fields(file)) {
+      if (field.number === 1) this.#files.set(this.#text(field), file);
+      if (field.number !== 2) continue;
+      const name = this.#text(field);
+      const waiting = this.#waiting.get(name);
+      if (waiting === undefined) this.#waiting.set(name, [file]);
+      else waiting.push(file);
+      return;
+    }
+  }
+
+  #indexPackageOf(symbol: string): void {
+    for (let at = symbol.lastIndexOf('.'); at > 0; at = symbol.lastIndexOf('.', at - 1)) {
+      const name = symbol.slice(0, at);
+      const files = this.#waiting.get(name);
+      if (files === undefined) continue;
+      this.#waiting.delete(name);
+      for (const file of files) this.#indexFile(file);
+    }
+  }
+
+  #indexAll(): void {
+    for (const files of this.#waiting.values()) for (const file of files) this.#indexFile(file);
+    this.#waiting.clear();
+  }
+
   #indexFile(file: Slice): void {
     let name = '';
     let scope = '';
     for (const field of this.#fields(file)) {
-      if (field.number === 1) {
-        name = this.#text(field);
-        this.#files.set(name, file);
-      } else if (field.number === 2) scope = this.#text(field);
+      if (field.number === 1) name = this.#text(field);
+      else if (field.number === 2) scope = this.#text(field);
       else if (field.number === 4) this.#indexMessage(name, scope, field);
       else if (field.number === 5) this.#indexEnum(name, scope, field);
       else if (field.number === 6) this.#indexService(name, scope, field);
@@ -292,6 +325,7 @@ export class Registry {
       }
     }
     const names = { name, jsonName: jsonName({ name, jsonName: declared }), number };
+    if (typeName !== '') this.#indexPackageOf(typeName);
     const entry = this.#mapEntries.get(typeName);
     if (entry !== undefined) {
       const parts: FieldSchema[] = [];

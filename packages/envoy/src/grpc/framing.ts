@@ -1,0 +1,116 @@
+import { gunzipSync } from 'node:zlib';
+import { GrpcError } from './status.ts';
+
+const HEADER_BYTES = 5;
+
+/** One message as one buffer or as parts that follow one another. */
+export type MessageParts = Uint8Array | readonly Uint8Array[];
+
+/**
+ * Cuts a byte stream into messages (gRPC over HTTP2, "Length-Prefixed-Message"). A message over the limit is refused by
+ * its header, before its bytes are kept. Raises GrpcError.
+ */
+export class MessageParser {
+  readonly #limit: number;
+  readonly #gzip: boolean;
+  #chunks: Buffer[] = [];
+  #buffered = 0;
+  /** Header of the message whose bytes are being gathered. */
+  #header: { readonly compressed: boolean; readonly length: number } | undefined;
+
+  constructor(options: { readonly limit: number; readonly encoding: string | undefined }) {
+    this.#limit = options.limit;
+    this.#gzip = options.encoding === 'gzip';
+  }
+
+  /** The messages that this chunk completes. */
+  *push(chunk: Buffer): Generator<Buffer, void> {
+    this.#chunks.push(chunk);
+    this.#buffered += chunk.length;
+    for (;;) {
+      if (this.#header === undefined) {
+        if (this.#buffered < HEADER_BYTES) return;
+        const bytes = this.#take(HEADER_BYTES);
+        const header = { compressed: bytes[0] === 1, length: bytes.readUInt32BE(1) };
+        if ((bytes[0] ?? 0) > 1) throw new GrpcError('INTERNAL', `a message has the compression flag ${bytes[0]}`);
+        this.#checkSize(header.length);
+        this.#header = header;
+      }
+      if (this.#buffered < this.#header.length) return;
+      const { compressed, length } = this.#header;
+      this.#header = undefined;
+      const message = this.#take(length);
+      yield compressed ? this.#decompress(message) : message;
+    }
+  }
+
+  /** Call when the stream ended: raises GrpcError when that was inside a message. */
+  end(): void {
+    if (this.#buffered > 0 || this.#header !== undefined)
+      throw new GrpcError('INTERNAL', 'the stream ended inside a message');
+  }
+
+  #checkSize(length: number): void {
+    if (length > this.#limit)
+      throw new GrpcError('RESOURCE_EXHAUSTED', `a message of ${length} bytes is over the limit of ${this.#limit}`);
+  }
+
+  #decompress(message: Buffer): Buffer {
+    if (!this.#gzip) throw new GrpcError('UNIMPLEMENTED', 'only gzip compression is supported');
+    try {
+      return gunzipSync(message, { maxOutputLength: this.#limit });
+    } catch {
+      throw new GrpcError(
+        'RESOURCE_EXHAUSTED',
+        `a compressed message is damaged or over the limit of ${this.#limit} bytes`,
+      );
+    }
+  }
+
+  #take(length: number): Buffer {
+    const [first] = this.#chunks;
+    this.#buffered -= length;
+    if (first !== undefined && first.length >= length) {
+      const taken = first.subarray(0, length);
+      if (first.length === length) this.#chunks.shift();
+      else this.#chunks[0] = first.subarray(length);
+      return taken;
+    }
+    const all = Buffer.concat(this.#chunks);
+    this.#chunks = all.length === length ? [] : [all.subarray(length)];
+    return all.subarray(0, length);
+  }
+}
+
+/** How many bytes are copied and handed to the transport at a time. */
+const SLICE_BYTES = 64 * 1024;
+
+/**
+ * A framed message in slices for the transport. Parts are copied a slice at a time, so a large response that many
+ * connections share exists once plus one slice per connection.
+ */
+export function* frameSlices(message: MessageParts): Generator<Buffer, void> {
+  const parts = message instanceof Uint8Array ? [message] : message;
+  let length = 0;
+  for (const part of parts) length += part.length;
+  let slice = Buffer.allocUnsafe(Math.min(SLICE_BYTES, HEADER_BYTES + length));
+  slice[0] = 0;
+  slice.writeUInt32BE(length, 1);
+  let filled = HEADER_BYTES;
+  let rest = HEADER_BYTES + length;
+  for (const part of parts) {
+    for (let at = 0; at < part.length; ) {
+      const count = Math.min(part.length - at, slice.length - filled);
+      slice.set(part.subarray(at, at + count), filled);
+      at += count;
+      filled += count;
+      if (filled < slice.length) continue;
+      rest -= filled;
+      yield slice;
+      if (rest === 0) return;
+      slice = Buffer.allocUnsafe(Math.min(SLICE_BYTES, rest));
+      filled = 0;
+    }
+  }
+  if (filled > 0) yield slice;
+}

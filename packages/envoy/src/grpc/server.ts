@@ -1,0 +1,332 @@
+import http2 from 'node:http2';
+import type { AddressInfo, ListenOptions } from 'node:net';
+import type { SecureContextOptions, TLSSocket } from 'node:tls';
+import type { MessageParts } from './framing.ts';
+import { encodeMessage, GrpcError, GrpcStatus, parseTimeout } from './status.ts';
+import { MessageWriter, readMessages } from './transport.ts';
+
+/** The other end of a connection, as far as the transport knows it. */
+export interface Peer {
+  readonly remoteAddress: string;
+  readonly encrypted: boolean;
+  /** URI SANs of the client certificate that was verified against the server's roots; empty without one. */
+  readonly uris: readonly string[];
+  /** Why a certificate that was shown did not verify. */
+  readonly certificateError: string | undefined;
+}
+
+/** One call on the server's side. */
+export interface ServerCall {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  /** Request headers, lower-case. */
+  readonly metadata: Readonly<http2.IncomingHttpHeaders>;
+  readonly peer: Peer;
+  /** Aborts when the client goes away, the deadline passes or the server closes; its reason is a GrpcError. */
+  readonly signal: AbortSignal;
+  /** The messages of the client. Raises GrpcError. */
+  messages(): AsyncGenerator<Buffer>;
+  /** Sends one message; resolves when the transport took it, so a slow reader slows the writer. Raises GrpcError. */
+  write(message: MessageParts): Promise<void>;
+}
+
+/** Answers one request with one response, both encoded. May throw GrpcError. */
+export type UnaryHandler = (request: Buffer, call: ServerCall) => Promise<Uint8Array> | Uint8Array;
+/** Serves a call with streams; the call ends with status OK when the promise resolves. May throw GrpcError. */
+export type StreamHandler = (call: ServerCall) => Promise<void>;
+
+export type MethodHandler =
+  | { readonly kind: 'unary'; readonly handle: UnaryHandler }
+  | { readonly kind: 'stream'; readonly handle: StreamHandler };
+
+export interface GrpcServerOptions {
+  /** By path: `/package.Service/Method`. */
+  readonly methods: Readonly<Record<string, MethodHandler>>;
+  /** Makes it a TLS server. Client certificates are asked for and verified, but optional: see `Peer`. */
+  readonly tls?: SecureContextOptions;
+  /** Default 4 MiB, as in other gRPC implementations. */
+  readonly maxReceiveBytes?: number;
+  /** Open streams per connection, default 100. */
+  readonly maxStreams?: number;
+  /** Connections at a time, default 10,000. */
+  readonly maxConnections?: number;
+  /** A ping after so long, default 30 s; 0 for none. */
+  readonly keepaliveMs?: number;
+  /** The connection ends when a ping is not answered in this time, default 10 s. */
+  readonly keepaliveTimeoutMs?: number;
+  /** A connection is asked to reconnect after this time (plus up to a tenth), so that replicas share the load; default never. */
+  readonly maxConnectionAgeMs?: number;
+  /** Errors that are no GrpcError: the client sees INTERNAL only. */
+  readonly onError?: (error: unknown, path: string) => void;
+}
+
+export interface GrpcServer {
+  /** Listens on TCP (`{ host, port }`) or a Unix socket (`{ path }`). Rejects when it cannot. */
+  listen(options: ListenOptions): Promise<AddressInfo | string>;
+  /** New connections use this certificate from now on. Only for TLS servers. */
+  setTls(options: SecureContextOptions): void;
+  /** Refuses new connections and ends the streams with UNAVAILABLE; connections that do not end in time are cut. */
+  close(graceMs?: number): Promise<void>;
+  readonly connections: number;
+}
+
+const DEFAULT_RECEIVE_BYTES = 4 * 1024 * 1024;
+
+/** A gRPC server on Node's HTTP/2, in plain text or TLS. */
+export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
+  const sessions = new Set<http2.ServerHttp2Session>();
+  const peers = new WeakMap<http2.Http2Session, Peer>();
+  const closing = new AbortController();
+  const settings: http2.ServerOptions = {
+    settings: {
+      maxConcurrentStreams: options.maxStreams ?? 100,
+      maxHeaderListSize: 32 * 1024,
+      initialWindowSize: 256 * 1024,
+      enablePush: false,
+    },
+    maxSessionMemory: 32,
+    unknownProtocolTimeout: 5000,
+  };
+  const server =
+    options.tls === undefined
+      ? http2.createServer(settings)
+      : http2.createSecureServer({
+          ...settings,
+          ...options.tls,
+          minVersion: options.tls.minVersion ?? 'TLSv1.2',
+          requestCert: true,
+          // Who shows no certificate may authenticate otherwise; `peerOf` says whether one was verified.
+          rejectUnauthorized: false,
+          ALPNProtocols: ['h2'],
+          allowHTTP1: false,
+          handshakeTimeout: 10_000,
+        });
+  server.maxConnections = options.maxConnections ?? 10_000;
+
+  server.on('session', (session) => {
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+    session.on('error', () => session.destroy());
+    session.setLocalWindowSize(1024 * 1024);
+    keepAlive(session, options);
+    limitAge(session, options.maxConnectionAgeMs);
+  });
+  server.on('sessionError', () => {});
+  server.on('stream', (stream, headers) => {
+    stream.on('error', () => {});
+    const { session } = stream;
+    if (session === undefined || session.destroyed) return;
+    let peer = peers.get(session);
+    if (peer === undefined) {
+      peer = peerOf(session);
+      peers.set(session, peer);
+    }
+    void serve(stream, headers, peer, options, closing.signal);
+  });
+
+  return {
+    listen(listen) {
+      return new Promise((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(listen, () => {
+          server.off('error', reject);
+          server.on('error', (error) => options.onError?.(error, ''));
+          resolve(server.address() ?? '');
+        });
+      });
+    },
+    setTls(tls) {
+      if ('setSecureContext' in server) server.setSecureContext(tls);
+    },
+    async close(graceMs = 1000) {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      closing.abort(new GrpcError('UNAVAILABLE', 'the server is shutting down'));
+      for (const session of sessions) {
+        if (session.destroyed) continue;
+        session.goaway(0);
+        session.close();
+      }
+      const cut = setTimeout(() => {
+        for (const session of sessions) session.destroy();
+      }, graceMs);
+      await closed;
+      clearTimeout(cut);
+    },
+    get connections() {
+      return sessions.size;
+    },
+  };
+}
+
+function peerOf(session: http2.Http2Session): Peer {
+  const socket = session.socket as Partial<TLSSocket> & { remoteAddress?: string };
+  const remoteAddress = socket.remoteAddress ?? '';
+  if (socket.encrypted !== true) return { remoteAddress, encrypted: false, uris: [], certificateError: undefined };
+  const certificate = socket.getPeerX509Certificate?.();
+  if (certificate === undefined) return { remoteAddress, encrypted: true, uris: [], certificateError: undefined };
+  if (socket.authorized !== true)
+    return { remoteAddress, encrypted: true, uris: [], certificateError: String(socket.authorizationError) };
+  return { remoteAddress, encrypted: true, uris: uriNames(certificate.subjectAltName), certificateError: undefined };
+}
+
+/** The URIs of a subjectAltName as Node prints it. A name with quotes (made to confuse) is not taken apart: none counts. */
+export function uriNames(subjectAltName: string | undefined): string[] {
+  if (subjectAltName === undefined || subjectAltName.includes('"')) return [];
+  return subjectAltName.split(', ').flatMap((name) => (name.startsWith('URI:') ? [name.slice(4)] : []));
+}
+
+function keepAlive(session: http2.Http2Session, options: GrpcServerOptions): void {
+  const every = options.keepaliveMs ?? 30_000;
+  if (every <= 0) return;
+  const timer = setInterval(() => {
+    if (session.destroyed) return;
+    const dead = setTimeout(() => session.destroy(), options.keepaliveTimeoutMs ?? 10_000);
+    dead.unref();
+    // A full queue of unanswered pings is refused with an error; the timer above decides then.
+    session.ping((error) => {
+      if (error === null) clearTimeout(dead);
+    });
+  }, every);
+  timer.unref();
+  session.once('close', () => clearInterval(timer));
+}
+
+function limitAge(session: http2.Http2Session, ageMs: number | undefined): void {
+  if (ageMs === undefined) return;
+  const timer = setTimeout(
+    () => {
+      session.goaway(0);
+      session.close();
+    },
+    ageMs * (1 + Math.random() / 10),
+  );
+  timer.unref();
+  session.once('close', () => clearTimeout(timer));
+}
+
+async function serve(
+  stream: http2.ServerHttp2Stream,
+  headers: http2.IncomingHttpHeaders,
+  peer: Peer,
+  options: GrpcServerOptions,
+  closing: AbortSignal,
+): Promise<void> {
+  const path = headers[':path'] ?? '';
+  if (headers[':method'] !== 'POST' || !(headers['content-type'] ?? '').startsWith('application/grpc')) {
+    stream.respond({ ':status': 415 }, { endStream: true });
+    return;
+  }
+  const method = Object.hasOwn(options.methods, path) ? options.methods[path] : undefined;
+  if (method === undefined) {
+    refuse(stream, new GrpcError('UNIMPLEMENTED', `there is no method ${path}`));
+    return;
+  }
+  const abort = new AbortController();
+  const onClose = (): void => abort.abort(new GrpcError('CANCELLED', 'the client went away'));
+  const onClosing = (): void => abort.abort(closing.reason);
+  stream.once('close', onClose);
+  if (closing.aborted) onClosing();
+  closing.addEventListener('abort', onClosing);
+  const timeout = parseTimeout(headers['grpc-timeout']?.toString());
+  const timer =
+    timeout === undefined
+      ? undefined
+      : setTimeout(
+          () => abort.abort(new GrpcError('DEADLINE_EXCEEDED', 'the deadline has passed')),
+          Math.min(timeout, 0x7fffffff),
+        );
+
+  const writer = new MessageWriter(stream);
+  let finalStatus: GrpcError | undefined;
+  const respond = (): void => {
+    if (stream.headersSent || stream.destroyed) return;
+    stream.respond(
+      { ':status': 200, 'content-type': 'application/grpc', 'grpc-accept-encoding': 'identity,gzip' },
+      { waitForTrailers: true },
+    );
+  };
+  stream.once('wantTrailers', () => {
+    if (!stream.destroyed) stream.sendTrailers(statusHeaders(finalStatus));
+  });
+  const call: ServerCall = {
+    path,
+    metadata: headers,
+    peer,
+    signal: abort.signal,
+    messages: () =>
+      readMessages(stream, options.maxReceiveBytes ?? DEFAULT_RECEIVE_BYTES, headers['grpc-encoding']?.toString()),
+    write(message) {
+      respond();
+      return writer.write(message);
+    },
+  };
+
+  try {
+    const work = method.kind === 'unary' ? serveUnary(call, method.handle) : serveStream(call, respond, method.handle);
+    await untilAborted(work, abort.signal);
+    await writer.idle();
+    respond();
+  } catch (error) {
+    if (error instanceof GrpcError) finalStatus = error;
+    else {
+      options.onError?.(error, path);
+      finalStatus = new GrpcError('INTERNAL', 'an internal error happened');
+    }
+  } finally {
+    clearTimeout(timer);
+    closing.removeEventListener('abort', onClosing);
+    stream.off('close', onClose);
+    // Whatever the handler still does for this call is to stop.
+    if (!abort.signal.aborted) abort.abort(new GrpcError('CANCELLED', 'the call has ended'));
+  }
+  if (stream.destroyed) return;
+  if (!stream.headersSent) {
+    refuse(stream, finalStatus ?? new GrpcError('INTERNAL', 'no response'));
+    return;
+  }
+  stream.end();
+  finish(stream);
+}
+
+/** After the status: what the client still sends is of no interest, so the stream ends without waiting for its end. */
+function finish(stream: http2.ServerHttp2Stream): void {
+  stream.resume();
+  if (!stream.readableEnded) stream.close(http2.constants.NGHTTP2_NO_ERROR);
+}
+
+async function serveUnary(call: ServerCall, handle: UnaryHandler): Promise<void> {
+  let request: Buffer | undefined;
+  for await (const message of call.messages()) {
+    if (request !== undefined) throw new GrpcError('INVALID_ARGUMENT', 'more than one request message');
+    request = message;
+  }
+  if (request === undefined) throw new GrpcError('INVALID_ARGUMENT', 'no request message');
+  await call.write(await handle(request, call));
+}
+
+async function serveStream(call: ServerCall, respond: () => void, handle: StreamHandler): Promise<void> {
+  // Clients wait for the response headers before they call the stream open.
+  respond();
+  await handle(call);
+}
+
+function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+function statusHeaders(error: GrpcError | undefined): http2.OutgoingHttpHeaders {
+  if (error === undefined) return { 'grpc-status': String(GrpcStatus.OK) };
+  return { 'grpc-status': String(error.code), 'grpc-message': encodeMessage(error.message) };
+}
+
+/** A response without messages: the status stands in the headers. */
+function refuse(stream: http2.ServerHttp2Stream, error: GrpcError): void {
+  if (stream.destroyed || stream.headersSent) return;
+  stream.respond({ ':status': 200, 'content-type': 'application/grpc', ...statusHeaders(error) }, { endStream: true });
+  finish(stream);
+}
