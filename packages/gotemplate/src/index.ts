@@ -1,0 +1,10 @@
+export * from './convert.ts';
+export * from './errors.ts';
+export type { Limits } from './evaluate.ts';
+export * from './functions.ts';
+export * from './helm.ts';
+export * from './print.ts';
+export * from './template.ts';
+export * from './value.ts';
+export * from './yaml-read.ts';
+export { compareKeys, writeYaml } from './yaml-write.ts';
