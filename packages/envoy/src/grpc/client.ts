@@ -202,7 +202,11 @@ function clientStream(stream: http2.ClientHttp2Stream, call: CallOptions, limit:
     });
     stream.once('close', () => resolve());
   });
-  stream.on('trailers', readStatus);
+  stream.on('trailers', (trailers) => {
+    readStatus(trailers);
+    // The call is over, whatever was still to be sent.
+    if (!stream.writableEnded) stream.end();
+  });
   stream.on('error', (error) => settle(new GrpcError('UNAVAILABLE', error.message)));
 
   const cancel = (reason: GrpcError): void => {

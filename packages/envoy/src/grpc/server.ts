@@ -288,10 +288,15 @@ async function serve(
   finish(stream);
 }
 
-/** After the status: what the client still sends is of no interest, so the stream ends without waiting for its end. */
+/**
+ * After the status: what the client still sends is of no interest. Clients end their side when they see the status; one
+ * that does not is cut a moment later (at once would overtake the status).
+ */
 function finish(stream: http2.ServerHttp2Stream): void {
   stream.resume();
-  if (!stream.readableEnded) stream.close(http2.constants.NGHTTP2_NO_ERROR);
+  const timer = setTimeout(() => stream.close(http2.constants.NGHTTP2_NO_ERROR), 1000);
+  timer.unref();
+  stream.once('close', () => clearTimeout(timer));
 }
 
 async function serveUnary(call: ServerCall, handle: UnaryHandler): Promise<void> {
