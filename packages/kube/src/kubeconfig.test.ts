@@ -110,9 +110,9 @@ test('errors name the file and what to do', () => {
   fails('a: [', /Cannot read the kubeconfig .*bad: .*bad:1: /);
   fails('{}', /no current-context/);
   fails('current-context: x', /no context "x" \(there are: none\)/);
-  fails('current-context: x\ncontexts: [{name: x, context: {cluster: y}}]', /cluster "y", which is not there/);
+  fails('current-context: x\ncontexts: [{name: x, context: {cluster: far}}]', /cluster "far", which is not there/);
   fails(
-    'current-context: x\ncontexts: [{name: x, context: {cluster: y}}]\nclusters: [{name: y, cluster: {server: "https://a", proxy-url: "http://p"}}]',
+    'current-context: x\ncontexts: [{name: x, context: {cluster: far}}]\nclusters: [{name: far, cluster: {server: "https://a", proxy-url: "http://p"}}]',
     /proxy-url, which is not supported/,
   );
   assert.throws(() => loadKubeConfig({ kubeconfig: join(folder, 'none'), env: {} }), /No kubeconfig at/);

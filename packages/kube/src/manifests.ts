@@ -28,7 +28,7 @@ export function parseManifestDocuments(text: string, file: string): ManifestObje
   for (const part of splitDocuments(text)) {
     const value = isBlank(part.text) ? undefined : parseYaml(part.text, file, part.line);
     if (value === null || value === undefined) continue;
-    flatten(value, file, part.line, objects);
+    flatten(value, file, part.line + linesBeforeContent(part.text), objects);
   }
   return objects;
 }
@@ -53,6 +53,12 @@ function countLines(text: string): number {
   let count = 0;
   for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) count++;
   return count;
+}
+
+/** Blank lines and comments before the first field. */
+function linesBeforeContent(text: string): number {
+  const content = /^[ \t]*[^#\s]/m.exec(text);
+  return content ? countLines(text.slice(0, content.index)) : 0;
 }
 
 function isBlank(text: string): boolean {

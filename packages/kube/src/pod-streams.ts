@@ -18,7 +18,13 @@ function podPath(namespace: string, pod: string, what: string): string {
   return `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(pod)}/${what}`;
 }
 
-async function open(transport: Transport, path: string, protocols: string[]): Promise<WebSocketType> {
+/** `attach` runs in the moment the connection opens, so that no frame is missed. */
+async function open<T>(
+  transport: Transport,
+  path: string,
+  protocols: string[],
+  attach: (socket: WebSocketType) => T,
+): Promise<T> {
   // Loaded on first use: most processes never open a stream to a pod.
   const { WebSocket } = await import('ws');
   const { headers, tls, socketPath } = await transport.connectOptions();
@@ -31,8 +37,8 @@ async function open(transport: Transport, path: string, protocols: string[]): Pr
     maxPayload: 16 << 20,
     ...(socketPath === undefined ? tls : { createConnection: () => connect(socketPath) }),
   });
-  const { promise, resolve, reject } = Promise.withResolvers<WebSocketType>();
-  socket.once('open', () => resolve(socket));
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  socket.once('open', () => resolve(attach(socket)));
   socket.once('unexpected-response', (_request, response) => {
     readAll(response, 1 << 20)
       .catch(() => '')
@@ -73,7 +79,16 @@ export async function execInPod(
   query.append('stderr', 'true');
   if (stdin !== undefined) query.append('stdin', 'true');
   const path = `${podPath(namespace, pod, 'exec')}?${query}`;
-  const socket = await open(transport, path, ['v5.channel.k8s.io', 'v4.channel.k8s.io']);
+  return open(transport, path, ['v5.channel.k8s.io', 'v4.channel.k8s.io'], (socket) =>
+    runCommand(socket, `${namespace}/${pod}`, stdin),
+  );
+}
+
+async function runCommand(
+  socket: WebSocketType,
+  pod: string,
+  stdin: Uint8Array | undefined,
+): Promise<{ readonly stdout: string; readonly stderr: string; readonly exitCode: number }> {
   const output: Record<number, Buffer[]> = { [channel.stdout]: [], [channel.stderr]: [], [channel.error]: [] };
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let size = 0;
@@ -85,7 +100,7 @@ export async function execInPod(
     size += bytes.length;
     if (size > maxOutput) {
       socket.terminate();
-      reject(new Error(`The command's output in pod ${namespace}/${pod} is larger than ${maxOutput >> 20} MiB.`));
+      reject(new Error(`The command's output in pod ${pod} is larger than ${maxOutput >> 20} MiB.`));
       return;
     }
     list.push(bytes.subarray(1));
@@ -142,8 +157,12 @@ export async function forwardToPod(
   port: number,
 ): Promise<Duplex> {
   const path = podPath(namespace, pod, 'portforward') + queryString({ ports: port });
-  const socket = await open(transport, path, ['v4.channel.k8s.io']);
-  return new PodConnection(socket, `port ${port} of pod ${namespace}/${pod}`);
+  return open(
+    transport,
+    path,
+    ['v4.channel.k8s.io'],
+    (socket) => new PodConnection(socket, `port ${port} of pod ${namespace}/${pod}`),
+  );
 }
 
 class PodConnection extends Duplex {
@@ -162,6 +181,9 @@ class PodConnection extends Duplex {
       else this.push(null);
     });
     socket.on('error', (error) => this.destroy(error));
+    // Whoever awaits this connection needs a turn to attach listeners before the pod's refusal may arrive.
+    socket.pause();
+    setImmediate(() => socket.resume());
   }
 
   #onMessage(bytes: Buffer): void {
