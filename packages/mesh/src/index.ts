@@ -1,1 +1,27 @@
+/** The mesh model: from Kubernetes objects and Istio's kinds to plain, validated data, and what each proxy may see of it. */
+export { destinationRuleFor } from './destination-rule.ts';
+export { hostCovers, hostsOverlap, isWildcard, moreSpecificHost, resolveHost } from './host.ts';
+export { spiffeIdentity } from './identity.ts';
+export type { SecretFacts } from './kubernetes/facts.ts';
+export { watchMesh } from './kubernetes/watch.ts';
+export type { Lease } from './leases.ts';
+export { formatLocality, noLocality, parseLocality } from './locality.ts';
+export { createMesh, defaultMeshOptions, type Mesh, type MeshOptions, rootNamespaceOf, trustDomainOf } from './mesh.ts';
 export * from './model.ts';
+export { byAge, byName } from './order.ts';
+export { isHttp, isHttp2, parseProtocol } from './protocol.ts';
+export { factsKey, type ProxyDescription, type ProxyFacts, proxyFacts } from './proxy.ts';
+export { Scopes } from './scope.ts';
+export { isEmptySelector, selectorMatches } from './selector.ts';
+export { serviceKey } from './service.ts';
+export { admitsHost, type EgressHost, egressHosts } from './sidecar.ts';
+export {
+  type ConfigKinds,
+  MeshSources,
+  type MeshSourcesOptions,
+  meshResources,
+  objectKey,
+  type Problem,
+} from './sources.ts';
+export { destinationHosts, meshGateway } from './virtual-service.ts';
+export { visibilityOf, visibleTo } from './visibility.ts';

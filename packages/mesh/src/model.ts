@@ -28,7 +28,20 @@ export interface Config<Spec> {
 }
 
 /** Application protocol of a port. 'Auto' means that none is declared and the proxy has to sniff. */
-export type Protocol = 'HTTP' | 'HTTP2' | 'GRPC' | 'GRPC-Web' | 'HTTPS' | 'TLS' | 'TCP' | 'Mongo' | 'Redis' | 'MySQL' | 'UDP' | 'HBONE' | 'Auto';
+export type Protocol =
+  | 'HTTP'
+  | 'HTTP2'
+  | 'GRPC'
+  | 'GRPC-Web'
+  | 'HTTPS'
+  | 'TLS'
+  | 'TCP'
+  | 'Mongo'
+  | 'Redis'
+  | 'MySQL'
+  | 'UDP'
+  | 'HBONE'
+  | 'Auto';
 
 export interface ServicePort {
   /** Unique within the service; Kubernetes' port name or, for a nameless port, ''. */
@@ -53,7 +66,10 @@ export type Resolution =
   | 'alias';
 
 /** Who may see an object: everybody, its own namespace, nobody, or these namespaces. */
-export type Visibility = { readonly kind: 'public' } | { readonly kind: 'none' } | { readonly kind: 'namespaces'; readonly namespaces: readonly string[] };
+export type Visibility =
+  | { readonly kind: 'public' }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'namespaces'; readonly namespaces: readonly string[] };
 
 export interface Service {
   readonly origin: Origin;

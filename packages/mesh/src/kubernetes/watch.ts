@@ -1,0 +1,76 @@
+import type { KubeClient, Watch } from '@istio-ts/kube/client';
+import type { KubeObject, ResourceType } from '@istio-ts/kube/object';
+import { type MeshSources, meshResources } from '../sources.ts';
+
+export interface MeshWatchOptions {
+  /** Kinds to watch; all of the mesh's by default. */
+  readonly resources?: readonly ResourceType[];
+  /** Objects for which it returns false do not exist for the mesh (discovery selectors, revisions). */
+  readonly admits?: (object: KubeObject) => boolean;
+  /** Hears of every interruption of a watch; watches go on by themselves. */
+  readonly onError?: (resource: ResourceType, error: Error) => void;
+  /** Delays the processing of what arrives until the event loop is free; `setImmediate` by default. */
+  readonly schedule?: (work: () => void) => void;
+}
+
+/**
+ * Feeds sources from a Kubernetes API server. What arrives together is applied as one batch; nothing is applied before all kinds have been listed
+ * once, so that no proxy ever sees half a mesh. `synced` resolves when that has happened.
+ */
+export function watchMesh(
+  client: KubeClient,
+  sources: MeshSources,
+  options: MeshWatchOptions = {},
+): { readonly synced: Promise<void>; close(): void } {
+  const {
+    resources = meshResources,
+    admits = () => true,
+    onError = () => {},
+    schedule = (work) => void setImmediate(work),
+  } = options;
+  const waiting = new Set(resources);
+  let queue: { readonly deleted: boolean; readonly object: KubeObject }[] = [];
+  let scheduled = false;
+  let closed = false;
+  let resolveSynced: () => void = () => {};
+  const synced = new Promise<void>((resolve) => {
+    resolveSynced = resolve;
+  });
+  const apply = (): void => {
+    scheduled = false;
+    if (closed) return;
+    const events = queue;
+    queue = [];
+    sources.batch(() => {
+      for (const { deleted, object } of events) {
+        if (deleted || !admits(object)) sources.delete(object);
+        else sources.set(object);
+      }
+    });
+    if (waiting.size === 0) resolveSynced();
+  };
+  const request = (): void => {
+    if (scheduled || waiting.size > 0) return;
+    scheduled = true;
+    schedule(apply);
+  };
+  const watches: Watch[] = resources.map((resource) =>
+    client.watch(
+      resource,
+      {},
+      (event) => {
+        if (event.type === 'SYNCED') waiting.delete(resource);
+        else queue.push({ deleted: event.type === 'DELETED', object: event.object });
+        request();
+      },
+      (error) => onError(resource, error),
+    ),
+  );
+  return {
+    synced,
+    close: () => {
+      closed = true;
+      for (const watch of watches) watch.close();
+    },
+  };
+}

@@ -1,0 +1,342 @@
+import type {
+  AuthorizationPolicySpec,
+  EnvoyFilterSpec,
+  GatewaySpec,
+  MeshConfig,
+  PeerAuthenticationSpec,
+  RequestAuthenticationSpec,
+  SidecarSpec,
+  TelemetrySpec,
+} from '@istio-ts/api';
+import {
+  type Cell,
+  type Collection,
+  cell,
+  type Graph,
+  index,
+  join,
+  map,
+  mapMany,
+  ordered,
+} from '@istio-ts/collections';
+import { type NamespaceRules, mergeRules, namespaceRules, ruleGroupKey } from './destination-rule.ts';
+import { identitiesOf, type EndpointContext, listedEndpoints, selectedEndpoints, sliceEndpoints } from './endpoints.ts';
+import type { SecretFacts } from './kubernetes/facts.ts';
+import type { Config, Endpoint, Service, ServiceEndpoints, VirtualService, Workload } from './model.ts';
+import { byAge } from './order.ts';
+import { effectivePeerAuthentication } from './peer-authentication.ts';
+import { selectorMatches } from './selector.ts';
+import { kubernetesService, serviceKey } from './service.ts';
+import { serviceEntryServices } from './service-entry.ts';
+import { type MeshSources, objectKey, type Problem } from './sources.ts';
+import { resolveVirtualService } from './virtual-service.ts';
+import { podWorkload, workloadEntryWorkload } from './workload.ts';
+
+/** What the process knows about the mesh, beside its objects. */
+export interface MeshOptions {
+  /** Domain of services: `cluster.local`. */
+  readonly domainSuffix: string;
+  readonly clusterId: string;
+  /** Network of workloads without a label; '' where there is only one. */
+  readonly network: string;
+  /** PILOT_SCOPE_GATEWAY_TO_NAMESPACE: a Gateway selects proxies of its own namespace only. */
+  readonly gatewaysSelectOwnNamespaceOnly: boolean;
+}
+
+export const defaultMeshOptions: MeshOptions = {
+  domainSuffix: 'cluster.local',
+  clusterId: 'Kubernetes',
+  network: '',
+  gatewaysSelectOwnNamespaceOnly: false,
+};
+
+/** The mesh model: everything derived from the sources that does not depend on who asks. All of it is kept up to date incrementally. */
+export interface Mesh {
+  readonly graph: Graph;
+  readonly options: MeshOptions;
+  readonly config: Cell<MeshConfig>;
+  /** By `namespace/hostname`. */
+  readonly services: Collection<Service>;
+  /** All services, oldest first. */
+  readonly servicesByAge: Cell<readonly Service[]>;
+  /** Services that select workloads, by their namespace. */
+  readonly selectingServices: Collection<readonly Service[]>;
+  /** By `Kind/namespace/name`. */
+  readonly workloads: Collection<Workload>;
+  /** By address; workloads in the host's network are left out, for they share theirs. */
+  readonly workloadsByAddress: Collection<readonly Workload[]>;
+  /** By `namespace/hostname`. */
+  readonly endpoints: Collection<ServiceEndpoints>;
+  /** Identities behind a service, by `namespace/hostname`; changes far less often than its endpoints. */
+  readonly identities: Collection<readonly string[]>;
+  /** Endpoints of the services whose addresses the proxy itself resolves: they are part of a cluster. By `namespace/hostname`. */
+  readonly resolvedByProxy: Collection<ServiceEndpoints>;
+  readonly virtualServices: Cell<readonly VirtualService[]>;
+  /** By namespace. */
+  readonly destinationRules: Collection<NamespaceRules>;
+  readonly gateways: Cell<readonly Config<GatewaySpec>[]>;
+  /** By namespace, as all below. */
+  readonly sidecars: Collection<readonly Config<SidecarSpec>[]>;
+  readonly peerAuthentications: Collection<readonly Config<PeerAuthenticationSpec>[]>;
+  readonly requestAuthentications: Collection<readonly Config<RequestAuthenticationSpec>[]>;
+  readonly authorizationPolicies: Collection<readonly Config<AuthorizationPolicySpec>[]>;
+  readonly telemetries: Collection<readonly Config<TelemetrySpec>[]>;
+  readonly envoyFilters: Collection<readonly Config<EnvoyFilterSpec>[]>;
+  /** Certificates, by `namespace/name`. */
+  readonly secrets: Collection<SecretFacts>;
+  /** Objects that are invalid, by `Kind/namespace/name`. */
+  readonly problems: Collection<readonly Problem[]>;
+}
+
+export const defaultRootNamespace = 'istio-system';
+export const rootNamespaceOf = (config: MeshConfig): string => config.rootNamespace || defaultRootNamespace;
+export const trustDomainOf = (config: MeshConfig): string => config.trustDomain || 'cluster.local';
+
+const byNamespace = <Spec>(collection: Collection<Config<Spec>>): Collection<readonly Config<Spec>[]> =>
+  index(collection, (config) => [config.origin.namespace], { name: `${collection.name} by namespace` });
+
+/** Derives the mesh from its sources. */
+export function createMesh(sources: MeshSources, options: Partial<MeshOptions> = {}): Mesh {
+  const settings: MeshOptions = { ...defaultMeshOptions, ...options };
+  const { domainSuffix } = settings;
+  const { graph, meshConfig } = sources;
+  const peerAuthentications = byNamespace(sources.configs('PeerAuthentication'));
+  const workloads = createWorkloads(sources, settings);
+  const workloadsByAddress = index(workloads, (workload) => (workload.hostNetwork ? [] : workload.addresses), {
+    name: 'workloads by address',
+  });
+
+  const kubernetes = map(
+    sources.services,
+    (facts, _key, fetch) => {
+      const config = fetch.value(meshConfig);
+      return kubernetesService(facts, config, domainSuffix, trustDomainOf(config));
+    },
+    { name: 'services of Kubernetes' },
+  );
+  const byHost = mapMany(kubernetes, (service) => [[serviceKey(service), service] as const], {
+    name: 'services of Kubernetes by host',
+  });
+  const external = mapMany(
+    sources.configs('ServiceEntry'),
+    (entry, _key, fetch) =>
+      serviceEntryServices(entry, fetch.value(meshConfig)).map((service) => [serviceKey(service), service] as const),
+    { name: 'services of ServiceEntries' },
+  );
+  const services = join([byHost, external], { name: 'services' });
+  const endpoints = createEndpoints(sources, settings, {
+    services,
+    workloads,
+    workloadsByAddress,
+    peerAuthentications,
+  });
+
+  const identities = map(
+    services,
+    (service, key, fetch) => {
+      const found = identitiesOf(service, fetch.get(endpoints, key)?.endpoints ?? []);
+      return found.length > 0 ? found : undefined;
+    },
+    { name: 'identities' },
+  );
+  const resolvedByProxy = map(
+    services,
+    (service, key, fetch) =>
+      service.resolution === 'dns' || service.resolution === 'dns-round-robin' ? fetch.get(endpoints, key) : undefined,
+    { name: 'endpoints that proxies resolve' },
+  );
+
+  const rawVirtualServices = sources.configs('VirtualService');
+  const virtualServices = map(
+    rawVirtualServices,
+    (config, _key, fetch) =>
+      resolveVirtualService(
+        config,
+        (namespace, name) => fetch.get(rawVirtualServices, objectKey(namespace, name)),
+        domainSuffix,
+      ),
+    { name: 'resolved VirtualServices' },
+  );
+
+  const defaultRuleExport = cell(graph, (fetch) => fetch.value(meshConfig).defaultDestinationRuleExportTo ?? [], {
+    name: 'default export of DestinationRules',
+  });
+  const ruleGroups = map(
+    createRuleGroups(sources, domainSuffix, defaultRuleExport),
+    (configs, _key, fetch) => mergeRules(configs, domainSuffix, fetch.value(defaultRuleExport)),
+    { name: 'merged DestinationRules' },
+  );
+  const destinationRules = map(
+    index(ruleGroups, (group) => [group.rule.namespace], { name: 'merged DestinationRules by namespace' }),
+    (groups) => namespaceRules(groups),
+    { name: 'DestinationRules of namespaces' },
+  );
+
+  return {
+    graph,
+    options: settings,
+    config: meshConfig,
+    services,
+    servicesByAge: ordered(services, byAge, { name: 'services by age' }),
+    selectingServices: index(services, (service) => (service.selector ? [service.namespace] : []), {
+      name: 'selecting services',
+    }),
+    workloads,
+    workloadsByAddress,
+    endpoints,
+    identities,
+    resolvedByProxy,
+    virtualServices: ordered(virtualServices, byAge, { name: 'VirtualServices by age' }),
+    destinationRules,
+    gateways: ordered(sources.configs('Gateway'), byAge, { name: 'Gateways by age' }),
+    sidecars: byNamespace(sources.configs('Sidecar')),
+    peerAuthentications,
+    requestAuthentications: byNamespace(sources.configs('RequestAuthentication')),
+    authorizationPolicies: byNamespace(sources.configs('AuthorizationPolicy')),
+    telemetries: byNamespace(sources.configs('Telemetry')),
+    envoyFilters: byNamespace(sources.configs('EnvoyFilter')),
+    secrets: sources.secrets,
+    problems: sources.problems,
+  };
+}
+
+function createWorkloads(sources: MeshSources, options: MeshOptions): Collection<Workload> {
+  const pods = mapMany(
+    sources.pods,
+    (pod, key, fetch) => {
+      if (pod.finished) return [];
+      const workload = podWorkload(
+        pod,
+        fetch.get(sources.nodes, pod.node),
+        fetch.get(sources.namespaces, pod.origin.namespace),
+        options,
+      );
+      return [[`Pod/${key}`, workload] as const];
+    },
+    { name: 'workloads of pods' },
+  );
+  const entries = mapMany(
+    sources.configs('WorkloadEntry'),
+    (entry, key) => [[`WorkloadEntry/${key}`, workloadEntryWorkload(entry, options)] as const],
+    { name: 'workloads of WorkloadEntries' },
+  );
+  return join([pods, entries], { name: 'workloads' });
+}
+
+/** DestinationRules that are merged with each other. */
+function createRuleGroups(sources: MeshSources, domainSuffix: string, defaultExport: Cell<readonly string[]>) {
+  const keyed = map(
+    sources.configs('DestinationRule'),
+    (config, _key, fetch) => ({ config, group: ruleGroupKey(config, domainSuffix, fetch.value(defaultExport)) }),
+    { name: 'DestinationRules with their groups' },
+  );
+  return map(
+    index(keyed, ({ group }) => [group], { name: 'DestinationRules by group' }),
+    (members) => members.map(({ config }) => config),
+    { name: 'groups of DestinationRules' },
+  );
+}
+
+interface EndpointInputs {
+  readonly services: Collection<Service>;
+  readonly workloads: Collection<Workload>;
+  readonly workloadsByAddress: Collection<readonly Workload[]>;
+  readonly peerAuthentications: Collection<readonly Config<PeerAuthenticationSpec>[]>;
+}
+
+function createEndpoints(
+  sources: MeshSources,
+  options: MeshOptions,
+  inputs: EndpointInputs,
+): Collection<ServiceEndpoints> {
+  const { services, workloads, workloadsByAddress, peerAuthentications } = inputs;
+  const slices = index(
+    sources.endpointSlices,
+    (slice) => (slice.service === '' ? [] : [objectKey(slice.namespace, slice.service)]),
+    {
+      name: 'endpoint slices by service',
+    },
+  );
+  const entries = sources.configs('WorkloadEntry');
+  const serviceEntries = sources.configs('ServiceEntry');
+  const workloadsByNamespace = index(workloads, (workload) => [workload.namespace], { name: 'workloads by namespace' });
+  const entryWorkloads = index(
+    workloads,
+    (workload) => (workload.origin.kind === 'WorkloadEntry' ? [workload.namespace] : []),
+    {
+      name: 'WorkloadEntries by namespace',
+    },
+  );
+  // Hardly any mesh turns mutual TLS off by policy; endpoints depend on the policies of namespaces that do.
+  const disabling = map(
+    peerAuthentications,
+    (policies) => (policies.some(({ spec }) => turnsOff(spec)) ? policies : undefined),
+    { name: 'PeerAuthentications of namespaces that turn mutual TLS off' },
+  );
+
+  return map(
+    services,
+    (service, _key, fetch) => {
+      const config = fetch.value(sources.meshConfig);
+      const root = rootNamespaceOf(config);
+      const context: EndpointContext = {
+        trustDomain: trustDomainOf(config),
+        clusterId: options.clusterId,
+        network: options.network,
+        mutualTlsDisabled: (workload, port) => {
+          const off = [root, workload.namespace].some((namespace) => fetch.get(disabling, namespace) !== undefined);
+          if (!off) return false;
+          const policies = [...new Set([root, workload.namespace])].flatMap(
+            (namespace) => fetch.get(peerAuthentications, namespace) ?? [],
+          );
+          const effective = effectivePeerAuthentication(policies, workload, root);
+          return (effective.portModes.get(port) ?? effective.mode) === 'DISABLE';
+        },
+      };
+      const selected = (candidates: readonly Workload[], selector: Readonly<Record<string, string>>) =>
+        selectedEndpoints(
+          service,
+          candidates
+            .filter((workload) => selectorMatches(selector, workload.labels))
+            .map((workload) => {
+              const key = objectKey(workload.namespace, workload.name);
+              if (workload.origin.kind === 'WorkloadEntry')
+                return { workload, ready: true, entry: fetch.get(entries, key)?.spec };
+              const pod = fetch.get(sources.pods, key);
+              return { workload, ready: pod?.ready === true && !pod.terminating, entry: undefined };
+            }),
+          context,
+        );
+
+      let endpoints: readonly Endpoint[];
+      if (service.registry === 'Kubernetes') {
+        const name = objectKey(service.namespace, service.name);
+        endpoints = sliceEndpoints(
+          service,
+          fetch.get(slices, name) ?? [],
+          fetch.get(sources.services, name)?.publishNotReadyAddresses === true,
+          (namespace, pod) => fetch.get(workloads, `Pod/${namespace}/${pod}`),
+          (address) => fetch.get(workloadsByAddress, address)?.[0],
+          context,
+        );
+        if (service.selector) {
+          const machines = fetch.get(entryWorkloads, service.namespace);
+          if (machines) endpoints = [...endpoints, ...selected(machines, service.selector)];
+        }
+      } else {
+        const entry = fetch.get(serviceEntries, objectKey(service.namespace, service.name));
+        endpoints =
+          service.selector && !entry?.spec.endpoints?.length
+            ? selected(fetch.get(workloadsByNamespace, service.namespace) ?? [], service.selector)
+            : entry
+              ? listedEndpoints(service, entry, context)
+              : [];
+      }
+      return { hostname: service.hostname, namespace: service.namespace, endpoints };
+    },
+    { name: 'endpoints' },
+  );
+}
+
+const turnsOff = (spec: PeerAuthenticationSpec): boolean =>
+  spec.mtls?.mode === 'DISABLE' || Object.values(spec.portLevelMtls ?? {}).some((mtls) => mtls?.mode === 'DISABLE');

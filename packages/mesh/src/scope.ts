@@ -1,0 +1,158 @@
+import { type Cell, type Collection, cell, type Fetch } from '@istio-ts/collections';
+import { portOfWorkload } from './endpoints.ts';
+import { gatewayName, gatewaysFor } from './gateway.ts';
+import { type Lease, Leases } from './leases.ts';
+import { type Mesh, rootNamespaceOf, trustDomainOf } from './mesh.ts';
+import type { InboundTarget, ProxyScope, Service } from './model.ts';
+import { NamespaceShare } from './namespace-share.ts';
+import { byAge } from './order.ts';
+import { effectivePeerAuthentication } from './peer-authentication.ts';
+import { policiesFor } from './policies.ts';
+import { factsKey, type ProxyFacts } from './proxy.ts';
+import { selectorMatches } from './selector.ts';
+import { sidecarFor } from './sidecar.ts';
+import { visibilityOf, visibleTo } from './visibility.ts';
+
+/** The cells of one class of proxies. */
+class ScopeCells {
+  readonly result: Cell<ProxyScope>;
+  readonly #parts: readonly Cell<unknown>[];
+  readonly #after: () => void;
+
+  constructor(result: Cell<ProxyScope>, parts: readonly Cell<unknown>[], after: () => void) {
+    this.result = result;
+    this.#parts = parts;
+    this.#after = after;
+  }
+
+  dispose(): void {
+    this.result.dispose();
+    for (const part of this.#parts) part.dispose();
+    this.#after();
+  }
+}
+
+/**
+ * Scopes of the proxies of a mesh, kept up to date incrementally. A scope's parts keep their identity as long as they are equal, and parts that do
+ * not depend on the single proxy are shared by all scopes of a namespace or Sidecar.
+ */
+export class Scopes {
+  readonly #mesh: Mesh;
+  readonly #namespaces: Leases<NamespaceShare>;
+  readonly #scopes = new Leases<ScopeCells>();
+
+  constructor(mesh: Mesh) {
+    this.#mesh = mesh;
+    this.#namespaces = new Leases();
+  }
+
+  /** How many classes of proxies there are. */
+  get size(): number {
+    return this.#scopes.size;
+  }
+
+  /** The scope of proxies with these facts. Release it when the last of them is gone. */
+  acquire(facts: ProxyFacts): Lease<{ readonly result: Cell<ProxyScope> }> {
+    return this.#scopes.acquire(factsKey(facts), () => this.#makeScope(facts));
+  }
+
+  #makeScope(facts: ProxyFacts): ScopeCells {
+    const mesh = this.#mesh;
+    const { graph } = mesh;
+    const { proxy } = facts;
+    const namespace = this.#namespaces.acquire(proxy.namespace, () => new NamespaceShare(mesh, proxy.namespace));
+    const made: Cell<unknown>[] = [];
+    const part = <T>(name: string, compute: (fetch: Fetch) => T): Cell<T> => {
+      const result = cell(graph, compute, { name: `${name} of ${proxy.namespace}/${proxy.workloadName}` });
+      made.push(result);
+      return result;
+    };
+    const root = part('root namespace', (fetch) => rootNamespaceOf(fetch.value(mesh.config)));
+    const own = <T>(fetch: Fetch, collection: Collection<readonly T[]>): readonly T[] =>
+      [...new Set([fetch.value(root), proxy.namespace])].flatMap((name) => fetch.get(collection, name) ?? []);
+
+    const gateways = part('gateways', (fetch) =>
+      proxy.type === 'router'
+        ? gatewaysFor(fetch.value(mesh.gateways), proxy, mesh.options.gatewaysSelectOwnNamespaceOnly)
+        : [],
+    );
+    const sidecar = part('Sidecar', (fetch) => ({
+      config: proxy.type === 'sidecar' ? sidecarFor(own(fetch, mesh.sidecars), proxy, fetch.value(root)) : undefined,
+    }));
+    const shared = part('view', (fetch) => namespace.value.view(fetch, fetch.value(sidecar).config));
+    const rules = part('DestinationRules', (fetch) => namespace.value.rules(fetch, fetch.value(shared), proxy));
+    const servedVirtualServices = part('VirtualServices', (fetch) => {
+      const view = fetch.value(shared);
+      if (proxy.type !== 'router') return view.virtualServices;
+      const names = new Set(fetch.value(gateways).map(gatewayName));
+      const exportTo = fetch.value(mesh.config).defaultVirtualServiceExportTo;
+      return fetch
+        .value(mesh.virtualServices)
+        .filter(
+          (config) =>
+            (config.spec.gateways ?? []).some((name) => names.has(name)) &&
+            visibleTo(visibilityOf(config.spec.exportTo, exportTo, config.origin.namespace), proxy.namespace),
+        );
+    });
+    const inbound = part('inbound', (fetch) =>
+      inboundTargets(fetch.get(mesh.selectingServices, proxy.namespace) ?? [], facts),
+    );
+    const peerAuthentication = part('PeerAuthentication', (fetch) =>
+      effectivePeerAuthentication(own(fetch, mesh.peerAuthentications), proxy, fetch.value(root)),
+    );
+    const requestAuthentications = part('RequestAuthentications', (fetch) =>
+      policiesFor(own(fetch, mesh.requestAuthentications), proxy, fetch.value(root)),
+    );
+    const authorizationPolicies = part('AuthorizationPolicies', (fetch) =>
+      policiesFor(own(fetch, mesh.authorizationPolicies), proxy, fetch.value(root)),
+    );
+    const telemetries = part('Telemetries', (fetch) =>
+      policiesFor(own(fetch, mesh.telemetries), proxy, fetch.value(root)),
+    );
+    const envoyFilters = part('EnvoyFilters', (fetch) =>
+      policiesFor(own(fetch, mesh.envoyFilters), proxy, fetch.value(root)),
+    );
+    const autoMutualTls = part('auto mTLS', (fetch) => namespace.value.autoMutualTls(fetch, fetch.value(shared)));
+    const result = cell(
+      graph,
+      (fetch): ProxyScope => {
+        const config = fetch.value(mesh.config);
+        const view = fetch.value(shared);
+        return {
+          proxy,
+          mesh: config,
+          services: view.services,
+          serviceByHost: view.serviceByHost,
+          virtualServices: fetch.value(servedVirtualServices),
+          destinationRules: fetch.value(rules),
+          gateways: fetch.value(gateways),
+          inbound: fetch.value(inbound),
+          sidecar: fetch.value(sidecar).config,
+          peerAuthentication: fetch.value(peerAuthentication),
+          requestAuthentications: fetch.value(requestAuthentications),
+          authorizationPolicies: fetch.value(authorizationPolicies),
+          telemetries: fetch.value(telemetries),
+          envoyFilters: fetch.value(envoyFilters),
+          autoMutualTls: fetch.value(autoMutualTls),
+          trustDomain: trustDomainOf(config),
+        };
+      },
+      { name: `scope of ${proxy.namespace}/${proxy.workloadName}` },
+    );
+    return new ScopeCells(result, made, () => namespace.release());
+  }
+}
+
+/** What a workload serves: the ports of the services of its namespace that select it, oldest service first. */
+function inboundTargets(services: readonly Service[], facts: ProxyFacts): readonly InboundTarget[] {
+  const result: InboundTarget[] = [];
+  for (const service of [...services].sort(byAge)) {
+    if (!service.selector || !selectorMatches(service.selector, facts.proxy.labels)) continue;
+    for (const port of service.ports) {
+      if (port.protocol === 'UDP') continue;
+      const targetPort = portOfWorkload(port, facts);
+      if (targetPort !== undefined) result.push({ service, port, targetPort });
+    }
+  }
+  return result;
+}

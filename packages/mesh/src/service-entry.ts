@@ -1,0 +1,44 @@
+import type { MeshConfig, ServiceEntrySpec } from '@istio-ts/api';
+import type { Config, Resolution, Service, ServicePort } from './model.ts';
+import { parseProtocol } from './protocol.ts';
+import { visibilityOf } from './visibility.ts';
+
+const resolutions: Readonly<Record<string, Resolution>> = {
+  NONE: 'passthrough',
+  STATIC: 'static',
+  DNS: 'dns',
+  DNS_ROUND_ROBIN: 'dns-round-robin',
+};
+
+/** The services of a ServiceEntry: one for each of its hosts. */
+export function serviceEntryServices(entry: Config<ServiceEntrySpec>, mesh: MeshConfig): readonly Service[] {
+  const { origin, spec } = entry;
+  const exportTo = visibilityOf(spec.exportTo, mesh.defaultServiceExportTo, origin.namespace);
+  const ports = (spec.ports ?? []).map((port): ServicePort => {
+    const target = port.targetPort && port.targetPort !== port.number ? port.targetPort : undefined;
+    return {
+      name: port.name ?? '',
+      number: port.number ?? 0,
+      protocol: parseProtocol(port.protocol ?? '') ?? 'Auto',
+      ...(target !== undefined && { targetPort: target }),
+    };
+  });
+  const resolution = resolutions[spec.resolution ?? 'NONE'] ?? 'passthrough';
+  return (spec.hosts ?? []).map((host) => ({
+    origin,
+    registry: 'External',
+    hostname: host.toLowerCase(),
+    namespace: origin.namespace,
+    name: origin.name,
+    addresses: spec.addresses ?? [],
+    ports,
+    resolution,
+    headless: false,
+    meshExternal: spec.location !== 'MESH_INTERNAL',
+    exportTo,
+    labels: entry.labels,
+    ...(spec.workloadSelector?.labels && { selector: spec.workloadSelector.labels }),
+    subjectAltNames: spec.subjectAltNames ?? [],
+    createdAt: entry.createdAt,
+  }));
+}

@@ -1,0 +1,246 @@
+import type {
+  AuthorizationPolicySpec,
+  DestinationRuleSpec,
+  EnvoyFilterSpec,
+  GatewaySpec,
+  MeshConfig,
+  PeerAuthenticationSpec,
+  RequestAuthenticationSpec,
+  ServiceEntrySpec,
+  SidecarSpec,
+  TelemetrySpec,
+  VirtualServiceSpec,
+  WorkloadEntrySpec,
+} from '@istio-ts/api';
+import { istioTypes, kubernetesTypes } from '@istio-ts/api/resource-types';
+import { type Collection, Graph, type GraphOptions, SourceCell, SourceCollection } from '@istio-ts/collections';
+import type { KubeObject, ResourceType } from '@istio-ts/kube/object';
+import { decodeSpec } from './decode.ts';
+import {
+  createdAt,
+  type EndpointSliceFacts,
+  type NamespaceFacts,
+  type NodeFacts,
+  originOf,
+  type PodFacts,
+  readEndpointSlice,
+  readNamespace,
+  readNode,
+  readPod,
+  readSecret,
+  readService,
+  type SecretFacts,
+  type ServiceFacts,
+} from './kubernetes/facts.ts';
+import { textMap } from './kubernetes/read.ts';
+import type { Config, Origin } from './model.ts';
+
+/** Why an object is not part of the mesh, or not its newest version. */
+export interface Problem {
+  readonly origin: Origin;
+  /** Field path, for example `spec.http[0].route[0].weight`; '' for the object as a whole. */
+  readonly path: string;
+  readonly message: string;
+  /** True when an earlier, valid version of the object stays in force. */
+  readonly lastGoodStays: boolean;
+}
+
+/** Istio's kinds that the mesh is made of. */
+export interface ConfigKinds {
+  readonly VirtualService: VirtualServiceSpec;
+  readonly DestinationRule: DestinationRuleSpec;
+  readonly Gateway: GatewaySpec;
+  readonly ServiceEntry: ServiceEntrySpec;
+  readonly WorkloadEntry: WorkloadEntrySpec;
+  readonly Sidecar: SidecarSpec;
+  readonly PeerAuthentication: PeerAuthenticationSpec;
+  readonly RequestAuthentication: RequestAuthenticationSpec;
+  readonly AuthorizationPolicy: AuthorizationPolicySpec;
+  readonly Telemetry: TelemetrySpec;
+  readonly EnvoyFilter: EnvoyFilterSpec;
+}
+
+/** Everything to watch for a complete mesh. Objects of any version of these groups are understood. */
+export const meshResources: readonly ResourceType[] = [
+  kubernetesTypes.Namespace,
+  kubernetesTypes.Node,
+  kubernetesTypes.Service,
+  kubernetesTypes.Pod,
+  kubernetesTypes.Secret,
+  kubernetesTypes.EndpointSlice,
+  istioTypes.VirtualService,
+  istioTypes.DestinationRule,
+  istioTypes.Gateway,
+  istioTypes.ServiceEntry,
+  istioTypes.WorkloadEntry,
+  istioTypes.Sidecar,
+  istioTypes.EnvoyFilter,
+  istioTypes.PeerAuthentication,
+  istioTypes.RequestAuthentication,
+  istioTypes.AuthorizationPolicy,
+  istioTypes.Telemetry,
+];
+
+const kindKeys = new Set(meshResources.map(({ group, kind }) => `${group}/${kind}`));
+const kindKey = (object: Pick<KubeObject, 'apiVersion' | 'kind'>): string => {
+  const slash = object.apiVersion.indexOf('/');
+  return `${slash < 0 ? '' : object.apiVersion.slice(0, slash)}/${object.kind}`;
+};
+
+/** Key of an object in a collection of one kind. */
+export const objectKey = (namespace: string, name: string): string => `${namespace}/${name}`;
+
+export interface MeshSourcesOptions extends GraphOptions {
+  readonly meshConfig: MeshConfig;
+}
+
+/**
+ * Where the mesh gets its objects from: anything that calls `set` and `delete`, be it a watch on the Kubernetes API, a folder of files or a test.
+ * Objects are decoded and checked here, at the edge: one that is invalid never gets further. It is reported in `problems`, and the version of it
+ * that was valid last stays in force.
+ */
+export class MeshSources {
+  readonly graph: Graph;
+  readonly meshConfig: SourceCell<MeshConfig>;
+  readonly pods: SourceCollection<PodFacts>;
+  readonly services: SourceCollection<ServiceFacts>;
+  readonly endpointSlices: SourceCollection<EndpointSliceFacts>;
+  /** By name. */
+  readonly nodes: SourceCollection<NodeFacts>;
+  /** By name. */
+  readonly namespaces: SourceCollection<NamespaceFacts>;
+  readonly secrets: SourceCollection<SecretFacts>;
+  /** By `Kind/namespace/name`. */
+  readonly problems: SourceCollection<readonly Problem[]>;
+  readonly #configs: { readonly [K in keyof ConfigKinds]: SourceCollection<Config<ConfigKinds[K]>> };
+
+  constructor(options: MeshSourcesOptions) {
+    const graph = new Graph(options);
+    this.graph = graph;
+    this.meshConfig = new SourceCell(graph, options.meshConfig, { name: 'mesh configuration' });
+    this.pods = new SourceCollection(graph, { name: 'pods' });
+    this.services = new SourceCollection(graph, { name: 'Kubernetes services' });
+    this.endpointSlices = new SourceCollection(graph, { name: 'endpoint slices' });
+    this.nodes = new SourceCollection(graph, { name: 'nodes' });
+    this.namespaces = new SourceCollection(graph, { name: 'namespaces' });
+    this.secrets = new SourceCollection(graph, { name: 'secrets' });
+    this.problems = new SourceCollection(graph, { name: 'problems' });
+    this.#configs = {
+      VirtualService: new SourceCollection(graph, { name: 'VirtualServices' }),
+      DestinationRule: new SourceCollection(graph, { name: 'DestinationRules' }),
+      Gateway: new SourceCollection(graph, { name: 'Gateways' }),
+      ServiceEntry: new SourceCollection(graph, { name: 'ServiceEntries' }),
+      WorkloadEntry: new SourceCollection(graph, { name: 'WorkloadEntries' }),
+      Sidecar: new SourceCollection(graph, { name: 'Sidecars' }),
+      PeerAuthentication: new SourceCollection(graph, { name: 'PeerAuthentications' }),
+      RequestAuthentication: new SourceCollection(graph, { name: 'RequestAuthentications' }),
+      AuthorizationPolicy: new SourceCollection(graph, { name: 'AuthorizationPolicies' }),
+      Telemetry: new SourceCollection(graph, { name: 'Telemetries' }),
+      EnvoyFilter: new SourceCollection(graph, { name: 'EnvoyFilters' }),
+    };
+  }
+
+  /** The objects of one of Istio's kinds, by `namespace/name`. */
+  configs<K extends keyof ConfigKinds>(kind: K): Collection<Config<ConfigKinds[K]>> {
+    return this.#configs[kind];
+  }
+
+  /** Several changes as one: what follows from them is computed once. */
+  batch(change: () => void): void {
+    this.graph.batch(change);
+  }
+
+  /** Adds an object or replaces it by a newer version. Objects of kinds that the mesh does not read are ignored. */
+  set(object: KubeObject): void {
+    if (!kindKeys.has(kindKey(object))) return;
+    const { namespace, name } = originOf(object);
+    const key = objectKey(namespace, name);
+    switch (object.kind) {
+      case 'Namespace':
+        this.namespaces.set(name, readNamespace(object));
+        break;
+      case 'Node':
+        this.nodes.set(name, readNode(object));
+        break;
+      case 'Service':
+        this.services.set(key, readService(object));
+        break;
+      case 'Pod':
+        this.pods.set(key, readPod(object));
+        break;
+      case 'EndpointSlice':
+        this.endpointSlices.set(key, readEndpointSlice(object));
+        break;
+      case 'Secret': {
+        const secret = readSecret(object);
+        if (secret) this.secrets.set(key, secret);
+        else this.secrets.delete(key);
+        break;
+      }
+      default:
+        this.#setConfig(object.kind as keyof ConfigKinds, key, object);
+    }
+  }
+
+  /** Removes an object; only kind, namespace and name of it are read. */
+  delete(object: KubeObject): void {
+    if (!kindKeys.has(kindKey(object))) return;
+    const { namespace, name } = originOf(object);
+    const key = objectKey(namespace, name);
+    switch (object.kind) {
+      case 'Namespace':
+        this.namespaces.delete(name);
+        break;
+      case 'Node':
+        this.nodes.delete(name);
+        break;
+      case 'Service':
+        this.services.delete(key);
+        break;
+      case 'Pod':
+        this.pods.delete(key);
+        break;
+      case 'EndpointSlice':
+        this.endpointSlices.delete(key);
+        break;
+      case 'Secret':
+        this.secrets.delete(key);
+        break;
+      default:
+        this.batch(() => {
+          this.#configs[object.kind as keyof ConfigKinds].delete(key);
+          this.problems.delete(`${object.kind}/${key}`);
+        });
+    }
+  }
+
+  #setConfig<K extends keyof ConfigKinds>(kind: K, key: string, object: KubeObject): void {
+    const collection: SourceCollection<Config<ConfigKinds[K]>> = this.#configs[kind];
+    const decoded = decodeSpec<ConfigKinds[K]>(object);
+    const problemKey = `${kind}/${key}`;
+    this.batch(() => {
+      if (!decoded.ok) {
+        const lastGoodStays = collection.has(key);
+        this.problems.set(
+          problemKey,
+          decoded.problems.map((problem) => ({ origin: originOf(object), ...problem, lastGoodStays })),
+        );
+        return;
+      }
+      this.problems.delete(problemKey);
+      collection.set(key, {
+        origin: originOf(object),
+        labels: textMap(object.metadata.labels),
+        annotations: withoutBulk(textMap(object.metadata.annotations)),
+        createdAt: createdAt(object),
+        spec: decoded.spec,
+      });
+    });
+  }
+}
+
+/** kubectl keeps a copy of the whole object in an annotation; the mesh has no use for it. */
+function withoutBulk(annotations: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const { 'kubectl.kubernetes.io/last-applied-configuration': _copy, ...rest } = annotations;
+  return rest;
+}

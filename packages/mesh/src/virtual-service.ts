@@ -1,0 +1,186 @@
+import type { VirtualServiceSpec } from '@istio-ts/api';
+import { resolveHost } from './host.ts';
+import type { Config, VirtualService } from './model.ts';
+
+type HttpRoute = NonNullable<VirtualServiceSpec['http']>[number];
+type HttpMatch = NonNullable<HttpRoute['match']>[number];
+type Destination = NonNullable<NonNullable<HttpRoute['route']>[number]['destination']>;
+
+/** The gateway name that stands for every sidecar. */
+export const meshGateway = 'mesh';
+
+/**
+ * A VirtualService as the generators see it: hosts and destinations fully qualified, gateways as `mesh` or `namespace/name`, delegates put in
+ * place. Undefined for one without hosts: that is a delegate and takes effect only through the VirtualService that names it.
+ */
+export function resolveVirtualService(
+  config: Config<VirtualServiceSpec>,
+  delegateOf: (namespace: string, name: string) => Config<VirtualServiceSpec> | undefined,
+  domainSuffix: string,
+): VirtualService | undefined {
+  const { namespace } = config.origin;
+  const { spec } = config;
+  if (!spec.hosts?.length) return undefined;
+  const names = new Names(namespace, domainSuffix);
+  return {
+    ...config,
+    spec: {
+      ...spec,
+      hosts: spec.hosts.map((host) => names.host(host)),
+      gateways: spec.gateways?.length ? spec.gateways.map((gateway) => names.gateway(gateway)) : [meshGateway],
+      ...(spec.http && {
+        http: spec.http.flatMap((route) => resolveHttp(route, namespace, names, delegateOf, domainSuffix)),
+      }),
+      ...(spec.tcp && {
+        tcp: spec.tcp.map((route) => ({
+          ...route,
+          ...(route.match && { match: route.match.map((match) => names.match(match)) }),
+          ...(route.route && { route: route.route.map((to) => names.weighted(to)) }),
+        })),
+      }),
+      ...(spec.tls && {
+        tls: spec.tls.map((route) => ({
+          ...route,
+          ...(route.match && { match: route.match.map((match) => names.match(match)) }),
+          ...(route.route && { route: route.route.map((to) => names.weighted(to)) }),
+        })),
+      }),
+    },
+  };
+}
+
+/** Names as an object of one namespace means them. */
+class Names {
+  readonly #namespace: string;
+  readonly #domainSuffix: string;
+
+  constructor(namespace: string, domainSuffix: string) {
+    this.#namespace = namespace;
+    this.#domainSuffix = domainSuffix;
+  }
+
+  host(host: string): string {
+    return resolveHost(host, this.#namespace, this.#domainSuffix);
+  }
+
+  gateway(gateway: string): string {
+    if (gateway === meshGateway) return gateway;
+    const slash = gateway.indexOf('/');
+    if (slash < 0) return `${this.#namespace}/${gateway}`;
+    return gateway.startsWith('./') ? `${this.#namespace}/${gateway.slice(2)}` : gateway;
+  }
+
+  destination(destination: Destination): Destination {
+    return { ...destination, host: this.host(destination.host ?? '') };
+  }
+
+  weighted<T extends { readonly destination?: Destination }>(to: T): T {
+    return to.destination ? { ...to, destination: this.destination(to.destination) } : to;
+  }
+
+  match<T extends { readonly gateways?: readonly string[] }>(match: T): T {
+    return match.gateways?.length
+      ? { ...match, gateways: match.gateways.map((gateway) => this.gateway(gateway)) }
+      : match;
+  }
+
+  http(route: HttpRoute): HttpRoute {
+    return {
+      ...route,
+      ...(route.match && { match: route.match.map((match) => this.match(match)) }),
+      ...(route.route && { route: route.route.map((to) => this.weighted(to)) }),
+      ...(route.mirror && { mirror: this.destination(route.mirror) }),
+      ...(route.mirrors && { mirrors: route.mirrors.map((mirror) => this.weighted(mirror)) }),
+    };
+  }
+}
+
+function resolveHttp(
+  route: HttpRoute,
+  namespace: string,
+  names: Names,
+  delegateOf: (namespace: string, name: string) => Config<VirtualServiceSpec> | undefined,
+  domainSuffix: string,
+): readonly HttpRoute[] {
+  const own = names.http(route);
+  if (!route.delegate) return [own];
+  const from = route.delegate.namespace || namespace;
+  const delegate = delegateOf(from, route.delegate.name ?? '');
+  // A VirtualService with hosts of its own is no delegate; one level of delegation only (Istio documentation, `Delegate`).
+  if (!delegate || delegate.spec.hosts?.length) return [];
+  const delegateNames = new Names(from, domainSuffix);
+  return (delegate.spec.http ?? []).flatMap((inner) => {
+    if (inner.delegate) return [];
+    const merged = mergeRoutes(own, delegateNames.http(inner));
+    return merged ? [merged] : [];
+  });
+}
+
+/** A delegate's route under its root: matches are combined, and what the delegate leaves out comes from the root. */
+function mergeRoutes(root: HttpRoute, delegate: HttpRoute): HttpRoute | undefined {
+  const match = mergeMatches(root.match ?? [], delegate.match ?? []);
+  if (match === undefined) return undefined;
+  const { delegate: _reference, ...inherited } = root;
+  const name = root.name && delegate.name ? `${root.name}-${delegate.name}` : (delegate.name ?? root.name);
+  return { ...inherited, ...delegate, ...(name !== undefined && { name }), match };
+}
+
+/** Every combination of a root's and a delegate's match; undefined when they contradict each other everywhere. */
+function mergeMatches(roots: readonly HttpMatch[], delegates: readonly HttpMatch[]): readonly HttpMatch[] | undefined {
+  if (roots.length === 0) return delegates;
+  if (delegates.length === 0) return roots;
+  const merged = roots.flatMap((root) => delegates.flatMap((delegate) => mergeMatch(root, delegate) ?? []));
+  return merged.length > 0 ? merged : undefined;
+}
+
+function mergeMatch(root: HttpMatch, delegate: HttpMatch): HttpMatch | undefined {
+  const result: Record<string, unknown> = { ...root, ...delegate };
+  // Both may restrict a thing only where the delegate is the narrower one.
+  for (const field of ['uri', 'scheme', 'method', 'authority'] as const) {
+    const outer = root[field];
+    const inner = delegate[field];
+    if (outer && inner && !narrower(outer, inner)) return undefined;
+  }
+  for (const field of ['headers', 'queryParams', 'withoutHeaders', 'sourceLabels'] as const) {
+    const outer = root[field];
+    const inner = delegate[field];
+    if (!outer || !inner) continue;
+    for (const key of Object.keys(inner)) {
+      if (Object.hasOwn(outer, key) && JSON.stringify(outer[key]) !== JSON.stringify(inner[key])) return undefined;
+    }
+    result[field] = { ...outer, ...inner };
+  }
+  for (const field of ['port', 'sourceNamespace'] as const) {
+    if (root[field] && delegate[field] && root[field] !== delegate[field]) return undefined;
+  }
+  if (root.gateways?.length && delegate.gateways?.length) {
+    if (!delegate.gateways.every((gateway) => root.gateways?.includes(gateway))) return undefined;
+  }
+  if (root.name && delegate.name) result.name = `${root.name}-${delegate.name}`;
+  return result as HttpMatch;
+}
+
+type StringMatch = NonNullable<HttpMatch['uri']>;
+
+function narrower(outer: StringMatch, inner: StringMatch): boolean {
+  if (outer.prefix !== undefined)
+    return (inner.prefix ?? inner.exact ?? '').startsWith(outer.prefix) && inner.regex === undefined;
+  if (outer.exact !== undefined) return inner.exact === outer.exact;
+  return outer.regex === inner.regex;
+}
+
+/** Hosts of every destination that a VirtualService sends to, without its own conditions. */
+export function destinationHosts(spec: VirtualServiceSpec): ReadonlySet<string> {
+  const hosts = new Set<string>();
+  const add = (host: string | undefined): void => {
+    if (host) hosts.add(host);
+  };
+  for (const route of spec.http ?? []) {
+    for (const to of route.route ?? []) add(to.destination?.host);
+    add(route.mirror?.host);
+    for (const mirror of route.mirrors ?? []) add(mirror.destination?.host);
+  }
+  for (const route of [...(spec.tcp ?? []), ...(spec.tls ?? [])])
+    for (const to of route.route ?? []) add(to.destination?.host);
+  return hosts;
+}
