@@ -1,0 +1,35 @@
+import { VERSION } from '@istio-ts/api/version';
+import { KubeApiError, KubeConfigError } from '@istio-ts/kube';
+import { dashboardCommands } from '../cli/dashboard-commands.ts';
+import { CliError } from '../cli/failure.ts';
+import { inspectCommands } from '../cli/inspect-commands.ts';
+import { createProgram } from '../cli/program.ts';
+import { createSession } from '../cli/session.ts';
+import { unbuiltCommands } from '../cli/unbuilt-commands.ts';
+
+const colours = process.stdout.isTTY === true && !process.env.NO_COLOR;
+const io = {
+  env: process.env,
+  out: (text: string) => void process.stdout.write(text),
+  err: (text: string) => void process.stderr.write(text),
+  colours,
+};
+// A pager or `head` that stops reading is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
+const program = createProgram(
+  VERSION,
+  (flags) => createSession(flags, io),
+  (code) => {
+    process.exitCode = code;
+  },
+  [inspectCommands, dashboardCommands, unbuiltCommands],
+);
+try {
+  await program.parseAsync();
+} catch (error) {
+  const known = error instanceof CliError || error instanceof KubeConfigError || error instanceof KubeApiError;
+  const debug = process.env.ISTIOCTL_DEBUG ? (error as Error).stack : undefined;
+  process.stderr.write(`Error: ${debug ?? (error as Error).message}\n`);
+  process.exitCode = known && error instanceof CliError ? error.exitCode : 1;
+}

@@ -1,0 +1,52 @@
+import type { CommandGroup } from './program.ts';
+
+/** dashboard: pages of the mesh's parts, brought to this machine. */
+export const dashboardCommands: CommandGroup = (program, act) => {
+  const dashboard = program.command('dashboard').aliases(['dash', 'd']).description('open a web page of the mesh');
+  const load = () => import('../commands/dashboard.ts');
+  const sub = (name: string, description: string, uiPort?: string) => {
+    const command = dashboard
+      .command(name)
+      .description(description)
+      .option('--address <address>', 'address of this machine to listen on', 'localhost')
+      .option('-p, --port <port>', 'port of this machine to listen on (default: any free one)')
+      .option('--browser [boolean]', 'open a browser', (value: string) => value !== 'false', true);
+    if (uiPort !== undefined) command.option('--ui-port <port>', 'port of the page in the pod', uiPort);
+    return command;
+  };
+  sub('envoy', "Envoy's admin page of a pod", '15000')
+    .alias('proxy')
+    .argument('[pod]', 'POD[.NAMESPACE] or KIND/NAME[.NAMESPACE]')
+    .option('-l, --selector <labels>', 'labels of the pod')
+    .action(act(async (session, flags, target) => (await load()).runDashboardEnvoy(session, flags, target)));
+  sub('controlz', "istiod's introspection page")
+    .argument('[pod]', 'an istiod pod')
+    .option('--ctrlz_port <port>', 'port of ControlZ in the pod', '9876')
+    .option('-l, --selector <labels>', 'labels of the pod')
+    .action(
+      act(
+        async (
+          session,
+          flags: { ctrlz_port: string } & Parameters<Awaited<ReturnType<typeof load>>['runDashboardControlz']>[1],
+          target,
+        ) => (await load()).runDashboardControlz(session, flags, target),
+      ),
+    );
+  sub('istiod-debug', "istiod's debug page")
+    .argument('[pod]', 'an istiod pod')
+    .option('-l, --selector <labels>', 'labels of the pod')
+    .action(act(async (session, flags, target) => (await load()).runDashboardDebug(session, flags, target)));
+  const addonPorts = {
+    grafana: '3000',
+    jaeger: '16686',
+    kiali: '20001',
+    prometheus: '9090',
+    skywalking: '8080',
+    zipkin: '9411',
+  } as const;
+  for (const [name, port] of Object.entries(addonPorts) as [keyof typeof addonPorts, string][]) {
+    sub(name, `the page of ${name}`, port).action(
+      act(async (session, flags) => (await load()).runDashboardAddon(session, name, flags)),
+    );
+  }
+};
