@@ -194,6 +194,11 @@ export interface ProxyScope {
   /** Visible services, one per hostname. */
   readonly services: readonly Service[];
   readonly serviceByHost: ReadonlyMap<string, Service>;
+  /**
+   * Addresses of the pods behind visible headless Kubernetes services with TCP or undeclared ports, by hostname: clients dial these, so listeners
+   * depend on them. Without an entry a listener for all addresses serves the port.
+   */
+  readonly headlessAddresses?: ReadonlyMap<string, readonly string[]>;
   /** Visible VirtualServices that name gateway `mesh` (sidecars) or one of the proxy's gateways (routers). */
   readonly virtualServices: readonly VirtualService[];
   /** Keyed by FQDN host (or wildcard host); use `destinationRuleFor` to find the most specific one. */

@@ -1,0 +1,35 @@
+import { isIP } from 'node:net';
+import type { HttpConnectionManager_Tracing } from '@istio-ts/envoy';
+import type { ProxyScope, ScopedProxy } from '@istio-ts/mesh/model';
+import { protoDuration } from '../duration.ts';
+import { tracing } from '../telemetry/tracing.ts';
+
+/** What every listener of a proxy depends on; the parts keep their identity while they do not change. */
+export interface ListenerContext {
+  readonly proxy: ScopedProxy;
+  readonly mesh: ProxyScope['mesh'];
+  readonly tracing: HttpConnectionManager_Tracing | undefined;
+  readonly trustDomain: string;
+}
+
+export const listenerContext = (scope: ProxyScope): ListenerContext => ({
+  proxy: scope.proxy,
+  mesh: scope.mesh,
+  tracing: tracing(scope),
+  trustDomain: scope.trustDomain,
+});
+
+/** The context as inputs of a memoised function. */
+export const contextInputs = (context: ListenerContext): readonly [object, ...unknown[]] => [context.proxy, context.mesh, context.tracing, context.trustDomain];
+
+/** The address that stands for all: that of IPv6 for a proxy that has no IPv4 address. */
+export function wildcardAddress(proxy: ScopedProxy): string {
+  return proxy.ipAddresses.length > 0 && proxy.ipAddresses.every((a) => isIP(a) === 6) ? '::' : '0.0.0.0';
+}
+
+/** How long a connection may stay silent before it counts as one whose client does not speak first; Istio's default is to wait without limit. */
+export const detectionTimeout = (mesh: ProxyScope['mesh']): string => protoDuration(mesh.protocolDetectionTimeout) ?? '0s';
+
+/** Application protocols of plain HTTP as the HTTP inspector reports them. HTTP/1.0 is passed through as bytes unless the proxy may answer it. */
+export const plainHttpProtocols = (proxy: ScopedProxy): readonly string[] =>
+  proxy.metadata['HTTP10'] === '1' || proxy.metadata['HTTP10'] === true ? ['http/1.0', 'http/1.1', 'h2c'] : ['http/1.1', 'h2c'];

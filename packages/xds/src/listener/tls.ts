@@ -1,0 +1,79 @@
+import type { ConfigSource, DownstreamTlsContext, SdsSecretConfig, SubjectAltNameMatcher, TlsParameters, TransportSocket } from '@istio-ts/envoy';
+import type { ProxyScope } from '@istio-ts/mesh/model';
+import { memoByInputs } from '../memo.ts';
+import { SDS_CLUSTER } from '../names.ts';
+import { typed } from '../typed.ts';
+
+/** Cipher suites of mutual TLS between proxies under TLS 1.2 (1.3 has its own); forward secrecy first. */
+const MESH_CIPHERS = [
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'AES256-GCM-SHA384',
+  'AES128-GCM-SHA256',
+] as const;
+
+/** What a server says it speaks: the codec follows what is negotiated, and that must be a real protocol and not one of Istio's names. */
+const SERVER_ALPN = ['h2', 'http/1.1'] as const;
+
+const AGENT: ConfigSource = {
+  apiConfigSource: {
+    apiType: 'GRPC',
+    transportApiVersion: 'V3',
+    grpcServices: [{ envoyGrpc: { clusterName: SDS_CLUSTER } }],
+    setNodeOnFirstMessageOnly: true,
+  },
+  initialFetchTimeout: '0s',
+  resourceApiVersion: 'V3',
+};
+
+/** A secret of the agent: `default` is the workload's certificate, `ROOTCA` what it trusts. */
+const agentSecret = (name: string): SdsSecretConfig => ({ name, sdsConfig: AGENT });
+
+function meshParameters(mesh: ProxyScope['mesh']): TlsParameters {
+  const settings = mesh.meshMTLS;
+  const ciphers = settings?.cipherSuites ?? [];
+  const curves = settings?.ecdhCurves ?? [];
+  return {
+    tlsMinimumProtocolVersion: settings?.minProtocolVersion === 'TLSV1_3' ? 'TLSv1_3' : 'TLSv1_2',
+    tlsMaximumProtocolVersion: 'TLSv1_3',
+    cipherSuites: ciphers.length > 0 ? ciphers : [...MESH_CIPHERS],
+    ...(curves.length > 0 ? { ecdhCurves: curves } : {}),
+  };
+}
+
+/** Only identities of the mesh's trust domain and its aliases are admitted. */
+function trustedIdentities(mesh: ProxyScope['mesh'], trustDomain: string): readonly SubjectAltNameMatcher[] {
+  const domains = [...new Set([trustDomain, ...(mesh.trustDomainAliases ?? [])])];
+  return domains.map((domain) => ({ sanType: 'URI', matcher: { prefix: `spiffe://${domain}/` } }));
+}
+
+interface MutualTlsInput {
+  readonly mesh: ProxyScope['mesh'];
+  readonly trustDomain: string;
+}
+
+/** Server side of mutual TLS between proxies, with the certificate and roots that the agent serves. */
+export const meshServerTls = memoByInputs(
+  ({ mesh, trustDomain }: MutualTlsInput) => [mesh, trustDomain],
+  ({ mesh, trustDomain }): TransportSocket =>
+    downstreamTls({
+      requireClientCertificate: true,
+      commonTlsContext: {
+        tlsParams: meshParameters(mesh),
+        alpnProtocols: [...SERVER_ALPN],
+        tlsCertificateSdsSecretConfigs: [agentSecret('default')],
+        combinedValidationContext: {
+          defaultValidationContext: { matchTypedSubjectAltNames: trustedIdentities(mesh, trustDomain) },
+          validationContextSdsSecretConfig: agentSecret('ROOTCA'),
+        },
+      },
+    }),
+);
+
+/** A transport socket that terminates TLS. */
+export const downstreamTls = (context: DownstreamTlsContext): TransportSocket => ({
+  name: 'envoy.transport_sockets.tls',
+  typedConfig: typed('envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext', context),
+});
