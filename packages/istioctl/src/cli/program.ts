@@ -24,7 +24,7 @@ const collect = (value: string, previous: readonly string[] | undefined): readon
 export const revisionOption = () => new Option('-r, --revision <name>', 'control plane revision');
 
 /** The commands of istioctl. Each loads its code when it runs, so that a short command starts fast. */
-export type CommandGroup = (program: Command, action: Act) => void
+export type CommandGroup = (program: Command, action: Act) => void;
 
 /** Turns the handler of a command into commander's action: opens the session, runs, closes it and ends with the exit code. */
 export type Act = (

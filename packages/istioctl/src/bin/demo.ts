@@ -1,0 +1,23 @@
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { DemoError, startDemo, stopDemo } from '../demo/start.ts';
+
+// Bundled to dist/bin/demo.mjs: the project's folder is two levels up.
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const options = {
+  root,
+  out: (text: string) => void process.stdout.write(text),
+  err: (text: string) => void process.stderr.write(text),
+  interactive: process.stdout.isTTY === true,
+  now: () => performance.now(),
+};
+const [command, ...words] = process.argv.slice(2);
+try {
+  if (command === 'stop') await stopDemo(options, words);
+  else await startDemo(options);
+} catch (error) {
+  process.stderr.write(
+    ` ✗ ${error instanceof DemoError ? error.message : ((error as Error).stack ?? String(error))}\n`,
+  );
+  process.exitCode = 1;
+}
