@@ -1,0 +1,192 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { describeCertificate } from '@istio-ts/security/certificate';
+import { renderBootstrap } from './bootstrap/render.ts';
+import { FileSecrets } from './certificates/file-secrets.ts';
+import { WorkloadCertificate } from './certificates/workload-certificate.ts';
+import type { AgentSettings } from './environment.ts';
+import { envoyArguments } from './envoy/arguments.ts';
+import { drainEnvoy, drainListeners } from './envoy/drain.ts';
+import { startEnvoy } from './envoy/process.ts';
+import { readOptional } from './inputs.ts';
+import type { Logger } from './log.ts';
+import { nodeId } from './node-metadata.ts';
+import { startSdsServer } from './sds/server.ts';
+import type { SdsServer } from './sds/server.ts';
+import { SecretStore } from './sds/store.ts';
+import { AgentMetrics } from './status/agent-metrics.ts';
+import { readApplicationScrape } from './status/metrics-merge.ts';
+import { readAppProbes } from './status/probes.ts';
+import { Readiness } from './status/readiness.ts';
+import { startStatusServer } from './status/server.ts';
+
+/** Time that Envoy gets between SIGTERM and SIGKILL. */
+const STOP_GRACE_MS = 5000;
+
+export interface AgentOptions {
+  readonly settings: AgentSettings;
+  readonly version: string;
+  readonly log: Logger;
+  /** Resolves with the signal's name when the agent is to end; `second` when it is to hurry. */
+  readonly signals: { readonly first: Promise<string>; readonly second: Promise<string> };
+  /** CPUs of the container, 0 when not known. */
+  readonly cpus: number;
+}
+
+/** Runs the proxy of a pod until a signal comes or Envoy ends; gives the exit code of the process. */
+export async function runAgent(options: AgentOptions): Promise<number> {
+  const { settings, log, version } = options;
+  const metrics = new AgentMetrics({ version, now: Date.now, residentMemory: () => process.memoryUsage.rss() });
+  const store = new SecretStore();
+  const files = new FileSecrets({
+    store,
+    debounceMs: settings.certificates.fileDebounceMs,
+    log,
+    onFailure: () => metrics.fileSecretFailure(),
+  });
+  const certificate = new WorkloadCertificate({ settings, store, files, metrics, log });
+  const admin = { port: settings.ports.admin, host: onlyIpv6(settings) ? '::1' : '127.0.0.1' };
+  log.info('proxy role', {
+    role: settings.flags.role,
+    id: nodeId(settings),
+    version,
+    discovery: settings.proxyConfig.discoveryAddress,
+    ca: settings.certificates.caAddress,
+  });
+
+  // Another program of the node (a SPIRE agent, say) may already serve secrets on the socket; then it is the source.
+  const foreign = await isListening(settings.certificates.socketFile);
+  let sds: SdsServer | undefined;
+  if (foreign) log.info('secrets are served by another program', { socket: settings.certificates.socketFile });
+  else {
+    sds = await startSdsServer({
+      socketFile: settings.certificates.socketFile,
+      store,
+      want: (name) => files.want(name),
+      log,
+    });
+    certificate.start();
+  }
+
+  let quit: (reason: string) => void = () => undefined;
+  const quitAsked = new Promise<string>((resolve) => {
+    quit = resolve;
+  });
+  const readiness = new Readiness({
+    admin,
+    certificateProblem: () =>
+      foreign || certificate.available ? undefined : (certificate.problem ?? 'the CA has not answered yet'),
+    onReady: () => {
+      metrics.startupFinished();
+      log.info('Envoy proxy is ready');
+    },
+  });
+  const status = await startStatusServer({
+    port: settings.ports.status,
+    readiness,
+    merge: {
+      admin,
+      metrics,
+      application: readApplicationScrape(settings.prometheusAnnotations, settings.ports.status),
+      log,
+    },
+    probes: readAppProbes(settings.appProbers),
+    probeTarget: probeTarget(settings),
+    quit: () => quit('quitquitquit'),
+    drain: () => drainListeners(admin),
+    debug: () => describeAgent(settings, version, store),
+  });
+
+  const stopServers = async (): Promise<void> => {
+    certificate.close();
+    files.close();
+    status.close();
+    status.closeAllConnections();
+    await sds?.close();
+  };
+
+  if (settings.envoyDisabled) {
+    log.info('Envoy is disabled, serving certificates only');
+    await Promise.race([options.signals.first, quitAsked]);
+    await stopServers();
+    return 0;
+  }
+
+  const envoy = await startEnvoy(settings.envoyBinary, prepareEnvoy(settings, version, options.cpus));
+  log.info('Envoy started', { pid: envoy.pid });
+  const ended = await Promise.race([
+    envoy.exited.then((exit) => ({ kind: 'exit', exit }) as const),
+    Promise.race([options.signals.first, quitAsked]).then((reason) => ({ kind: 'stop', reason }) as const),
+  ]);
+  if (ended.kind === 'exit') {
+    const { code, signal } = ended.exit;
+    log.error('Envoy ended by itself, so the agent ends too and the container is started anew', {
+      code: code ?? undefined,
+      signal: signal ?? undefined,
+    });
+    await stopServers();
+    // Ended from outside in an orderly way is no failure.
+    return code === 0 ? 0 : (code ?? 1);
+  }
+  log.info('agent draining proxy', { reason: ended.reason });
+  readiness.drain();
+  await drainEnvoy({ admin, ...settings.drain, log, exited: envoy.exited, hurry: options.signals.second });
+  await envoy.stop(STOP_GRACE_MS);
+  await stopServers();
+  log.info('proxy stopped');
+  return 0;
+}
+
+/** Writes the bootstrap file and gives Envoy's command line. */
+function prepareEnvoy(settings: AgentSettings, version: string, cpus: number): readonly string[] {
+  const directory = settings.proxyConfig.configPath;
+  const file = join(directory, 'envoy-rev.json');
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(file, JSON.stringify(renderBootstrap(settings, version)), { mode: 0o600 });
+  const override = settings.bootstrapOverride === '' ? undefined : readOptional(settings.bootstrapOverride);
+  return [...envoyArguments(settings, file, cpus), ...(override === undefined ? [] : ['--config-yaml', override])];
+}
+
+function onlyIpv6(settings: AgentSettings): boolean {
+  return settings.instanceIps.length > 0 && settings.instanceIps.every((ip) => ip.includes(':'));
+}
+
+/** Probes reach the application at the pod's address, from the address whose connections interception leaves alone. */
+function probeTarget(settings: AgentSettings): { readonly address: string; readonly localAddress: string | undefined } {
+  const address = settings.probeLoopback ? undefined : settings.instanceIps[0];
+  if (address === undefined) return { address: onlyIpv6(settings) ? '::1' : '127.0.0.1', localAddress: undefined };
+  return { address, localAddress: address.includes(':') ? '::6' : '127.0.0.6' };
+}
+
+function isListening(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.setTimeout(1000, () => socket.destroy(new Error('no answer')));
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}
+
+/** What the agent knows, without keys. */
+function describeAgent(settings: AgentSettings, version: string, store: SecretStore): object {
+  const secrets = store.names().map((name) => {
+    const secret = store.get(name);
+    const pem = secret?.value.kind === 'certificate' ? secret.value.chain : (secret?.value.trustedCa ?? '');
+    const { subject, serial, spiffe, notBefore, notAfter } = describeCertificate(pem);
+    return { name, version: secret?.version, subject, serial, spiffe, notBefore, notAfter };
+  });
+  return {
+    version,
+    id: nodeId(settings),
+    discoveryAddress: settings.proxyConfig.discoveryAddress,
+    caAddress: settings.certificates.caAddress,
+    labels: settings.labels,
+    residentMemoryBytes: process.memoryUsage.rss(),
+    uptimeSeconds: Math.round(process.uptime()),
+    secrets,
+  };
+}

@@ -1,0 +1,159 @@
+import type { Cluster, ConfigSource } from '@istio-ts/envoy';
+import { hostOf, portOf } from '../environment.ts';
+import type { AgentSettings } from '../environment.ts';
+
+/** Name of the resource that holds the workload's key and certificate, and of the one that holds the trust anchors. */
+export const WORKLOAD_SECRET = 'default';
+export const ROOT_SECRET = 'ROOTCA';
+/** Clusters that configuration from the control plane refers to. */
+export const XDS_CLUSTER = 'xds-grpc';
+export const SDS_CLUSTER = 'sds-grpc';
+
+const UPSTREAM_TLS = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext';
+const HTTP_OPTIONS = 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+const PROTOCOL_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+
+/** HTTP/2 with one long stream, and pings that notice a peer that vanished. */
+const HTTP2 = {
+  [PROTOCOL_OPTIONS]: {
+    '@type': HTTP_OPTIONS,
+    explicitHttpConfig: {
+      http2ProtocolOptions: {
+        initialStreamWindowSize: 1048576,
+        initialConnectionWindowSize: 1048576,
+        connectionKeepalive: { interval: '30s', timeout: '10s' },
+      },
+    },
+  },
+};
+
+/** Where Envoy gets secrets: the agent's Unix socket. Waits for as long as it takes and asks again soon. */
+export function sdsSource(): ConfigSource {
+  return {
+    apiConfigSource: {
+      apiType: 'GRPC',
+      transportApiVersion: 'V3',
+      setNodeOnFirstMessageOnly: true,
+      grpcServices: [
+        {
+          envoyGrpc: {
+            clusterName: SDS_CLUSTER,
+            retryPolicy: { retryBackOff: { baseInterval: '0.1s', maxInterval: '1s' } },
+          },
+        },
+      ],
+    },
+    initialFetchTimeout: '0s',
+    resourceApiVersion: 'V3',
+  };
+}
+
+export function renderClusters(settings: AgentSettings): readonly Cluster[] {
+  const loopback =
+    settings.instanceIps[0]?.includes(':') === true && !settings.instanceIps.some((ip) => !ip.includes(':'))
+      ? '::1'
+      : '127.0.0.1';
+  return [
+    localCluster('prometheus_stats', loopback, settings.ports.admin),
+    localCluster('agent', loopback, settings.ports.status),
+    {
+      name: SDS_CLUSTER,
+      type: 'STATIC',
+      connectTimeout: '1s',
+      typedExtensionProtocolOptions: HTTP2,
+      loadAssignment: {
+        clusterName: SDS_CLUSTER,
+        endpoints: [{ lbEndpoints: [{ endpoint: { address: { pipe: { path: settings.certificates.socketFile } } } }] }],
+      },
+    },
+    discoveryCluster(settings),
+  ];
+}
+
+function localCluster(name: string, address: string, portValue: number): Cluster {
+  return {
+    name,
+    type: 'STATIC',
+    connectTimeout: '0.25s',
+    lbPolicy: 'ROUND_ROBIN',
+    loadAssignment: {
+      clusterName: name,
+      endpoints: [
+        { lbEndpoints: [{ endpoint: { address: { socketAddress: { protocol: 'TCP', address, portValue } } } }] },
+      ],
+    },
+  };
+}
+
+/** The control plane, straight over mutual TLS: the workload's certificate comes from the agent, the server's name is checked. */
+function discoveryCluster(settings: AgentSettings): Cluster {
+  const address = settings.proxyConfig.discoveryAddress;
+  const host = hostOf(address);
+  const port = portOf(address, 15012);
+  const isIp = /^[\d.]+$|:/.test(host);
+  // 15010 is the plain-text port of the control plane, used where the network itself is trusted.
+  const plain = settings.proxyConfig.raw.controlPlaneAuthPolicy === 'NONE' || port === 15010;
+  const first = settings.instanceIps[0] ?? '';
+  return {
+    name: XDS_CLUSTER,
+    type: isIp ? 'STATIC' : 'STRICT_DNS',
+    ...(isIp
+      ? {}
+      : {
+          dnsLookupFamily: first.includes(':') ? 'V6_PREFERRED' : 'V4_PREFERRED',
+          dnsRefreshRate: '15s',
+          dnsFailureRefreshRate: { baseInterval: '0.5s', maxInterval: '5s' },
+          respectDnsTtl: true,
+        }),
+    connectTimeout: '1s',
+    lbPolicy: 'ROUND_ROBIN',
+    typedExtensionProtocolOptions: HTTP2,
+    circuitBreakers: {
+      thresholds: [
+        { priority: 'DEFAULT', maxConnections: 100000, maxPendingRequests: 100000, maxRequests: 100000 },
+        { priority: 'HIGH', maxConnections: 100000, maxPendingRequests: 100000, maxRequests: 100000 },
+      ],
+    },
+    upstreamConnectionOptions: { tcpKeepalive: { keepaliveTime: 300 } },
+    ...(plain
+      ? {}
+      : {
+          transportSocket: {
+            name: 'envoy.transport_sockets.tls',
+            typedConfig: {
+              '@type': UPSTREAM_TLS,
+              sni: settings.discoverySan,
+              commonTlsContext: {
+                tlsParams: { tlsMinimumProtocolVersion: 'TLSv1_2', tlsMaximumProtocolVersion: 'TLSv1_3' },
+                alpnProtocols: ['h2'],
+                tlsCertificateSdsSecretConfigs: [{ name: clientSecret(settings), sdsConfig: sdsSource() }],
+                combinedValidationContext: {
+                  defaultValidationContext: {
+                    matchTypedSubjectAltNames: [
+                      { sanType: 'DNS', matcher: { exact: settings.discoverySan } },
+                      ...(isIp ? [{ sanType: 'IP_ADDRESS', matcher: { exact: host } }] : []),
+                    ],
+                  },
+                  validationContextSdsSecretConfig: { name: discoveryRoot(settings), sdsConfig: sdsSource() },
+                },
+              },
+            },
+          },
+        }),
+    loadAssignment: {
+      clusterName: XDS_CLUSTER,
+      endpoints: [{ lbEndpoints: [{ endpoint: { address: { socketAddress: { address: host, portValue: port } } } }] }],
+    },
+  };
+}
+
+function clientSecret(settings: AgentSettings): string {
+  const directory = settings.certificates.provisionedCertDirectory;
+  return directory === '' ? WORKLOAD_SECRET : `file-cert:${directory}/cert-chain.pem~${directory}/key.pem`;
+}
+
+/** The control plane's certificate may come from another CA than the workloads', so its root is the mounted file. */
+function discoveryRoot(settings: AgentSettings): string {
+  const file = settings.xdsRootCa;
+  return file === 'SYSTEM' ? 'file-root:system' : `file-root:${file}`;
+}

@@ -1,0 +1,74 @@
+import type { Bootstrap } from '@istio-ts/envoy';
+import type { AgentSettings } from '../environment.ts';
+import { locality, nodeId, nodeMetadata, serviceCluster } from '../node-metadata.ts';
+import { renderClusters, XDS_CLUSTER } from './clusters.ts';
+import { renderListeners } from './listeners.ts';
+import { renderStats } from './stats.ts';
+
+/** More than any machine can hold; a limit has to be named, or Envoy warns that there is none. */
+const MAX_DOWNSTREAM_CONNECTIONS = 2147483647;
+
+/** What Envoy is started with: who it is, where its configuration comes from, what it exposes before any arrives. */
+export function renderBootstrap(settings: AgentSettings, version: string): Bootstrap {
+  const ipv6Only = settings.instanceIps.length > 0 && settings.instanceIps.every((ip) => ip.includes(':'));
+  return {
+    node: {
+      id: nodeId(settings),
+      cluster: serviceCluster(settings),
+      locality: locality(settings),
+      metadata: nodeMetadata(settings, version),
+    },
+    layeredRuntime: {
+      layers: [
+        {
+          name: 'global config',
+          staticLayer: {
+            're2.max_program_size.error_level': '32768',
+            'envoy.reloadable_features.http_reject_path_with_fragment': false,
+            ...settings.proxyConfig.runtimeValues,
+          },
+        },
+        { name: 'admin', adminLayer: {} },
+      ],
+    },
+    ...renderStats(settings),
+    admin: {
+      address: { socketAddress: { address: ipv6Only ? '::1' : '127.0.0.1', portValue: settings.ports.admin } },
+      profilePath: '/var/lib/istio/data/envoy.prof',
+      ignoreGlobalConnLimit: true,
+    },
+    dynamicResources: {
+      ldsConfig: { ads: {}, initialFetchTimeout: '0s', resourceApiVersion: 'V3' },
+      cdsConfig: { ads: {}, initialFetchTimeout: '0s', resourceApiVersion: 'V3' },
+      adsConfig: {
+        apiType: settings.deltaXds ? 'DELTA_GRPC' : 'GRPC',
+        setNodeOnFirstMessageOnly: true,
+        transportApiVersion: 'V3',
+        grpcServices: [
+          {
+            envoyGrpc: {
+              clusterName: XDS_CLUSTER,
+              retryPolicy: { retryBackOff: { baseInterval: '0.1s', maxInterval: '2s' } },
+            },
+            // istiod takes the cluster from here when it authenticates by token; harmless otherwise.
+            initialMetadata: [{ key: 'clusterid', value: settings.clusterId }],
+          },
+        ],
+      },
+    },
+    staticResources: { clusters: renderClusters(settings), listeners: renderListeners(settings) },
+    overloadManager: {
+      refreshInterval: '0.25s',
+      resourceMonitors: [
+        {
+          name: 'envoy.resource_monitors.global_downstream_max_connections',
+          typedConfig: {
+            '@type':
+              'type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig',
+            maxActiveDownstreamConnections: MAX_DOWNSTREAM_CONNECTIONS,
+          },
+        },
+      ],
+    },
+  };
+}

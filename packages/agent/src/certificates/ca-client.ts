@@ -1,0 +1,88 @@
+import { readFileSync } from 'node:fs';
+import { openGrpcChannel } from '@istio-ts/envoy/grpc/client';
+import { GrpcError } from '@istio-ts/envoy/grpc/status';
+import { hostOf, portOf } from '../environment.ts';
+import { decodeCertificateResponse, encodeCertificateRequest } from '../sds/messages.ts';
+
+/** Thrown when no certificate could be had. `retryable` is false when asking again with the same words cannot help. */
+export class CaClientError extends Error {
+  readonly retryable: boolean;
+  constructor(message: string, retryable: boolean) {
+    super(message);
+    this.name = 'CaClientError';
+    this.retryable = retryable;
+  }
+}
+
+export interface CaClientOptions {
+  /** `host:port`; port 15010 and 8060 of Istio's plain-text set-ups are not spoken to. */
+  readonly address: string;
+  readonly serverName: string;
+  readonly rootFile: string;
+  readonly tokenFile: string;
+  readonly clusterId: string;
+  readonly certSigner: string;
+  readonly timeoutMs: number;
+}
+
+/**
+ * Has a request signed by the CA (`istio.v1.auth.IstioCertificateService`). The pod proves who it is by its service account
+ * token, which is read anew each time because the kubelet renews it. Gives the chain, certificate first and root last.
+ * Raises {@link CaClientError}.
+ */
+export async function requestCertificate(
+  options: CaClientOptions,
+  csr: string,
+  ttlSeconds: number,
+): Promise<readonly string[]> {
+  const token = readNeeded(options.tokenFile, 'service account token').trim();
+  const ca = options.rootFile === 'SYSTEM' ? undefined : readNeeded(options.rootFile, 'root certificate of the CA');
+  const channel = openGrpcChannel(
+    {
+      kind: 'tls',
+      host: hostOf(options.address),
+      port: portOf(options.address, 15012),
+      serverName: options.serverName,
+      tls: { ca, minVersion: 'TLSv1.2' },
+    },
+    { connectTimeoutMs: options.timeoutMs, maxReceiveBytes: 1 << 20 },
+  );
+  try {
+    const response = await channel.unary(
+      '/istio.v1.auth.IstioCertificateService/CreateCertificate',
+      encodeCertificateRequest(csr, ttlSeconds, options.certSigner === '' ? {} : { CertSigner: options.certSigner }),
+      { metadata: { authorization: `Bearer ${token}`, clusterid: options.clusterId }, timeoutMs: options.timeoutMs },
+    );
+    const chain = decodeCertificateResponse(response);
+    if (chain.length < 2)
+      throw new CaClientError(
+        `the CA ${options.address} answered with ${chain.length} certificates, at least a certificate and a root are needed`,
+        true,
+      );
+    return chain;
+  } catch (error) {
+    if (error instanceof CaClientError) throw error;
+    const status = error instanceof GrpcError ? error.status : 'UNKNOWN';
+    const reason = error instanceof Error ? error.message : String(error);
+    // Unauthenticated is worth trying again: the token may be renewed, or the API server not be reachable for istiod yet.
+    throw new CaClientError(
+      `the CA ${options.address} gave no certificate (${status}: ${reason})`,
+      status !== 'INVALID_ARGUMENT',
+    );
+  } finally {
+    channel.close();
+  }
+}
+
+function readNeeded(path: string, what: string): string {
+  try {
+    const text = readFileSync(path, 'utf8');
+    if (text.trim() !== '') return text;
+  } catch (error) {
+    throw new CaClientError(
+      `${what} ${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      true,
+    );
+  }
+  throw new CaClientError(`${what} ${path} is empty`, true);
+}

@@ -1,0 +1,197 @@
+import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createCsr } from '@istio-ts/security/csr';
+import { describeCertificate, parseCertificates, certificatePem } from '@istio-ts/security/certificate';
+import { exportPrivateKey, generatePrivateKey } from '@istio-ts/security/keys';
+import { formatSpiffe } from '@istio-ts/security/spiffe';
+import type { AgentSettings } from '../environment.ts';
+import { hostOf } from '../environment.ts';
+import { asObject, field } from '../json.ts';
+import type { Logger } from '../log.ts';
+import type { AgentMetrics } from '../status/agent-metrics.ts';
+import type { SecretStore } from '../sds/store.ts';
+import { ROOT_SECRET, WORKLOAD_SECRET } from '../bootstrap/clusters.ts';
+import { requestCertificate } from './ca-client.ts';
+import type { FileSecrets } from './file-secrets.ts';
+import { retryDelay, rotationDelay } from './rotation.ts';
+
+/** Directory where a node's own CA puts credentials (SPIFFE, as Istio and cloud platforms use it). */
+const SPIFFE_CREDENTIALS = './var/run/secrets/workload-spiffe-credentials';
+const CA_TIMEOUT_MS = 10_000;
+/** setTimeout cannot wait longer. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+export interface WorkloadCertificateOptions {
+  readonly settings: AgentSettings;
+  readonly store: SecretStore;
+  readonly files: FileSecrets;
+  readonly metrics: AgentMetrics;
+  readonly log: Logger;
+}
+
+/** Keeps the secrets `default` and `ROOTCA` of the store fresh, from files or from the CA, until closed. */
+export class WorkloadCertificate {
+  readonly #options: WorkloadCertificateOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+  /** Last failure, for the readiness probe's text. */
+  problem: string | undefined;
+
+  constructor(options: WorkloadCertificateOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { settings, files } = this.#options;
+    const spiffe = {
+      chain: join(SPIFFE_CREDENTIALS, 'certificates.pem'),
+      key: join(SPIFFE_CREDENTIALS, 'private_key.pem'),
+      root: join(SPIFFE_CREDENTIALS, 'ca_certificates.pem'),
+    };
+    const mounted = {
+      chain: './etc/certs/cert-chain.pem',
+      key: './etc/certs/key.pem',
+      root: './etc/certs/root-cert.pem',
+    };
+    const source = existsSync(spiffe.chain) ? spiffe : settings.certificates.fileMounted ? mounted : undefined;
+    if (source === undefined) {
+      void this.#obtain(0);
+      return;
+    }
+    this.#options.log.info('workload certificate comes from files', { chain: source.chain });
+    files.serve(
+      WORKLOAD_SECRET,
+      [source.chain, source.key],
+      ([chain = '', key = '']) => ({ kind: 'certificate', chain, key }),
+      ([chain = '']) => this.#options.metrics.certificateExpiry(WORKLOAD_SECRET, describeCertificate(chain).notAfter),
+    );
+    files.serve(ROOT_SECRET, [source.root], ([trustedCa = '']) => ({ kind: 'root', trustedCa }));
+  }
+
+  /** True once Envoy can be given a certificate. */
+  get available(): boolean {
+    return this.#options.store.get(WORKLOAD_SECRET) !== undefined && this.#options.store.get(ROOT_SECRET) !== undefined;
+  }
+
+  async #obtain(failures: number): Promise<void> {
+    const { settings, store, metrics, log } = this.#options;
+    const { certificates } = settings;
+    const started = Date.now();
+    try {
+      const identity = formatSpiffe({
+        trustDomain: settings.trustDomain,
+        namespace: settings.namespace,
+        serviceAccount: settings.serviceAccount,
+      });
+      const key = generatePrivateKey(certificates.keyAlgorithm);
+      const csr = createCsr(key, [{ kind: 'uri', value: identity }]);
+      metrics.outgoingRequest('csr', WORKLOAD_SECRET);
+      const chain = await requestCertificate(
+        {
+          address: certificates.caAddress,
+          serverName:
+            certificates.caAddress === settings.proxyConfig.discoveryAddress
+              ? settings.discoverySan
+              : hostOf(certificates.caAddress),
+          rootFile: certificates.caRootFile,
+          tokenFile: certificates.tokenFile,
+          clusterId: settings.clusterId,
+          certSigner: certificates.certSigner,
+          timeoutMs: CA_TIMEOUT_MS,
+        },
+        csr,
+        certificates.ttlMs / 1000,
+      );
+      if (this.#closed) return;
+      const leaf = describeCertificate(chain[0] ?? '');
+      const root = mergeRoots([chain.at(-1) ?? '', ...configuredRoots(settings)]);
+      const presented = chain.slice(0, -1).map(endWithNewline).join('');
+      const keyPem = exportPrivateKey(key, certificates.pkcs8);
+      // Root first: a certificate of a new root is useless to Envoy before the root itself.
+      store.put(ROOT_SECRET, { kind: 'root', trustedCa: root });
+      store.put(WORKLOAD_SECRET, { kind: 'certificate', chain: presented, key: keyPem });
+      this.#output(presented, keyPem, root);
+      this.problem = undefined;
+      metrics.certificateExpiry(WORKLOAD_SECRET, leaf.notAfter);
+      metrics.outgoingLatency('csr', WORKLOAD_SECRET, Date.now() - started);
+      const delay = rotationDelay(
+        leaf.notBefore.getTime(),
+        leaf.notAfter.getTime(),
+        Date.now(),
+        certificates,
+        Math.random(),
+      );
+      log.info('generated new workload certificate', {
+        resourceName: WORKLOAD_SECRET,
+        identity: leaf.spiffe,
+        latency: `${Date.now() - started}ms`,
+        ttl: `${Math.round((leaf.notAfter.getTime() - Date.now()) / 1000)}s`,
+        rotationIn: `${Math.round(delay / 1000)}s`,
+      });
+      // A lifetime that is over at once would otherwise be a busy loop.
+      this.#schedule(Math.max(500, delay), 0);
+    } catch (error) {
+      if (this.#closed) return;
+      const delay = retryDelay(failures + 1, Math.random());
+      this.problem = error instanceof Error ? error.message : String(error);
+      metrics.outgoingFailure('csr', WORKLOAD_SECRET);
+      log.warn(`no workload certificate yet: ${this.problem}`, {
+        attempt: failures + 1,
+        retryIn: `${Math.round(delay)}ms`,
+      });
+      metrics.outgoingRetry('csr');
+      this.#schedule(delay, failures + 1);
+    }
+  }
+
+  #schedule(delay: number, failures: number): void {
+    const wait = Math.min(delay, LONGEST_TIMER);
+    this.#timer = setTimeout(() => {
+      if (wait < delay) this.#schedule(delay - wait, failures);
+      else void this.#obtain(failures);
+    }, wait);
+  }
+
+  /** OUTPUT_CERTS: the same for programs that read files. Each file is complete at any time. */
+  #output(chain: string, key: string, root: string): void {
+    const directory = this.#options.settings.certificates.outputDirectory;
+    if (directory === '') return;
+    try {
+      mkdirSync(directory, { recursive: true });
+      for (const [name, text, mode] of [
+        ['root-cert.pem', root, 0o644],
+        ['key.pem', key, 0o600],
+        ['cert-chain.pem', chain, 0o644],
+      ] as const) {
+        const path = join(directory, name);
+        writeFileSync(`${path}.tmp`, text, { mode });
+        renameSync(`${path}.tmp`, path);
+      }
+    } catch (error) {
+      this.#options.log.error('certificates cannot be written', { directory, error: String(error) });
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+}
+
+function endWithNewline(pem: string): string {
+  return pem.endsWith('\n') ? pem : `${pem}\n`;
+}
+
+/** Further trust anchors of ProxyConfig (`caCertificatesPem`). */
+function configuredRoots(settings: AgentSettings): readonly string[] {
+  const list = field(asObject(settings.proxyConfig.raw), 'caCertificatesPem');
+  return Array.isArray(list) ? list.filter((entry): entry is string => typeof entry === 'string') : [];
+}
+
+/** One bundle without doubles. */
+function mergeRoots(bundles: readonly string[]): string {
+  const seen = new Map<string, string>();
+  for (const bundle of bundles)
+    for (const root of parseCertificates(bundle)) seen.set(root.fingerprint, certificatePem(root.der));
+  return [...seen.values()].join('');
+}

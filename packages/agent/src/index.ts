@@ -1,0 +1,10 @@
+export { applyInterception, RuleApplyError } from './iptables/apply.ts';
+export type { ApplyOptions } from './iptables/apply.ts';
+export { interceptionRules } from './iptables/rules.ts';
+export type { Rule } from './iptables/rules.ts';
+export { describeRules, restoreScript } from './iptables/script.ts';
+export { DEFAULT_INTERCEPTION, InterceptionError, validateInterception } from './iptables/settings.ts';
+export type { InterceptionSettings } from './iptables/settings.ts';
+export { renderBootstrap } from './bootstrap/render.ts';
+export { readSettings } from './environment.ts';
+export type { AgentInputs, AgentSettings, ProxyFlags } from './environment.ts';
