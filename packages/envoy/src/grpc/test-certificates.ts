@@ -14,7 +14,7 @@ export interface TestCertificates {
 /** Makes a fresh root with a certificate for istiod's DNS names (and localhost) and one for a client's SPIFFE identity. */
 export async function makeTestCertificates(clientUri: string): Promise<TestCertificates> {
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-  const generate = () => webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']) as Promise<CryptoKeyPair>;
+  const generate = () => webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>;
   const [rootKeys, serverKeys, clientKeys] = await Promise.all([generate(), generate(), generate()]);
   const notBefore = new Date(Date.now() - 3_600_000);
   const notAfter = new Date(Date.now() + 86_400_000);
@@ -30,7 +30,7 @@ export async function makeTestCertificates(clientUri: string): Promise<TestCerti
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true),
     ],
   });
-  const issue = (serialNumber: string, keys: CryptoKeyPair, names: x509.JsonGeneralNames) =>
+  const issue = (serialNumber: string, keys: webcrypto.CryptoKeyPair, names: x509.JsonGeneralNames) =>
     x509.X509CertificateGenerator.create({
       serialNumber,
       subject: 'O=test',
@@ -47,7 +47,7 @@ export async function makeTestCertificates(clientUri: string): Promise<TestCerti
     { type: 'dns', value: 'localhost' },
   ]);
   const client = await issue('03', clientKeys, [{ type: 'url', value: clientUri }]);
-  const pem = async (key: CryptoKey): Promise<string> =>
+  const pem = async (key: webcrypto.CryptoKey): Promise<string> =>
     x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY');
   return {
     root: root.toString('pem'),

@@ -1,0 +1,309 @@
+import {
+  DecodeError,
+  type DeltaDiscoveryRequest,
+  type DiscoveryRequest,
+  decode,
+  encode,
+  type Node,
+} from '@istio-ts/envoy';
+import { GrpcError, type MethodHandler, type ServerCall } from '@istio-ts/envoy/grpc';
+import { formatSpiffe, type TokenReviewResult } from '@istio-ts/security';
+import type { ProxyConfigSource, ProxyNode } from '@istio-ts/xds';
+import type { Logger } from '../log.ts';
+import type { AdsMetrics } from '../metrics/pilot.ts';
+import { bearerToken } from '../grpc/bearer-token.ts';
+import { type ConnectedProxy, Connections } from './connections.ts';
+import { answerDebugRequest, type DebugCaller, isDebugType } from './debug-stream.ts';
+import { DeltaWatch } from './delta-watch.ts';
+import { matchIdentity, parseNode } from './node.ts';
+import { shortName } from './resource-kinds.ts';
+import { deltaResponse, discoveryResponse, type PushResponse } from './response.ts';
+import { Session } from './session.ts';
+import type { Answer, Watch } from './watch.ts';
+import { WorldWatch } from './world-watch.ts';
+
+const SERVICE = '/envoy.service.discovery.v3.AggregatedDiscoveryService';
+/** Limits for what a client may make the server remember. */
+const MAX_TYPES = 64;
+const MAX_NAMES_PER_REQUEST = 100_000;
+const HEALTH_TYPE = 'type.googleapis.com/istio.v1.HealthInformation';
+
+export interface AdsServerOptions {
+  readonly source: ProxyConfigSource;
+  /** Whose token this is. Without it only client certificates count on the encrypted port. */
+  readonly authenticateToken?: (token: string) => Promise<TokenReviewResult>;
+  readonly trustDomain: string;
+  /** Where istiod runs: identities of it may read everything by the debug types. */
+  readonly systemNamespace: string;
+  /** Says who answers, in every response (`{"Component":"istiod","ID":…,"Info":{"version":…}}`). */
+  readonly controlPlaneId: string;
+  /** Whether a proxy's identity must be of its namespace (PILOT_ENABLE_XDS_IDENTITY_CHECK); default true. */
+  readonly checkIdentity?: boolean;
+  readonly metrics: AdsMetrics;
+  readonly log: Logger;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Answers a debug command such as `syncz` or `config_dump?proxyID=…` by the text that HTTP would give; undefined for unknown ones. */
+  readonly debug?: (command: string, caller: DebugCaller) => string | undefined;
+  /** A proxy reports the health of its workload (an agent outside Kubernetes). */
+  readonly onHealth?: (node: ProxyNode, health: { readonly healthy: boolean; readonly message: string }) => void;
+  /** A proxy has connected or gone. */
+  readonly onConnection?: (proxy: ConnectedProxy, state: 'connected' | 'disconnected') => void;
+}
+
+export interface AdsServer {
+  /** The gRPC methods of the aggregated discovery service, for the plain and the encrypted port alike. */
+  readonly methods: Readonly<Record<string, MethodHandler>>;
+  readonly connections: Connections;
+}
+
+/** What a request of either protocol has in common. */
+interface Request {
+  readonly node?: Node;
+  readonly typeUrl?: string;
+  readonly responseNonce?: string;
+  readonly errorDetail?: { readonly code?: number; readonly message?: string };
+}
+
+interface Protocol<W extends Watch, R extends Request> {
+  readonly name: ConnectedProxy['protocol'];
+  readonly decode: (bytes: Buffer) => R;
+  readonly makeWatch: (typeUrl: string) => W;
+  /** Gives the request to the type's watch. */
+  readonly receive: (watch: W, request: R, now: number) => Answer;
+  readonly names: (request: R) => readonly string[];
+  readonly encode: (response: PushResponse, controlPlane: Uint8Array) => Uint8Array[];
+}
+
+const WORLD: Protocol<WorldWatch, DiscoveryRequest> = {
+  name: 'sotw',
+  decode: (bytes) => decode('envoy.service.discovery.v3.DiscoveryRequest', bytes),
+  makeWatch: (typeUrl) => new WorldWatch(typeUrl),
+  receive: (watch, request, now) => watch.receive({ ...answerOf(request), names: request.resourceNames ?? [] }, now),
+  names: (request) => request.resourceNames ?? [],
+  encode: discoveryResponse,
+};
+
+const DELTA: Protocol<DeltaWatch, DeltaDiscoveryRequest> = {
+  name: 'delta',
+  decode: (bytes) => decode('envoy.service.discovery.v3.DeltaDiscoveryRequest', bytes),
+  makeWatch: (typeUrl) => new DeltaWatch(typeUrl),
+  receive: (watch, request, now) =>
+    watch.receive(
+      {
+        ...answerOf(request),
+        subscribe: request.resourceNamesSubscribe ?? [],
+        unsubscribe: request.resourceNamesUnsubscribe ?? [],
+        initialVersions: request.initialResourceVersions ?? {},
+      },
+      now,
+    ),
+  names: (request) => [
+    ...(request.resourceNamesSubscribe ?? []),
+    ...Object.keys(request.initialResourceVersions ?? {}),
+  ],
+  encode: deltaResponse,
+};
+
+function answerOf(request: Request): { nonce: string; error: string | undefined } {
+  const { errorDetail } = request;
+  const error = errorDetail === undefined ? undefined : (errorDetail.message ?? `code ${errorDetail.code ?? 0}`);
+  return { nonce: request.responseNonce ?? '', error };
+}
+
+/** The aggregated discovery service: gives every connected proxy what the source has for it, in both xDS protocols. */
+export function createAdsServer(options: AdsServerOptions): AdsServer {
+  const connections = new Connections();
+  const controlPlane = encode('envoy.config.core.v3.ControlPlane', { identifier: options.controlPlaneId });
+  const handler = <W extends Watch, R extends Request>(protocol: Protocol<W, R>): MethodHandler => ({
+    kind: 'stream',
+    handle: (call) => new AdsStream(call, protocol, connections, controlPlane, options).run(),
+  });
+  return {
+    methods: {
+      [`${SERVICE}/StreamAggregatedResources`]: handler(WORLD),
+      [`${SERVICE}/DeltaAggregatedResources`]: handler(DELTA),
+    },
+    connections,
+  };
+}
+
+/** One stream of one client, from its authentication to its end. */
+class AdsStream<W extends Watch, R extends Request> {
+  readonly #call: ServerCall;
+  readonly #protocol: Protocol<W, R>;
+  readonly #connections: Connections;
+  readonly #controlPlane: Uint8Array;
+  readonly #options: AdsServerOptions;
+  /** Undefined on the plain port. */
+  #identities: readonly string[] | undefined;
+  #session: Session<W> | undefined;
+  #debugNonce = 0;
+  readonly #ended = Promise.withResolvers<never>();
+
+  constructor(
+    call: ServerCall,
+    protocol: Protocol<W, R>,
+    connections: Connections,
+    controlPlane: Uint8Array,
+    options: AdsServerOptions,
+  ) {
+    this.#call = call;
+    this.#protocol = protocol;
+    this.#connections = connections;
+    this.#controlPlane = controlPlane;
+    this.#options = options;
+    // Nobody may be waiting for it when the stream ends by itself.
+    this.#ended.promise.catch(() => {});
+  }
+
+  async run(): Promise<void> {
+    const { metrics } = this.#options;
+    let proxy: ConnectedProxy | undefined;
+    try {
+      this.#identities = await this.#authenticate();
+      const requests = this.#call.messages();
+      for (;;) {
+        const next = await Promise.race([requests.next(), this.#ended.promise]);
+        if (next.done === true) return;
+        const request = this.#decode(next.value);
+        if (await this.#isDebug(request)) continue;
+        if (this.#session === undefined) {
+          proxy = this.#connect(request);
+          metrics.clients.add(1);
+          this.#connections.add(proxy);
+          this.#options.onConnection?.(proxy, 'connected');
+        }
+        this.#receive(request, this.#session);
+      }
+    } catch (error) {
+      const type = error instanceof GrpcError ? error.status : 'INTERNAL';
+      if (proxy !== undefined) metrics.connectionTerminations.add({ type });
+      else metrics.connectionFailures.add({ type });
+      if (!(error instanceof GrpcError && error.status === 'CANCELLED'))
+        this.#options.log.warn(
+          `${proxy?.connectionId ?? this.#call.peer.remoteAddress}: stream ended: ${error instanceof Error ? error.message : error}`,
+        );
+      throw error;
+    } finally {
+      this.#session?.close();
+      if (proxy !== undefined) {
+        metrics.clients.add(-1);
+        this.#connections.remove(proxy);
+        this.#options.onConnection?.(proxy, 'disconnected');
+      }
+    }
+  }
+
+  /** The SPIFFE identities that the connection proves; undefined on the plain port. Raises GrpcError UNAUTHENTICATED. */
+  async #authenticate(): Promise<readonly string[] | undefined> {
+    const { peer } = this.#call;
+    if (peer.uris.length > 0) return peer.uris;
+    const token = bearerToken(this.#call);
+    const review = this.#options.authenticateToken;
+    if (token !== undefined && review !== undefined) {
+      const result = await review(token);
+      if (!result.authenticated) throw new GrpcError('UNAUTHENTICATED', `the token was not accepted: ${result.reason}`);
+      const { namespace, serviceAccount } = result;
+      return [formatSpiffe({ trustDomain: this.#options.trustDomain, namespace, serviceAccount })];
+    }
+    if (!peer.encrypted) return undefined;
+    throw new GrpcError(
+      'UNAUTHENTICATED',
+      peer.certificateError === undefined
+        ? 'show a client certificate of the mesh or a service account token'
+        : `the client certificate does not verify: ${peer.certificateError}`,
+    );
+  }
+
+  #decode(bytes: Buffer): R {
+    let request: R;
+    try {
+      request = this.#protocol.decode(bytes);
+    } catch (error) {
+      if (error instanceof DecodeError) throw new GrpcError('INVALID_ARGUMENT', error.message);
+      throw error;
+    }
+    if (request.typeUrl === undefined) throw new GrpcError('INVALID_ARGUMENT', 'a request without type_url');
+    if (this.#protocol.names(request).length > MAX_NAMES_PER_REQUEST)
+      throw new GrpcError('RESOURCE_EXHAUSTED', `more than ${MAX_NAMES_PER_REQUEST} names in one request`);
+    return request;
+  }
+
+  #connect(request: R): ConnectedProxy {
+    const { source, now, log } = this.#options;
+    if (request.node === undefined) throw new GrpcError('INVALID_ARGUMENT', 'the first request has no node');
+    let node = parseNode(request.node, undefined);
+    const identities = this.#identities;
+    if (identities !== undefined) {
+      const check = this.#options.checkIdentity ?? true;
+      node = { ...node, identity: check ? matchIdentity(node, identities) : identities[0] };
+    }
+    const view = source.connect(node);
+    const session = new Session<W>({
+      node,
+      view,
+      makeWatch: this.#protocol.makeWatch,
+      send: (response) => this.#call.write(this.#protocol.encode(response, this.#controlPlane)),
+      metrics: this.#options.metrics,
+      now,
+      onRejection: (typeUrl, rejection) =>
+        log.warn(`${node.id}: ${shortName(typeUrl)} was rejected: ${rejection.message}`),
+      onFailure: (error) => {
+        this.#options.metrics.internalErrors.add();
+        this.#ended.reject(error);
+      },
+    });
+    this.#session = session;
+    return {
+      connectionId: this.#connections.nextId(node),
+      node,
+      remoteAddress: this.#call.peer.remoteAddress,
+      connectedAt: now(),
+      protocol: this.#protocol.name,
+      view,
+      statuses: () => session.statuses(),
+      disconnect: () => this.#ended.reject(new GrpcError('UNAVAILABLE', 'disconnected by the control plane')),
+    };
+  }
+
+  #receive(request: R, session: Session<W> | undefined): void {
+    const typeUrl = request.typeUrl ?? '';
+    if (session === undefined) return;
+    if (typeUrl === HEALTH_TYPE) {
+      const { error } = answerOf(request);
+      this.#options.onHealth?.(session.node, { healthy: error === undefined, message: error ?? '' });
+      return;
+    }
+    if (!session.hasType(typeUrl) && session.typeCount >= MAX_TYPES)
+      throw new GrpcError('RESOURCE_EXHAUSTED', `more than ${MAX_TYPES} resource types on one stream`);
+    const watch = session.watch(typeUrl);
+    const answer = this.#protocol.receive(watch, request, this.#options.now());
+    session.received(watch, answer);
+  }
+
+  async #isDebug(request: R): Promise<boolean> {
+    const typeUrl = request.typeUrl ?? '';
+    if (!isDebugType(typeUrl)) return false;
+    // The acknowledgement of an answer asks for nothing.
+    if ((request.responseNonce ?? '') !== '') return true;
+    const caller: DebugCaller = {
+      identities: this.#identities ?? [],
+      isLocal: isLoopback(this.#call.peer.remoteAddress),
+    };
+    const resources = answerDebugRequest(typeUrl, this.#protocol.names(request), caller, {
+      connections: this.#connections,
+      systemNamespace: this.#options.systemNamespace,
+      run: this.#options.debug,
+    });
+    const nonce = `debug-${++this.#debugNonce}`;
+    await this.#call.write(
+      this.#protocol.encode({ typeUrl, nonce, version: nonce, resources, removed: [] }, this.#controlPlane),
+    );
+    return true;
+  }
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || address.replace(/^::ffff:/, '').startsWith('127.');
+}
