@@ -1,6 +1,12 @@
 import type { ResourceType } from '@istio-ts/kube/object';
 
-const type = (group: string, version: string, resource: string, kind: string, namespaced = true): ResourceType => ({ group, version, resource, kind, namespaced });
+const type = (group: string, version: string, resource: string, kind: string, namespaced = true): ResourceType => ({
+  group,
+  version,
+  resource,
+  kind,
+  namespaced,
+});
 
 /** Where the API server serves the Kubernetes kinds that this project reads or writes. */
 export const kubernetesTypes = {
@@ -29,13 +35,37 @@ export const kubernetesTypes = {
   RoleBinding: type('rbac.authorization.k8s.io', 'v1', 'rolebindings', 'RoleBinding'),
   ClusterRole: type('rbac.authorization.k8s.io', 'v1', 'clusterroles', 'ClusterRole', false),
   ClusterRoleBinding: type('rbac.authorization.k8s.io', 'v1', 'clusterrolebindings', 'ClusterRoleBinding', false),
-  MutatingWebhookConfiguration: type('admissionregistration.k8s.io', 'v1', 'mutatingwebhookconfigurations', 'MutatingWebhookConfiguration', false),
-  ValidatingWebhookConfiguration: type('admissionregistration.k8s.io', 'v1', 'validatingwebhookconfigurations', 'ValidatingWebhookConfiguration', false),
-  CustomResourceDefinition: type('apiextensions.k8s.io', 'v1', 'customresourcedefinitions', 'CustomResourceDefinition', false),
+  MutatingWebhookConfiguration: type(
+    'admissionregistration.k8s.io',
+    'v1',
+    'mutatingwebhookconfigurations',
+    'MutatingWebhookConfiguration',
+    false,
+  ),
+  ValidatingWebhookConfiguration: type(
+    'admissionregistration.k8s.io',
+    'v1',
+    'validatingwebhookconfigurations',
+    'ValidatingWebhookConfiguration',
+    false,
+  ),
+  CustomResourceDefinition: type(
+    'apiextensions.k8s.io',
+    'v1',
+    'customresourcedefinitions',
+    'CustomResourceDefinition',
+    false,
+  ),
   Lease: type('coordination.k8s.io', 'v1', 'leases', 'Lease'),
   TokenReview: type('authentication.k8s.io', 'v1', 'tokenreviews', 'TokenReview', false),
   SubjectAccessReview: type('authorization.k8s.io', 'v1', 'subjectaccessreviews', 'SubjectAccessReview', false),
-  SelfSubjectAccessReview: type('authorization.k8s.io', 'v1', 'selfsubjectaccessreviews', 'SelfSubjectAccessReview', false),
+  SelfSubjectAccessReview: type(
+    'authorization.k8s.io',
+    'v1',
+    'selfsubjectaccessreviews',
+    'SelfSubjectAccessReview',
+    false,
+  ),
 } as const;
 
 /** Istio's kinds, each at the version that is stored (istio-surface.md, CRDs). */
