@@ -1,19 +1,21 @@
+import { decodeAndValidate } from '@istio-ts/api';
 import type { KubeObject } from '@istio-ts/kube/object';
+import type { ConfigKinds } from './sources.ts';
 
 /** What is wrong with a field of an object. */
-export interface FieldProblem {
+export interface FieldError {
   readonly path: string;
   readonly message: string;
 }
 
 export type Decoded<Spec> =
   | { readonly ok: true; readonly spec: Spec }
-  | { readonly ok: false; readonly problems: readonly FieldProblem[] };
+  | { readonly ok: false; readonly problems: readonly FieldError[] };
 
-/** Decodes, defaults and validates the `spec` of one of Istio's kinds. */
-export function decodeSpec<Spec>(object: KubeObject): Decoded<Spec> {
-  const { spec } = object;
-  if (typeof spec !== 'object' || spec === null)
-    return { ok: false, problems: [{ path: 'spec', message: 'is missing' }] };
-  return { ok: true, spec: spec as Spec };
+/** Decodes, defaults and validates an object of one of Istio's kinds. Warnings, for example of unknown fields, do not make it invalid. */
+export function decodeSpec<K extends keyof ConfigKinds>(kind: K, object: KubeObject): Decoded<ConfigKinds[K]> {
+  const { value, problems } = decodeAndValidate(kind, object);
+  const errors = problems.filter((problem) => problem.severity === 'error');
+  if (errors.length > 0) return { ok: false, problems: errors.map(({ path, message }) => ({ path, message })) };
+  return { ok: true, spec: value.spec as ConfigKinds[K] };
 }

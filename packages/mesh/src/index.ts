@@ -4,7 +4,7 @@ export { hostCovers, hostsOverlap, isWildcard, moreSpecificHost, resolveHost } f
 export { spiffeIdentity } from './identity.ts';
 export type { SecretFacts } from './kubernetes/facts.ts';
 export { watchMesh } from './kubernetes/watch.ts';
-export type { Lease } from './leases.ts';
+export { type Lease, Leases } from './leases.ts';
 export { formatLocality, noLocality, parseLocality } from './locality.ts';
 export { createMesh, defaultMeshOptions, type Mesh, type MeshOptions, rootNamespaceOf, trustDomainOf } from './mesh.ts';
 export * from './model.ts';

@@ -216,7 +216,7 @@ export class MeshSources {
 
   #setConfig<K extends keyof ConfigKinds>(kind: K, key: string, object: KubeObject): void {
     const collection: SourceCollection<Config<ConfigKinds[K]>> = this.#configs[kind];
-    const decoded = decodeSpec<ConfigKinds[K]>(object);
+    const decoded = decodeSpec(kind, object);
     const problemKey = `${kind}/${key}`;
     this.batch(() => {
       if (!decoded.ok) {

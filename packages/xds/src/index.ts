@@ -1,1 +1,3 @@
+export * from './engine/index.ts';
+export * from './generated.ts';
 export * from './source.ts';

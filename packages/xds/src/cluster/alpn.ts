@@ -1,0 +1,14 @@
+import type { Protocol } from '@istio-ts/mesh/model';
+import { isHttp } from '@istio-ts/mesh';
+import type { UpstreamProtocol } from './http-protocol.ts';
+
+/**
+ * What a client's sidecar offers in the handshake with another one, so that the server can tell the mesh's HTTP and TCP from each other and from
+ * TLS of applications. With the client's own protocol upstream, one list cannot hold both families: `istio` stands for TCP, and the filter
+ * `istio.alpn` chooses for each request (envoy-notes, "ALPN").
+ */
+export function meshAlpn(protocol: Protocol, upstream: UpstreamProtocol): readonly string[] {
+  if (upstream === 'http2') return ['istio-h2', 'istio', 'h2'];
+  if (upstream === 'downstream') return ['istio'];
+  return isHttp(protocol) ? ['istio-http/1.1', 'istio', 'http/1.1'] : ['istio'];
+}

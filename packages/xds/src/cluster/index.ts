@@ -1,0 +1,222 @@
+import type { Cluster } from '@istio-ts/envoy';
+import { serviceKey } from '@istio-ts/mesh';
+import type {
+  InboundTarget,
+  MergedDestinationRule,
+  ProxyScope,
+  Service,
+  ServiceEndpoints,
+  ServicePort,
+} from '@istio-ts/mesh/model';
+import { isIP } from 'node:net';
+import type { ClientPlace, LoadAssignmentInput } from '../endpoint/index.ts';
+import type { Generated } from '../generated.ts';
+import { memoByInputs } from '../memo.ts';
+import { outboundCluster } from '../names.ts';
+import { blackHoleCluster, inboundPassthroughCluster, passthroughCluster } from './fixed.ts';
+import { buildInboundCluster, type SidecarIngress } from './inbound.ts';
+import { clusterDiscovery, localityPolicy, type OutboundClusterInput } from './outbound.ts';
+import type { ClientFiles } from './tls.ts';
+import { effectivePolicy, type Subset } from './traffic-policy.ts';
+import { parseProtocol } from '@istio-ts/mesh';
+
+export { buildInboundCluster, type InboundClusterInput } from './inbound.ts';
+export { buildOutboundCluster, type OutboundClusterInput } from './outbound.ts';
+export { effectivePolicy } from './traffic-policy.ts';
+
+/** What clusters need beside the scope: derived from endpoints, but changing far less often. Keyed by `namespace/hostname`. */
+export interface ClusterInputs {
+  readonly identities: ReadonlyMap<string, readonly string[]>;
+  readonly resolvedByProxy: ReadonlyMap<string, ServiceEndpoints>;
+}
+
+const noIdentities: readonly string[] = [];
+
+/** One service port and subset that has a cluster. */
+interface Target {
+  readonly service: Service;
+  readonly port: ServicePort;
+  readonly rule: MergedDestinationRule | undefined;
+  readonly subset: Subset | undefined;
+}
+
+/** Every cluster of a service: one for each port and, where a DestinationRule has subsets, one for each of them. */
+function* targetsOf(service: Service, rule: MergedDestinationRule | undefined): Generator<Target> {
+  for (const port of service.ports) {
+    if (port.protocol === 'UDP') continue;
+    yield { service, port, rule, subset: undefined };
+    for (const subset of rule?.spec.subsets ?? []) if (subset.name) yield { service, port, rule, subset };
+  }
+}
+
+/** The inputs of the clusters towards the services that a proxy may see, by the names of the clusters. */
+export function* outboundClusterInputs(
+  scope: ProxyScope,
+  inputs: ClusterInputs,
+): Generator<readonly [name: string, input: OutboundClusterInput]> {
+  const { proxy, mesh } = scope;
+  const router = proxy.type === 'router';
+  const client = clientPlace(scope);
+  const files = clientFiles(proxy.metadata);
+  const ipv6Only = onlyIpv6(scope);
+  for (const service of scope.services) {
+    const key = serviceKey(service);
+    const endpoints = service.resolution === 'alias' ? aliasEndpoints(scope, service) : inputs.resolvedByProxy.get(key);
+    // An alias of a service of the mesh is routed to that service's own clusters.
+    if (service.resolution === 'alias' && endpoints === undefined) continue;
+    for (const target of targetsOf(service, scope.destinationRules.get(service.hostname))) {
+      const name = outboundCluster(target.port.number, target.subset?.name ?? '', service.hostname);
+      yield [
+        name,
+        {
+          ...target,
+          mesh,
+          router,
+          autoMutualTls: scope.autoMutualTls(service.hostname, target.port.number),
+          identities: inputs.identities.get(key) ?? noIdentities,
+          endpoints,
+          client: endpoints && client,
+          files,
+          ipv6Only,
+        },
+      ];
+    }
+  }
+}
+
+const aliasTarget = memoByInputs(
+  (service: Service) => [service],
+  (service): ServiceEndpoints => ({
+    hostname: service.hostname,
+    namespace: service.namespace,
+    endpoints: service.ports.map((port) => ({
+      address: service.externalName ?? '',
+      port: typeof port.targetPort === 'number' ? port.targetPort : port.number,
+      servicePort: port.name,
+      health: 'healthy',
+      labels: {},
+      locality: { region: '', zone: '', subzone: '' },
+      network: '',
+      clusterId: '',
+      weight: 1,
+      tlsMode: 'disabled',
+      node: '',
+    })),
+  }),
+);
+
+/** What an ExternalName points to, where that is no service of the mesh. */
+function aliasEndpoints(scope: ProxyScope, service: Service): ServiceEndpoints | undefined {
+  if (!service.externalName || scope.serviceByHost.has(service.externalName)) return undefined;
+  return aliasTarget(service);
+}
+
+/** A cluster whose endpoints the control plane sends, without the endpoints themselves. */
+export interface EndpointTarget {
+  readonly clusterName: string;
+  /** Key of the service among the mesh's endpoints. */
+  readonly service: string;
+  readonly localOnly: boolean;
+  readonly input: Omit<LoadAssignmentInput, 'endpoints' | 'node'>;
+}
+
+/** The clusters of a scope that get their endpoints by EDS. */
+export function endpointTargets(scope: ProxyScope): readonly EndpointTarget[] {
+  const client = clientPlace(scope);
+  const router = scope.proxy.type === 'router';
+  const result: EndpointTarget[] = [];
+  for (const service of scope.services) {
+    for (const { port, rule, subset } of targetsOf(service, scope.destinationRules.get(service.hostname))) {
+      const policy = effectivePolicy(rule?.spec, subset, port.number, scope.mesh);
+      if (clusterDiscovery(service, policy, router) !== 'EDS') continue;
+      const clusterName = outboundCluster(port.number, subset?.name ?? '', service.hostname);
+      const { settings, failover } = localityPolicy(policy, scope.mesh);
+      // Where the place of the client makes no difference, clients of all places share the resource.
+      const placed = settings !== undefined && (failover || (settings.distribute?.length ?? 0) > 0);
+      result.push({
+        clusterName,
+        service: serviceKey(service),
+        localOnly: service.internalTrafficPolicy === 'Local' && !router,
+        input: {
+          clusterName,
+          port: port.name,
+          subset: subset?.labels,
+          client: placed ? client : undefined,
+          settings: placed ? settings : undefined,
+          failover: placed && failover,
+        },
+      });
+    }
+  }
+  return result;
+}
+
+const clientPlace = ({ proxy }: ProxyScope): ClientPlace => ({
+  locality: proxy.locality,
+  labels: proxy.labels,
+  network: proxy.network,
+  clusterId: proxy.clusterId,
+});
+
+function clientFiles(metadata: Readonly<Record<string, unknown>>): ClientFiles | undefined {
+  const text = (name: string): string => (typeof metadata[name] === 'string' ? metadata[name] : '');
+  const files = {
+    certificateChain: text('TLS_CLIENT_CERT_CHAIN'),
+    privateKey: text('TLS_CLIENT_KEY'),
+    rootCertificate: text('TLS_CLIENT_ROOT_CERT'),
+  };
+  return Object.values(files).some((path) => path !== '') ? files : undefined;
+}
+
+/** Clusters towards the workload's own application: one for each port, whatever number of services share it. */
+export function buildInboundClusters(scope: ProxyScope): readonly Generated<Cluster>[] {
+  if (scope.proxy.type !== 'sidecar') return [];
+  const { mesh, sidecar } = scope;
+  const ipv6 = onlyIpv6(scope);
+  const declared = sidecar?.spec.ingress ?? [];
+  if (sidecar && declared.length > 0) {
+    return declared.flatMap((ingress) => sidecarIngress(scope, ingress, ipv6) ?? []);
+  }
+  const byPort = new Map<number, InboundTarget[]>();
+  for (const target of scope.inbound) byPort.set(target.targetPort, [...(byPort.get(target.targetPort) ?? []), target]);
+  return [...byPort].map(([port, targets]) =>
+    buildInboundCluster({
+      port,
+      protocol: targets[0]?.port.protocol ?? 'Auto',
+      services: [...new Set(targets.map((target) => target.service))],
+      mesh,
+      pool: sidecar?.spec.inboundConnectionPool,
+      endpoint: mesh.inboundTrafficPolicy?.mode === 'LOCALHOST' ? `${ipv6 ? '[::1]' : '127.0.0.1'}:${port}` : undefined,
+      ipv6,
+      origins: sidecar ? [sidecar.origin] : [],
+    }),
+  );
+}
+
+function sidecarIngress(scope: ProxyScope, ingress: SidecarIngress, ipv6: boolean): Generated<Cluster> | undefined {
+  const port = ingress.port?.number;
+  if (!port) return undefined;
+  const services = scope.inbound
+    .filter((target) => target.targetPort === port || target.port.number === port)
+    .map((target) => target.service);
+  return buildInboundCluster({
+    port,
+    protocol: parseProtocol(ingress.port?.protocol ?? '') ?? 'Auto',
+    services: [...new Set(services)],
+    mesh: scope.mesh,
+    pool: ingress.connectionPool ?? scope.sidecar?.spec.inboundConnectionPool,
+    endpoint: ingress.defaultEndpoint || undefined,
+    ipv6,
+    origins: scope.sidecar ? [scope.sidecar.origin] : [],
+  });
+}
+
+/** Clusters that every proxy of a type has. */
+export function fixedClusters(scope: ProxyScope): readonly Generated<Cluster>[] {
+  const { mesh, proxy } = scope;
+  if (proxy.type !== 'sidecar') return [blackHoleCluster(mesh)];
+  return [blackHoleCluster(mesh), passthroughCluster(mesh), inboundPassthroughCluster(mesh, onlyIpv6(scope))];
+}
+
+const onlyIpv6 = ({ proxy }: ProxyScope): boolean =>
+  proxy.ipAddresses.length > 0 && proxy.ipAddresses.every((address) => isIP(address) === 6);

@@ -1,0 +1,47 @@
+import type { Cluster, Cluster_SlowStartConfig } from '@istio-ts/envoy';
+import { protoDuration } from '../duration.ts';
+import type { LoadBalancer } from './traffic-policy.ts';
+
+/** Fields of a cluster that choose an endpoint. Without settings: the one with the fewest requests. */
+export function loadBalancing(
+  settings: LoadBalancer | undefined,
+): Pick<Cluster, 'lbPolicy' | 'ringHashLbConfig' | 'maglevLbConfig' | 'leastRequestLbConfig' | 'roundRobinLbConfig'> {
+  const hash = settings?.consistentHash;
+  if (hash) {
+    if (hash.maglev) {
+      return {
+        lbPolicy: 'MAGLEV',
+        ...(hash.maglev.tableSize && { maglevLbConfig: { tableSize: hash.maglev.tableSize } }),
+      };
+    }
+    return {
+      lbPolicy: 'RING_HASH',
+      ringHashLbConfig: { minimumRingSize: hash.ringHash?.minimumRingSize || hash.minimumRingSize || 1024 },
+    };
+  }
+  const slowStart = slowStartConfig(settings);
+  switch (settings?.simple) {
+    case 'RANDOM':
+      return { lbPolicy: 'RANDOM' };
+    case 'ROUND_ROBIN':
+      return { lbPolicy: 'ROUND_ROBIN', ...(slowStart && { roundRobinLbConfig: { slowStartConfig: slowStart } }) };
+    case 'PASSTHROUGH':
+      return { lbPolicy: 'CLUSTER_PROVIDED' };
+    default:
+      return { lbPolicy: 'LEAST_REQUEST', ...(slowStart && { leastRequestLbConfig: { slowStartConfig: slowStart } }) };
+  }
+}
+
+/** How new endpoints get their share step by step; `warmupDurationSecs` is the older form. */
+function slowStartConfig(settings: LoadBalancer | undefined): Cluster_SlowStartConfig | undefined {
+  const warmup = settings?.warmup;
+  const window = protoDuration(warmup?.duration ?? settings?.warmupDurationSecs);
+  if (window === undefined) return undefined;
+  return {
+    slowStartWindow: window,
+    ...(warmup?.aggression !== undefined && {
+      aggression: { defaultValue: warmup.aggression, runtimeKey: 'upstream.slow_start.aggression' },
+    }),
+    ...(warmup?.minimumPercent !== undefined && { minWeightPercent: { value: warmup.minimumPercent } }),
+  };
+}

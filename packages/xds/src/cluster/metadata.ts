@@ -1,0 +1,46 @@
+import type { Metadata } from '@istio-ts/envoy';
+import type { MergedDestinationRule, Service } from '@istio-ts/mesh/model';
+import { ALPN_METADATA } from '../filter/alpn.ts';
+
+/**
+ * Metadata of a cluster: `istio` as Istio's tools and EnvoyFilters know it (which services, which configuration object, which subset), and
+ * `istio.svc` with flat keys for access log operators, which cannot look into lists.
+ */
+export function clusterMetadata(options: {
+  readonly services: readonly Service[];
+  readonly rule?: MergedDestinationRule | undefined;
+  readonly subset?: string;
+  /** The client's protocol goes upstream over mutual TLS, so that the filter `istio.alpn` has to choose what is offered. */
+  readonly downstreamProtocol?: boolean;
+}): Metadata {
+  const [first] = options.services;
+  const [origin] = options.rule?.origins ?? [];
+  return {
+    filterMetadata: {
+      istio: {
+        ...(origin && {
+          config: `/apis/networking.istio.io/v1/namespaces/${origin.namespace}/destination-rule/${origin.name}`,
+        }),
+        ...(options.services.length > 0 && {
+          services: options.services.map((service) => ({
+            host: service.hostname,
+            name: serviceName(service),
+            namespace: service.namespace,
+          })),
+        }),
+        ...(options.subset && { subset: options.subset }),
+      },
+      ...(first && {
+        'istio.svc': {
+          host: first.hostname,
+          name: serviceName(first),
+          namespace: first.namespace,
+          ...(options.downstreamProtocol && { [ALPN_METADATA.key]: ALPN_METADATA.value }),
+        },
+      }),
+    },
+  };
+}
+
+/** For telemetry a host of a ServiceEntry is known by itself, as one ServiceEntry may have several. */
+const serviceName = (service: Service): string => (service.registry === 'External' ? service.hostname : service.name);

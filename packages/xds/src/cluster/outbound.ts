@@ -1,0 +1,242 @@
+import type { MeshConfig } from '@istio-ts/api';
+import type { Cluster, TransportSocket } from '@istio-ts/envoy';
+import { isHttp, isHttp2 } from '@istio-ts/mesh';
+import type {
+  MergedDestinationRule,
+  Origin,
+  Protocol,
+  Service,
+  ServiceEndpoints,
+  ServicePort,
+} from '@istio-ts/mesh/model';
+import { protoDuration } from '../duration.ts';
+import { buildLoadAssignment, type ClientPlace, type LocalitySettings, localitySettings } from '../endpoint/index.ts';
+import { type Generated, uniqueOrigins } from '../generated.ts';
+import { outboundCluster, sniDnatCluster } from '../names.ts';
+import { meshAlpn } from './alpn.ts';
+import { circuitBreakers, connectionOptions, connectTimeout } from './connection-pool.ts';
+import { httpProtocol, type UpstreamProtocol } from './http-protocol.ts';
+import { loadBalancing } from './load-balancer.ts';
+import { clusterMetadata } from './metadata.ts';
+import { outlierDetection, panicThreshold } from './outlier-detection.ts';
+import {
+  automaticTls,
+  type ClientFiles,
+  meshTls,
+  originatedTls,
+  rawBuffer,
+  usesAutoSni,
+  withProxyProtocol,
+} from './tls.ts';
+import { type EffectivePolicy, effectivePolicy, type Subset } from './traffic-policy.ts';
+
+/** All that the cluster of one service port and subset depends on. */
+export interface OutboundClusterInput {
+  readonly service: Service;
+  readonly port: ServicePort;
+  /** undefined: all endpoints of the service. */
+  readonly subset: Subset | undefined;
+  readonly rule: MergedDestinationRule | undefined;
+  readonly mesh: MeshConfig;
+  /** Routers know no original destination and never sniff. */
+  readonly router: boolean;
+  /** Whether mutual TLS may be used to endpoints that have a proxy although no DestinationRule says so. */
+  readonly autoMutualTls: boolean;
+  /** Identities that the service's endpoints may present. */
+  readonly identities: readonly string[];
+  /** Only for services whose names the proxy resolves itself: they are part of the cluster. */
+  readonly endpoints: ServiceEndpoints | undefined;
+  /** Only together with `endpoints`. */
+  readonly client: ClientPlace | undefined;
+  readonly files: ClientFiles | undefined;
+  readonly ipv6Only: boolean;
+}
+
+/** The input as a list to remember results by: every field of it, those made anew each time by their content. */
+export const outboundClusterKey = (input: OutboundClusterInput): readonly [object, ...unknown[]] => [
+  input.service,
+  input.port,
+  input.subset,
+  input.rule,
+  input.mesh,
+  input.router,
+  input.autoMutualTls,
+  input.identities,
+  input.endpoints,
+  input.client && JSON.stringify(input.client),
+  input.files && JSON.stringify(input.files),
+  input.ipv6Only,
+];
+
+/** How a cluster finds its endpoints. */
+type Discovery = 'EDS' | 'STRICT_DNS' | 'LOGICAL_DNS' | 'ORIGINAL_DST';
+
+/** How the cluster of a service finds its endpoints; the control plane has to send EDS for those that say so. */
+export function clusterDiscovery(service: Service, policy: EffectivePolicy, router: boolean): Discovery {
+  switch (service.resolution) {
+    case 'dns':
+    case 'alias':
+      return 'STRICT_DNS';
+    case 'dns-round-robin':
+      return 'LOGICAL_DNS';
+    case 'passthrough':
+      return router ? 'EDS' : 'ORIGINAL_DST';
+    case 'static':
+      return policy.loadBalancer?.simple === 'PASSTHROUGH' && !router ? 'ORIGINAL_DST' : 'EDS';
+  }
+}
+
+/** Settings for load balancing by locality of a cluster, and whether its localities may fail over. */
+export function localityPolicy(
+  policy: EffectivePolicy,
+  mesh: MeshConfig,
+): { readonly settings: LocalitySettings | undefined; readonly failover: boolean } {
+  return {
+    settings: localitySettings(policy.loadBalancer?.localityLbSetting, mesh),
+    failover: policy.outlierDetection !== undefined,
+  };
+}
+
+/** The cluster `outbound|PORT|SUBSET|HOST`. */
+export function buildOutboundCluster(input: OutboundClusterInput): Generated<Cluster> {
+  const { service, port, subset, rule, mesh, router } = input;
+  const policy = effectivePolicy(rule?.spec, subset, port.number, mesh);
+  const name = outboundCluster(port.number, subset?.name ?? '', service.hostname);
+  const discovery = clusterDiscovery(service, policy, router);
+  const pool = policy.connectionPool;
+  const protocol = upstreamProtocol(port.protocol, policy, mesh, router);
+  const locality = localityPolicy(policy, mesh);
+  const outliers = outlierDetection(policy.outlierDetection);
+  const options = connectionOptions(pool, mesh);
+  const security = transportSecurity(input, policy, discovery, protocol);
+  const http = httpProtocol(protocol, pool, security.autoSni);
+  const balancing =
+    discovery === 'ORIGINAL_DST' ? { lbPolicy: 'CLUSTER_PROVIDED' as const } : loadBalancing(policy.loadBalancer);
+  const weighted = locality.settings !== undefined && balancing.lbPolicy !== 'CLUSTER_PROVIDED';
+  const resource: Cluster = {
+    ...(security.matches && { transportSocketMatches: security.matches }),
+    name,
+    type: discovery,
+    ...(discovery === 'EDS' && {
+      edsClusterConfig: {
+        edsConfig: { ads: {}, initialFetchTimeout: '0s', resourceApiVersion: 'V3' },
+        serviceName: name,
+      },
+    }),
+    connectTimeout: connectTimeout(pool, mesh),
+    ...balancing,
+    ...((discovery === 'STRICT_DNS' || discovery === 'LOGICAL_DNS') && {
+      ...dnsSettings(mesh, input.ipv6Only),
+      loadAssignment: buildLoadAssignment({
+        clusterName: name,
+        endpoints: input.endpoints?.endpoints ?? [],
+        port: port.name,
+        subset: subset?.labels,
+        client: input.client,
+        ...locality,
+        node: undefined,
+      }),
+    }),
+    circuitBreakers: circuitBreakers(policy),
+    ...(http && { typedExtensionProtocolOptions: http }),
+    ...(outliers && { outlierDetection: outliers }),
+    commonLbConfig: {
+      ...panicThreshold(policy.outlierDetection),
+      ...(weighted && { localityWeightedLbConfig: {} }),
+    },
+    ...(security.socket && { transportSocket: security.socket }),
+    metadata: clusterMetadata({
+      services: [service],
+      rule,
+      subset: subset?.name ?? '',
+      downstreamProtocol: security.mutualTls && protocol === 'downstream',
+    }),
+    ...(options && { upstreamConnectionOptions: options }),
+  };
+  const origins: Origin[] = [service.origin, ...(rule?.origins ?? [])];
+  return { resource, origins: uniqueOrigins(origins) };
+}
+
+/** What the proxy speaks to the endpoints (Istio documentation, "Protocol Selection"; DestinationRule, `h2UpgradePolicy` and `useClientProtocol`). */
+function upstreamProtocol(
+  protocol: Protocol,
+  policy: EffectivePolicy,
+  mesh: MeshConfig,
+  router: boolean,
+): UpstreamProtocol {
+  const http = policy.connectionPool?.http;
+  if (http?.useClientProtocol) return 'downstream';
+  if (isHttp2(protocol)) return 'http2';
+  if (isHttp(protocol)) {
+    const upgrade =
+      http?.h2UpgradePolicy === 'UPGRADE' ||
+      (http?.h2UpgradePolicy !== 'DO_NOT_UPGRADE' && mesh.h2UpgradePolicy === 'UPGRADE');
+    return upgrade ? 'http2' : 'http1';
+  }
+  if (protocol === 'Auto') return router ? 'http1' : 'downstream';
+  return 'none';
+}
+
+interface Security {
+  readonly socket?: TransportSocket;
+  readonly matches?: Cluster['transportSocketMatches'];
+  readonly mutualTls: boolean;
+  readonly autoSni: boolean;
+}
+
+function transportSecurity(
+  input: OutboundClusterInput,
+  policy: EffectivePolicy,
+  discovery: Discovery,
+  protocol: UpstreamProtocol,
+): Security {
+  const { service, port, subset, mesh, identities } = input;
+  const { tls } = policy;
+  const wrap = (socket: TransportSocket): TransportSocket =>
+    policy.proxyProtocol ? withProxyProtocol(socket, policy.proxyProtocol.version) : socket;
+  const plain: Security = {
+    mutualTls: false,
+    autoSni: false,
+    ...(policy.proxyProtocol && { socket: wrap(rawBuffer) }),
+  };
+  const mutual = (): TransportSocket => {
+    const sni =
+      tls?.mode === 'ISTIO_MUTUAL' && tls.sni
+        ? tls.sni
+        : sniDnatCluster(port.number, subset?.name ?? '', service.hostname);
+    const names = tls?.mode === 'ISTIO_MUTUAL' && tls.subjectAltNames?.length ? tls.subjectAltNames : identities;
+    return wrap(meshTls(mesh, sni, names, meshAlpn(port.protocol, protocol)));
+  };
+  switch (tls?.mode) {
+    case 'ISTIO_MUTUAL':
+      return { socket: mutual(), mutualTls: true, autoSni: false };
+    case 'SIMPLE':
+    case 'MUTUAL': {
+      const alpn = protocol === 'http2' ? ['h2'] : [];
+      const named = tls.subjectAltNames?.length ? tls : { ...tls, subjectAltNames: service.subjectAltNames };
+      return {
+        socket: wrap(originatedTls(named, mesh, alpn, input.files)),
+        mutualTls: false,
+        autoSni: usesAutoSni(tls) && protocol !== 'none',
+      };
+    }
+    case 'DISABLE':
+      return plain;
+    default:
+      // To an original destination there is no endpoint whose metadata could tell whether it has a proxy.
+      if (!input.autoMutualTls || discovery === 'ORIGINAL_DST' || service.meshExternal) return plain;
+      return { matches: automaticTls(mutual(), wrap(rawBuffer)), mutualTls: true, autoSni: false };
+  }
+}
+
+function dnsSettings(
+  mesh: MeshConfig,
+  ipv6Only: boolean,
+): Pick<Cluster, 'dnsRefreshRate' | 'respectDnsTtl' | 'dnsLookupFamily' | 'dnsJitter'> {
+  return {
+    dnsRefreshRate: protoDuration(mesh.dnsRefreshRate) ?? '60s',
+    respectDnsTtl: true,
+    dnsLookupFamily: ipv6Only ? 'V6_ONLY' : 'V4_ONLY',
+    dnsJitter: '0.100s',
+  };
+}

@@ -1,0 +1,182 @@
+import type { MeshConfig } from '@istio-ts/api';
+import type {
+  CertificateValidationContext,
+  Cluster_TransportSocketMatch,
+  CommonTlsContext,
+  ConfigSource,
+  SdsSecretConfig,
+  SubjectAltNameMatcher,
+  TlsParameters,
+  TransportSocket,
+  UpstreamTlsContext,
+} from '@istio-ts/envoy';
+import { isIP } from 'node:net';
+import { SDS_CLUSTER } from '../names.ts';
+import { caCertificateName, credentialResource } from '../secret/names.ts';
+import { typed } from '../typed.ts';
+import type { ClientTls } from './traffic-policy.ts';
+
+/** Certificates that a container mounts itself and names in the node's metadata (Istio documentation, `ISTIO_META_TLS_CLIENT_*`). */
+export interface ClientFiles {
+  readonly certificateChain: string;
+  readonly privateKey: string;
+  readonly rootCertificate: string;
+}
+
+/** Where the roots of public certificate authorities are. */
+const systemRoots = '/etc/ssl/certs/ca-certificates.crt';
+
+const agent: ConfigSource = {
+  apiConfigSource: {
+    apiType: 'GRPC',
+    transportApiVersion: 'V3',
+    grpcServices: [{ envoyGrpc: { clusterName: SDS_CLUSTER } }],
+    setNodeOnFirstMessageOnly: true,
+  },
+  initialFetchTimeout: '0s',
+  resourceApiVersion: 'V3',
+};
+const controlPlane: ConfigSource = { ads: {}, initialFetchTimeout: '0s', resourceApiVersion: 'V3' };
+
+const secret = (name: string, sdsConfig: ConfigSource): SdsSecretConfig => ({ name, sdsConfig });
+
+export const rawBuffer: TransportSocket = {
+  name: 'envoy.transport_sockets.raw_buffer',
+  typedConfig: typed('envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer', {}),
+};
+
+const tlsSocket = (context: UpstreamTlsContext): TransportSocket => ({
+  name: 'envoy.transport_sockets.tls',
+  typedConfig: typed('envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', context),
+});
+
+/** Which names a peer may present; SPIFFE identities are URIs. */
+function sanMatchers(names: readonly string[]): readonly SubjectAltNameMatcher[] {
+  return names.map((name) => ({
+    sanType: name.includes('://') ? 'URI' : isIP(name) ? 'IP_ADDRESS' : 'DNS',
+    matcher: { exact: name },
+  }));
+}
+
+function meshParameters(mesh: MeshConfig): TlsParameters {
+  const curves = mesh.meshMTLS?.ecdhCurves;
+  return {
+    tlsMinimumProtocolVersion: mesh.meshMTLS?.minProtocolVersion === 'TLSV1_3' ? 'TLSv1_3' : 'TLSv1_2',
+    // Envoy as a client stops at 1.2 unless told otherwise.
+    tlsMaximumProtocolVersion: 'TLSv1_3',
+    ...(curves?.length && { ecdhCurves: curves }),
+  };
+}
+
+function publicParameters(mesh: MeshConfig): TlsParameters {
+  const settings = mesh.tlsDefaults;
+  return {
+    ...(settings?.minProtocolVersion === 'TLSV1_3' && { tlsMinimumProtocolVersion: 'TLSv1_3' }),
+    ...(settings?.minProtocolVersion === 'TLSV1_2' && { tlsMinimumProtocolVersion: 'TLSv1_2' }),
+    tlsMaximumProtocolVersion: 'TLSv1_3',
+    ...(settings?.cipherSuites?.length && { cipherSuites: settings.cipherSuites }),
+    ...(settings?.ecdhCurves?.length && { ecdhCurves: settings.ecdhCurves }),
+  };
+}
+
+/** Mutual TLS with the workload's own certificate, both sides known by SPIFFE identities. */
+export function meshTls(
+  mesh: MeshConfig,
+  sni: string,
+  identities: readonly string[],
+  alpn: readonly string[],
+): TransportSocket {
+  return tlsSocket({
+    commonTlsContext: {
+      tlsParams: meshParameters(mesh),
+      alpnProtocols: alpn,
+      tlsCertificateSdsSecretConfigs: [secret('default', agent)],
+      combinedValidationContext: {
+        defaultValidationContext: identities.length > 0 ? { matchTypedSubjectAltNames: sanMatchers(identities) } : {},
+        validationContextSdsSecretConfig: secret('ROOTCA', agent),
+      },
+    },
+    sni,
+  });
+}
+
+/** Mutual TLS for endpoints that say they have a proxy, plain text for the rest. */
+export function automaticTls(mutual: TransportSocket, plain: TransportSocket): readonly Cluster_TransportSocketMatch[] {
+  return [
+    { name: 'tlsMode-istio', match: { tlsMode: 'istio' }, transportSocket: mutual },
+    { name: 'tlsMode-disabled', match: {}, transportSocket: plain },
+  ];
+}
+
+/** Whether the name for SNI and for the check of the certificate comes from each request's host. */
+export function usesAutoSni(tls: ClientTls | undefined): boolean {
+  return (tls?.mode === 'SIMPLE' || tls?.mode === 'MUTUAL') && !tls.sni;
+}
+
+/**
+ * TLS as a DestinationRule asks for with SIMPLE or MUTUAL. Certificates come from files of the proxy's container, or as secrets of Kubernetes
+ * through the control plane (`credentialName`). Without roots the system's are used, so that a peer is always checked.
+ */
+export function originatedTls(
+  tls: ClientTls,
+  mesh: MeshConfig,
+  alpn: readonly string[],
+  files: ClientFiles | undefined,
+): TransportSocket {
+  const names = sanMatchers(tls.subjectAltNames ?? []);
+  const roots = tls.insecureSkipVerify === true ? undefined : trustedRoots(tls, files);
+  const base: CertificateValidationContext = {
+    ...(names.length > 0 && { matchTypedSubjectAltNames: names }),
+    ...(tls.caCrl && { crl: { filename: tls.caCrl } }),
+  };
+  const validation: Partial<CommonTlsContext> =
+    roots === undefined
+      ? {}
+      : roots.kind === 'secret'
+        ? {
+            combinedValidationContext: {
+              defaultValidationContext: base,
+              validationContextSdsSecretConfig: secret(roots.name, controlPlane),
+            },
+          }
+        : { validationContext: { trustedCa: { filename: roots.path }, ...base } };
+  return tlsSocket({
+    commonTlsContext: {
+      tlsParams: publicParameters(mesh),
+      ...(alpn.length > 0 && { alpnProtocols: alpn }),
+      ...clientCertificate(tls, files),
+      ...validation,
+    },
+    ...(tls.sni && { sni: tls.sni }),
+  });
+}
+
+type Roots = { readonly kind: 'file'; readonly path: string } | { readonly kind: 'secret'; readonly name: string };
+
+function trustedRoots(tls: ClientTls, files: ClientFiles | undefined): Roots {
+  if (tls.credentialName) return { kind: 'secret', name: caCertificateName(credentialResource(tls.credentialName)) };
+  if (tls.caCertificates)
+    return { kind: 'file', path: tls.caCertificates === 'system' ? systemRoots : tls.caCertificates };
+  return { kind: 'file', path: files?.rootCertificate || systemRoots };
+}
+
+function clientCertificate(tls: ClientTls, files: ClientFiles | undefined): Partial<CommonTlsContext> {
+  if (tls.mode !== 'MUTUAL') return {};
+  if (tls.credentialName)
+    return { tlsCertificateSdsSecretConfigs: [secret(credentialResource(tls.credentialName), controlPlane)] };
+  const chain = tls.clientCertificate || files?.certificateChain;
+  const key = tls.privateKey || files?.privateKey;
+  if (!chain || !key) return {};
+  return { tlsCertificates: [{ certificateChain: { filename: chain }, privateKey: { filename: key } }] };
+}
+
+/** Wraps a socket so that it starts with a PROXY protocol header. */
+export function withProxyProtocol(socket: TransportSocket, version: string | undefined): TransportSocket {
+  return {
+    name: 'envoy.transport_sockets.upstream_proxy_protocol',
+    typedConfig: typed('envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport', {
+      config: { version: version === 'V2' ? 'V2' : 'V1' },
+      transportSocket: socket,
+    }),
+  };
+}

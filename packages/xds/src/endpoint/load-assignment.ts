@@ -1,0 +1,53 @@
+import type { ClusterLoadAssignment } from '@istio-ts/envoy';
+import { selectorMatches } from '@istio-ts/mesh';
+import type { Endpoint } from '@istio-ts/mesh/model';
+import { type ClientPlace, type LocalitySettings, placeEndpoints } from './locality.ts';
+import { lbEndpoint } from './metadata.ts';
+
+/** All that the endpoints of one cluster depend on. */
+export interface LoadAssignmentInput {
+  readonly clusterName: string;
+  readonly endpoints: readonly Endpoint[];
+  /** Name of the service port. */
+  readonly port: string;
+  /** Labels of the subset; undefined for all endpoints. */
+  readonly subset: Readonly<Record<string, string>> | undefined;
+  /** Where the client is; undefined where that makes no difference. */
+  readonly client: ClientPlace | undefined;
+  readonly settings: LocalitySettings | undefined;
+  /** The cluster has outlier detection, so that localities may fail over. */
+  readonly failover: boolean;
+  /** Only endpoints on this node (internalTrafficPolicy: Local). */
+  readonly node: string | undefined;
+}
+
+/** The endpoints that a cluster sends to: healthy ones only, by locality. */
+export function buildLoadAssignment(input: LoadAssignmentInput): ClusterLoadAssignment {
+  const usable = input.endpoints.filter(
+    (endpoint) =>
+      endpoint.servicePort === input.port &&
+      endpoint.health === 'healthy' &&
+      selectorMatches(input.subset, endpoint.labels) &&
+      (input.node === undefined || endpoint.node === input.node),
+  );
+  const groups = placeEndpoints(usable, input.client, input.settings, input.failover);
+  return {
+    clusterName: input.clusterName,
+    ...(groups.length > 0 && {
+      endpoints: groups.map((group) => ({
+        ...(group.locality.region !== '' || group.locality.zone !== '' || group.locality.subzone !== ''
+          ? {
+              locality: {
+                ...(group.locality.region !== '' && { region: group.locality.region }),
+                ...(group.locality.zone !== '' && { zone: group.locality.zone }),
+                ...(group.locality.subzone !== '' && { subZone: group.locality.subzone }),
+              },
+            }
+          : { locality: {} }),
+        lbEndpoints: group.endpoints.map((endpoint) => lbEndpoint(endpoint)),
+        loadBalancingWeight: group.weight,
+        ...(group.priority > 0 && { priority: group.priority }),
+      })),
+    }),
+  };
+}

@@ -1,0 +1,269 @@
+import { type Cell, cell, structurallyEqual } from '@istio-ts/collections';
+import {
+  factsKey,
+  type Lease,
+  Leases,
+  type Mesh,
+  type Problem,
+  type ProxyDescription,
+  type ProxyFacts,
+  proxyFacts,
+  Scopes,
+} from '@istio-ts/mesh';
+import { workloadOfProxy } from '@istio-ts/mesh/proxy';
+import type { ProxyScope } from '@istio-ts/mesh/model';
+import type { EndpointTarget } from '../cluster/index.ts';
+import type { ProxyConfigSource, ProxyNode, ProxyView, XdsResource } from '../source.ts';
+import { EndpointTable } from './endpoint-table.ts';
+import { defaultGenerators, type Generators } from './generators.ts';
+import { type GenerationError, ProxyClass, type Shared } from './proxy-class.ts';
+import { type ResourceType, resourceTypeOf, secretType, typeUrls } from './type-urls.ts';
+import { typeUrl } from '@istio-ts/envoy';
+
+export interface EngineOptions {
+  readonly generators?: Generators;
+  /** Runs `work` soon; changes that come before it runs are published together. `setImmediate` by default: the first change goes out at once. */
+  readonly schedule?: (work: () => void) => void;
+  /** Hears of resources that could not be made; the ones before them stay in force. */
+  readonly onError?: (error: GenerationError) => void;
+  /** Hears of Secrets that a proxy needs and that hold nothing usable. */
+  readonly onSecretProblem?: (problem: Problem) => void;
+}
+
+/** Numbers for metrics and debug pages. */
+export interface EngineState {
+  readonly proxies: number;
+  /** Groups of proxies with the same configuration. */
+  readonly classes: number;
+  readonly endpointTables: number;
+}
+
+export interface Engine extends ProxyConfigSource {
+  connect(node: ProxyNode): EngineView;
+  state(): EngineState;
+  /** Publishes what is pending now instead of soon. */
+  flush(): void;
+  close(): void;
+}
+
+export interface EngineView extends ProxyView {
+  /** What the proxy may see: for explanations and debug pages. */
+  scope(): ProxyScope;
+}
+
+const nothing: ReadonlyMap<string, XdsResource> = new Map();
+
+interface Member {
+  notify(changed: ReadonlySet<ResourceType>): void;
+}
+
+/** A class of proxies with those that are connected. */
+class Group {
+  readonly resources: ProxyClass;
+  readonly members = new Set<Member>();
+  readonly #end: () => void;
+
+  constructor(resources: ProxyClass, end: () => void) {
+    this.resources = resources;
+    this.#end = end;
+  }
+
+  dispose(): void {
+    this.#end();
+    this.resources.dispose();
+  }
+}
+
+/**
+ * Turns the mesh into resources for every connected proxy, and keeps them up to date. A change reaches exactly the classes of proxies that depend
+ * on it, and of those the types that it touches.
+ */
+export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
+  const {
+    generators = defaultGenerators,
+    schedule = (work) => void setImmediate(work),
+    onError = () => {},
+    onSecretProblem = () => {},
+  } = options;
+  const scopes = new Scopes(mesh);
+  const groups = new Leases<Group>();
+  const tables = new Leases<EndpointTable>();
+  const tableNames = new WeakMap<readonly EndpointTarget[], string>();
+  const stale = new Set<Group>();
+  const knownProblems = new Map<string, Problem>();
+  let tablesMade = 0;
+  let proxies = 0;
+  let scheduled = false;
+  let closed = false;
+
+  const flush = (): void => {
+    scheduled = false;
+    if (closed) return;
+    const work = [...stale];
+    stale.clear();
+    for (const group of work) {
+      const changed = group.resources.publish();
+      if (changed.size > 0) for (const member of [...group.members]) member.notify(changed);
+    }
+  };
+  const invalidate = (group: Group): void => {
+    stale.add(group);
+    if (scheduled) return;
+    scheduled = true;
+    schedule(flush);
+  };
+  const invalidateAll = (): void => {
+    for (const group of groups.values()) invalidate(group);
+  };
+
+  const shared: Shared = {
+    mesh,
+    generators,
+    report: onError,
+    table: (targets, node) => {
+      const name = tableNames.get(targets) ?? String(tablesMade++);
+      tableNames.set(targets, name);
+      const local = targets.some((target) => target.localOnly) ? (node ?? '') : '';
+      return tables.acquire(
+        `${name} ${local}`,
+        () => new EndpointTable(targets, node, (service) => mesh.endpoints.get(service)),
+      );
+    },
+    secretProblems: (problems) => {
+      for (const problem of problems) {
+        const key = `${problem.origin.namespace}/${problem.origin.name} ${problem.path}`;
+        if (structurallyEqual(knownProblems.get(key), problem)) continue;
+        knownProblems.set(key, problem);
+        onSecretProblem(problem);
+      }
+    },
+  };
+
+  const unsubscribe = [
+    mesh.identities.subscribe(invalidateAll),
+    mesh.resolvedByProxy.subscribe(invalidateAll),
+    mesh.secrets.subscribe(invalidateAll),
+    mesh.endpoints.subscribe((changes) => {
+      let touched = false;
+      for (const table of tables.values()) for (const { key } of changes) if (table.invalidate(key)) touched = true;
+      if (touched) invalidateAll();
+    }),
+  ];
+
+  const acquire = (facts: ProxyFacts, node: string): Lease<Group> =>
+    groups.acquire(`${factsKey(facts)} ${localNode(facts, node)}`, () => {
+      const scope = scopes.acquire(facts);
+      const group: Group = new Group(
+        new ProxyClass(shared, scope.value.result, localNode(facts, node) || undefined),
+        () => {
+          stop();
+          scope.release();
+          stale.delete(group);
+        },
+      );
+      const stop = scope.value.result.subscribe(() => invalidate(group));
+      return group;
+    });
+
+  /** The node matters only where a service keeps its traffic on it; otherwise proxies of all nodes are of one class. */
+  const localServices = cell(
+    mesh.graph,
+    (fetch) => fetch.value(mesh.servicesByAge).some((service) => service.internalTrafficPolicy === 'Local'),
+    {
+      name: 'whether any service is local to its node',
+    },
+  );
+  const localNode = (facts: ProxyFacts, node: string): string =>
+    localServices.current && facts.proxy.type === 'sidecar' ? node : '';
+
+  const connect = (node: ProxyNode): EngineView => {
+    const description = describe(node);
+    const facts: Cell<{ readonly facts: ProxyFacts; readonly node: string }> = cell(
+      mesh.graph,
+      (fetch) => ({
+        facts: proxyFacts(mesh, description, fetch),
+        node: fetch.value(localServices) ? (workloadOfProxy(mesh, description, fetch)?.node ?? '') : '',
+      }),
+      { name: `facts of ${node.id}` },
+    );
+    const maySeeSecrets = node.type === 'router' && namespaceOf(node.identity) === node.namespace;
+    const listeners = new Set<(changed: ReadonlySet<string>) => void>();
+    let ended = false;
+    const visible = (type: ResourceType): boolean => type !== secretType || maySeeSecrets;
+    const member: Member = {
+      notify: (changed) => {
+        const urls = new Set([...changed].filter(visible).map((type): string => typeUrl(type)));
+        if (urls.size > 0) for (const listener of [...listeners]) listener(urls);
+      },
+    };
+    let lease = acquire(facts.current.facts, facts.current.node);
+    lease.value.members.add(member);
+    const stop = facts.subscribe(() => {
+      const previous = lease;
+      lease = acquire(facts.current.facts, facts.current.node);
+      if (lease.value === previous.value) {
+        previous.release();
+        return;
+      }
+      previous.value.members.delete(member);
+      lease.value.members.add(member);
+      previous.release();
+      const moved = lease.value;
+      schedule(() => {
+        if (!ended && lease.value === moved) member.notify(new Set(allTypes));
+      });
+    });
+    proxies++;
+    return {
+      resources: (url) => {
+        const type = resourceTypeOf(url);
+        return type && !ended && visible(type) ? lease.value.resources.resources(type) : nothing;
+      },
+      onChange: (listener) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+      scope: () => lease.value.resources.scope,
+      close: () => {
+        if (ended) return;
+        ended = true;
+        proxies--;
+        stop();
+        listeners.clear();
+        lease.value.members.delete(member);
+        lease.release();
+        facts.dispose();
+      },
+    };
+  };
+
+  return {
+    connect,
+    flush,
+    state: () => ({ proxies, classes: groups.size, endpointTables: tables.size }),
+    close: () => {
+      closed = true;
+      for (const end of unsubscribe) end();
+      localServices.dispose();
+    },
+  };
+}
+
+const allTypes: readonly ResourceType[] = Object.values(typeUrls).flatMap((url) => resourceTypeOf(url) ?? []);
+
+function describe(node: ProxyNode): ProxyDescription {
+  return {
+    type: node.type,
+    name: node.podName,
+    namespace: node.namespace,
+    ipAddress: node.ipAddress,
+    dnsDomain: node.dnsDomain,
+    locality: node.locality,
+    metadata: node.metadata,
+  };
+}
+
+/** Namespace of a SPIFFE identity `spiffe://TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT`. */
+function namespaceOf(identity: string | undefined): string | undefined {
+  return /^spiffe:\/\/[^/]+\/ns\/([^/]+)\/sa\/[^/]+$/.exec(identity ?? '')?.[1];
+}

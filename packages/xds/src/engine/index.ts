@@ -1,0 +1,5 @@
+export { createEngine, type Engine, type EngineOptions, type EngineState, type EngineView } from './engine.ts';
+export { defaultGenerators, type Generators } from './generators.ts';
+export { generateOffline, type OfflineOptions, type OfflineProxy, type OfflineResult } from './offline.ts';
+export type { GenerationError } from './proxy-class.ts';
+export { type ResourceType, resourceTypeOf, resourceTypes, typeUrls } from './type-urls.ts';

@@ -1,0 +1,256 @@
+import type { Cell } from '@istio-ts/collections';
+import type { ProxyScope } from '@istio-ts/mesh/model';
+import type { Mesh, Problem } from '@istio-ts/mesh';
+import { type ClusterInputs, type EndpointTarget, endpointTargets, outboundClusterInputs } from '../cluster/index.ts';
+import { buildOutboundCluster, outboundClusterKey } from '../cluster/outbound.ts';
+import type { Generated } from '../generated.ts';
+import { memoByInputs } from '../memo.ts';
+import { buildSecret, SecretError, secretNames } from '../secret/index.ts';
+import type { XdsResource } from '../source.ts';
+import type { EndpointTable } from './endpoint-table.ts';
+import type { Generators } from './generators.ts';
+import { encodeResource, encodingMemo, keepUnchanged } from './resource.ts';
+import { clusterType, endpointType, listenerType, type ResourceType, routeType, secretType } from './type-urls.ts';
+
+/** A resource could not be made; the one before it stays. */
+export interface GenerationError {
+  readonly type: ResourceType;
+  /** Name of the resource, '' where all of the type failed. */
+  readonly name: string;
+  readonly error: unknown;
+}
+
+/** What a class of proxies shares with other classes. */
+export interface Shared {
+  readonly mesh: Mesh;
+  readonly generators: Generators;
+  /** The table of these clusters' endpoints, shared by all classes that have the same targets. */
+  readonly table: (
+    targets: readonly EndpointTarget[],
+    node: string | undefined,
+  ) => { readonly value: EndpointTable; release(): void };
+  readonly report: (error: GenerationError) => void;
+  /** Tells of Secrets that cannot be used; called with an empty list when they can be again. */
+  readonly secretProblems: (problems: readonly Problem[]) => void;
+}
+
+type Resources = ReadonlyMap<string, XdsResource>;
+
+interface Published {
+  readonly inputs: readonly unknown[];
+  readonly resources: Resources;
+}
+
+const nothing: Resources = new Map();
+
+const encodeListener = encodingMemo(listenerType);
+const encodeRoute = encodingMemo(routeType);
+const encodeCluster = encodingMemo(clusterType);
+
+/** Encoded clusters towards services; shared by all proxies for which the inputs are the same. */
+const encodedOutbound = memoByInputs(outboundClusterKey, (input) => {
+  const generated = buildOutboundCluster(input);
+  return encodeResource(clusterType, generated.resource.name ?? '', generated);
+});
+
+const sharedTargets = memoByInputs(
+  (scope: ProxyScope) => {
+    const { proxy } = scope;
+    return [
+      scope.services,
+      scope.destinationRules,
+      scope.mesh,
+      proxy.type,
+      JSON.stringify([proxy.locality, proxy.labels, proxy.network, proxy.clusterId]),
+    ];
+  },
+  (scope) => endpointTargets(scope),
+);
+
+/**
+ * The resources of one class of proxies (equal facts, and so equal scopes): computed when a type is first asked for, then published anew after each
+ * change of what they depend on. What is published stays until `publish`, so that a proxy never sees halves of two states.
+ */
+export class ProxyClass {
+  readonly #shared: Shared;
+  readonly #scope: Cell<ProxyScope>;
+  readonly #node: string | undefined;
+  readonly #published = new Map<ResourceType, Published>();
+  #table:
+    | {
+        readonly targets: readonly EndpointTarget[];
+        readonly lease: { readonly value: EndpointTable; release(): void };
+      }
+    | undefined;
+
+  constructor(shared: Shared, scope: Cell<ProxyScope>, node: string | undefined) {
+    this.#shared = shared;
+    this.#scope = scope;
+    this.#node = node;
+  }
+
+  /** The scope that the next publication is made from. */
+  get scope(): ProxyScope {
+    return this.#scope.current;
+  }
+
+  resources(type: ResourceType): Resources {
+    return this.#published.get(type)?.resources ?? this.#compute(type).resources;
+  }
+
+  /** Publishes what has changed since the last time, and returns the types. */
+  publish(): ReadonlySet<ResourceType> {
+    const changed = new Set<ResourceType>();
+    for (const [type, { resources }] of [...this.#published])
+      if (this.#compute(type).resources !== resources) changed.add(type);
+    return changed;
+  }
+
+  dispose(): void {
+    this.#table?.lease.release();
+    this.#table = undefined;
+  }
+
+  #compute(type: ResourceType): Published {
+    const last = this.#published.get(type);
+    const inputs = this.#inputs(type);
+    if (last && inputs.every((input, i) => input === last.inputs[i])) return last;
+    let resources: Resources;
+    try {
+      resources = this.#make(type, last?.resources);
+    } catch (error) {
+      this.#shared.report({ type, name: '', error });
+      resources = last?.resources ?? nothing;
+    }
+    const published = { inputs, resources };
+    this.#published.set(type, published);
+    return published;
+  }
+
+  /** Everything that the resources of a type may depend on. */
+  #inputs(type: ResourceType): readonly unknown[] {
+    const scope = this.#scope.current;
+    const { mesh } = this.#shared;
+    switch (type) {
+      case clusterType:
+        return [
+          scope.services,
+          scope.destinationRules,
+          scope.mesh,
+          scope.inbound,
+          scope.sidecar,
+          scope.autoMutualTls,
+          scope.trustDomain,
+          mesh.identities.snapshot(),
+          mesh.resolvedByProxy.snapshot(),
+        ];
+      case endpointType:
+        return [this.#endpointTable(scope).current()];
+      case listenerType:
+      case routeType:
+        return [scope];
+      case secretType:
+        return [scope.gateways, scope.destinationRules, mesh.secrets.snapshot()];
+    }
+  }
+
+  #make(type: ResourceType, last: Resources | undefined): Resources {
+    const scope = this.#scope.current;
+    const { generators } = this.#shared;
+    switch (type) {
+      case clusterType:
+        return keepUnchanged(last, this.#clusters(scope, last));
+      case endpointType:
+        return this.#endpointTable(scope).current();
+      case listenerType:
+        return keepUnchanged(
+          last,
+          this.#encodeAll(
+            type,
+            generators.listeners(scope).map((generated) => [generated.resource.name ?? '', generated] as const),
+            encodeListener,
+            last,
+          ),
+        );
+      case routeType:
+        return keepUnchanged(last, this.#encodeAll(type, generators.routes(scope), encodeRoute, last));
+      case secretType:
+        return keepUnchanged(last, this.#secrets(scope));
+    }
+  }
+
+  #encodeAll<T extends object>(
+    type: ResourceType,
+    generated: Iterable<readonly [string, Generated<T>]>,
+    encode: (name: string, generated: Generated<object>) => XdsResource,
+    last: Resources | undefined,
+  ): Map<string, XdsResource> {
+    const result = new Map<string, XdsResource>();
+    for (const [name, one] of generated) {
+      const resource = this.#attempt(type, name, last, () => encode(name, one));
+      if (resource) result.set(name, resource);
+    }
+    return result;
+  }
+
+  /** One resource that cannot be made must not take the others with it. */
+  #attempt(
+    type: ResourceType,
+    name: string,
+    last: Resources | undefined,
+    make: () => XdsResource,
+  ): XdsResource | undefined {
+    try {
+      return make();
+    } catch (error) {
+      this.#shared.report({ type, name, error });
+      return last?.get(name);
+    }
+  }
+
+  #clusters(scope: ProxyScope, last: Resources | undefined): Map<string, XdsResource> {
+    const { mesh, generators } = this.#shared;
+    const inputs: ClusterInputs = {
+      identities: mesh.identities.snapshot(),
+      resolvedByProxy: mesh.resolvedByProxy.snapshot(),
+    };
+    const result = new Map<string, XdsResource>();
+    for (const [name, input] of outboundClusterInputs(scope, inputs)) {
+      const resource = this.#attempt(clusterType, name, last, () => encodedOutbound(input));
+      if (resource) result.set(name, resource);
+    }
+    const own = generators.ownClusters(scope).map((generated) => [generated.resource.name ?? '', generated] as const);
+    for (const [name, resource] of this.#encodeAll(clusterType, own, encodeCluster, last)) result.set(name, resource);
+    return result;
+  }
+
+  #endpointTable(scope: ProxyScope): EndpointTable {
+    const targets = sharedTargets(scope);
+    if (this.#table?.targets !== targets) {
+      const lease = this.#shared.table(targets, this.#node);
+      this.#table?.lease.release();
+      this.#table = { targets, lease };
+    }
+    return this.#table.lease.value;
+  }
+
+  #secrets(scope: ProxyScope): Map<string, XdsResource> {
+    const result = new Map<string, XdsResource>();
+    if (scope.proxy.type !== 'router') return result;
+    const secrets = this.#shared.mesh.secrets;
+    const problems: Problem[] = [];
+    for (const name of secretNames(scope)) {
+      try {
+        const generated = buildSecret(name, scope.proxy.namespace, (namespace, secret) =>
+          secrets.get(`${namespace}/${secret}`),
+        );
+        if (generated) result.set(name, encodeResource(secretType, name, generated));
+      } catch (error) {
+        if (!(error instanceof SecretError)) throw error;
+        problems.push({ origin: error.origin, path: error.path, message: error.message, lastGoodStays: false });
+      }
+    }
+    this.#shared.secretProblems(problems);
+    return result;
+  }
+}

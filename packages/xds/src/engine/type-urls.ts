@@ -1,0 +1,28 @@
+import { typeUrl } from '@istio-ts/envoy';
+
+export const clusterType = 'envoy.config.cluster.v3.Cluster';
+export const endpointType = 'envoy.config.endpoint.v3.ClusterLoadAssignment';
+export const listenerType = 'envoy.config.listener.v3.Listener';
+export const routeType = 'envoy.config.route.v3.RouteConfiguration';
+export const secretType = 'envoy.extensions.transport_sockets.tls.v3.Secret';
+
+export type ResourceType =
+  | typeof clusterType
+  | typeof endpointType
+  | typeof listenerType
+  | typeof routeType
+  | typeof secretType;
+
+export const resourceTypes: readonly ResourceType[] = [clusterType, endpointType, listenerType, routeType, secretType];
+
+export const typeUrls = {
+  cluster: typeUrl(clusterType),
+  endpoint: typeUrl(endpointType),
+  listener: typeUrl(listenerType),
+  route: typeUrl(routeType),
+  secret: typeUrl(secretType),
+} as const;
+
+const byUrl = new Map<string, ResourceType>(resourceTypes.map((type) => [typeUrl(type), type]));
+
+export const resourceTypeOf = (url: string): ResourceType | undefined => byUrl.get(url);

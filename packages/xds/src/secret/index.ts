@@ -1,0 +1,30 @@
+import type { ProxyScope } from '@istio-ts/mesh/model';
+import { caCertificateName, credentialResource } from './names.ts';
+
+export { caCertificateName, credentialResource, parseSecretResource, type SecretReference } from './names.ts';
+export { buildSecret, SecretError, secretOrigin } from './secret.ts';
+
+/** Names of the SDS resources that the configuration of a proxy may refer to: credentials of its Gateways and of DestinationRules, with their roots. */
+export function secretNames(scope: Pick<ProxyScope, 'gateways' | 'destinationRules'>): ReadonlySet<string> {
+  const names = new Set<string>();
+  const add = (credential: string | undefined): void => {
+    if (!credential) return;
+    const resource = credentialResource(credential);
+    names.add(resource);
+    names.add(caCertificateName(resource));
+  };
+  for (const gateway of scope.gateways) {
+    for (const { tls } of gateway.spec.servers ?? []) {
+      add(tls?.credentialName);
+      for (const credential of tls?.credentialNames ?? []) add(credential);
+      add(tls?.caCertCredentialName);
+    }
+  }
+  for (const { spec } of scope.destinationRules.values()) {
+    for (const policy of [spec.trafficPolicy, ...(spec.subsets ?? []).map((subset) => subset.trafficPolicy)]) {
+      add(policy?.tls?.credentialName);
+      for (const port of policy?.portLevelSettings ?? []) add(port.tls?.credentialName);
+    }
+  }
+  return names;
+}
