@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { load } from 'js-yaml';
+import { decodeProtobuf } from '../schema/wire.ts';
 import { ApiError, badRequest } from '../status.ts';
 
 /** The same limit as on a real server. */
@@ -18,13 +19,11 @@ export async function readBody(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** Decodes JSON or YAML by content type. Throws a 400 or 415 `ApiError`. */
+/** Decodes JSON, YAML or Kubernetes' protobuf by content type. Throws a 400 `ApiError`. */
 export function decodeBody(bytes: Buffer, contentType: string): unknown {
-  const text = bytes.toString('utf8');
   const type = contentType.split(';')[0]?.trim() ?? '';
-  if (type === 'application/vnd.kubernetes.protobuf') {
-    throw new ApiError(415, 'UnsupportedMediaType', 'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml');
-  }
+  if (type === 'application/vnd.kubernetes.protobuf') return bytes.length === 0 ? undefined : decodeProtobuf(bytes);
+  const text = bytes.toString('utf8');
   if (type.endsWith('yaml')) {
     try {
       return load(text);
