@@ -100,7 +100,7 @@ function discoveryCluster(settings: AgentSettings): Cluster {
     ...(isIp
       ? {}
       : {
-          dnsLookupFamily: first.includes(':') ? 'V6_PREFERRED' : 'V4_PREFERRED',
+          dnsLookupFamily: first.includes(':') ? 'AUTO' : 'V4_PREFERRED',
           dnsRefreshRate: '15s',
           dnsFailureRefreshRate: { baseInterval: '0.5s', maxInterval: '5s' },
           respectDnsTtl: true,

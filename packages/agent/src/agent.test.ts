@@ -1,0 +1,347 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { createServer as createHttpServer, get } from 'node:http';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import * as tls from 'node:tls';
+import { createCsr, describeCertificate, exportPrivateKey, generatePrivateKey } from '@istio-ts/security';
+import { mutualTlsListener, startFakeIstiod } from './fake-istiod.test-support.ts';
+
+const ENVOY = process.env.ENVOY_BINARY ?? '/usr/local/bin/envoy';
+const skip = !existsSync(ENVOY);
+const running: RunningAgent[] = [];
+const cleanups: (() => void | Promise<void>)[] = [];
+after(async () => {
+  for (const cleanup of cleanups.reverse()) await cleanup();
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+function http(port: number, path: string, method = 'GET'): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const request = get({ host: '127.0.0.1', port, path, method, agent: false }, (response) => {
+      let body = '';
+      response.on('data', (chunk) => {
+        body += chunk;
+      });
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+    });
+    request.on('error', reject);
+  });
+}
+
+/** Asks again until the answer pleases; fails with the last one after 20 s. */
+async function eventually<T>(what: string, ask: () => Promise<T>, good: (value: T) => boolean): Promise<T> {
+  const deadline = Date.now() + 20_000;
+  let last: unknown;
+  while (Date.now() < deadline) {
+    try {
+      const value = await ask();
+      if (good(value)) return value;
+      last = value;
+    } catch (error) {
+      last = error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  if (process.env.DEBUG) process.stderr.write(running.map((agent) => agent.output()).join('\n'));
+  assert.fail(`${what}; last: ${last instanceof Error ? last.message : JSON.stringify(last)}`);
+}
+
+interface RunningAgent {
+  readonly directory: string;
+  readonly process: ChildProcess;
+  readonly ports: {
+    readonly status: number;
+    readonly admin: number;
+    readonly ready: number;
+    readonly prometheus: number;
+  };
+  output(): string;
+  readonly exit: Promise<{ readonly code: number | null; readonly signal: string | null }>;
+}
+
+/** Lays out a pod's files in a directory of its own and starts the agent there. */
+async function startAgent(
+  istiod: { readonly address: string; readonly authority: { readonly root: string } },
+  env: Record<string, string> = {},
+  proxyConfig: Record<string, unknown> = {},
+): Promise<RunningAgent> {
+  const directory = mkdtempSync(join(tmpdir(), 'agent-test-'));
+  const write = (path: string, text: string): void => {
+    mkdirSync(join(directory, path, '..'), { recursive: true });
+    writeFileSync(join(directory, path), text);
+  };
+  write('var/run/secrets/tokens/istio-token', 'the-token\n');
+  write('var/run/secrets/istio/root-cert.pem', istiod.authority.root);
+  write('etc/istio/pod/labels', 'app="cart"\nversion="v1"\n');
+  write('etc/istio/pod/annotations', 'note="two\\nlines"\n');
+  const ports = {
+    status: await freePort(),
+    admin: await freePort(),
+    ready: await freePort(),
+    prometheus: await freePort(),
+  };
+  const child = spawn(
+    process.execPath,
+    [join(import.meta.dirname, 'bin/pilot-agent.ts'), 'proxy', 'sidecar', '--domain', 'shop.svc.cluster.local'],
+    {
+      cwd: directory,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        PATH: process.env.PATH,
+        POD_NAME: 'cart-1',
+        POD_NAMESPACE: 'shop',
+        SERVICE_ACCOUNT: 'cart',
+        INSTANCE_IP: '127.0.0.1',
+        ISTIO_META_WORKLOAD_NAME: 'cart',
+        ISTIO_META_OWNER: 'kubernetes://apis/apps/v1/namespaces/shop/deployments/cart',
+        ISTIO_META_APP_CONTAINERS: 'server',
+        ISTIO_META_POD_PORTS: '[{"containerPort":7070}]',
+        ISTIOD_SAN: 'istiod.istio-system.svc',
+        ENVOY_BINARY: ENVOY,
+        ENVOY_STATUS_PORT: String(ports.ready),
+        ENVOY_PROMETHEUS_PORT: String(ports.prometheus),
+        PROXY_CONFIG: JSON.stringify({
+          discoveryAddress: istiod.address,
+          statusPort: ports.status,
+          proxyAdminPort: ports.admin,
+          terminationDrainDuration: '0.3s',
+          concurrency: 1,
+          ...proxyConfig,
+        }),
+        ...env,
+      },
+    },
+  );
+  let output = '';
+  const collect = (chunk: Buffer): void => {
+    output += chunk.toString();
+  };
+  child.stdout.on('data', collect);
+  child.stderr.on('data', collect);
+  const exit = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
+    child.on('close', (code, signal) => resolve({ code, signal })),
+  );
+  cleanups.push(async () => {
+    if (child.exitCode === null && child.signalCode === null) {
+      // Only after a failure: Envoy holds the pipes open, so it has to go too.
+      child.kill('SIGKILL');
+      const envoy = Number(/Envoy started\tpid=(\d+)/.exec(output)?.[1]);
+      if (envoy > 0) process.kill(envoy, 'SIGKILL');
+    }
+    await exit;
+    rmSync(directory, { recursive: true, force: true });
+  });
+  const agent = { directory, process: child, ports, output: () => output, exit };
+  running.push(agent);
+  return agent;
+}
+
+test('an agent brings Envoy up, serves certificates, health, metrics and probes, and drains', { skip }, async () => {
+  const listenerPort = await freePort();
+  const plainPort = await freePort();
+  const istiod = await startFakeIstiod([mutualTlsListener(listenerPort, true), mutualTlsListener(plainPort, false)]);
+  cleanups.push(() => istiod.close());
+  istiod.failNext(2);
+  const application = createHttpServer((request, response) => {
+    if (request.url === '/metrics') response.end('# TYPE app_things counter\napp_things 7\n# EOF\n');
+    else response.writeHead(request.url === '/live' && request.headers['x-probe'] === 'yes' ? 204 : 500).end();
+  });
+  await new Promise<void>((resolve) => application.listen(0, '127.0.0.1', resolve));
+  cleanups.push(() => void application.close());
+  const appPort = (application.address() as AddressInfo).port;
+  const agent = await startAgent(istiod, {
+    OUTPUT_CERTS: './out',
+    ISTIO_PROMETHEUS_ANNOTATIONS: JSON.stringify({ scrape: 'true', port: String(appPort), path: '/metrics' }),
+    ISTIO_KUBE_APP_PROBERS: JSON.stringify({
+      '/app-health/server/livez': {
+        httpGet: { path: '/live', port: appPort, scheme: 'HTTP', httpHeaders: [{ name: 'x-probe', value: 'yes' }] },
+      },
+      '/app-health/server/readyz': { tcpSocket: { port: appPort } },
+      '/app-health/server/startupz': { grpc: { port: await freePort() } },
+    }),
+  });
+  const { ports } = agent;
+
+  await eventually(
+    'ready through Envoy',
+    () => http(ports.ready, '/healthz/ready'),
+    (answer) => answer.status === 200,
+  );
+  assert.equal(istiod.tokens.length, 3);
+  assert.equal(istiod.tokens[0], 'Bearer the-token');
+  assert.deepEqual(istiod.peers[0], ['spiffe://cluster.local/ns/shop/sa/cart']);
+  const node = istiod.nodes[0];
+  assert.equal(node?.id, 'sidecar~127.0.0.1~cart-1.shop~shop.svc.cluster.local');
+  assert.equal(node?.metadata?.WORKLOAD_NAME, 'cart');
+  assert.deepEqual(node?.metadata?.LABELS, { app: 'cart', version: 'v1' });
+  assert.deepEqual(node?.metadata?.ANNOTATIONS, { note: 'two\nlines' });
+  assert.equal((node?.metadata?.PROXY_CONFIG as { statusPort: number }).statusPort, ports.status);
+
+  // The certificate is served to peers, who see the workload in its subject.
+  const key = generatePrivateKey();
+  const client = istiod.authority.sign({
+    csr: createCsr(key, []),
+    identity: { trustDomain: 'cluster.local', namespace: 'shop', serviceAccount: 'client' },
+    now: new Date(),
+  });
+  const answer = await new Promise<{ readonly body: string; readonly peer: string }>((resolve, reject) => {
+    const socket = tls.connect({
+      host: '127.0.0.1',
+      port: listenerPort,
+      ca: istiod.authority.root,
+      cert: client.chain,
+      key: exportPrivateKey(key),
+      checkServerIdentity: () => undefined,
+    });
+    let body = '';
+    socket.on('secureConnect', () => socket.write('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n'));
+    const certificate = new Promise<string>((done) =>
+      socket.on('secureConnect', () => done(socket.getPeerX509Certificate()?.toString() ?? '')),
+    );
+    socket.on('data', (chunk) => {
+      body += chunk;
+    });
+    socket.on('end', async () => resolve({ body, peer: await certificate }));
+    socket.on('error', reject);
+  });
+  assert.match(answer.body, /hello/);
+  assert.equal(describeCertificate(answer.peer).subject, 'CN=cart,OU=cart,L=v1,ST=Kubernetes');
+  assert.match(readFileSync(join(agent.directory, 'out/cert-chain.pem'), 'utf8'), /BEGIN CERTIFICATE/);
+
+  // Metrics: Istio's names in both places, the application's and the agent's in the merged one.
+  assert.equal((await http(plainPort, '/')).status, 200);
+  const merged = await eventually(
+    'merged metrics',
+    () => http(ports.status, '/stats/prometheus'),
+    ({ body }) => /^istio_requests_total\{response_code="200"\} 2$/m.test(body),
+  );
+  assert.match(merged.body, /^# TYPE istio_requests_total counter$/m);
+  assert.match(merged.body, /^app_things 7$/m);
+  assert.match(merged.body, /^istio_agent_cert_expiry_seconds\{resource_name="default"\} /m);
+  assert.match(merged.body, /^istio_build\{component="proxy",tag="[\d.]+"\} 1$/m);
+  assert.match(merged.body, /^envoy_cluster_upstream_cx_active\{cluster_name="xds-grpc"\} 1$/m);
+  assert.doesNotMatch(merged.body, /EOF|envoy_istio/);
+  assert.match(
+    (await http(ports.prometheus, '/stats/prometheus')).body,
+    /^istio_requests_total\{response_code="200"\} 2$/m,
+  );
+
+  // Probes of the application.
+  const probe = async (kind: string): Promise<number> =>
+    (await http(ports.status, `/app-health/server/${kind}`)).status;
+  assert.equal(await probe('livez'), 204);
+  assert.equal(await probe('readyz'), 200);
+  assert.equal(await probe('startupz'), 500);
+  assert.equal(await probe('nothing'), 404);
+  assert.equal((await http(ports.status, '/quitquitquit')).status, 405);
+
+  // With the control plane away, the proxy stays ready and serves.
+  await istiod.close();
+  assert.equal((await http(ports.ready, '/healthz/ready')).status, 200);
+  assert.equal((await http(plainPort, '/')).status, 200);
+
+  agent.process.kill('SIGTERM');
+  await eventually(
+    'not ready while draining',
+    () => http(ports.status, '/healthz/ready'),
+    ({ status, body }) => status === 503 && /draining/.test(body),
+  );
+  assert.deepEqual(await agent.exit, { code: 0, signal: null });
+  assert.match(agent.output(), /graceful termination period complete/);
+  assert.match(
+    agent.output(),
+    /^\d{4}-\d\d-\d\dT[\d:.]+Z\tinfo\tgenerated new workload certificate\tresourceName=default/m,
+  );
+  assert.doesNotMatch(agent.output(), /\t(?:error|critical)\t/);
+});
+
+test('a certificate is renewed before its end and pushed to Envoy', { skip }, async () => {
+  const istiod = await startFakeIstiod([], { ttlMs: 3000 });
+  cleanups.push(() => istiod.close());
+  // Valid from two minutes before now: renewal is due when the last 2% of 123 s begin, which is after about half a second.
+  const agent = await startAgent(istiod, { SECRET_GRACE_PERIOD_RATIO: '0.02', SECRET_GRACE_PERIOD_RATIO_JITTER: '0' });
+  const serial = async (): Promise<string> => {
+    const { certificates } = JSON.parse((await http(agent.ports.admin, '/certs')).body);
+    return (
+      certificates.flatMap((entry: { cert_chain: { serial_number: string }[] }) => entry.cert_chain)[0]
+        ?.serial_number ?? ''
+    );
+  };
+  const first = await eventually('a certificate in Envoy', serial, (value) => value !== '');
+  await eventually('another certificate in Envoy', serial, (value) => value !== '' && value !== first);
+  assert.ok(istiod.issued >= 2);
+  agent.process.kill('SIGTERM');
+  assert.equal((await agent.exit).code, 0);
+});
+
+test('without a CA the agent says why it is not ready; when Envoy dies the agent ends', { skip }, async () => {
+  const istiod = await startFakeIstiod([]);
+  await istiod.close();
+  const agent = await startAgent(istiod);
+  const answer = await eventually(
+    'an answer',
+    () => http(agent.ports.status, '/healthz/ready'),
+    ({ body }) => /gave no certificate/.test(body),
+  );
+  assert.equal(answer.status, 503);
+  assert.match(
+    answer.body,
+    /Envoy proxy is NOT ready: no workload certificate: the CA 127\.0\.0\.1:\d+ gave no certificate \(UNAVAILABLE/,
+  );
+  const pid = Number(/Envoy started\tpid=(\d+)/.exec(agent.output())?.[1]);
+  process.kill(pid, 'SIGKILL');
+  assert.equal((await agent.exit).code, 1);
+  assert.match(agent.output(), /Envoy ended by itself/);
+});
+
+test('mounted certificates need no CA, and a changed file reaches Envoy', { skip }, async () => {
+  const istiod = await startFakeIstiod([]);
+  cleanups.push(() => istiod.close());
+  const issue = (): { readonly chain: string; readonly key: string } =>
+    istiod.authority.issueServer({ dnsNames: ['mounted'], now: new Date() });
+  const agent = await startAgent(istiod, { FILE_MOUNTED_CERTS: 'true' });
+  const directory = join(agent.directory, 'etc/certs');
+  mkdirSync(directory, { recursive: true });
+  const put = ({ chain, key }: { readonly chain: string; readonly key: string }): string => {
+    writeFileSync(join(directory, 'root-cert.pem'), istiod.authority.root);
+    writeFileSync(join(directory, 'key.pem'), key);
+    writeFileSync(join(directory, 'cert-chain.pem'), chain);
+    return describeCertificate(chain).serial;
+  };
+  const inEnvoy = async (): Promise<string> => (await http(agent.ports.admin, '/certs')).body;
+  const first = put(issue());
+  await eventually('the first certificate', inEnvoy, (body) => body.includes(first));
+  const second = put(issue());
+  await eventually('the second certificate', inEnvoy, (body) => body.includes(second));
+  assert.equal(istiod.issued, 0);
+  assert.equal((await http(agent.ports.status, '/quitquitquit', 'POST')).status, 200);
+  assert.equal((await agent.exit).code, 0);
+});
+
+test('an Envoy that is not there, or a wrong setting, ends the agent with an explanation', async () => {
+  const istiod = { address: '127.0.0.1:1', authority: { root: 'none' } };
+  const missing = await startAgent(istiod, { ENVOY_BINARY: '/nonexistent/envoy' });
+  assert.equal((await missing.exit).code, 1);
+  assert.match(missing.output(), /Error: Envoy cannot be started from \/nonexistent\/envoy: .*Set ENVOY_BINARY/);
+  const wrong = await startAgent(istiod, { SECRET_TTL: 'tomorrow' });
+  assert.equal((await wrong.exit).code, 1);
+  assert.match(wrong.output(), /Error: SECRET_TTL: "tomorrow" is not a duration/);
+});

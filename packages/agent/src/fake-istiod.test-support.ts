@@ -1,0 +1,173 @@
+import type { AddressInfo } from 'node:net';
+import { decode, encode } from '@istio-ts/envoy';
+import { createGrpcServer } from '@istio-ts/envoy/grpc/server';
+import type { ServerCall } from '@istio-ts/envoy/grpc/server';
+import { GrpcError } from '@istio-ts/envoy/grpc/status';
+import { createRootCertificate, istiodDnsNames, loadAuthority } from '@istio-ts/security';
+
+const TYPE = 'type.googleapis.com/';
+
+/** A resource in ProtoJSON with its type, as the fake control plane serves it. */
+export interface Served {
+  readonly name: string;
+  readonly resource: { readonly '@type': string; readonly [field: string]: unknown };
+}
+
+/** A control plane with nothing but a CA and fixed resources, on a loopback port, for tests of the agent. */
+export async function startFakeIstiod(resources: readonly Served[], options: { readonly ttlMs?: number } = {}) {
+  const authority = loadAuthority(createRootCertificate({ organization: 'cluster.local', now: new Date() }));
+  const own = authority.issueServer({ dnsNames: istiodDnsNames('istio-system'), now: new Date() });
+  const tokens: string[] = [];
+  const peers: (readonly string[])[] = [];
+  const nodes: { readonly id?: string; readonly metadata?: Readonly<Record<string, unknown>> }[] = [];
+  let failures = 0;
+  let issued = 0;
+  const server = createGrpcServer({
+    tls: { key: own.key, cert: own.chain, ca: authority.root },
+    methods: {
+      '/istio.v1.auth.IstioCertificateService/CreateCertificate': {
+        kind: 'unary',
+        handle: (bytes, call) => {
+          tokens.push(call.metadata.authorization ?? '');
+          if (failures > 0) {
+            failures--;
+            throw new GrpcError('UNAVAILABLE', 'not yet');
+          }
+          issued++;
+          const request = decode('istio.v1.auth.IstioCertificateRequest', bytes);
+          const certificate = authority.sign({
+            csr: request.csr ?? '',
+            identity: { trustDomain: 'cluster.local', namespace: 'shop', serviceAccount: 'cart' },
+            subject: { workload: 'cart', canonicalName: 'cart', version: 'v1', cluster: 'Kubernetes' },
+            ttl: options.ttlMs,
+            now: new Date(),
+          });
+          return encode('istio.v1.auth.IstioCertificateResponse', { certChain: certificate.response });
+        },
+      },
+      '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources': {
+        kind: 'stream',
+        handle: serveDelta,
+      },
+    },
+  });
+
+  async function serveDelta(call: ServerCall): Promise<void> {
+    peers.push(call.peer.uris);
+    let nonce = 0;
+    for await (const bytes of call.messages()) {
+      const request = decode('envoy.service.discovery.v3.DeltaDiscoveryRequest', bytes);
+      if (request.node !== undefined && nodes.length < 10) nodes.push(request.node as (typeof nodes)[number]);
+      if (request.errorDetail !== undefined) throw new Error(`Envoy refused: ${request.errorDetail.message}`);
+      if (request.responseNonce) continue;
+      const matching = resources.filter((entry) => entry.resource['@type'] === request.typeUrl);
+      await call.write(
+        encode('envoy.service.discovery.v3.DeltaDiscoveryResponse', {
+          typeUrl: request.typeUrl,
+          nonce: String(++nonce),
+          resources: matching.map((entry) => ({ name: entry.name, version: '1', resource: entry.resource })),
+        }),
+      );
+    }
+  }
+
+  const address = (await server.listen({ host: '127.0.0.1', port: 0 })) as AddressInfo;
+  return {
+    address: `127.0.0.1:${address.port}`,
+    authority,
+    tokens,
+    peers,
+    nodes,
+    get issued() {
+      return issued;
+    },
+    failNext(count: number) {
+      failures = count;
+    },
+    close: () => server.close(100),
+  };
+}
+
+/** A listener with mutual TLS from the agent's secrets that answers every request itself and counts it as Istio's metric. */
+export function mutualTlsListener(port: number, tls: boolean): Served {
+  const sdsConfig = {
+    apiConfigSource: {
+      apiType: 'GRPC',
+      transportApiVersion: 'V3',
+      grpcServices: [{ envoyGrpc: { clusterName: 'sds-grpc' } }],
+    },
+    resourceApiVersion: 'V3',
+  };
+  return {
+    name: `test_${port}`,
+    resource: {
+      '@type': `${TYPE}envoy.config.listener.v3.Listener`,
+      name: `test_${port}`,
+      address: { socketAddress: { address: '127.0.0.1', portValue: port } },
+      filterChains: [
+        {
+          ...(tls
+            ? {
+                transportSocket: {
+                  name: 'envoy.transport_sockets.tls',
+                  typedConfig: {
+                    '@type': `${TYPE}envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext`,
+                    requireClientCertificate: true,
+                    commonTlsContext: {
+                      alpnProtocols: ['http/1.1'],
+                      tlsCertificateSdsSecretConfigs: [{ name: 'default', sdsConfig }],
+                      validationContextSdsSecretConfig: { name: 'ROOTCA', sdsConfig },
+                    },
+                  },
+                },
+              }
+            : {}),
+          filters: [
+            {
+              name: 'envoy.filters.network.http_connection_manager',
+              typedConfig: {
+                '@type': `${TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`,
+                statPrefix: 'inbound_test',
+                accessLog: [
+                  {
+                    name: 'envoy.access_loggers.stats',
+                    typedConfig: {
+                      '@type': `${TYPE}envoy.extensions.access_loggers.stats.v3.Config`,
+                      statsScope: { prefix: 'wasmcustom', sharingName: 'istio', enableEviction: true },
+                      counters: [
+                        {
+                          stat: {
+                            name: 'istio_requests_total',
+                            tags: [{ name: 'response_code', valueFormat: '%RESPONSE_CODE%' }],
+                          },
+                          valueFixed: 1,
+                        },
+                      ],
+                    },
+                  },
+                ],
+                routeConfig: {
+                  virtualHosts: [
+                    {
+                      name: 'all',
+                      domains: ['*'],
+                      routes: [
+                        { match: { prefix: '/' }, directResponse: { status: 200, body: { inlineString: 'hello' } } },
+                      ],
+                    },
+                  ],
+                },
+                httpFilters: [
+                  {
+                    name: 'envoy.filters.http.router',
+                    typedConfig: { '@type': `${TYPE}envoy.extensions.filters.http.router.v3.Router` },
+                  },
+                ],
+              },
+            },
+          ],
+        },
+      ],
+    },
+  };
+}
