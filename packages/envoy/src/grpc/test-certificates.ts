@@ -14,7 +14,8 @@ export interface TestCertificates {
 /** Makes a fresh root with a certificate for istiod's DNS names (and localhost) and one for a client's SPIFFE identity. */
 export async function makeTestCertificates(clientUri: string): Promise<TestCertificates> {
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-  const generate = () => webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>;
+  const generate = () =>
+    webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>;
   const [rootKeys, serverKeys, clientKeys] = await Promise.all([generate(), generate(), generate()]);
   const notBefore = new Date(Date.now() - 3_600_000);
   const notAfter = new Date(Date.now() + 86_400_000);

@@ -67,7 +67,10 @@ export function answerDebugRequest(
 ): XdsResource[] {
   const check = (command: string, proxyId: string | undefined): void => {
     if (!mayDebug(command, proxyId, caller, context))
-      throw new GrpcError('PERMISSION_DENIED', `${command}: only identities of ${context.systemNamespace} may ask this`);
+      throw new GrpcError(
+        'PERMISSION_DENIED',
+        `${command}: only identities of ${context.systemNamespace} may ask this`,
+      );
   };
   if (typeUrl === SYNCZ) {
     check('syncz', undefined);

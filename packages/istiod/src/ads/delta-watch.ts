@@ -25,7 +25,8 @@ export class DeltaWatch extends Watch {
       // A first request without names asks for everything, of types where that exists.
       const legacyWildcard = request.subscribe.length === 0 && !isAskedByName(this.typeUrl);
       this.wildcard = legacyWildcard;
-      this.answerDue = legacyWildcard || request.subscribe.includes('*');
+      // Even a client that has everything gets an empty response, so that its state shows as acknowledged.
+      this.answerDue = legacyWildcard || request.subscribe.length > 0;
       this.changed = true;
     }
     const answer = isFirst ? 'first' : this.settle(request, now);

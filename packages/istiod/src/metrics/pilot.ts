@@ -31,12 +31,16 @@ export function createAdsMetrics(registry: MetricsRegistry, version: string): Ad
       add: (by) => clients.add(by, { version }),
     },
     pushes: registry.counter('pilot_xds_pushes', 'Configuration responses sent and errors, by type.'),
-    pushTime: registry.histogram('pilot_xds_push_time', 'Total time in seconds Pilot takes to push lds, rds, cds and eds.', [
-      0.01, 0.1, 0.5, 1, 3, 5, 10, 20, 30,
-    ]),
-    sendTime: registry.histogram('pilot_xds_send_time', 'Total time in seconds Pilot takes to send generated configuration.', [
-      0.01, 0.1, 1, 3, 5, 10, 20, 30,
-    ]),
+    pushTime: registry.histogram(
+      'pilot_xds_push_time',
+      'Total time in seconds Pilot takes to push lds, rds, cds and eds.',
+      [0.01, 0.1, 0.5, 1, 3, 5, 10, 20, 30],
+    ),
+    sendTime: registry.histogram(
+      'pilot_xds_send_time',
+      'Total time in seconds Pilot takes to send generated configuration.',
+      [0.01, 0.1, 1, 3, 5, 10, 20, 30],
+    ),
     convergenceTime: registry.histogram(
       'pilot_proxy_convergence_time',
       'Delay in seconds between config change and a proxy receiving all required configuration.',
@@ -47,9 +51,11 @@ export function createAdsMetrics(registry: MetricsRegistry, version: string): Ad
       'Time in seconds, a proxy is in the push queue before being dequeued.',
       SECONDS,
     ),
-    configSize: registry.histogram('pilot_xds_config_size_bytes', 'Distribution of configuration sizes pushed to clients', [
-      1, 10000, 1000000, 4000000, 10000000, 40000000,
-    ]),
+    configSize: registry.histogram(
+      'pilot_xds_config_size_bytes',
+      'Distribution of configuration sizes pushed to clients',
+      [1, 10000, 1000000, 4000000, 10000000, 40000000],
+    ),
     rejects: registry.counter('pilot_total_xds_rejects', 'Total number of XDS responses from pilot rejected by proxy.'),
     rejectedNow: {
       cds: registry.gauge('pilot_xds_cds_reject', 'Pilot rejected CDS configs.'),
@@ -58,7 +64,10 @@ export function createAdsMetrics(registry: MetricsRegistry, version: string): Ad
       rds: registry.gauge('pilot_xds_rds_reject', 'Pilot rejected RDS.'),
     },
     expiredNonces: registry.counter('pilot_xds_expired_nonce', 'Total number of XDS requests with an expired nonce.'),
-    internalErrors: registry.counter('pilot_total_xds_internal_errors', 'Total number of internal XDS errors in pilot.'),
+    internalErrors: registry.counter(
+      'pilot_total_xds_internal_errors',
+      'Total number of internal XDS errors in pilot.',
+    ),
     connectionFailures: registry.counter(
       'istiod_connection_failures',
       'The total number of connection failures to Istiod',
@@ -95,7 +104,10 @@ export function createCaMetrics(registry: MetricsRegistry): CaMetrics {
       'citadel_server_id_extraction_err_count',
       'The number of errors occurred when extracting the ID from CSR.',
     ),
-    signErrors: registry.counter('citadel_server_csr_sign_err_count', 'The number of errors occurred when signing the CSR.'),
+    signErrors: registry.counter(
+      'citadel_server_csr_sign_err_count',
+      'The number of errors occurred when signing the CSR.',
+    ),
     issued: registry.counter(
       'citadel_server_success_cert_issuance_count',
       'The number of certificates issuances that have succeeded.',

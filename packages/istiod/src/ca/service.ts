@@ -1,0 +1,136 @@
+import { DecodeError, decode, encode } from '@istio-ts/envoy';
+import { GrpcError, type MethodHandler, type ServerCall } from '@istio-ts/envoy/grpc';
+import {
+  type CertificateAuthority,
+  CsrError,
+  formatSpiffe,
+  parseSpiffe,
+  type SpiffeIdentity,
+  SpiffeError,
+  type TokenReviewResult,
+  type WorkloadSubject,
+} from '@istio-ts/security';
+import { bearerToken } from '../grpc/bearer-token.ts';
+import type { Logger } from '../log.ts';
+import type { CaMetrics } from '../metrics/pilot.ts';
+
+const MAX_CSR_LENGTH = 32 * 1024;
+
+/** Who asks for a certificate, as proved, and what helps to find its pod. */
+export interface CaCaller {
+  readonly identity: SpiffeIdentity;
+  /** From a token bound to a pod. */
+  readonly podName: string | undefined;
+  readonly podUid: string | undefined;
+  /** The address that the request came from: the pod's, unless something stands between. */
+  readonly remoteAddress: string;
+}
+
+export interface CaServiceOptions {
+  /** The authority that signs now; asked for at every request because its root may be rotated. */
+  readonly authority: () => Pick<CertificateAuthority, 'sign'>;
+  readonly trustDomain: string;
+  /** Whose token this is (audience istio-ca). */
+  readonly authenticateToken: (token: string) => Promise<TokenReviewResult>;
+  /** What the control plane knows of the caller's workload, for the certificate's subject; never what the request says. */
+  readonly subject: (caller: CaCaller) => WorkloadSubject | undefined;
+  readonly metrics: CaMetrics;
+  readonly log: Logger;
+  readonly now: () => Date;
+}
+
+/** The gRPC service by which agents get their workload's certificate (istio.v1.auth.IstioCertificateService). */
+export function createCaService(options: CaServiceOptions): Readonly<Record<string, MethodHandler>> {
+  return {
+    '/istio.v1.auth.IstioCertificateService/CreateCertificate': {
+      kind: 'unary',
+      handle: (request, call) => createCertificate(request, call, options),
+    },
+  };
+}
+
+async function createCertificate(bytes: Buffer, call: ServerCall, options: CaServiceOptions): Promise<Uint8Array> {
+  const { metrics, log } = options;
+  metrics.csrs.add();
+  let caller: CaCaller;
+  try {
+    caller = await authenticate(call, options);
+  } catch (error) {
+    metrics.authenticationFailures.add({ error: error instanceof GrpcError ? error.status : 'INTERNAL' });
+    log.warn(`certificate request from ${call.peer.remoteAddress}: ${error instanceof Error ? error.message : error}`);
+    throw error;
+  }
+  const request = readRequest(bytes, metrics);
+  const ttl = Number(request.validityDuration ?? 0) * 1000;
+  try {
+    const issued = options.authority().sign({
+      csr: request.csr ?? '',
+      identity: caller.identity,
+      subject: options.subject(caller),
+      ttl: ttl > 0 ? ttl : undefined,
+      now: options.now(),
+    });
+    metrics.issued.add();
+    log.debug(`signed a certificate for ${formatSpiffe(caller.identity)} until ${issued.notAfter.toISOString()}`);
+    return encode('istio.v1.auth.IstioCertificateResponse', { certChain: issued.response });
+  } catch (error) {
+    if (error instanceof CsrError) {
+      metrics.csrParsingErrors.add();
+      throw new GrpcError('INVALID_ARGUMENT', error.message);
+    }
+    if (error instanceof SpiffeError) {
+      metrics.identityErrors.add();
+      throw new GrpcError('INVALID_ARGUMENT', error.message);
+    }
+    metrics.signErrors.add();
+    throw error;
+  }
+}
+
+function readRequest(bytes: Buffer, metrics: CaMetrics): { csr?: string; validityDuration?: number | string } {
+  let request: ReturnType<typeof decode<'istio.v1.auth.IstioCertificateRequest'>>;
+  try {
+    request = decode('istio.v1.auth.IstioCertificateRequest', bytes);
+  } catch (error) {
+    metrics.csrParsingErrors.add();
+    if (error instanceof DecodeError) throw new GrpcError('INVALID_ARGUMENT', error.message);
+    throw error;
+  }
+  if ((request.csr ?? '').length > MAX_CSR_LENGTH) {
+    metrics.csrParsingErrors.add();
+    throw new GrpcError('INVALID_ARGUMENT', `the certificate request is longer than ${MAX_CSR_LENGTH} characters`);
+  }
+  if (request.metadata?.ImpersonatedIdentity !== undefined)
+    throw new GrpcError('PERMISSION_DENIED', 'certificates are given for the identity that asks only');
+  return request;
+}
+
+/** A token first (it may name the pod), else the certificate that is to be renewed. Raises GrpcError UNAUTHENTICATED. */
+async function authenticate(call: ServerCall, options: CaServiceOptions): Promise<CaCaller> {
+  const remoteAddress = call.peer.remoteAddress.replace(/^::ffff:/, '');
+  const token = bearerToken(call);
+  let refusal = 'show a service account token or the client certificate to renew';
+  if (token !== undefined) {
+    const result = await options.authenticateToken(token);
+    if (result.authenticated) {
+      const { namespace, serviceAccount, podName, podUid } = result;
+      return {
+        identity: { trustDomain: options.trustDomain, namespace, serviceAccount },
+        podName,
+        podUid,
+        remoteAddress,
+      };
+    }
+    refusal = `the token was not accepted: ${result.reason}`;
+  }
+  for (const uri of call.peer.uris) {
+    try {
+      return { identity: parseSpiffe(uri), podName: undefined, podUid: undefined, remoteAddress };
+    } catch (error) {
+      if (!(error instanceof SpiffeError)) throw error;
+    }
+  }
+  if (call.peer.certificateError !== undefined)
+    refusal += `; the client certificate does not verify: ${call.peer.certificateError}`;
+  throw new GrpcError('UNAUTHENTICATED', refusal);
+}
