@@ -30,6 +30,8 @@ const HEALTH_TYPE = 'type.googleapis.com/istio.v1.HealthInformation';
 
 export interface AdsServerOptions {
   readonly source: ProxyConfigSource;
+  /** Shared with whoever looks at the connected proxies; default its own. */
+  readonly connections?: Connections;
   /** Whose token this is. Without it only client certificates count on the encrypted port. */
   readonly authenticateToken?: (token: string) => Promise<TokenReviewResult>;
   readonly trustDomain: string;
@@ -113,7 +115,7 @@ function answerOf(request: Request): { nonce: string; error: string | undefined 
 
 /** The aggregated discovery service: gives every connected proxy what the source has for it, in both xDS protocols. */
 export function createAdsServer(options: AdsServerOptions): AdsServer {
-  const connections = new Connections();
+  const connections = options.connections ?? new Connections();
   const controlPlane = encode('envoy.config.core.v3.ControlPlane', { identifier: options.controlPlaneId });
   const handler = <W extends Watch, R extends Request>(protocol: Protocol<W, R>): MethodHandler => ({
     kind: 'stream',

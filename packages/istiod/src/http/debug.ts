@@ -141,6 +141,23 @@ export function createDebug(options: DebugOptions): RunDebug {
   };
 }
 
+/** The same commands for the ADS server's debug types: `config_dump?proxyID=…` in, the text of the answer out. */
+export function debugText(run: RunDebug): (command: string, caller: DebugCaller) => string | undefined {
+  return (command, caller) => {
+    const url = URL.parse(`/${command.replace(/^\/+/, '')}`, 'http://localhost');
+    if (url === null) return undefined;
+    const answer = run(url.pathname.slice(1), url.searchParams, caller);
+    switch (answer.kind) {
+      case 'json':
+        return JSON.stringify(answer.value, null, 2);
+      case 'text':
+        return answer.text;
+      case 'error':
+        return answer.status === 404 && url.searchParams.size === 0 ? undefined : answer.message;
+    }
+  };
+}
+
 function json(value: unknown): DebugAnswer {
   return { kind: 'json', value };
 }
