@@ -2,7 +2,10 @@ import type { Cluster, Cluster_SlowStartConfig } from '@istio-ts/envoy';
 import { protoDuration } from '../duration.ts';
 import type { LoadBalancer } from './traffic-policy.ts';
 
-/** Fields of a cluster that choose an endpoint. Without settings: the one with the fewest requests. */
+/**
+ * Fields of a cluster that choose an endpoint. Without settings: the one with the fewest requests. PASSTHROUGH chooses nothing and is a matter of
+ * discovery; a router, which has no original destination, balances instead.
+ */
 export function loadBalancing(
   settings: LoadBalancer | undefined,
 ): Pick<Cluster, 'lbPolicy' | 'ringHashLbConfig' | 'maglevLbConfig' | 'leastRequestLbConfig' | 'roundRobinLbConfig'> {
@@ -25,8 +28,6 @@ export function loadBalancing(
       return { lbPolicy: 'RANDOM' };
     case 'ROUND_ROBIN':
       return { lbPolicy: 'ROUND_ROBIN', ...(slowStart && { roundRobinLbConfig: { slowStartConfig: slowStart } }) };
-    case 'PASSTHROUGH':
-      return { lbPolicy: 'CLUSTER_PROVIDED' };
     default:
       return { lbPolicy: 'LEAST_REQUEST', ...(slowStart && { leastRequestLbConfig: { slowStartConfig: slowStart } }) };
   }

@@ -229,14 +229,17 @@ function transportSecurity(
   }
 }
 
+/**
+ * How names are resolved. Envoy would like these fields in an extension of their own, but then the cluster has no `type`, which EnvoyFilters and
+ * `istioctl proxy-config cluster` look at.
+ */
 function dnsSettings(
   mesh: MeshConfig,
   ipv6Only: boolean,
-): Pick<Cluster, 'dnsRefreshRate' | 'respectDnsTtl' | 'dnsLookupFamily' | 'dnsJitter'> {
+): Pick<Cluster, 'dnsRefreshRate' | 'respectDnsTtl' | 'dnsLookupFamily'> {
   return {
     dnsRefreshRate: protoDuration(mesh.dnsRefreshRate) ?? '60s',
     respectDnsTtl: true,
     dnsLookupFamily: ipv6Only ? 'V6_ONLY' : 'V4_ONLY',
-    dnsJitter: '0.100s',
   };
 }
