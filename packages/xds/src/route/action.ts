@@ -15,12 +15,11 @@ export interface ActionInput {
   readonly defaultRetries: Retries | undefined;
 }
 
-/** No time limit unless the user sets one (VirtualService reference, HTTPRoute.timeout: disabled by default). */
-export function timeouts(timeout: string | undefined): Pick<RouteAction, 'timeout' | 'maxStreamDuration'> {
-  const limit = protoDuration(timeout) ?? '0s';
-  // A stream that only ends by the client (a gRPC watch) must not be cut; a deadline that a gRPC client sends counts up to the limit.
-  return { timeout: limit, maxStreamDuration: { maxStreamDuration: '0s', grpcTimeoutHeaderMax: limit } };
-}
+/**
+ * No time limit unless the user sets one (VirtualService reference, HTTPRoute.timeout: disabled by default). Only `timeout` is set: Envoy 1.40 was seen
+ * not to enforce it on a route that also has `maxStreamDuration`, even an empty one. A gRPC client's own deadline needs no help from the proxy.
+ */
+export const timeouts = (timeout: string | undefined): Pick<RouteAction, 'timeout'> => ({ timeout: protoDuration(timeout) ?? '0s' });
 
 function rewriteAction(rewrite: Rewrite | undefined, pathIsSegmentPrefix: boolean): Partial<RouteAction> {
   if (rewrite === undefined) {
