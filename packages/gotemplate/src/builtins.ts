@@ -5,6 +5,7 @@ import {
   compareStrings,
   deepEqual,
   type GoMap,
+  type GoObject,
   type GoValue,
   getKey,
   isTrue,
@@ -19,6 +20,8 @@ function indexInto(item: GoValue, key: GoValue): GoValue {
     case 'nil':
     case 'invalid':
       throw new FunctionError('index of untyped nil');
+    case 'object':
+      return getKey((item as GoObject).fields, String(key)) ?? null;
     case 'map':
       if (typeof key !== 'string')
         throw new FunctionError(

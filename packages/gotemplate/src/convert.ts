@@ -1,6 +1,6 @@
 import { FunctionError } from './errors.ts';
 import { print } from './print.ts';
-import { type GoValue, isList, isMap, isTrue, kindOf, numberOf, toFloat, typeName } from './value.ts';
+import { GoObject, type GoValue, isList, isMap, isTrue, kindOf, numberOf, toFloat, typeName } from './value.ts';
 import { parseGoInt } from './yaml-read.ts';
 
 /** Sprig's `strval`: text as it is, anything else as `%v` prints it. */
@@ -63,6 +63,7 @@ function sorted(value: GoValue): unknown {
     return number;
   }
   if (isList(value)) return value.map(sorted);
+  if (value instanceof GoObject) return sorted(value.toJSON());
   if (isMap(value)) {
     return Object.fromEntries(
       Object.keys(value)

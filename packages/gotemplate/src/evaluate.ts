@@ -230,6 +230,16 @@ class Evaluation {
           if (visit(i, i)) break;
         }
         break;
+      case 'object': {
+        const object = value as GoObject;
+        if (object.options.iterable !== true)
+          return this.fail(pipeline, pipelineText(pipeline), `range can't iterate over ${print(value)}`);
+        for (const key of sortedKeys(object.fields)) {
+          count++;
+          if (visit(key, object.fields[key])) break;
+        }
+        break;
+      }
       case 'nil':
       case 'invalid':
         break;

@@ -24,7 +24,7 @@ function versionObject(version: Version): GoObject {
         ),
       String: () => versionText(version),
     },
-    versionText(version),
+    { text: versionText(version) },
   );
 }
 

@@ -17,25 +17,39 @@ export class Float {
   }
 }
 
-/** A Go value with methods, such as Helm's `.Files` and `.Capabilities`. */
+export interface GoObjectOptions {
+  /** What `{{ . }}` prints. */
+  readonly text?: string;
+  /** A map with methods: `range` goes over its fields. */
+  readonly iterable?: boolean;
+  /** A field that is not there reads as nil, like an unset pointer of a Go struct, instead of being an error. */
+  readonly lenient?: boolean;
+  /** What the value is as YAML or JSON; without it, its fields. */
+  readonly data?: unknown;
+}
+
+/** A Go value with methods or struct fields, such as Helm's `.Files` and `.Capabilities`. */
 export class GoObject {
   readonly typeName: string;
   readonly fields: Readonly<GoMap>;
   readonly methods: Readonly<Record<string, (...args: readonly GoValue[]) => GoValue>>;
-  readonly text: string | undefined;
+  readonly options: GoObjectOptions;
   constructor(
     typeName: string,
     fields: Readonly<GoMap>,
     methods: Readonly<Record<string, (...args: readonly GoValue[]) => GoValue>> = {},
-    text?: string,
+    options: GoObjectOptions = {},
   ) {
     this.typeName = typeName;
     this.fields = fields;
     this.methods = methods;
-    this.text = text;
+    this.options = options;
+  }
+  get text(): string | undefined {
+    return this.options.text;
   }
   toJSON(): unknown {
-    return this.fields;
+    return this.options.data ?? this.fields;
   }
 }
 
@@ -156,6 +170,7 @@ export function isTrue(value: GoValue): boolean {
     case 'map':
       return Object.keys(value as GoMap).length > 0;
     case 'object':
+      return (value as GoObject).options.iterable !== true || Object.keys((value as GoObject).fields).length > 0;
     case 'func':
       return true;
   }

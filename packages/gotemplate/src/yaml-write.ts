@@ -30,7 +30,7 @@ class Writer {
 
   /** Writes a node after `key:` (with its own leading space or line), after `- `, or at the start. */
   node(value: unknown, indent: number, place: Place): undefined {
-    if (value instanceof GoObject) return this.node(value.fields, indent, place);
+    if (value instanceof GoObject) return this.node(value.toJSON(), indent, place);
     const lead = place === 'value' ? ' ' : '';
     switch (kindOf(value)) {
       case 'map': {

@@ -1,0 +1,23 @@
+import type { Json } from './json.ts';
+
+/** Values of a chart: plain JSON data. */
+export type Values = { readonly [key: string]: Json };
+
+function isObject(value: Json | undefined): value is { readonly [key: string]: Json } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Lays `over` on `under`: objects merge key by key, anything else replaces. A null removes the key, as in Helm
+ * ("Deleting a default key", Helm's documentation of values files).
+ */
+export function mergeValues(under: Values, over: Values): Values {
+  const merged = new Map(Object.entries(under));
+  for (const [key, value] of Object.entries(over)) {
+    const present = merged.get(key);
+    if (value === null) merged.delete(key);
+    else if (isObject(present) && isObject(value)) merged.set(key, mergeValues(present, value));
+    else merged.set(key, value);
+  }
+  return Object.fromEntries(merged);
+}
