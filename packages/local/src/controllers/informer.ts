@@ -53,9 +53,10 @@ export function createInformer<T extends KubeObject>(
         finishSync();
         return;
       }
-      const object = withoutManagedFields(event.object);
-      const key = keyOf(object);
+      const key = keyOf(event.object);
       const previous = objects.get(key);
+      // What was found missing after an interruption is reported without spec and labels: the last known state has them.
+      const object = event.type === 'DELETED' && previous !== undefined ? previous : withoutManagedFields(event.object);
       const namespace = namespaceOf(object);
       if (event.type === 'DELETED') {
         objects.delete(key);

@@ -212,7 +212,9 @@ const ROWS: readonly Row[] = [
   {
     names: SHELL_IMAGES,
     image: (name, machine) =>
-      hostImage(machine, name.base, { cmd: [name.base === 'bash' || name.base === 'ubuntu' || name.base === 'debian' ? 'bash' : 'sh'] }),
+      hostImage(machine, name.base, {
+        cmd: [name.base === 'bash' || name.base === 'ubuntu' || name.base === 'debian' ? 'bash' : 'sh'],
+      }),
   },
 ];
 

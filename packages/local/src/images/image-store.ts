@@ -132,7 +132,8 @@ async function place(file: ImageFile, root: string, usr: string, fresh: boolean)
       return undefined;
     case 'host': {
       const stat = await fs.stat(file.source).catch(() => undefined);
-      if (stat === undefined) throw new UnknownImageError(`${file.source} (to be ${file.path} in the image) does not exist`);
+      if (stat === undefined)
+        throw new UnknownImageError(`${file.source} (to be ${file.path} in the image) does not exist`);
       if (fresh) {
         if (stat.isDirectory()) await fs.mkdir(path, { recursive: true });
         else await fs.writeFile(path, '');
@@ -198,7 +199,15 @@ nogroup:x:65534:
     'nsswitch.conf': 'passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n',
   };
   for (const [name, content] of Object.entries(text)) await fs.writeFile(join(root, 'etc', name), content);
-  for (const name of ['ld.so.cache', 'ld.so.conf', 'protocols', 'services', 'os-release', 'xtables.conf', 'ethertypes']) {
+  for (const name of [
+    'ld.so.cache',
+    'ld.so.conf',
+    'protocols',
+    'services',
+    'os-release',
+    'xtables.conf',
+    'ethertypes',
+  ]) {
     await fs.copyFile(join('/etc', name), join(root, 'etc', name)).catch(() => {});
   }
 }

@@ -41,7 +41,12 @@ export function parseImageName(name: string): ImageName {
   const repository = colon < 0 ? withoutDigest : withoutDigest.slice(0, colon);
   const tag = colon < 0 ? 'latest' : withoutDigest.slice(colon + 1);
   const base = repository.slice(repository.lastIndexOf('/') + 1);
-  if (name.length > 512 || base === '' || !/^[A-Za-z0-9][A-Za-z0-9._/:-]*$/.test(repository) || !/^[\w.-]+$/.test(tag)) {
+  if (
+    name.length > 512 ||
+    base === '' ||
+    !/^[A-Za-z0-9][A-Za-z0-9._/:-]*$/.test(repository) ||
+    !/^[\w.-]+$/.test(tag)
+  ) {
     throw new Error(`"${name.slice(0, 200)}" is not an image name (expected REGISTRY/PATH/NAME:TAG)`);
   }
   return { repository, base, tag };

@@ -58,7 +58,8 @@ export function startHostAccess(options: {
     if (!exposed) {
       if (before !== undefined) closeAll(before);
       opened.delete(key);
-      if (service !== undefined && service.status?.loadBalancer?.ingress?.length) await writeAddress(service, undefined);
+      if (service !== undefined && service.status?.loadBalancer?.ingress?.length)
+        await writeAddress(service, undefined);
       return;
     }
     const current = before ?? { address: undefined, servers: new Map() };
@@ -69,7 +70,11 @@ export function startHostAccess(options: {
     }
     let address: string | undefined;
     if (service.spec.type === 'LoadBalancer' && service.spec.loadBalancerClass === undefined) {
-      address = await chooseAddress(service, ports.map((port) => port.port), current);
+      address = await chooseAddress(
+        service,
+        ports.map((port) => port.port),
+        current,
+      );
       for (const port of ports) {
         if (address !== undefined) wanted.set(`${address}:${port.port}`, { host: clusterIP, port: port.port });
       }
@@ -94,7 +99,12 @@ export function startHostAccess(options: {
     }
     if (service.spec.type === 'LoadBalancer') await writeAddress(service, address);
     if (failures.length > 0) {
-      events.record(service, 'Warning', 'HostPortUnavailable', `not reachable from this machine: ${failures.join('; ')}`);
+      events.record(
+        service,
+        'Warning',
+        'HostPortUnavailable',
+        `not reachable from this machine: ${failures.join('; ')}`,
+      );
       throw new Error(failures.join('; '));
     }
   }
@@ -160,7 +170,11 @@ export function startHostAccess(options: {
       nameOf(service),
       namespaceOf(service),
       'merge',
-      { status: { loadBalancer: address === undefined ? { ingress: null } : { ingress: [{ ip: address, ipMode: 'Proxy' }] } } },
+      {
+        status: {
+          loadBalancer: address === undefined ? { ingress: null } : { ingress: [{ ip: address, ipMode: 'Proxy' }] },
+        },
+      },
       { subresource: 'status' },
     );
   }
@@ -180,6 +194,8 @@ export function startHostAccess(options: {
 }
 
 function sameExposure(a: Service, b: Service): boolean {
-  return JSON.stringify([a.spec, a.status?.loadBalancer, a.metadata.deletionTimestamp]) ===
-    JSON.stringify([b.spec, b.status?.loadBalancer, b.metadata.deletionTimestamp]);
+  return (
+    JSON.stringify([a.spec, a.status?.loadBalancer, a.metadata.deletionTimestamp]) ===
+    JSON.stringify([b.spec, b.status?.loadBalancer, b.metadata.deletionTimestamp])
+  );
 }

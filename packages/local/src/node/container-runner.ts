@@ -5,7 +5,13 @@ import { nameOf, namespaceOf, type Pod, uidOf } from '../controllers/kinds.ts';
 import { UnknownImageError } from '../images/image-store.ts';
 import { namespacePath } from '../network/namespace.ts';
 import { planContainer } from './container-plan.ts';
-import { adoptContainer, type ContainerProcess, type ExitInfo, SetupError, startContainer } from './container-process.ts';
+import {
+  adoptContainer,
+  type ContainerProcess,
+  type ExitInfo,
+  SetupError,
+  startContainer,
+} from './container-process.ts';
 import { ConfigError, containerEnvironment, type PodFacts } from './environment.ts';
 import { execToEnd } from './exec.ts';
 import { logFile, type PodPaths } from './paths.ts';
@@ -155,13 +161,22 @@ function terminationMessage(
     const pod = runner.pod();
     const file = logFile(runner.node.logDir, namespaceOf(pod), nameOf(pod), uidOf(pod), slot.spec.name, slot.attempt);
     const lines = fs.readFileSync(file, 'utf8').trimEnd().split('\n').slice(-80);
-    return lines.map((line) => line.split(' ').slice(3).join(' ')).join('\n').slice(-2048);
+    return lines
+      .map((line) => line.split(' ').slice(3).join(' '))
+      .join('\n')
+      .slice(-2048);
   } catch {
     return '';
   }
 }
 
-function startProbers(runner: RunnerContext, slot: Slot, started: ContainerProcess, sandbox: Sandbox, age: number): void {
+function startProbers(
+  runner: RunnerContext,
+  slot: Slot,
+  started: ContainerProcess,
+  sandbox: Sandbox,
+  age: number,
+): void {
   const { spec } = slot;
   const { node } = runner;
   if (slot.kind === 'init') {
@@ -242,7 +257,12 @@ function startProbers(runner: RunnerContext, slot: Slot, started: ContainerProce
   slot.probers.push(prober);
 }
 
-async function postStart(runner: RunnerContext, slot: Slot, started: ContainerProcess, sandbox: Sandbox): Promise<void> {
+async function postStart(
+  runner: RunnerContext,
+  slot: Slot,
+  started: ContainerProcess,
+  sandbox: Sandbox,
+): Promise<void> {
   const hook = slot.spec.lifecycle?.postStart;
   if (hook === undefined) return;
   runner.onChange();

@@ -110,7 +110,10 @@ function killGroup(child: ChildProcess): void {
 }
 
 /** A pipe with a name only while it is opened; programs can open `/dev/stdout` on it, which they could not on a socket. */
-async function openPipe(fifos: FifoPool, directory: string): Promise<{ readonly read: number; readonly write: number }> {
+async function openPipe(
+  fifos: FifoPool,
+  directory: string,
+): Promise<{ readonly read: number; readonly write: number }> {
   const path = join(directory, `exec-${randomBytes(6).toString('hex')}`);
   await fifos.place(path);
   const both = fs.openSync(path, fs.constants.O_RDWR);
@@ -122,10 +125,7 @@ async function openPipe(fifos: FifoPool, directory: string): Promise<{ readonly 
 }
 
 /** Sets the size of the terminal that script(1) made, as soon as it is there. */
-async function resizeTerminal(
-  child: ChildProcess,
-  size: () => readonly [number, number] | undefined,
-): Promise<void> {
+async function resizeTerminal(child: ChildProcess, size: () => readonly [number, number] | undefined): Promise<void> {
   for (let tries = 0; tries < 40; tries++) {
     const wanted = size();
     const terminal = child.pid === undefined ? undefined : terminalOf(child.pid);
@@ -151,7 +151,10 @@ function terminalOf(script: number): string | undefined {
 }
 
 /** Joins the input and output of a container's first process. */
-export function attachTo(container: ContainerProcess, options: { readonly stdin: boolean; readonly stdinOnce: boolean }): ExecSession {
+export function attachTo(
+  container: ContainerProcess,
+  options: { readonly stdin: boolean; readonly stdinOnce: boolean },
+): ExecSession {
   const stdout = new PassThrough();
   const stderr = container.plan.tty ? undefined : new PassThrough();
   const stop = container.logs.onData((stream, data) => {

@@ -10,20 +10,19 @@ export async function registerNode(client: KubeClient, name: string, warning: st
   const labels = {
     'kubernetes.io/hostname': name,
     'kubernetes.io/os': 'linux',
-    'kubernetes.io/arch': info.architecture,
+    'kubernetes.io/arch': info.architecture ?? '',
     'node.kubernetes.io/instance-type': 'local',
     'node-role.kubernetes.io/control-plane': '',
     'topology.kubernetes.io/region': 'local',
     'topology.kubernetes.io/zone': 'local-a',
   };
   const spec = { podCIDR: POD_CIDR, podCIDRs: [POD_CIDR], providerID: `istio-local://${name}` };
-  let node: KubeObject;
   try {
     await client.get(NODES, name);
-    node = await client.patch(NODES, name, undefined, 'merge', { metadata: { labels }, spec });
+    await client.patch(NODES, name, undefined, 'merge', { metadata: { labels }, spec });
   } catch (error) {
     if (!(error instanceof KubeApiError && error.status === 404)) throw error;
-    node = await client.create(NODES, {
+    await client.create(NODES, {
       apiVersion: 'v1',
       kind: 'Node',
       metadata: { name, labels, annotations: { 'node.alpha.kubernetes.io/ttl': '0' } },

@@ -208,7 +208,9 @@ function references(pod: Pod, kind: 'configMap' | 'secret', name: string): boole
   if (!waiting) return false;
   return [...(pod.spec.initContainers ?? []), ...pod.spec.containers].some(
     (container) =>
-      (container.envFrom ?? []).some((from) => from[kind === 'configMap' ? 'configMapRef' : 'secretRef']?.name === name) ||
+      (container.envFrom ?? []).some(
+        (from) => from[kind === 'configMap' ? 'configMapRef' : 'secretRef']?.name === name,
+      ) ||
       (container.env ?? []).some(
         (env) => env.valueFrom?.[kind === 'configMap' ? 'configMapKeyRef' : 'secretKeyRef']?.name === name,
       ),

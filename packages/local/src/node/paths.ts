@@ -28,6 +28,13 @@ export function podPaths(runDir: string, uid: string): PodPaths {
 }
 
 /** Log file of one start of a container, in the layout of a kubelet: `NAMESPACE_POD_UID/CONTAINER/ATTEMPT.log`. */
-export function logFile(logDir: string, namespace: string, pod: string, uid: string, container: string, attempt: number) {
+export function logFile(
+  logDir: string,
+  namespace: string,
+  pod: string,
+  uid: string,
+  container: string,
+  attempt: number,
+) {
   return join(logDir, 'pods', `${namespace}_${pod}_${uid}`, container, `${attempt}.log`);
 }

@@ -55,7 +55,8 @@ export function resolvFile(pod: Pod, hostResolv: string): string {
   nameservers = unique([...nameservers, ...(config?.nameservers ?? [])]);
   searches = unique([...searches, ...(config?.searches ?? [])]);
   const merged = new Map(options.map((option) => [option.split(':')[0] ?? option, option]));
-  for (const { name, value } of config?.options ?? []) merged.set(name, value === undefined ? name : `${name}:${value}`);
+  for (const { name, value } of config?.options ?? [])
+    merged.set(name, value === undefined ? name : `${name}:${value}`);
   const lines: string[] = [];
   if (searches.length > 0) lines.push(`search ${searches.join(' ')}`);
   for (const nameserver of nameservers) lines.push(`nameserver ${nameserver}`);

@@ -12,7 +12,13 @@ export interface PodProgress {
   readonly terminal: boolean;
 }
 
-const OWN_CONDITIONS = new Set(['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady', 'PodScheduled']);
+const OWN_CONDITIONS = new Set([
+  'PodReadyToStartContainers',
+  'Initialized',
+  'Ready',
+  'ContainersReady',
+  'PodScheduled',
+]);
 
 /** The phase of a pod (Kubernetes, "Pod Lifecycle"). */
 export function podPhase(pod: Pod, slots: readonly Slot[], progress: PodProgress): string {
@@ -52,7 +58,9 @@ export function podStatus(pod: Pod, slots: readonly Slot[], progress: PodProgres
   const over = phase === 'Succeeded' || phase === 'Failed';
   const unready = slots.filter((slot) => slot.kind !== 'init' && !slot.ready).map((slot) => slot.spec.name);
   const uninitialized = slots
-    .filter((slot) => slot.kind !== 'main' && !(slot.kind === 'init' ? slot.state.terminated?.exitCode === 0 : slot.started))
+    .filter(
+      (slot) => slot.kind !== 'main' && !(slot.kind === 'init' ? slot.state.terminated?.exitCode === 0 : slot.started),
+    )
     .map((slot) => slot.spec.name);
   const before = new Map((pod.status?.conditions ?? []).map((condition) => [condition.type, condition]));
   const condition = (type: string, ok: boolean, reason?: string, message?: string): Condition => {
@@ -99,9 +107,7 @@ export function podStatus(pod: Pod, slots: readonly Slot[], progress: PodProgres
     phase,
     conditions,
     hostIP: progress.hostIP,
-    ...(progress.podIP === undefined
-      ? {}
-      : { podIP: progress.podIP, podIPs: [{ ip: progress.podIP }] }),
+    ...(progress.podIP === undefined ? {} : { podIP: progress.podIP, podIPs: [{ ip: progress.podIP }] }),
     startTime: rfc3339(progress.startTime),
     ...(inits.length > 0 ? { initContainerStatuses: inits } : {}),
     containerStatuses: slots.filter((slot) => slot.kind === 'main').map(slotStatus),

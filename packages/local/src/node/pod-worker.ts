@@ -164,7 +164,9 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
         try {
           await sync();
         } catch (error) {
-          context.log(`pod ${namespaceOf(pod)}/${nameOf(pod)}: ${error instanceof Error ? error.stack : String(error)}`);
+          context.log(
+            `pod ${namespaceOf(pod)}/${nameOf(pod)}: ${error instanceof Error ? error.stack : String(error)}`,
+          );
           wakeIn(2000);
         }
       } while (again && !finished && !released && !halted);
@@ -199,12 +201,22 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
       await terminate();
       return;
     }
-    const phase = podPhase(pod, list, { sandboxReady: true, podIP: undefined, hostIP: '', startTime, failure, terminal: false });
+    const phase = podPhase(pod, list, {
+      sandboxReady: true,
+      podIP: undefined,
+      hostIP: '',
+      startTime,
+      failure,
+      terminal: false,
+    });
     const limit = pod.spec.activeDeadlineSeconds;
     if (limit !== undefined && phase !== 'Succeeded' && phase !== 'Failed') {
       const left = startTime.getTime() + limit * 1000 - Date.now();
       if (left <= 0) {
-        failure = { reason: 'DeadlineExceeded', message: 'Pod was active on the node longer than the specified deadline' };
+        failure = {
+          reason: 'DeadlineExceeded',
+          message: 'Pod was active on the node longer than the specified deadline',
+        };
         context.events.record(pod, 'Normal', 'DeadlineExceeded', failure.message);
       } else wakeIn(left);
     }
@@ -232,7 +244,11 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
       if (slot === undefined) continue;
       const ended = status.state?.terminated;
       const policy = pod.spec.restartPolicy ?? 'Always';
-      const keep = ended !== undefined && slot.kind === 'main' && policy !== 'Always' && (policy === 'Never' || ended.exitCode === 0);
+      const keep =
+        ended !== undefined &&
+        slot.kind === 'main' &&
+        policy !== 'Always' &&
+        (policy === 'Never' || ended.exitCode === 0);
       if (over || keep) {
         slot.attempt = status.restartCount;
         slot.state = status.state ?? {};
@@ -319,14 +335,18 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
   /** Starts what is to be started now, in the order of a kubelet: init containers one by one, then all others. */
   async function stepContainers(): Promise<void> {
     const policy = pod.spec.restartPolicy ?? 'Always';
-    const mainsStarted = list.some((slot) => slot.kind === 'main' && (slot.process !== undefined || slot.attempt > 0 || slot.state.terminated));
+    const mainsStarted = list.some(
+      (slot) => slot.kind === 'main' && (slot.process !== undefined || slot.attempt > 0 || slot.state.terminated),
+    );
     for (const slot of list) {
       if (interruptedNow()) return;
       if (slot.process !== undefined) {
         if (slot.kind === 'init' || (slot.kind === 'sidecar' && !slot.started && !mainsStarted)) return;
         continue;
       }
-      const ended = slot.state.terminated ?? (slot.state.waiting?.reason === 'CrashLoopBackOff' ? slot.lastState.terminated : undefined);
+      const ended =
+        slot.state.terminated ??
+        (slot.state.waiting?.reason === 'CrashLoopBackOff' ? slot.lastState.terminated : undefined);
       if (slot.kind === 'init') {
         if (ended?.exitCode === 0) continue;
         if (mainsStarted && initialized(list)) continue;
@@ -347,7 +367,8 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
 
   async function startOrWait(slot: Slot, restart: boolean): Promise<void> {
     if (restart && slot.state.terminated !== undefined) {
-      const ran = Date.parse(slot.state.terminated.finishedAt ?? '') - Date.parse(slot.state.terminated.startedAt ?? '');
+      const ran =
+        Date.parse(slot.state.terminated.finishedAt ?? '') - Date.parse(slot.state.terminated.startedAt ?? '');
       slot.crashes = ran > STABLE_AFTER ? 1 : slot.crashes + 1;
       slot.lastState = slot.state;
       slot.attempt += 1;
@@ -386,9 +407,12 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
       for (const prober of slot.probers) prober.stop();
       slot.probers = [];
     }
-    await Promise.all([...active('main'), ...active('init')].map((slot) => stopContainer(runner, slot, deadline, 'Stopping container')));
+    await Promise.all(
+      [...active('main'), ...active('init')].map((slot) => stopContainer(runner, slot, deadline, 'Stopping container')),
+    );
     // Sidecars serve the others until these have ended, and end in reverse order.
-    for (const slot of active('sidecar').reverse()) await stopContainer(runner, slot, Math.max(deadline, Date.now() + 2000), 'Stopping container');
+    for (const slot of active('sidecar').reverse())
+      await stopContainer(runner, slot, Math.max(deadline, Date.now() + 2000), 'Stopping container');
   }
 
   async function terminate(): Promise<void> {
@@ -416,7 +440,8 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
   }
 
   async function tearDown(everything: boolean): Promise<void> {
-    if (sandbox !== undefined) await removeSandbox(context.sandboxes, sandbox).catch((error: Error) => context.log(error.message));
+    if (sandbox !== undefined)
+      await removeSandbox(context.sandboxes, sandbox).catch((error: Error) => context.log(error.message));
     sandbox = undefined;
     await fs.rm(paths.sandbox, { force: true });
     for (const volume of pod.spec.volumes ?? []) {
@@ -456,7 +481,13 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
       const conditions = (status: PodStatus | undefined) => JSON.stringify(status?.conditions);
       if (pod.spec.readinessGates !== undefined && conditions(before.status) !== conditions(next.status)) sent = '';
       // Our own status writes come back here; they are no news.
-      if (before.metadata.generation === next.metadata.generation && before.metadata.deletionTimestamp === next.metadata.deletionTimestamp && !volumesDirty && sent !== '') return;
+      if (
+        before.metadata.generation === next.metadata.generation &&
+        before.metadata.deletionTimestamp === next.metadata.deletionTimestamp &&
+        !volumesDirty &&
+        sent !== ''
+      )
+        return;
       kick();
     },
     remove() {
@@ -475,7 +506,9 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
     slot(container) {
       if (container !== undefined) return slots.get(container);
       const preferred = pod.metadata.annotations?.['kubectl.kubernetes.io/default-container'];
-      return (preferred === undefined ? undefined : slots.get(preferred)) ?? slots.get(pod.spec.containers[0]?.name ?? '');
+      return (
+        (preferred === undefined ? undefined : slots.get(preferred)) ?? slots.get(pod.spec.containers[0]?.name ?? '')
+      );
     },
     sandbox: () => sandbox,
     async halt(graceSeconds) {

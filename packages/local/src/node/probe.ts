@@ -66,9 +66,7 @@ function httpGet(action: HttpGetAction, target: ProbeTarget, timeout: number): P
   const url = `${secure ? 'https' : 'http'}://${host}:${port}${path}`;
   return new Promise((resolve) => {
     const options = { host, port, path: path.startsWith('/') ? path : `/${path}`, headers, agent: false, timeout };
-    const request = secure
-      ? https.request({ ...options, rejectUnauthorized: false })
-      : http.request(options);
+    const request = secure ? https.request({ ...options, rejectUnauthorized: false }) : http.request(options);
     const deadline = setTimeout(() => {
       request.destroy();
       resolve({ ok: false, message: `Get "${url}": context deadline exceeded` });

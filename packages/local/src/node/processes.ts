@@ -1,11 +1,18 @@
 import * as fs from 'node:fs';
 import { namespacePath } from '../network/namespace.ts';
 
+const NSFS_MAGIC = 0x6e736673;
+
 /** Ends (SIGKILL) every process inside the given network namespaces, except this one, and waits until they are gone. */
-export async function killNamespaceProcesses(namespaces: readonly string[], except: readonly number[] = []): Promise<void> {
+export async function killNamespaceProcesses(
+  namespaces: readonly string[],
+  except: readonly number[] = [],
+): Promise<void> {
   const inodes = new Set<string>();
   for (const name of namespaces) {
     try {
+      // A plain file is what is left of a namespace after a reboot.
+      if (fs.statfsSync(namespacePath(name)).type !== NSFS_MAGIC) continue;
       inodes.add(`net:[${fs.statSync(namespacePath(name)).ino}]`);
     } catch {
       // It is gone already.

@@ -60,9 +60,13 @@ export function rfc3339(time: Date): string {
   return `${time.toISOString().slice(0, 19)}Z`;
 }
 
-export function terminatedState(slot: Slot, exit: ExitInfo, startedAt: Date | undefined, message: string): ContainerState {
-  const reason =
-    exit.setupFailure !== undefined ? 'StartError' : exit.exitCode === 0 ? 'Completed' : 'Error';
+export function terminatedState(
+  slot: Slot,
+  exit: ExitInfo,
+  startedAt: Date | undefined,
+  message: string,
+): ContainerState {
+  const reason = exit.setupFailure !== undefined ? 'StartError' : exit.exitCode === 0 ? 'Completed' : 'Error';
   return {
     terminated: {
       exitCode: exit.exitCode,
