@@ -103,16 +103,15 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
         });
   server.maxConnections = options.maxConnections ?? 10_000;
 
-  server.on('session', (session) => {
+  const onSession = (session: http2.ServerHttp2Session): void => {
     sessions.add(session);
     session.once('close', () => sessions.delete(session));
     session.on('error', () => session.destroy());
     session.setLocalWindowSize(1024 * 1024);
     keepAlive(session, options);
     limitAge(session, options.maxConnectionAgeMs);
-  });
-  server.on('sessionError', () => {});
-  server.on('stream', (stream, headers) => {
+  };
+  const onStream = (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders): void => {
     stream.on('error', () => {});
     const { session } = stream;
     if (session === undefined || session.destroyed) return;
@@ -122,6 +121,15 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
       peers.set(session, peer);
     }
     void serve(stream, headers, peer, options, closing.signal);
+  };
+  server.on('session', onSession);
+  server.on('stream', onStream);
+  server.on('sessionError', () => {});
+  server.on('unknownProtocol', (socket: TLSSocket) => {
+    // Envoy speaks HTTP/2 without negotiating it when its TLS context names no protocol.
+    const session = http2.performServerHandshake(socket, settings);
+    onSession(session);
+    session.on('stream', onStream);
   });
 
   return {

@@ -9,6 +9,14 @@ import { after, before, describe, it } from 'node:test';
 import type { Cluster, ClusterLoadAssignment, Listener, RouteConfiguration } from '@istio-ts/envoy';
 import { typedAny } from '@istio-ts/envoy';
 import { createGrpcServer, type GrpcServer } from '@istio-ts/envoy/grpc';
+import {
+  createCsr,
+  createRootCertificate,
+  exportPrivateKey,
+  generatePrivateKey,
+  loadAuthority,
+  P256,
+} from '@istio-ts/security';
 import { createAdsMetrics } from '../metrics/pilot.ts';
 import { MetricsRegistry } from '../metrics/registry.ts';
 import { MemorySource } from './memory-source.ts';
@@ -115,8 +123,37 @@ function routes(clusterName: string): RouteConfiguration {
   };
 }
 
-for (const apiType of ['DELTA_GRPC', 'GRPC'] as const) {
-  describe(`Envoy over ${apiType}`, () => {
+const authority = loadAuthority(createRootCertificate({ organization: 'cluster.local', now: new Date() }));
+
+/** Envoy's side of the encrypted port: its certificate, and no ALPN, as a context without protocols has it. */
+function upstreamTls(): object {
+  const key = generatePrivateKey(P256);
+  const issued = authority.sign({
+    csr: createCsr(key, []),
+    identity: { trustDomain: 'cluster.local', namespace: 'shop', serviceAccount: 'cart' },
+    now: new Date(),
+  });
+  return {
+    name: 'envoy.transport_sockets.tls',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+      sni: 'istiod.istio-system.svc',
+      common_tls_context: {
+        tls_certificates: [
+          { certificate_chain: { inline_string: issued.chain }, private_key: { inline_string: exportPrivateKey(key) } },
+        ],
+        validation_context: { trusted_ca: { inline_string: authority.root } },
+      },
+    },
+  };
+}
+
+for (const { apiType, tls } of [
+  { apiType: 'DELTA_GRPC', tls: false },
+  { apiType: 'GRPC', tls: false },
+  { apiType: 'DELTA_GRPC', tls: true },
+] as const) {
+  describe(`Envoy over ${apiType}${tls ? ' with mutual TLS' : ''}`, () => {
     const source = new MemorySource();
     const registry = new MetricsRegistry();
     const metrics = createAdsMetrics(registry, 'test');
@@ -139,7 +176,11 @@ for (const apiType of ['DELTA_GRPC', 'GRPC'] as const) {
         log: silent,
         now: Date.now,
       });
-      server = createGrpcServer({ methods: ads.methods });
+      const own = authority.issueServer({ dnsNames: ['istiod.istio-system.svc'], now: new Date() });
+      server = createGrpcServer({
+        methods: ads.methods,
+        ...(tls ? { tls: { key: own.key, cert: own.chain, ca: authority.root } } : {}),
+      });
       return ((await server.listen({ host: '127.0.0.1', port })) as AddressInfo).port;
     };
     const statusOf = (typeUrl: string) =>
@@ -189,6 +230,7 @@ for (const apiType of ['DELTA_GRPC', 'GRPC'] as const) {
             {
               name: 'xds',
               type: 'STATIC',
+              ...(tls ? { transport_socket: upstreamTls() } : {}),
               connect_timeout: '1s',
               load_assignment: {
                 cluster_name: 'xds',
@@ -250,6 +292,7 @@ for (const apiType of ['DELTA_GRPC', 'GRPC'] as const) {
       assert.equal(proxy?.node.podName, 'pod-1');
       assert.equal(proxy?.node.namespace, 'shop');
       assert.equal(proxy?.node.envoyVersion?.major, 1);
+      assert.equal(proxy?.node.identity, tls ? 'spiffe://cluster.local/ns/shop/sa/cart' : undefined);
       const row = syncStatus(proxy!);
       assert.equal(row.proxy, 'pod-1.shop');
       assert.equal(row.cluster_sent, row.cluster_acked);
@@ -264,7 +307,10 @@ for (const apiType of ['DELTA_GRPC', 'GRPC'] as const) {
     });
 
     it('sends endpoints again when their cluster is replaced', async () => {
-      source.change({ [TypeUrl.cluster]: { c: cluster('c', '2s') } });
+      source.change({
+        [TypeUrl.cluster]: { c: cluster('c', '2s'), other: cluster('other') },
+        [TypeUrl.endpoint]: { other: endpoints('other', two.port) },
+      });
       const admin = () =>
         statusOf(TypeUrl.cluster)?.state === 'SYNCED' && statusOf(TypeUrl.endpoint)?.state === 'SYNCED';
       const failures: number[] = [];

@@ -37,6 +37,8 @@ export class Session<W extends Watch = Watch> {
   /** Clusters that were sent and whose endpoints should arrive before routes that refer to them. */
   readonly #awaited = new Set<string>();
   #pumping = false;
+  /** Something changed while responses were being sent. */
+  #again = false;
   #closed = false;
   #nonce = 0;
   #changedAt: number | undefined;
@@ -103,19 +105,20 @@ export class Session<W extends Watch = Watch> {
 
   /** Sends whatever may be sent now. */
   pump(): void {
-    if (this.#pumping || this.#closed) return;
+    if (this.#closed) return;
+    this.#again = this.#pumping;
+    if (this.#pumping) return;
     this.#pumping = true;
     // Several changes of one turn become one response.
     setImmediate(() => {
+      this.#again = false;
       this.#sendAll()
         .catch((error: unknown) => {
           if (!this.#closed) this.#options.onFailure(error);
         })
         .finally(() => {
           this.#pumping = false;
-          // What was marked while the last response was written.
-          if (!this.#closed && this.#ordered.some((watch) => watch.due && !watch.outstanding && !this.#mustWait(watch)))
-            this.pump();
+          if (this.#again) this.pump();
         });
     });
   }

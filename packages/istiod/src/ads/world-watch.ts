@@ -41,9 +41,9 @@ export class WorldWatch extends Watch {
       this.forced.add(name);
       added = true;
     }
-    const isRepeat = answer === 'request' && !added;
     if (this.#isFirst || added) this.answerDue = this.wildcard || this.names.size > 0;
-    else if (isRepeat && this.#repeatIsRequest) {
+    // With new names in it a request may be an answer and the repetition at once.
+    if (this.#repeatIsRequest && (added || answer === 'request')) {
       for (const name of this.names) this.forced.add(name);
       this.answerDue = this.names.size > 0;
       this.#repeatIsRequest = false;
