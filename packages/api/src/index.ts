@@ -1,7 +1,10 @@
+export * from './annotations.ts';
+export * from './crds.ts';
 export * from './duration.ts';
 export * from './extensions/extensions.ts';
 export * from './kind.ts';
 export * from './kinds.ts';
+export * from './labels.ts';
 export * from './mesh/decode.ts';
 export * from './mesh/extension-providers.ts';
 export * from './mesh/mesh-config.ts';
@@ -16,6 +19,7 @@ export * from './networking/sidecar.ts';
 export * from './networking/virtual-service.ts';
 export * from './networking/workload-entry.ts';
 export * from './objects.ts';
+export * from './ports.ts';
 export { type FieldProblem, formatProblem } from './problems.ts';
 export * from './regex.ts';
 export * from './resource-types.ts';

@@ -354,7 +354,7 @@ function nearest(name: string, known: readonly string[]): string | undefined {
   let distance = 3;
   for (const candidate of known) {
     const edits = plain(candidate) === plain(name) ? 0 : editDistance(name, candidate);
-    if (edits < distance && edits < candidate.length / 2) {
+    if (edits < distance && edits <= candidate.length / 2) {
       best = candidate;
       distance = edits;
     }
