@@ -10,7 +10,7 @@ import { decode } from '../decode.ts';
 import { encode } from '../encode.ts';
 import { type GrpcChannel, GrpcError, type GrpcServer, openGrpcChannel, reflectionMethods } from '../grpc.ts';
 import { createGrpcServer, type GrpcServerOptions, type ServerCall, uriNames } from './server.ts';
-import { makeTestCertificates } from './test-certificates.ts';
+import { makeTestCertificates } from './certificates.test-support.ts';
 
 const BIG = 8 * 1024 * 1024;
 
@@ -260,6 +260,13 @@ describe('gRPC over TLS and Unix sockets', () => {
     });
     assert.equal(answer.toString(), 'y|spiffe://cluster.local/ns/a/sa/b');
     client.close();
+
+    server.setTls({ key: strangers.serverKey, cert: strangers.serverCert, ca: strangers.root });
+    assert.equal(
+      await ask({ key: strangers.clientKey, cert: strangers.clientCert }, strangers.root),
+      'x|spiffe://cluster.local/ns/a/sa/b',
+    );
+    await assert.rejects(ask({}), { status: 'UNAVAILABLE' });
     await server.close(100);
   });
 

@@ -34,24 +34,45 @@ function text(field: number, value: string): Buffer {
   return Buffer.concat([head(field, bytes.length), bytes]);
 }
 
-function lengthOf(parts: readonly Uint8Array[]): number {
-  let length = 0;
-  for (const part of parts) length += part.length;
-  return length;
+/**
+ * What stands before a resource's bytes in a response, by resource: made once and shared by all proxies that get it.
+ * The bytes come last in both protocols' wrappers, so one part before them is enough.
+ */
+const worldHeads = new WeakMap<XdsResource, Buffer>();
+const deltaHeads = new WeakMap<XdsResource, Buffer>();
+
+/** Field and length of a google.protobuf.Any, its type URL and the tag and length of its value. */
+function anyHead(field: number, resource: XdsResource): Buffer {
+  const inner = Buffer.concat([text(1, resource.typeUrl), head(2, resource.value.length)]);
+  return Buffer.concat([head(field, inner.length + resource.value.length), inner]);
 }
 
-/** A google.protobuf.Any around the resource's bytes, which are shared and not copied. */
-function anyParts(resource: XdsResource): Uint8Array[] {
-  return [text(1, resource.typeUrl), head(2, resource.value.length), resource.value];
+function worldHead(resource: XdsResource): Buffer {
+  return anyHead(DISCOVERY.resources, resource);
+}
+
+function deltaHead(resource: XdsResource): Buffer {
+  // envoy.service.discovery.v3.Resource: version, name, and last the resource itself.
+  const inner = Buffer.concat([text(1, resource.version), text(3, resource.name), anyHead(2, resource)]);
+  return Buffer.concat([head(DELTA.resources, inner.length + resource.value.length), inner]);
+}
+
+function cached(
+  heads: WeakMap<XdsResource, Buffer>,
+  resource: XdsResource,
+  make: (resource: XdsResource) => Buffer,
+): Buffer {
+  const known = heads.get(resource);
+  if (known !== undefined) return known;
+  const made = make(resource);
+  heads.set(resource, made);
+  return made;
 }
 
 /** The encoded envoy.service.discovery.v3.DiscoveryResponse in parts. */
 export function discoveryResponse(push: PushResponse, controlPlane: Uint8Array): Uint8Array[] {
   const parts: Uint8Array[] = [text(DISCOVERY.version, push.version)];
-  for (const resource of push.resources) {
-    const any = anyParts(resource);
-    parts.push(head(DISCOVERY.resources, lengthOf(any)), ...any);
-  }
+  for (const resource of push.resources) parts.push(cached(worldHeads, resource, worldHead), resource.value);
   parts.push(text(DISCOVERY.typeUrl, push.typeUrl), text(DISCOVERY.nonce, push.nonce));
   parts.push(head(DISCOVERY.controlPlane, controlPlane.length), controlPlane);
   return parts;
@@ -60,11 +81,7 @@ export function discoveryResponse(push: PushResponse, controlPlane: Uint8Array):
 /** The encoded envoy.service.discovery.v3.DeltaDiscoveryResponse in parts. */
 export function deltaResponse(push: PushResponse, controlPlane: Uint8Array): Uint8Array[] {
   const parts: Uint8Array[] = [text(DELTA.version, push.version)];
-  for (const resource of push.resources) {
-    const any = anyParts(resource);
-    const inner = [text(1, resource.version), head(2, lengthOf(any)), ...any, text(3, resource.name)];
-    parts.push(head(DELTA.resources, lengthOf(inner)), ...inner);
-  }
+  for (const resource of push.resources) parts.push(cached(deltaHeads, resource, deltaHead), resource.value);
   parts.push(text(DELTA.typeUrl, push.typeUrl), text(DELTA.nonce, push.nonce));
   for (const name of push.removed) parts.push(text(DELTA.removed, name));
   parts.push(head(DELTA.controlPlane, controlPlane.length), controlPlane);
