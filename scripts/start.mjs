@@ -38,7 +38,11 @@ if (!isBuilt()) {
   }
   console.log(' ✓ built the programs');
 }
-const env = { ...process.env, ENVOY_BINARY: process.env.ENVOY_BINARY ?? envoyPath, PATH: `${process.env.PATH}:${join(home, 'bin')}` };
+const env = {
+  ...process.env,
+  ENVOY_BINARY: process.env.ENVOY_BINARY ?? envoyPath,
+  PATH: `${process.env.PATH}:${join(home, 'bin')}`,
+};
 const { status } = runPinned([join('dist', 'bin', 'demo.mjs'), 'start', ...process.argv.slice(2)], { env });
 if (!existsSync(pinnedNode)) process.exit(1);
 process.exit(status ?? 1);

@@ -5,6 +5,7 @@ import { CliError } from '../cli/failure.ts';
 import { inspectCommands } from '../cli/inspect-commands.ts';
 import { createProgram } from '../cli/program.ts';
 import { createSession } from '../cli/session.ts';
+import { localCommands } from '../cli/local-commands.ts';
 import { unbuiltCommands } from '../cli/unbuilt-commands.ts';
 
 const colours = process.stdout.isTTY === true && !process.env.NO_COLOR;
@@ -23,7 +24,7 @@ const program = createProgram(
   (code) => {
     process.exitCode = code;
   },
-  [inspectCommands, dashboardCommands, unbuiltCommands],
+  [inspectCommands, dashboardCommands, localCommands, unbuiltCommands],
 );
 try {
   await program.parseAsync();

@@ -38,27 +38,29 @@ export function section(dump: ConfigDump, name: string): Json | undefined {
 }
 
 const list = (value: unknown): readonly Json[] => (Array.isArray(value) ? (value as readonly Json[]) : []);
-const child = (value: Json, key: string): Json | undefined => value[key] as Json | undefined;
+const child = (value: Json, key: string): readonly Json[] => (value[key] === undefined ? [] : [value[key] as Json]);
 
 /** All clusters, static and dynamic, in snake case as Envoy prints them. */
 export function clustersOf(dump: ConfigDump): readonly Json[] {
   const part = section(dump, 'ClustersConfigDump') ?? {};
-  return [...list(part.static_clusters), ...list(part.dynamic_active_clusters)].flatMap(
-    (entry) => child(entry, 'cluster') ?? [],
+  return [...list(part.static_clusters), ...list(part.dynamic_active_clusters)].flatMap((entry) =>
+    child(entry, 'cluster'),
   );
 }
 
 export function listenersOf(dump: ConfigDump): readonly Json[] {
   const part = section(dump, 'ListenersConfigDump') ?? {};
   return [
-    ...list(part.static_listeners).flatMap((entry) => child(entry, 'listener') ?? []),
-    ...list(part.dynamic_listeners).flatMap((entry) => child(child(entry, 'active_state') ?? {}, 'listener') ?? []),
+    ...list(part.static_listeners).flatMap((entry) => child(entry, 'listener')),
+    ...list(part.dynamic_listeners).flatMap((entry) =>
+      child(entry, 'active_state').flatMap((state) => child(state, 'listener')),
+    ),
   ];
 }
 
 export function routesOf(dump: ConfigDump): readonly Json[] {
   const part = section(dump, 'RoutesConfigDump') ?? {};
-  return [...list(part.static_route_configs), ...list(part.dynamic_route_configs)].flatMap(
-    (entry) => child(entry, 'route_config') ?? [],
+  return [...list(part.static_route_configs), ...list(part.dynamic_route_configs)].flatMap((entry) =>
+    child(entry, 'route_config'),
   );
 }

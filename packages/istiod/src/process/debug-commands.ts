@@ -1,0 +1,35 @@
+import type { ConfigKinds, Mesh, MeshSources } from '@istio-ts/mesh';
+import type { Engine } from '@istio-ts/xds';
+
+const configKinds: readonly (keyof ConfigKinds)[] = [
+  'VirtualService',
+  'DestinationRule',
+  'Gateway',
+  'ServiceEntry',
+  'WorkloadEntry',
+  'Sidecar',
+  'PeerAuthentication',
+  'RequestAuthentication',
+  'AuthorizationPolicy',
+  'Telemetry',
+  'EnvoyFilter',
+];
+
+/** The debug commands that show the mesh as istiod knows it (istio-surface.md, Debug endpoints). Certificates are not among what they show. */
+export function debugCommands(mesh: Mesh, sources: MeshSources, engine: Engine) {
+  return {
+    registryz: { help: 'All services', run: () => [...mesh.services.values()] },
+    endpointz: { help: 'Endpoints of all services', run: () => [...mesh.endpoints.values()] },
+    instancesz: { help: 'All workloads', run: () => [...mesh.workloads.values()] },
+    configz: {
+      help: 'All configuration of Istio that is in force',
+      run: () =>
+        configKinds.flatMap((kind) =>
+          [...sources.configs(kind).values()].map(({ origin, labels, annotations, spec }) => ({ kind, metadata: { name: origin.name, namespace: origin.namespace, labels, annotations }, spec })),
+        ),
+    },
+    problemsz: { help: 'Objects that are ignored, and why', run: () => [...mesh.problems.values()].flat() },
+    mesh: { help: 'The mesh configuration in force', run: () => mesh.config.current },
+    cachez: { help: 'Classes of proxies with the same configuration, and what they share', run: () => engine.state() },
+  } as const;
+}
