@@ -95,44 +95,79 @@ const objects = [
       base: i + 1,
       nodes: ['node-1', 'node-2'],
     }),
-    istioObject('DestinationRule', { name }, {
-      host: name,
-      trafficPolicy,
-      subsets: [
-        { name: 'v1', labels: { version: 'v1' } },
-        { name: 'v2', labels: { version: 'v2' }, trafficPolicy: { loadBalancer: { simple: 'RANDOM' } } },
-      ],
-    }),
+    istioObject(
+      'DestinationRule',
+      { name },
+      {
+        host: name,
+        ...(Object.keys(trafficPolicy).length > 0 && { trafficPolicy }),
+        subsets: [
+          { name: 'v1', labels: { version: 'v1' } },
+          { name: 'v2', labels: { version: 'v2' }, trafficPolicy: { loadBalancer: { simple: 'RANDOM' } } },
+        ],
+      },
+    ),
   ]),
-  ...protocols.flatMap((name, i) => application(`p-${name}`, { name: name === 'auto' ? 'web' : name, port: 8000 + i }, [{}], { base: 50 + i })),
+  ...protocols.flatMap((name, i) =>
+    application(`p-${name}`, { name: name === 'auto' ? 'web' : name, port: 8000 + i }, [{}], { base: 50 + i }),
+  ),
   serviceObject({ name: 'headless' }, [{ name: 'tcp', port: 5432 }], { clusterIP: 'None', clusterIPs: ['None'] }),
-  serviceObject({ name: 'outside' }, [{ name: 'http', port: 80 }], { type: 'ExternalName', externalName: 'example.com', clusterIP: '', clusterIPs: [], selector: {} }),
-  istioObject('ServiceEntry', { name: 'dns' }, {
-    hosts: ['api.example.com'],
-    ports: [{ number: 443, name: 'tls', protocol: 'TLS' }],
-    resolution: 'DNS',
+  serviceObject({ name: 'outside' }, [{ name: 'http', port: 80 }], {
+    type: 'ExternalName',
+    externalName: 'example.com',
+    clusterIP: '',
+    clusterIPs: [],
+    selector: {},
   }),
-  istioObject('ServiceEntry', { name: 'rr' }, {
-    hosts: ['rr.example.com'],
-    ports: [{ number: 80, name: 'http', protocol: 'HTTP', targetPort: 8080 }],
-    resolution: 'DNS_ROUND_ROBIN',
-  }),
-  istioObject('ServiceEntry', { name: 'machines' }, {
-    hosts: ['vm.example.com'],
-    addresses: ['240.0.0.7'],
-    ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
-    location: 'MESH_INTERNAL',
-    resolution: 'STATIC',
-    endpoints: [
-      { address: '10.1.2.3', ports: { http: 8080 }, serviceAccount: 'vm', locality: 'a/1/x', weight: 3, labels: { version: 'v1' } },
-      { address: 'unix:///run/app.sock' },
-    ],
-  }),
-  istioObject('ServiceEntry', { name: 'any' }, {
-    hosts: ['*.anywhere.example'],
-    ports: [{ number: 443, name: 'tls', protocol: 'TLS' }],
-    resolution: 'NONE',
-  }),
+  istioObject(
+    'ServiceEntry',
+    { name: 'dns' },
+    {
+      hosts: ['api.example.com'],
+      ports: [{ number: 443, name: 'tls', protocol: 'TLS' }],
+      resolution: 'DNS',
+    },
+  ),
+  istioObject(
+    'ServiceEntry',
+    { name: 'rr' },
+    {
+      hosts: ['rr.example.com'],
+      ports: [{ number: 80, name: 'http', protocol: 'HTTP', targetPort: 8080 }],
+      resolution: 'DNS_ROUND_ROBIN',
+    },
+  ),
+  istioObject(
+    'ServiceEntry',
+    { name: 'machines' },
+    {
+      hosts: ['vm.example.com'],
+      addresses: ['240.0.0.7'],
+      ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
+      location: 'MESH_INTERNAL',
+      resolution: 'STATIC',
+      endpoints: [
+        {
+          address: '10.1.2.3',
+          ports: { http: 8080 },
+          serviceAccount: 'vm',
+          locality: 'a/1/x',
+          weight: 3,
+          labels: { version: 'v1' },
+        },
+        { address: 'unix:///run/app.sock' },
+      ],
+    },
+  ),
+  istioObject(
+    'ServiceEntry',
+    { name: 'any' },
+    {
+      hosts: ['*.anywhere.example'],
+      ports: [{ number: 443, name: 'tls', protocol: 'TLS' }],
+      resolution: 'NONE',
+    },
+  ),
 ];
 
 const proxies = [
@@ -149,14 +184,22 @@ describe('clusters and endpoints in real Envoy', () => {
       assert.deepEqual(problems, []);
       assert.deepEqual(errors, []);
       const clusters = (resources.get(typeUrls.cluster) ?? []).map((one) => one.json() as Record<string, unknown>);
-      const assignments = (resources.get(typeUrls.endpoint) ?? []).map((one) => one.json() as { readonly clusterName: string });
+      const assignments = (resources.get(typeUrls.endpoint) ?? []).map(
+        (one) => one.json() as { readonly clusterName: string },
+      );
       assert.ok(clusters.length > 60);
       const names = new Set(assignments.map((one) => one.clusterName));
       // Every EDS cluster has its endpoints and no other.
       assert.deepEqual(new Set(clusters.filter((one) => one.type === 'EDS').map((one) => one.name)), names);
       const output = await accepts({
         node: { id: 'test', cluster: 'test' },
-        dynamicResources: { adsConfig: { apiType: 'GRPC', transportApiVersion: 'V3', grpcServices: [{ envoyGrpc: { clusterName: 'xds-grpc' } }] } },
+        dynamicResources: {
+          adsConfig: {
+            apiType: 'GRPC',
+            transportApiVersion: 'V3',
+            grpcServices: [{ envoyGrpc: { clusterName: 'xds-grpc' } }],
+          },
+        },
         staticResources: {
           clusters: [
             ...['xds-grpc', 'sds-grpc'].map((name) => ({
@@ -186,22 +229,28 @@ describe('clusters and endpoints in real Envoy', () => {
 
   it('have the endpoints of their subsets, split by locality where that is asked for', () => {
     const { resources } = generateOffline(objects, proxies[0]);
-    const endpoints = new Map(resources.get(typeUrls.endpoint)?.map((one) => [one.name, one.json() as never as Assignment]));
+    const endpoints = new Map(
+      resources.get(typeUrls.endpoint)?.map((one) => [one.name, one.json() as never as Assignment]),
+    );
     interface Assignment {
       readonly endpoints?: readonly {
         readonly locality?: { readonly region?: string };
         readonly priority?: number;
         readonly loadBalancingWeight?: number;
-        readonly lbEndpoints: readonly { readonly endpoint: { readonly address: { readonly socketAddress: { readonly address: string } } } }[];
+        readonly lbEndpoints: readonly {
+          readonly endpoint: { readonly address: { readonly socketAddress: { readonly address: string } } };
+        }[];
       }[];
     }
     const shape = (name: string) =>
-      endpoints.get(name)?.endpoints?.map((group) => [
-        group.locality?.region,
-        group.priority ?? 0,
-        group.loadBalancingWeight,
-        group.lbEndpoints.map((one) => one.endpoint.address.socketAddress.address).length,
-      ]);
+      endpoints
+        .get(name)
+        ?.endpoints?.map((group) => [
+          group.locality?.region,
+          group.priority ?? 0,
+          group.loadBalancingWeight,
+          group.lbEndpoints.map((one) => one.endpoint.address.socketAddress.address).length,
+        ]);
     assert.deepEqual(shape(`outbound|80||${host('plain')}`), [
       ['a', 0, 1, 1],
       ['b', 0, 1, 1],

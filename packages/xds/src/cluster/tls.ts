@@ -11,6 +11,7 @@ import type {
   UpstreamTlsContext,
 } from '@istio-ts/envoy';
 import { isIP } from 'node:net';
+import { trustDomainOf } from '@istio-ts/mesh';
 import { SDS_CLUSTER } from '../names.ts';
 import { caCertificateName, credentialResource } from '../secret/names.ts';
 import { typed } from '../typed.ts';
@@ -79,6 +80,17 @@ function publicParameters(mesh: MeshConfig): TlsParameters {
   };
 }
 
+/** The identities in the mesh's trust domain and in each of its aliases: a certificate from before a change of trust domain stays good. */
+function withAliases(identities: readonly string[], mesh: MeshConfig): readonly string[] {
+  const own = `spiffe://${trustDomainOf(mesh)}/`;
+  const aliases = mesh.trustDomainAliases ?? [];
+  return identities.flatMap((identity) =>
+    identity.startsWith(own)
+      ? [identity, ...aliases.map((alias) => `spiffe://${alias}/${identity.slice(own.length)}`)]
+      : [identity],
+  );
+}
+
 /** Mutual TLS with the workload's own certificate, both sides known by SPIFFE identities. */
 export function meshTls(
   mesh: MeshConfig,
@@ -92,7 +104,8 @@ export function meshTls(
       alpnProtocols: alpn,
       tlsCertificateSdsSecretConfigs: [secret('default', agent)],
       combinedValidationContext: {
-        defaultValidationContext: identities.length > 0 ? { matchTypedSubjectAltNames: sanMatchers(identities) } : {},
+        defaultValidationContext:
+          identities.length > 0 ? { matchTypedSubjectAltNames: sanMatchers(withAliases(identities, mesh)) } : {},
         validationContextSdsSecretConfig: secret('ROOTCA', agent),
       },
     },

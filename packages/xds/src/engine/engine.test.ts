@@ -55,12 +55,21 @@ function connect(engine: ReturnType<typeof world>['engine'], proxy: ProxyNode) {
   const urls = Object.values(typeUrls);
   for (const url of urls) view.resources(url);
   const changes: string[][] = [];
-  view.onChange((changed) => changes.push([...changed].map((url) => Object.entries(typeUrls).find(([, one]) => one === url)?.[0] ?? url).sort()));
-  return { view, changes, get: (type: keyof typeof typeUrls, name: string) => view.resources(typeUrls[type]).get(name) };
+  view.onChange((changed) =>
+    changes.push([...changed].map((url) => Object.entries(typeUrls).find(([, one]) => one === url)?.[0] ?? url).sort()),
+  );
+  return {
+    view,
+    changes,
+    get: (type: keyof typeof typeUrls, name: string) => view.resources(typeUrls[type]).get(name),
+  };
 }
 
 const port = { name: 'http', port: 80 };
-const shop = [...application('shop', port, [{ version: 'v1' }, { version: 'v2' }]), ...application('cart', port, [{}], { base: 2 })];
+const shop = [
+  ...application('shop', port, [{ version: 'v1' }, { version: 'v2' }]),
+  ...application('cart', port, [{}], { base: 2 }),
+];
 const cluster = (name: string, subset = ''): string => `outbound|80|${subset}|${name}.default.svc.cluster.local`;
 
 describe('the engine', () => {
@@ -70,9 +79,18 @@ describe('the engine', () => {
     const before = Object.values(typeUrls).map((url) => view.resources(url));
     const other = get('endpoint', cluster('cart'));
     sources.batch(() => {
-      sources.set(podObject({ name: 'shop-9', labels: { app: 'shop', version: 'v1' }, ip: '10.244.1.10', account: 'shop' }));
       sources.set(
-        sliceObject('shop', [{ name: 'http', port: 8080, protocol: 'TCP' }], [{ ip: '10.244.1.1', pod: 'shop-0' }, { ip: '10.244.1.10', pod: 'shop-9' }]),
+        podObject({ name: 'shop-9', labels: { app: 'shop', version: 'v1' }, ip: '10.244.1.10', account: 'shop' }),
+      );
+      sources.set(
+        sliceObject(
+          'shop',
+          [{ name: 'http', port: 8080, protocol: 'TCP' }],
+          [
+            { ip: '10.244.1.1', pod: 'shop-0' },
+            { ip: '10.244.1.10', pod: 'shop-9' },
+          ],
+        ),
       );
     });
     assert.deepEqual(changes, [], 'not before the batch is over');
@@ -86,11 +104,18 @@ describe('the engine', () => {
   });
 
   it('sends a change of a VirtualService as a change of routes, of the one that it is about', () => {
-    const { sources, engine, settle } = world([...shop, ...application('other', { name: 'http', port: 81 }, [{}], { base: 3 })]);
+    const { sources, engine, settle } = world([
+      ...shop,
+      ...application('other', { name: 'http', port: 81 }, [{}], { base: 3 }),
+    ]);
     const { changes, get } = connect(engine, node('cart-0'));
     const routes = { changed: get('route', '80'), same: get('route', '81') };
     sources.set(
-      istioObject('VirtualService', { name: 'shop' }, { hosts: ['shop'], http: [{ timeout: '2s', route: [{ destination: { host: 'shop' } }] }] }),
+      istioObject(
+        'VirtualService',
+        { name: 'shop' },
+        { hosts: ['shop'], http: [{ timeout: '2s', route: [{ destination: { host: 'shop' } }] }] },
+      ),
     );
     settle();
     assert.deepEqual(changes, [['route']]);
@@ -104,7 +129,11 @@ describe('the engine', () => {
     const { changes, get } = connect(engine, node('cart-0'));
     const cart = get('cluster', cluster('cart'));
     sources.set(
-      istioObject('DestinationRule', { name: 'shop' }, { host: 'shop', subsets: [{ name: 'v1', labels: { version: 'v1' } }] }),
+      istioObject(
+        'DestinationRule',
+        { name: 'shop' },
+        { host: 'shop', subsets: [{ name: 'v1', labels: { version: 'v1' } }] },
+      ),
     );
     settle();
     assert.equal(get('cluster', cluster('cart')), cart);
@@ -120,8 +149,16 @@ describe('the engine', () => {
   it('says nothing when nothing that matters changes', () => {
     const { sources, engine, settle } = world(shop);
     const { changes } = connect(engine, node('cart-0'));
-    for (const object of shop) sources.set({ ...object, metadata: { ...object.metadata, resourceVersion: '7', annotations: { touched: 'yes' } } });
-    sources.set(serviceObject({ name: 'kube', namespace: 'hidden', annotations: { 'networking.istio.io/exportTo': '.' } }, [port]));
+    for (const object of shop)
+      sources.set({
+        ...object,
+        metadata: { ...object.metadata, resourceVersion: '7', annotations: { touched: 'yes' } },
+      });
+    sources.set(
+      serviceObject({ name: 'kube', namespace: 'hidden', annotations: { 'networking.istio.io/exportTo': '.' } }, [
+        port,
+      ]),
+    );
     settle();
     assert.deepEqual(changes, []);
   });
@@ -143,11 +180,22 @@ describe('the engine', () => {
   it('follows the labels of a pod', () => {
     const { sources, engine, settle } = world([
       ...shop,
-      istioObject('Sidecar', { name: 'small' }, { workloadSelector: { labels: { size: 'small' } }, egress: [{ hosts: ['./cart.default.svc.cluster.local'] }] }),
+      istioObject(
+        'Sidecar',
+        { name: 'small' },
+        { workloadSelector: { labels: { size: 'small' } }, egress: [{ hosts: ['./cart.default.svc.cluster.local'] }] },
+      ),
     ]);
     const { get, changes } = connect(engine, node('shop-0'));
     assert.ok(get('cluster', cluster('shop')));
-    sources.set(podObject({ name: 'shop-0', labels: { app: 'shop', version: 'v1', size: 'small' }, ip: '10.244.1.1', account: 'shop' }));
+    sources.set(
+      podObject({
+        name: 'shop-0',
+        labels: { app: 'shop', version: 'v1', size: 'small' },
+        ip: '10.244.1.1',
+        account: 'shop',
+      }),
+    );
     settle();
     assert.equal(get('cluster', cluster('shop')), undefined);
     assert.ok(get('cluster', cluster('cart')));
@@ -158,18 +206,26 @@ describe('the engine', () => {
     const versions = (): [string, string][] => {
       const { engine } = world([...shop].reverse());
       const { view } = connect(engine, node('cart-0'));
-      return Object.values(typeUrls).flatMap((url) => [...view.resources(url).values()].map((one): [string, string] => [one.name, one.version]));
+      return Object.values(typeUrls).flatMap((url) =>
+        [...view.resources(url).values()].map((one): [string, string] => [one.name, one.version]),
+      );
     };
     const { engine } = world(shop);
     const { view } = connect(engine, node('cart-0'));
-    const mine = Object.values(typeUrls).flatMap((url) => [...view.resources(url).values()].map((one): [string, string] => [one.name, one.version]));
+    const mine = Object.values(typeUrls).flatMap((url) =>
+      [...view.resources(url).values()].map((one): [string, string] => [one.name, one.version]),
+    );
     assert.deepEqual(new Map(versions()), new Map(mine));
   });
 
   it('keeps the last valid version of an object, and reports the invalid one', () => {
     const { sources, engine, settle, mesh } = world([
       ...shop,
-      istioObject('VirtualService', { name: 'shop' }, { hosts: ['shop'], http: [{ timeout: '2s', route: [{ destination: { host: 'shop' } }] }] }),
+      istioObject(
+        'VirtualService',
+        { name: 'shop' },
+        { hosts: ['shop'], http: [{ timeout: '2s', route: [{ destination: { host: 'shop' } }] }] },
+      ),
     ]);
     const { get, changes } = connect(engine, node('cart-0'));
     const before = get('route', '80');
@@ -218,11 +274,22 @@ describe('the engine', () => {
 
 describe('secrets of gateways', () => {
   const { certificate, key } = selfSigned('shop.example.com');
-  const gateway = istioObject('Gateway', { name: 'shop' }, {
-    selector: { istio: 'ingressgateway' },
-    servers: [{ port: { number: 443, name: 'https', protocol: 'HTTPS' }, hosts: ['shop.example.com'], tls: { mode: 'SIMPLE', credentialName: 'shop-cert' } }],
-  });
-  const secret = (namespace: string) => secretObject({ name: 'shop-cert', namespace }, { 'tls.crt': certificate, 'tls.key': key, 'ca.crt': certificate });
+  const gateway = istioObject(
+    'Gateway',
+    { name: 'shop' },
+    {
+      selector: { istio: 'ingressgateway' },
+      servers: [
+        {
+          port: { number: 443, name: 'https', protocol: 'HTTPS' },
+          hosts: ['shop.example.com'],
+          tls: { mode: 'SIMPLE', credentialName: 'shop-cert' },
+        },
+      ],
+    },
+  );
+  const secret = (namespace: string) =>
+    secretObject({ name: 'shop-cert', namespace }, { 'tls.crt': certificate, 'tls.key': key, 'ca.crt': certificate });
   const router = (more: Partial<ProxyNode> = {}): ProxyNode =>
     node('gateway-0', {
       type: 'router',
@@ -264,13 +331,23 @@ describe('secrets of gateways', () => {
 
   it('are left out, with a reason, when they hold no certificate or a key of another one', () => {
     const problems: string[] = [];
-    for (const data of [
+    const unusable: readonly Readonly<Record<string, string>>[] = [
       { 'tls.crt': 'nonsense', 'tls.key': key },
       { 'tls.crt': certificate },
-      { 'tls.crt': certificate, 'tls.key': generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }) as string },
-    ]) {
+      {
+        'tls.crt': certificate,
+        'tls.key': generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
+          type: 'pkcs8',
+          format: 'pem',
+        }) as string,
+      },
+    ];
+    for (const data of unusable) {
       const sources = new MeshSources({ meshConfig: defaultMeshConfig() });
-      const engine = createEngine(createMesh(sources), { schedule: () => {}, onSecretProblem: (problem) => problems.push(problem.message) });
+      const engine = createEngine(createMesh(sources), {
+        schedule: () => {},
+        onSecretProblem: (problem) => problems.push(problem.message),
+      });
       sources.set(gateway);
       sources.set(secretObject({ name: 'shop-cert', namespace: 'istio-system' }, data));
       assert.equal(connect(engine, router()).get('secret', 'kubernetes://shop-cert'), undefined);

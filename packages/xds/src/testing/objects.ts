@@ -15,38 +15,65 @@ function object(apiVersion: string, kind: string, meta: Meta, rest: Readonly<Rec
   return { apiVersion, kind, metadata: { ...metadata, namespace, creationTimestamp: createdAt }, ...rest };
 }
 
-export const podObject = (meta: Meta & { readonly ip: string; readonly account?: string; readonly node?: string; readonly mesh?: boolean }, ports: Readonly<Record<string, number>> = {}): KubeObject => {
+export const podObject = (
+  meta: Meta & { readonly ip: string; readonly account?: string; readonly node?: string; readonly mesh?: boolean },
+  ports: Readonly<Record<string, number>> = {},
+): KubeObject => {
   const { ip, account = 'default', node = 'node-1', mesh = true, ...rest } = meta;
-  return object('v1', 'Pod', { ...rest, labels: { ...rest.labels, ...(mesh && { 'security.istio.io/tlsMode': 'istio' }) } }, {
-    spec: {
-      serviceAccountName: account,
-      nodeName: node,
-      containers: [{ name: 'app', ports: Object.entries(ports).map(([name, containerPort]) => ({ name, containerPort })) }],
+  return object(
+    'v1',
+    'Pod',
+    { ...rest, labels: { ...rest.labels, ...(mesh && { 'security.istio.io/tlsMode': 'istio' }) } },
+    {
+      spec: {
+        serviceAccountName: account,
+        nodeName: node,
+        containers: [
+          { name: 'app', ports: Object.entries(ports).map(([name, containerPort]) => ({ name, containerPort })) },
+        ],
+      },
+      status: { phase: 'Running', podIP: ip, podIPs: [{ ip }], conditions: [{ type: 'Ready', status: 'True' }] },
     },
-    status: { phase: 'Running', podIP: ip, podIPs: [{ ip }], conditions: [{ type: 'Ready', status: 'True' }] },
-  });
+  );
 };
 
-export const serviceObject = (meta: Meta, ports: readonly Readonly<Record<string, unknown>>[], spec: Readonly<Record<string, unknown>> = {}): KubeObject =>
-  object('v1', 'Service', meta, { spec: { clusterIP: '10.96.1.1', clusterIPs: ['10.96.1.1'], selector: { app: meta.name }, ports, ...spec } });
+export const serviceObject = (
+  meta: Meta,
+  ports: readonly Readonly<Record<string, unknown>>[],
+  spec: Readonly<Record<string, unknown>> = {},
+): KubeObject =>
+  object('v1', 'Service', meta, {
+    spec: { clusterIP: '10.96.1.1', clusterIPs: ['10.96.1.1'], selector: { app: meta.name }, ports, ...spec },
+  });
 
 /** The slice of a service; `endpoints` are addresses with the pods behind them. */
 export const sliceObject = (
   service: string,
   ports: readonly Readonly<Record<string, unknown>>[],
-  endpoints: readonly { readonly ip: string; readonly pod?: string; readonly ready?: boolean; readonly terminating?: boolean; readonly node?: string }[],
+  endpoints: readonly {
+    readonly ip: string;
+    readonly pod?: string;
+    readonly ready?: boolean;
+    readonly terminating?: boolean;
+    readonly node?: string;
+  }[],
   namespace = 'default',
 ): KubeObject =>
-  object('discovery.k8s.io/v1', 'EndpointSlice', { name: `${service}-abc`, namespace, labels: { 'kubernetes.io/service-name': service } }, {
-    addressType: 'IPv4',
-    ports,
-    endpoints: endpoints.map(({ ip, pod, ready = true, terminating = false, node = 'node-1' }) => ({
-      addresses: [ip],
-      conditions: { ready, serving: ready || terminating, terminating },
-      nodeName: node,
-      ...(pod && { targetRef: { kind: 'Pod', name: pod, namespace } }),
-    })),
-  });
+  object(
+    'discovery.k8s.io/v1',
+    'EndpointSlice',
+    { name: `${service}-abc`, namespace, labels: { 'kubernetes.io/service-name': service } },
+    {
+      addressType: 'IPv4',
+      ports,
+      endpoints: endpoints.map(({ ip, pod, ready = true, terminating = false, node = 'node-1' }) => ({
+        addresses: [ip],
+        conditions: { ready, serving: ready || terminating, terminating },
+        nodeName: node,
+        ...(pod && { targetRef: { kind: 'Pod', name: pod, namespace } }),
+      })),
+    },
+  );
 
 export const istioObject = (kind: string, meta: Meta, spec: Readonly<Record<string, unknown>>): KubeObject => {
   const group = ['AuthorizationPolicy', 'PeerAuthentication', 'RequestAuthentication'].includes(kind)
@@ -82,7 +109,14 @@ export function application(
   return [
     serviceObject({ name, namespace }, [{ ...port, targetPort: target }]),
     ...pods.map((labels, i) =>
-      podObject({ name: `${name}-${i}`, namespace, labels: { app: name, ...labels }, ip: ip(i), account: name, node: nodes[i % nodes.length] ?? 'node-1' }),
+      podObject({
+        name: `${name}-${i}`,
+        namespace,
+        labels: { app: name, ...labels },
+        ip: ip(i),
+        account: name,
+        node: nodes[i % nodes.length] ?? 'node-1',
+      }),
     ),
     sliceObject(
       name,
