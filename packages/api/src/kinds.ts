@@ -8,7 +8,20 @@ import { serviceEntrySpec } from './networking/service-entry.ts';
 import { sidecarSpec } from './networking/sidecar.ts';
 import { virtualServiceSpec } from './networking/virtual-service.ts';
 import { workloadEntrySpec, workloadGroupSpec } from './networking/workload-entry.ts';
-import type { TypeOf } from './schema/schema.ts';
+import { checkLabels } from './rules/checks.ts';
+import { checkEnvoyFilter } from './rules/envoy-filter.ts';
+import {
+  checkDestinationRule,
+  checkGateway,
+  checkServiceEntry,
+  checkSidecar,
+  checkWorkloadEntry,
+  checkWorkloadGroup,
+} from './rules/networking.ts';
+import { checkAuthorizationPolicy, checkPeerAuthentication, checkRequestAuthentication } from './rules/security.ts';
+import { checkTelemetry, checkTrafficExtension, checkWasmPlugin } from './rules/telemetry.ts';
+import { checkVirtualService } from './rules/virtual-service.ts';
+import type { CelRule, TypeOf } from './schema/schema.ts';
 import { authorizationPolicySpec, peerAuthenticationSpec, requestAuthenticationSpec } from './security/policies.ts';
 import { telemetrySpec } from './telemetry/telemetry.ts';
 
@@ -26,6 +39,12 @@ const networking = {
 const security = { group: 'security.istio.io', versions: ['v1', 'v1beta1'], storedVersion: 'v1' } as const;
 const extensions = { group: 'extensions.istio.io', versions: ['v1alpha1'], storedVersion: 'v1alpha1' } as const;
 
+/** Checked by the API server itself, so also while istiod is away. */
+const oneAttachment = (...fields: readonly string[]): CelRule => ({
+  rule: `[${fields.map((field) => `has(self.${field})`).join(', ')}].filter(set, set).size() <= 1`,
+  message: `only one of ${fields.join(', ')} may be set`,
+});
+
 /** Every kind of Istio, by its name. Names, versions and columns: istio.io, reference; istio-surface.md, CRDs. */
 export const kindsByName = {
   VirtualService: defineKind({
@@ -40,6 +59,7 @@ export const kindsByName = {
       ageColumn,
     ],
     spec: virtualServiceSpec,
+    rules: checkVirtualService,
   }),
   DestinationRule: defineKind({
     ...networking,
@@ -49,6 +69,7 @@ export const kindsByName = {
     description: 'Defines subsets of a service and how traffic to it behaves.',
     columns: [column('Host', '.spec.host', 'Service the rule is for.'), ageColumn],
     spec: destinationRuleSpec,
+    rules: checkDestinationRule,
   }),
   Gateway: defineKind({
     ...networking,
@@ -57,6 +78,7 @@ export const kindsByName = {
     shortNames: ['gw'],
     description: 'Configures a gateway at the edge of the mesh.',
     spec: gatewaySpec,
+    rules: checkGateway,
   }),
   ServiceEntry: defineKind({
     ...networking,
@@ -71,6 +93,8 @@ export const kindsByName = {
       ageColumn,
     ],
     spec: serviceEntrySpec,
+    specCel: [oneAttachment('workloadSelector', 'endpoints')],
+    rules: checkServiceEntry,
     specRequired: true,
   }),
   Sidecar: defineKind({
@@ -79,6 +103,7 @@ export const kindsByName = {
     plural: 'sidecars',
     description: 'Limits what a sidecar takes in and reaches.',
     spec: sidecarSpec,
+    rules: checkSidecar,
   }),
   WorkloadEntry: defineKind({
     ...networking,
@@ -88,6 +113,7 @@ export const kindsByName = {
     description: 'A workload outside Kubernetes.',
     columns: [ageColumn, column('Address', '.spec.address', 'Address of the workload.')],
     spec: workloadEntrySpec,
+    rules: (spec, problems) => checkWorkloadEntry(spec, 'spec', problems),
     specRequired: true,
   }),
   WorkloadGroup: defineKind({
@@ -98,6 +124,7 @@ export const kindsByName = {
     description: 'A template for workloads outside Kubernetes that register themselves.',
     columns: [ageColumn],
     spec: workloadGroupSpec,
+    rules: checkWorkloadGroup,
     specRequired: true,
   }),
   EnvoyFilter: defineKind({
@@ -108,6 +135,8 @@ export const kindsByName = {
     storedVersion: 'v1alpha3',
     description: 'Changes the configuration generated for Envoy.',
     spec: envoyFilterSpec,
+    specCel: [oneAttachment('workloadSelector', 'targetRefs')],
+    rules: checkEnvoyFilter,
   }),
   ProxyConfig: defineKind({
     ...networking,
@@ -117,6 +146,7 @@ export const kindsByName = {
     storedVersion: 'v1beta1',
     description: 'Settings of proxies that take effect when a pod is created.',
     spec: proxyConfigSpec,
+    rules: (spec, problems) => checkLabels(spec.selector?.matchLabels, 'spec.selector.matchLabels', problems),
   }),
   AuthorizationPolicy: defineKind({
     ...security,
@@ -126,6 +156,8 @@ export const kindsByName = {
     description: 'Says who may do what with a workload.',
     columns: [column('Action', '.spec.action', 'What happens to requests that match.'), ageColumn],
     spec: authorizationPolicySpec,
+    specCel: [oneAttachment('selector', 'targetRef', 'targetRefs')],
+    rules: checkAuthorizationPolicy,
   }),
   PeerAuthentication: defineKind({
     ...security,
@@ -135,6 +167,13 @@ export const kindsByName = {
     description: 'Says which connections a workload takes: plain text, mutual TLS or both.',
     columns: [column('Mode', '.spec.mtls.mode', 'Mutual TLS mode.'), ageColumn],
     spec: peerAuthenticationSpec,
+    specCel: [
+      {
+        rule: '!has(self.portLevelMtls) || (has(self.selector) && has(self.selector.matchLabels) && self.selector.matchLabels.size() > 0)',
+        message: 'portLevelMtls needs a selector with labels',
+      },
+    ],
+    rules: checkPeerAuthentication,
   }),
   RequestAuthentication: defineKind({
     ...security,
@@ -143,6 +182,8 @@ export const kindsByName = {
     shortNames: ['ra'],
     description: 'Says which tokens a workload accepts in requests.',
     spec: requestAuthenticationSpec,
+    specCel: [oneAttachment('selector', 'targetRef', 'targetRefs')],
+    rules: checkRequestAuthentication,
   }),
   Telemetry: defineKind({
     kind: 'Telemetry',
@@ -154,6 +195,8 @@ export const kindsByName = {
     description: 'Says how telemetry is made.',
     columns: [ageColumn],
     spec: telemetrySpec,
+    specCel: [oneAttachment('selector', 'targetRef', 'targetRefs')],
+    rules: checkTelemetry,
   }),
   WasmPlugin: defineKind({
     ...extensions,
@@ -162,6 +205,8 @@ export const kindsByName = {
     description: 'Puts a WebAssembly module into proxies.',
     columns: [ageColumn],
     spec: wasmPluginSpec,
+    specCel: [oneAttachment('selector', 'targetRef', 'targetRefs')],
+    rules: checkWasmPlugin,
     specRequired: true,
   }),
   TrafficExtension: defineKind({
@@ -171,6 +216,8 @@ export const kindsByName = {
     description: 'Puts a WebAssembly module or a Lua script into proxies.',
     columns: [ageColumn],
     spec: trafficExtensionSpec,
+    specCel: [oneAttachment('selector', 'targetRefs')],
+    rules: checkTrafficExtension,
     specRequired: true,
   }),
 };
