@@ -193,7 +193,7 @@ test('an agent brings Envoy up, serves certificates, health, metrics and probes,
   assert.equal(node?.metadata?.WORKLOAD_NAME, 'cart');
   assert.deepEqual(node?.metadata?.LABELS, { app: 'cart', version: 'v1' });
   assert.deepEqual(node?.metadata?.ANNOTATIONS, { note: 'two\nlines' });
-  assert.equal((node?.metadata?.PROXY_CONFIG as { statusPort: number }).statusPort, ports.status);
+  assert.equal((node?.metadata?.PROXY_CONFIG as { statusPort: number } | undefined)?.statusPort, ports.status);
 
   // The certificate is served to peers, who see the workload in its subject.
   const key = generatePrivateKey();

@@ -1,9 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { describeCertificate } from '@istio-ts/security/certificate';
 import { renderBootstrap } from './bootstrap/render.ts';
 import { FileSecrets } from './certificates/file-secrets.ts';
+import { askHelper } from './certificates/helper-process.ts';
+import type { HelperRequest, HelperResponse } from './certificates/obtain.ts';
 import { WorkloadCertificate } from './certificates/workload-certificate.ts';
 import type { AgentSettings } from './environment.ts';
 import { envoyArguments } from './envoy/arguments.ts';
@@ -30,6 +31,8 @@ export interface AgentOptions {
   readonly log: Logger;
   /** Resolves with the signal's name when the agent is to end; `second` when it is to hurry. */
   readonly signals: { readonly first: Promise<string>; readonly second: Promise<string> };
+  /** Program that makes keys and talks to the CA. */
+  readonly helper: string;
   /** CPUs of the container, 0 when not known. */
   readonly cpus: number;
 }
@@ -45,7 +48,8 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     log,
     onFailure: () => metrics.fileSecretFailure(),
   });
-  const certificate = new WorkloadCertificate({ settings, store, files, metrics, log });
+  const help = (request: HelperRequest): Promise<HelperResponse> => askHelper(options.helper, request);
+  const certificate = new WorkloadCertificate({ settings, store, files, metrics, log, help });
   const admin = { port: settings.ports.admin, host: onlyIpv6(settings) ? '::1' : '127.0.0.1' };
   log.info('proxy role', {
     role: settings.flags.role,
@@ -95,7 +99,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     probeTarget: probeTarget(settings),
     quit: () => quit('quitquitquit'),
     drain: () => drainListeners(admin),
-    debug: () => describeAgent(settings, version, store),
+    debug: () => describeAgent(settings, version, store, help),
   });
 
   const stopServers = async (): Promise<void> => {
@@ -172,13 +176,27 @@ function isListening(path: string): Promise<boolean> {
 }
 
 /** What the agent knows, without keys. */
-function describeAgent(settings: AgentSettings, version: string, store: SecretStore): object {
-  const secrets = store.names().map((name) => {
+async function describeAgent(
+  settings: AgentSettings,
+  version: string,
+  store: SecretStore,
+  help: (request: HelperRequest) => Promise<HelperResponse>,
+): Promise<object> {
+  const secrets: object[] = [];
+  for (const name of store.names()) {
     const secret = store.get(name);
     const pem = secret?.value.kind === 'certificate' ? secret.value.chain : (secret?.value.trustedCa ?? '');
-    const { subject, serial, spiffe, notBefore, notAfter } = describeCertificate(pem);
-    return { name, version: secret?.version, subject, serial, spiffe, notBefore, notAfter };
-  });
+    const answer = await help({ kind: 'describe', pem });
+    const summary = answer.kind === 'described' ? answer.summary : undefined;
+    secrets.push({
+      name,
+      version: secret?.version,
+      ...summary,
+      ...(summary === undefined
+        ? {}
+        : { notBefore: new Date(summary.notBefore).toISOString(), notAfter: new Date(summary.notAfter).toISOString() }),
+    });
+  }
   return {
     version,
     id: nodeId(settings),

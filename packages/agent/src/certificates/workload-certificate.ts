@@ -1,8 +1,5 @@
 import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createCsr } from '@istio-ts/security/csr';
-import { describeCertificate, parseCertificates, certificatePem } from '@istio-ts/security/certificate';
-import { exportPrivateKey, generatePrivateKey } from '@istio-ts/security/keys';
 import { formatSpiffe } from '@istio-ts/security/spiffe';
 import type { AgentSettings } from '../environment.ts';
 import { hostOf } from '../environment.ts';
@@ -11,8 +8,8 @@ import type { Logger } from '../log.ts';
 import type { AgentMetrics } from '../status/agent-metrics.ts';
 import type { SecretStore } from '../sds/store.ts';
 import { ROOT_SECRET, WORKLOAD_SECRET } from '../bootstrap/clusters.ts';
-import { requestCertificate } from './ca-client.ts';
 import type { FileSecrets } from './file-secrets.ts';
+import type { HelperRequest, HelperResponse } from './obtain.ts';
 import { retryDelay, rotationDelay } from './rotation.ts';
 
 /** Directory where a node's own CA puts credentials (SPIFFE, as Istio and cloud platforms use it). */
@@ -27,6 +24,8 @@ export interface WorkloadCertificateOptions {
   readonly files: FileSecrets;
   readonly metrics: AgentMetrics;
   readonly log: Logger;
+  /** Makes keys, talks to the CA and reads certificates; does not reject. */
+  readonly help: (request: HelperRequest) => Promise<HelperResponse>;
 }
 
 /** Keeps the secrets `default` and `ROOTCA` of the store fresh, from files or from the CA, until closed. */
@@ -63,7 +62,7 @@ export class WorkloadCertificate {
       WORKLOAD_SECRET,
       [source.chain, source.key],
       ([chain = '', key = '']) => ({ kind: 'certificate', chain, key }),
-      ([chain = '']) => this.#options.metrics.certificateExpiry(WORKLOAD_SECRET, describeCertificate(chain).notAfter),
+      ([chain = '']) => void this.#noteExpiry(chain),
     );
     files.serve(ROOT_SECRET, [source.root], ([trustedCa = '']) => ({ kind: 'root', trustedCa }));
   }
@@ -83,11 +82,10 @@ export class WorkloadCertificate {
         namespace: settings.namespace,
         serviceAccount: settings.serviceAccount,
       });
-      const key = generatePrivateKey(certificates.keyAlgorithm);
-      const csr = createCsr(key, [{ kind: 'uri', value: identity }]);
       metrics.outgoingRequest('csr', WORKLOAD_SECRET);
-      const chain = await requestCertificate(
-        {
+      const answer = await this.#options.help({
+        kind: 'obtain',
+        ca: {
           address: certificates.caAddress,
           serverName:
             certificates.caAddress === settings.proxyConfig.discoveryAddress
@@ -99,33 +97,29 @@ export class WorkloadCertificate {
           certSigner: certificates.certSigner,
           timeoutMs: CA_TIMEOUT_MS,
         },
-        csr,
-        certificates.ttlMs / 1000,
-      );
+        identity,
+        keyAlgorithm: certificates.keyAlgorithm,
+        pkcs8: certificates.pkcs8,
+        ttlSeconds: certificates.ttlMs / 1000,
+        extraRoots: configuredRoots(settings),
+      });
       if (this.#closed) return;
-      const leaf = describeCertificate(chain[0] ?? '');
-      const root = mergeRoots([chain.at(-1) ?? '', ...configuredRoots(settings)]);
-      const presented = chain.slice(0, -1).map(endWithNewline).join('');
-      const keyPem = exportPrivateKey(key, certificates.pkcs8);
+      if (answer.kind !== 'obtained')
+        throw new Error(answer.kind === 'failed' ? answer.message : 'the helper gave another answer');
+      const { chain, key, root, summary } = answer;
       // Root first: a certificate of a new root is useless to Envoy before the root itself.
       store.put(ROOT_SECRET, { kind: 'root', trustedCa: root });
-      store.put(WORKLOAD_SECRET, { kind: 'certificate', chain: presented, key: keyPem });
-      this.#output(presented, keyPem, root);
+      store.put(WORKLOAD_SECRET, { kind: 'certificate', chain, key });
+      this.#output(chain, key, root);
       this.problem = undefined;
-      metrics.certificateExpiry(WORKLOAD_SECRET, leaf.notAfter);
+      metrics.certificateExpiry(WORKLOAD_SECRET, summary.notAfter);
       metrics.outgoingLatency('csr', WORKLOAD_SECRET, Date.now() - started);
-      const delay = rotationDelay(
-        leaf.notBefore.getTime(),
-        leaf.notAfter.getTime(),
-        Date.now(),
-        certificates,
-        Math.random(),
-      );
+      const delay = rotationDelay(summary.notBefore, summary.notAfter, Date.now(), certificates, Math.random());
       log.info('generated new workload certificate', {
         resourceName: WORKLOAD_SECRET,
-        identity: leaf.spiffe,
+        identity: summary.spiffe,
         latency: `${Date.now() - started}ms`,
-        ttl: `${Math.round((leaf.notAfter.getTime() - Date.now()) / 1000)}s`,
+        ttl: `${Math.round((summary.notAfter - Date.now()) / 1000)}s`,
         rotationIn: `${Math.round(delay / 1000)}s`,
       });
       // A lifetime that is over at once would otherwise be a busy loop.
@@ -142,6 +136,13 @@ export class WorkloadCertificate {
       metrics.outgoingRetry('csr');
       this.#schedule(delay, failures + 1);
     }
+  }
+
+  async #noteExpiry(chain: string): Promise<void> {
+    const answer = await this.#options.help({ kind: 'describe', pem: chain });
+    if (answer.kind === 'described') this.#options.metrics.certificateExpiry(WORKLOAD_SECRET, answer.summary.notAfter);
+    else if (answer.kind === 'failed')
+      this.#options.log.warn('mounted certificate cannot be read', { error: answer.message });
   }
 
   #schedule(delay: number, failures: number): void {
@@ -178,20 +179,8 @@ export class WorkloadCertificate {
   }
 }
 
-function endWithNewline(pem: string): string {
-  return pem.endsWith('\n') ? pem : `${pem}\n`;
-}
-
 /** Further trust anchors of ProxyConfig (`caCertificatesPem`). */
 function configuredRoots(settings: AgentSettings): readonly string[] {
   const list = field(asObject(settings.proxyConfig.raw), 'caCertificatesPem');
   return Array.isArray(list) ? list.filter((entry): entry is string => typeof entry === 'string') : [];
-}
-
-/** One bundle without doubles. */
-function mergeRoots(bundles: readonly string[]): string {
-  const seen = new Map<string, string>();
-  for (const bundle of bundles)
-    for (const root of parseCertificates(bundle)) seen.set(root.fingerprint, certificatePem(root.der));
-  return [...seen.values()].join('');
 }

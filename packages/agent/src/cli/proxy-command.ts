@@ -1,5 +1,6 @@
 import { VERSION } from '@istio-ts/api/version';
 import { runAgent } from '../agent.ts';
+import { helperProgram } from '../certificates/helper-process.ts';
 import { readSettings } from '../environment.ts';
 import { readInputs } from '../inputs.ts';
 import type { Logger } from '../log.ts';
@@ -45,7 +46,7 @@ export async function runProxy(args: ParsedArguments, log: Logger): Promise<numb
     await readInputs(process.env, args.text('meshConfig')),
   );
   const cpus = Number(process.env.ISTIO_CPU_LIMIT) || 0;
-  return runAgent({ settings, version: VERSION, log, signals, cpus });
+  return runAgent({ settings, version: VERSION, log, signals, cpus, helper: helperProgram(process.argv[1] ?? '') });
 }
 
 function listenForSignals(): { readonly first: Promise<string>; readonly second: Promise<string> } {

@@ -18,7 +18,7 @@ export interface AgentMetricsOptions {
 export class AgentMetrics {
   readonly #options: AgentMetricsOptions;
   readonly #series = new Map<string, Series>();
-  readonly #expiries = new Map<string, Date>();
+  readonly #expiries = new Map<string, number>();
   readonly #started: number;
 
   constructor(options: AgentMetricsOptions) {
@@ -95,7 +95,8 @@ export class AgentMetrics {
     );
   }
 
-  certificateExpiry(resource: string, notAfter: Date): void {
+  /** `notAfter` in milliseconds since 1970. */
+  certificateExpiry(resource: string, notAfter: number): void {
     this.#expiries.set(resource, notAfter);
   }
 
@@ -107,7 +108,7 @@ export class AgentMetrics {
         'gauge',
         'Time until the certificate ends.',
         { resource_name },
-        (notAfter.getTime() - now) / 1000,
+        (notAfter - now) / 1000,
       );
     }
     this.#add(

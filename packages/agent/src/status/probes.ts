@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import { http, tls } from '../builtins.ts';
+import { http } from '../builtins.ts';
+import { checkGrpcHealth } from '../http2/health-check.ts';
 import { asObject, field, textField } from '../json.ts';
 import type { Json } from '../json.ts';
 
@@ -141,7 +142,7 @@ function probeHttp(
         ...(probe.scheme === 'https'
           ? {
               createConnection: () =>
-                tls.connect({
+                process.getBuiltinModule('node:tls').connect({
                   host: address,
                   port: probe.port,
                   localAddress,
@@ -178,44 +179,13 @@ function probeTcp(probe: AppProbe & { readonly kind: 'tcp' }, target: ProbeTarge
   });
 }
 
-/** grpc.health.v1.Health/Check, by hand: one request with the service's name, one response with a status. */
 async function probeGrpc(probe: AppProbe & { readonly kind: 'grpc' }, target: ProbeTarget): Promise<ProbeResult> {
-  const http2 = process.getBuiltinModule('node:http2');
-  const session = http2.connect(
-    `http://${target.address.includes(':') ? `[${target.address}]` : target.address}:${probe.port}`,
-    {
-      createConnection: () => connect({ host: target.address, port: probe.port, localAddress: target.localAddress }),
-    },
-  );
-  const name = Buffer.from(probe.service, 'utf8');
-  if (name.length > 127) throw new Error('the service name of a gRPC probe may have 127 bytes at most');
-  const body = name.length === 0 ? Buffer.alloc(0) : Buffer.concat([Buffer.of(0x0a, name.length), name]);
-  const frame = Buffer.concat([Buffer.of(0, 0, 0, 0, body.length), body]);
-  try {
-    const answer = await new Promise<Buffer>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`no answer in ${probe.timeoutMs} ms`)), probe.timeoutMs);
-      session.on('error', reject);
-      const stream = session.request({
-        ':method': 'POST',
-        ':path': '/grpc.health.v1.Health/Check',
-        'content-type': 'application/grpc',
-        te: 'trailers',
-      });
-      const chunks: Buffer[] = [];
-      stream.on('data', (chunk: Buffer) => {
-        if (chunks.length < 100) chunks.push(chunk);
-      });
-      stream.on('error', reject);
-      stream.on('close', () => {
-        clearTimeout(timer);
-        resolve(Buffer.concat(chunks));
-      });
-      stream.end(frame);
-    });
-    // HealthCheckResponse.status = 1 (SERVING): field 1, varint.
-    if (answer.length >= 7 && answer[5] === 0x08 && answer[6] === 1) return { status: 200, reason: '' };
-    return { status: 500, reason: 'the service is not serving' };
-  } finally {
-    session.destroy();
-  }
+  const status = await checkGrpcHealth({
+    host: target.address,
+    localAddress: target.localAddress,
+    port: probe.port,
+    service: probe.service,
+    timeoutMs: probe.timeoutMs,
+  });
+  return status === 1 ? { status: 200, reason: '' } : { status: 500, reason: 'the service is not serving' };
 }

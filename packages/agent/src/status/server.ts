@@ -18,7 +18,7 @@ export interface StatusServerOptions {
   /** `POST /drain`: Envoy stops taking new connections. */
   readonly drain: () => Promise<void>;
   /** `GET /debug/…`: what the agent knows, as JSON. */
-  readonly debug: () => object;
+  readonly debug: () => Promise<object>;
 }
 
 /** The agent's own port (15020): health, metrics, the application's probes and a few orders. */
@@ -75,8 +75,8 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
       return text(response, 200, 'OK');
     case '/debug/agentz':
       if (!isLocal(request)) return text(response, 403, 'only requests from localhost are allowed\n');
-      response.writeHead(200, { 'content-type': 'application/json' });
-      response.end(`${JSON.stringify(options.debug(), null, 2)}\n`);
+      response.setHeader('content-type', 'application/json');
+      response.end(`${JSON.stringify(await options.debug(), null, 2)}\n`);
       return;
     default: {
       const probe = options.probes.get(path);
