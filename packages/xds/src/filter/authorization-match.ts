@@ -37,11 +37,18 @@ export const anyPermission: Permission = { any: true };
 export const noPrincipal: Principal = { notId: { any: true } };
 export const noPermission: Permission = { notRule: { any: true } };
 
-export const orIds = (ids: readonly Principal[]): Principal => (ids.length === 1 && ids[0] !== undefined ? ids[0] : { orIds: { ids } });
-export const andIds = (ids: readonly Principal[]): Principal => (ids.length === 1 && ids[0] !== undefined ? ids[0] : ids.length === 0 ? anyPrincipal : { andIds: { ids } });
-export const orRules = (rules: readonly Permission[]): Permission => (rules.length === 1 && rules[0] !== undefined ? rules[0] : { orRules: { rules } });
+export const orIds = (ids: readonly Principal[]): Principal =>
+  ids.length === 1 && ids[0] !== undefined ? ids[0] : { orIds: { ids } };
+export const andIds = (ids: readonly Principal[]): Principal =>
+  ids.length === 1 && ids[0] !== undefined ? ids[0] : ids.length === 0 ? anyPrincipal : { andIds: { ids } };
+export const orRules = (rules: readonly Permission[]): Permission =>
+  rules.length === 1 && rules[0] !== undefined ? rules[0] : { orRules: { rules } };
 export const andRules = (rules: readonly Permission[]): Permission =>
-  rules.length === 1 && rules[0] !== undefined ? rules[0] : rules.length === 0 ? anyPermission : { andRules: { rules } };
+  rules.length === 1 && rules[0] !== undefined
+    ? rules[0]
+    : rules.length === 0
+      ? anyPermission
+      : { andRules: { rules } };
 
 /** `principals`: identities without `spiffe://`. An own trust domain stands for all of its aliases. */
 export function principal(value: string, trustDomains: readonly string[]): Principal {
@@ -88,10 +95,16 @@ const JWT_FILTER = 'envoy.filters.http.jwt_authn';
 
 /** A claim of the token that was checked. */
 function claim(path: readonly string[], value: StringMatcher): MetadataMatcher {
-  return { filter: JWT_FILTER, path: ['payload', ...path].map((key) => ({ key })), value: { orMatch: { valueMatchers: [{ stringMatch: value }, { listMatch: { oneOf: { stringMatch: value } } }] } } };
+  return {
+    filter: JWT_FILTER,
+    path: ['payload', ...path].map((key) => ({ key })),
+    value: { orMatch: { valueMatchers: [{ stringMatch: value }, { listMatch: { oneOf: { stringMatch: value } } }] } },
+  };
 }
 
-export const claimPrincipal = (path: readonly string[], value: string): Principal => ({ metadata: claim(path, valueMatcher(value)) });
+export const claimPrincipal = (path: readonly string[], value: string): Principal => ({
+  metadata: claim(path, valueMatcher(value)),
+});
 
 /** `requestPrincipals`: `issuer/subject` of the token. */
 export function requestPrincipal(value: string): Principal {
@@ -99,8 +112,12 @@ export function requestPrincipal(value: string): Principal {
     return { metadata: claim(['sub'], ANYTHING) };
   }
   const slash = value.lastIndexOf('/');
-  const [issuer, subject] = slash === -1 ? [value, value.startsWith('*') ? value : '*'] : [value.slice(0, slash), value.slice(slash + 1)];
-  return andIds([claimPrincipal(['iss'], slash === -1 && value.startsWith('*') ? '*' : issuer), claimPrincipal(['sub'], subject)]);
+  const [issuer, subject] =
+    slash === -1 ? [value, value.startsWith('*') ? value : '*'] : [value.slice(0, slash), value.slice(slash + 1)];
+  return andIds([
+    claimPrincipal(['iss'], slash === -1 && value.startsWith('*') ? '*' : issuer),
+    claimPrincipal(['sub'], subject),
+  ]);
 }
 
 const headerOf = (name: string, matcher: StringMatcher): HeaderMatcher => ({ name, stringMatch: matcher });
@@ -134,4 +151,6 @@ export function path(value: string): Permission {
 
 export const serverName = (value: string): Permission => ({ requestedServerName: valueMatcher(value) });
 
-export const requestHeader = (name: string, value: string): Principal => ({ header: headerOf(name.toLowerCase(), valueMatcher(value)) });
+export const requestHeader = (name: string, value: string): Principal => ({
+  header: headerOf(name.toLowerCase(), valueMatcher(value)),
+});

@@ -55,12 +55,22 @@ function sourceIds(source: Source, t: Translation): Translated<Principal> {
   }
   return t.layer === 'tcp'
     ? { parts: ids, complete: false }
-    : { parts: [...ids, ...principals(source.requestPrincipals, source.notRequestPrincipals, on.requestPrincipal)], complete: true };
+    : {
+        parts: [...ids, ...principals(source.requestPrincipals, source.notRequestPrincipals, on.requestPrincipal)],
+        complete: true,
+      };
 }
 
 function operationRules(operation: Operation, t: Translation): Translated<Permission> {
   const ports = permissions(operation.ports, operation.notPorts, on.destinationPort);
-  const isHttp = given(operation.hosts, operation.notHosts, operation.methods, operation.notMethods, operation.paths, operation.notPaths);
+  const isHttp = given(
+    operation.hosts,
+    operation.notHosts,
+    operation.methods,
+    operation.notMethods,
+    operation.paths,
+    operation.notPaths,
+  );
   if (t.layer === 'tcp') {
     return { parts: ports, complete: !isHttp };
   }
@@ -87,8 +97,14 @@ interface Limits {
 function conditionLimits(condition: Condition, t: Translation): Limits | undefined {
   const [, name = '', rest = ''] = BRACKETS.exec(condition.key ?? '') ?? [];
   const keys = [...rest.matchAll(/\[([^\]]*)\]/g)].map((m) => m[1] ?? '');
-  const ids = (make: (v: string) => Principal) => ({ ids: principals(condition.values, condition.notValues, make), rules: [] });
-  const rules = (make: (v: string) => Permission) => ({ ids: [], rules: permissions(condition.values, condition.notValues, make) });
+  const ids = (make: (v: string) => Principal) => ({
+    ids: principals(condition.values, condition.notValues, make),
+    rules: [],
+  });
+  const rules = (make: (v: string) => Permission) => ({
+    ids: [],
+    rules: permissions(condition.values, condition.notValues, make),
+  });
   switch (name) {
     case 'source.ip':
       return ids(on.sourceIp);
@@ -148,7 +164,9 @@ function translate(rule: Rule, grants: boolean, t: Translation): Policy | undefi
     what.push(...(limits?.rules ?? []));
   }
   const sources = (rule.from ?? []).map((f) => keep(f.source === undefined ? undefined : sourceIds(f.source, t)));
-  const operations = (rule.to ?? []).map((to) => keep(to.operation === undefined ? undefined : operationRules(to.operation, t)));
+  const operations = (rule.to ?? []).map((to) =>
+    keep(to.operation === undefined ? undefined : operationRules(to.operation, t)),
+  );
   if (!complete && grants) {
     return undefined;
   }
@@ -160,7 +178,12 @@ function translate(rule: Rule, grants: boolean, t: Translation): Policy | undefi
 
 const isDryRun = (policy: AuthorizationPolicy): boolean => policy.annotations['istio.io/dry-run'] === 'true';
 
-function rbac(policies: readonly AuthorizationPolicy[], action: 'ALLOW' | 'DENY', layer: Translation['layer'], trustDomains: readonly string[]): RBAC {
+function rbac(
+  policies: readonly AuthorizationPolicy[],
+  action: 'ALLOW' | 'DENY',
+  layer: Translation['layer'],
+  trustDomains: readonly string[],
+): RBAC {
   const result: Record<string, Policy> = {};
   for (const policy of policies) {
     const { namespace, name } = policy.origin;
@@ -174,7 +197,11 @@ function rbac(policies: readonly AuthorizationPolicy[], action: 'ALLOW' | 'DENY'
   return { action, policies: result };
 }
 
-type Step = { readonly name: HttpFilterName; readonly action: 'ALLOW' | 'DENY'; readonly policies: readonly AuthorizationPolicy[] };
+type Step = {
+  readonly name: HttpFilterName;
+  readonly action: 'ALLOW' | 'DENY';
+  readonly policies: readonly AuthorizationPolicy[];
+};
 
 /**
  * The checks that a set of policies asks for. CUSTOM policies name an external service; until one is asked, what they cover is refused rather than let
@@ -192,15 +219,26 @@ function steps(policies: readonly AuthorizationPolicy[]): readonly Step[] {
 }
 
 /** HTTP filters that enforce AuthorizationPolicies; with ALLOW policies, what none of them admits is refused with 403. */
-export const httpRbacFilters = (policies: readonly AuthorizationPolicy[], trustDomains: readonly string[]): readonly HttpFilter[] =>
+export const httpRbacFilters = (
+  policies: readonly AuthorizationPolicy[],
+  trustDomains: readonly string[],
+): readonly HttpFilter[] =>
   steps(policies).map(({ name, action, policies: chosen }) => ({
     name,
-    typedConfig: typed('envoy.extensions.filters.http.rbac.v3.RBAC', { rules: rbac(chosen, action, 'http', trustDomains) }),
+    typedConfig: typed('envoy.extensions.filters.http.rbac.v3.RBAC', {
+      rules: rbac(chosen, action, 'http', trustDomains),
+    }),
   }));
 
 /** The same for TCP connections: a connection that is not admitted is closed. */
-export const networkRbacFilters = (policies: readonly AuthorizationPolicy[], trustDomains: readonly string[]): readonly ConfigListenerFilter[] =>
+export const networkRbacFilters = (
+  policies: readonly AuthorizationPolicy[],
+  trustDomains: readonly string[],
+): readonly ConfigListenerFilter[] =>
   steps(policies).map(({ name, action, policies: chosen }) => ({
     name,
-    typedConfig: typed('envoy.extensions.filters.network.rbac.v3.RBAC', { rules: rbac(chosen, action, 'tcp', trustDomains), statPrefix: 'tcp.' }),
+    typedConfig: typed('envoy.extensions.filters.network.rbac.v3.RBAC', {
+      rules: rbac(chosen, action, 'tcp', trustDomains),
+      statPrefix: 'tcp.',
+    }),
   }));

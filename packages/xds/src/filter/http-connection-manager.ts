@@ -1,4 +1,11 @@
-import type { AccessLog, ConfigListenerFilter, HttpConnectionManager, HttpConnectionManager_Tracing, HttpFilter, RouteConfiguration } from '@istio-ts/envoy';
+import type {
+  AccessLog,
+  ConfigListenerFilter,
+  HttpConnectionManager,
+  HttpConnectionManager_Tracing,
+  HttpFilter,
+  RouteConfiguration,
+} from '@istio-ts/envoy';
 import type { ProxyScope, ScopedProxy } from '@istio-ts/mesh/model';
 import { protoDuration } from '../duration.ts';
 import { httpAccessLog } from '../telemetry/access-log.ts';
@@ -8,7 +15,9 @@ import { httpFilters } from './order.ts';
 type MeshConfig = ProxyScope['mesh'];
 
 /** Where the routes of an HTTP connection manager come from. */
-export type RouteSource = { readonly kind: 'rds'; readonly name: string } | { readonly kind: 'inline'; readonly config: RouteConfiguration };
+export type RouteSource =
+  | { readonly kind: 'rds'; readonly name: string }
+  | { readonly kind: 'inline'; readonly config: RouteConfiguration };
 
 export interface HttpConnectionManagerInput {
   readonly proxy: ScopedProxy;
@@ -27,8 +36,11 @@ type Topology = NonNullable<NonNullable<MeshConfig['defaultConfig']>['gatewayTop
 
 /** Set by the proxy's operator: gatewayTopology of the pod's own ProxyConfig, else of the mesh's. */
 function topology({ proxy, mesh }: HttpConnectionManagerInput): Topology | undefined {
-  const own = proxy.metadata['PROXY_CONFIG'];
-  const ownTopology = typeof own === 'object' && own !== null ? (own as { readonly gatewayTopology?: Topology }).gatewayTopology : undefined;
+  const own = proxy.metadata.PROXY_CONFIG;
+  const ownTopology =
+    typeof own === 'object' && own !== null
+      ? (own as { readonly gatewayTopology?: Topology }).gatewayTopology
+      : undefined;
   return ownTopology ?? mesh.defaultConfig?.gatewayTopology;
 }
 
@@ -67,7 +79,9 @@ function byRole(input: HttpConnectionManagerInput): Partial<HttpConnectionManage
       return {
         serverName: 'istio-envoy',
         useRemoteAddress: true,
-        ...(edge?.numTrustedProxies !== undefined && edge.numTrustedProxies > 0 ? { xffNumTrustedHops: edge.numTrustedProxies } : {}),
+        ...(edge?.numTrustedProxies !== undefined && edge.numTrustedProxies > 0
+          ? { xffNumTrustedHops: edge.numTrustedProxies }
+          : {}),
         forwardClientCertDetails: forward,
         ...(forward === 'SANITIZE_SET' || forward === 'APPEND_FORWARD'
           ? { setCurrentClientCertDetails: { subject: true, cert: true, dns: true, uri: true } }
@@ -85,22 +99,29 @@ function byRole(input: HttpConnectionManagerInput): Partial<HttpConnectionManage
 export function httpConnectionManager(input: HttpConnectionManagerInput): ConfigListenerFilter {
   const { proxy, mesh } = input;
   const { metadata } = proxy;
-  const idle = typeof metadata['IDLE_TIMEOUT'] === 'string' ? protoDuration(metadata['IDLE_TIMEOUT']) : undefined;
+  const idle = typeof metadata.IDLE_TIMEOUT === 'string' ? protoDuration(metadata.IDLE_TIMEOUT) : undefined;
   const config: HttpConnectionManager = {
     statPrefix: input.statPrefix,
     ...(input.routes.kind === 'rds'
-      ? { rds: { routeConfigName: input.routes.name, configSource: { ads: {}, initialFetchTimeout: '0s', resourceApiVersion: 'V3' } } }
+      ? {
+          rds: {
+            routeConfigName: input.routes.name,
+            configSource: { ads: {}, initialFetchTimeout: '0s', resourceApiVersion: 'V3' },
+          },
+        }
       : { routeConfig: input.routes.config }),
     httpFilters: httpFilters(input.filters),
     ...(input.tracing !== undefined ? { tracing: input.tracing } : {}),
-    ...(metadata['HTTP10'] === '1' || metadata['HTTP10'] === true ? { httpProtocolOptions: { acceptHttp10: true } } : {}),
+    ...(metadata.HTTP10 === '1' || metadata.HTTP10 === true ? { httpProtocolOptions: { acceptHttp10: true } } : {}),
     ...(idle !== undefined ? { commonHttpProtocolOptions: { idleTimeout: idle } } : {}),
     // Streams of gRPC may be quiet for long; limits are the routes' business.
     streamIdleTimeout: '0s',
     accessLog: [...httpAccessLog(mesh), ...input.metrics],
     generateRequestId: true,
     requestIdExtension: {
-      typedConfig: typed('envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig', { useRequestIdForTraceSampling: true }),
+      typedConfig: typed('envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig', {
+        useRequestIdForTraceSampling: true,
+      }),
     },
     upgradeConfigs: [{ upgradeType: 'websocket' }],
     ...pathNormalization(mesh),

@@ -10,14 +10,23 @@ interface Place {
 /** HTTP filters from the first that sees a request to the last. */
 export const HTTP_FILTER_ORDER = [
   { name: 'envoy.filters.http.jwt_authn', reason: 'who asks must be known before anything decides on it' },
-  { name: 'istio.rbac.custom', reason: 'CUSTOM policies are asked first (Authorization Policy reference: CUSTOM, then DENY, then ALLOW)' },
+  {
+    name: 'istio.rbac.custom',
+    reason: 'CUSTOM policies are asked first (Authorization Policy reference: CUSTOM, then DENY, then ALLOW)',
+  },
   { name: 'istio.rbac.deny', reason: 'a DENY wins over every ALLOW' },
   { name: 'istio.rbac.allow', reason: 'what no ALLOW admits is refused before it can cost the application anything' },
-  { name: 'envoy.filters.http.grpc_web', reason: 'turns gRPC-Web into gRPC for the filters and the application after it' },
+  {
+    name: 'envoy.filters.http.grpc_web',
+    reason: 'turns gRPC-Web into gRPC for the filters and the application after it',
+  },
   { name: 'envoy.filters.http.grpc_stats', reason: 'counts messages of requests that were admitted' },
   { name: 'istio.alpn', reason: 'chooses the protocol offered to the server from the protocol that the client spoke' },
   { name: 'envoy.filters.http.fault', reason: 'injects faults only into requests that would otherwise be forwarded' },
-  { name: 'envoy.filters.http.cors', reason: 'answers preflights of routes, also for those that a fault was asked for' },
+  {
+    name: 'envoy.filters.http.cors',
+    reason: 'answers preflights of routes, also for those that a fault was asked for',
+  },
   { name: 'envoy.filters.http.router', reason: 'ends the chain: sends the request to its cluster' },
 ] as const satisfies readonly Place[];
 
@@ -30,7 +39,10 @@ const FAULT = filter('envoy.filters.http.fault', typed('envoy.extensions.filters
 const CORS = filter('envoy.filters.http.cors', typed('envoy.extensions.filters.http.cors.v3.Cors', {}));
 const GRPC_STATS = filter(
   'envoy.filters.http.grpc_stats',
-  typed('envoy.extensions.filters.http.grpc_stats.v3.FilterConfig', { emitFilterState: true, statsForAllMethods: false }),
+  typed('envoy.extensions.filters.http.grpc_stats.v3.FilterConfig', {
+    emitFilterState: true,
+    statsForAllMethods: false,
+  }),
 );
 const ROUTER = filter('envoy.filters.http.router', typed('envoy.extensions.filters.http.router.v3.Router', {}));
 

@@ -26,13 +26,22 @@ export function tcpProxy(input: TcpProxyInput): ConfigListenerFilter {
   const [first] = targets;
   const config: TcpProxy = {
     statPrefix: input.statPrefix ?? first?.cluster ?? 'tcp',
-    ...(targets.length === 1 ? { cluster: first?.cluster } : { weightedClusters: { clusters: targets.map(({ cluster, weight }) => ({ name: cluster, weight })) } }),
+    ...(targets.length === 1
+      ? { cluster: first?.cluster }
+      : { weightedClusters: { clusters: targets.map(({ cluster, weight }) => ({ name: cluster, weight })) } }),
     ...(input.idleTimeout !== undefined ? { idleTimeout: input.idleTimeout } : {}),
-    ...(input.maxConnectionDuration !== undefined ? { maxDownstreamConnectionDuration: input.maxConnectionDuration } : {}),
+    ...(input.maxConnectionDuration !== undefined
+      ? { maxDownstreamConnectionDuration: input.maxConnectionDuration }
+      : {}),
     ...(input.hashPolicy !== undefined && input.hashPolicy.length > 0 ? { hashPolicy: input.hashPolicy } : {}),
     accessLog: input.accessLog,
     accessLogOptions: { flushAccessLogOnConnected: true },
-    ...(input.afterTlsHandshake === true ? { upstreamConnectMode: 'ON_DOWNSTREAM_TLS_HANDSHAKE', maxEarlyDataBytes: MAX_EARLY_DATA_BYTES } : {}),
+    ...(input.afterTlsHandshake === true
+      ? { upstreamConnectMode: 'ON_DOWNSTREAM_TLS_HANDSHAKE', maxEarlyDataBytes: MAX_EARLY_DATA_BYTES }
+      : {}),
   };
-  return { name: 'envoy.filters.network.tcp_proxy', typedConfig: typed('envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', config) };
+  return {
+    name: 'envoy.filters.network.tcp_proxy',
+    typedConfig: typed('envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', config),
+  };
 }

@@ -35,7 +35,10 @@ function httpFilters({ scope, context, address }: Building, server: BoundServer)
   ];
 }
 
-function tcpFilters({ scope, context }: Building, routing: Pick<TcpRouting, 'targets' | 'limits'>): readonly ConfigListenerFilter[] {
+function tcpFilters(
+  { scope, context }: Building,
+  routing: Pick<TcpRouting, 'targets' | 'limits'>,
+): readonly ConfigListenerFilter[] {
   return [
     ...inboundPolicies(scope).network,
     tcpProxy({
@@ -83,7 +86,12 @@ function chainsOf(building: Building, server: BoundServer): Routed {
     case 'https': {
       const tls = server.server.tls ?? {};
       return {
-        chains: [{ ...chain(serverNames(names(server)), httpFilters(building, server)), transportSocket: serverTls(tls, true, mesh, trustDomain) }],
+        chains: [
+          {
+            ...chain(serverNames(names(server)), httpFilters(building, server)),
+            transportSocket: serverTls(tls, true, mesh, trustDomain),
+          },
+        ],
         origins: [origin],
       };
     }
@@ -98,14 +106,22 @@ function chainsOf(building: Building, server: BoundServer): Routed {
     case 'passthrough':
     case 'tcp': {
       const found = routings(building, server);
-      return { chains: found.map((r) => chain(r.match, tcpFilters(building, r))), origins: [origin, ...found.flatMap((r) => r.origins)] };
+      return {
+        chains: found.map((r) => chain(r.match, tcpFilters(building, r))),
+        origins: [origin, ...found.flatMap((r) => r.origins)],
+      };
     }
     case 'auto-passthrough':
       return {
         chains: [
           chain({ ...serverNames(names(server)), transportProtocol: 'tls' }, [
             // Picks the cluster named by the client; one that does not exist is refused.
-            { name: 'envoy.filters.network.sni_cluster', typedConfig: { '@type': 'type.googleapis.com/envoy.extensions.filters.network.sni_cluster.v3.SniCluster' } },
+            {
+              name: 'envoy.filters.network.sni_cluster',
+              typedConfig: {
+                '@type': 'type.googleapis.com/envoy.extensions.filters.network.sni_cluster.v3.SniCluster',
+              },
+            },
             ...tcpFilters(building, { targets: [{ cluster: BLACKHOLE_CLUSTER, weight: 1 }], limits: {} }),
           ]),
         ],
@@ -135,7 +151,11 @@ function withoutRepeatedNames(chains: readonly FilterChain[]): readonly FilterCh
   });
 }
 
-function build(scope: ProxyScope, context: ListenerContext, servers: readonly BoundServer[]): Generated<Listener> | undefined {
+function build(
+  scope: ProxyScope,
+  context: ListenerContext,
+  servers: readonly BoundServer[],
+): Generated<Listener> | undefined {
   const [first] = servers;
   if (first === undefined) {
     return undefined;

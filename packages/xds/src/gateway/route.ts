@@ -31,10 +31,15 @@ const joinRoutes = memoByInputs(
 );
 
 /** A client that reuses a connection of another host's certificate is told to open one of its own (RFC 9110, 421). */
-const MISDIRECTED: readonly Route[] = [{ name: 'misdirected', match: { prefix: '/' }, directResponse: { status: 421 } }];
+const MISDIRECTED: readonly Route[] = [
+  { name: 'misdirected', match: { prefix: '/' }, directResponse: { status: 421 } },
+];
 const NO_ROUTES: readonly Route[] = [];
 
-function drafts(scope: ProxyScope, servers: readonly BoundServer[]): { readonly byHost: ReadonlyMap<string, Draft>; readonly origins: readonly Origin[] } {
+function drafts(
+  scope: ProxyScope,
+  servers: readonly BoundServer[],
+): { readonly byHost: ReadonlyMap<string, Draft>; readonly origins: readonly Origin[] } {
   const byHost = new Map<string, Draft>();
   const origins: Origin[] = [];
   const draftOf = (host: string, port: number): Draft => {

@@ -90,7 +90,9 @@ const family = (kind: ServerKind): string => (kind === 'http' || kind === 'tcp' 
  * All servers of a router's Gateways, merged by the port on which the proxy listens. Servers of different families on one port cannot share it: the
  * oldest Gateway's stays.
  */
-export function boundServers(scope: Pick<ProxyScope, 'gateways' | 'inbound'>): ReadonlyMap<string, readonly BoundServer[]> {
+export function boundServers(
+  scope: Pick<ProxyScope, 'gateways' | 'inbound'>,
+): ReadonlyMap<string, readonly BoundServer[]> {
   const byListener = new Map<string, BoundServer[]>();
   for (const gateway of scope.gateways) {
     const { namespace, name } = gateway.origin;
@@ -108,9 +110,13 @@ export function boundServers(scope: Pick<ProxyScope, 'gateways' | 'inbound'>): R
         if (first !== undefined && family(first.kind) !== family(kind)) {
           continue;
         }
-        const routeName = kind === 'http' ? `http.${listenerPort}` : `https.${port}.${server.port?.name ?? ''}.${name}.${namespace}`;
+        const routeName =
+          kind === 'http' ? `http.${listenerPort}` : `https.${port}.${server.port?.name ?? ''}.${name}.${namespace}`;
         const bind = server.bind === '' ? undefined : server.bind;
-        byListener.set(key, [...others, { gateway, gatewayName: `${namespace}/${name}`, server, kind, bind, port, listenerPort, hosts, routeName }]);
+        byListener.set(key, [
+          ...others,
+          { gateway, gatewayName: `${namespace}/${name}`, server, kind, bind, port, listenerPort, hosts, routeName },
+        ]);
       }
     }
   }

@@ -9,22 +9,14 @@ import type {
 } from '@istio-ts/envoy';
 import type { ProxyScope } from '@istio-ts/mesh/model';
 import { downstreamTls, meshServerTls } from '../listener/tls.ts';
+import { caCertificateName, credentialResource } from '../secret/names.ts';
 import type { Server } from './server.ts';
 
 type ServerTls = NonNullable<Server['tls']>;
 
 const CONTROL_PLANE: ConfigSource = { ads: {}, resourceApiVersion: 'V3' };
 
-/** Names under which the control plane serves Kubernetes secrets. */
-const SECRET_PREFIX = 'kubernetes://';
-const GATEWAY_SECRET_PREFIX = 'kubernetes-gateway://';
-/** Added to a secret's name for its CA certificate. */
-export const CA_SUFFIX = '-cacert';
-
-/** Secret of a `credentialName`: a Kubernetes secret in the gateway's own namespace, unless the name already says where it is. */
-export const secretName = (credentialName: string): string =>
-  credentialName.startsWith(SECRET_PREFIX) || credentialName.startsWith(GATEWAY_SECRET_PREFIX) ? credentialName : `${SECRET_PREFIX}${credentialName}`;
-
+/** Secret of a `credentialName`: a Kubernetes secret in the gateway's own namespace, unless the name says where it is. */
 const secret = (name: string): SdsSecretConfig => ({ name, sdsConfig: CONTROL_PLANE });
 
 const VERSIONS: Readonly<Record<string, NonNullable<TlsParameters['tlsMinimumProtocolVersion']>>> = {
@@ -51,7 +43,10 @@ function clientRules(tls: ServerTls): CertificateValidationContext {
     ...(names.length > 0
       ? {
           matchTypedSubjectAltNames: names.flatMap((name) =>
-            (['DNS', 'URI'] as const).map((sanType) => ({ sanType, matcher: name.startsWith('*') ? { suffix: name.slice(1) } : { exact: name } })),
+            (['DNS', 'URI'] as const).map((sanType) => ({
+              sanType,
+              matcher: name.startsWith('*') ? { suffix: name.slice(1) } : { exact: name },
+            })),
           ),
         }
       : {}),
@@ -62,15 +57,25 @@ function clientRules(tls: ServerTls): CertificateValidationContext {
 
 function clientValidation(tls: ServerTls): Partial<CommonTlsContext> {
   const [firstCredential] = credentials(tls);
-  const credential = tls.caCertCredentialName !== undefined && tls.caCertCredentialName !== '' ? tls.caCertCredentialName : firstCredential;
+  const credential =
+    tls.caCertCredentialName !== undefined && tls.caCertCredentialName !== ''
+      ? tls.caCertCredentialName
+      : firstCredential;
   const rules = clientRules(tls);
   if (credential !== undefined) {
-    return { combinedValidationContext: { defaultValidationContext: rules, validationContextSdsSecretConfig: secret(`${secretName(credential)}${CA_SUFFIX}`) } };
+    return {
+      combinedValidationContext: {
+        defaultValidationContext: rules,
+        validationContextSdsSecretConfig: secret(caCertificateName(credentialResource(credential))),
+      },
+    };
   }
   return {
     validationContext: {
       ...rules,
-      ...(tls.caCertificates !== undefined && tls.caCertificates !== '' ? { trustedCa: { filename: tls.caCertificates } } : {}),
+      ...(tls.caCertificates !== undefined && tls.caCertificates !== ''
+        ? { trustedCa: { filename: tls.caCertificates } }
+        : {}),
       ...(tls.caCrl !== undefined && tls.caCrl !== '' ? { crl: { filename: tls.caCrl } } : {}),
     },
   };
@@ -82,16 +87,24 @@ const credentials = (tls: ServerTls): readonly string[] =>
 function serverCertificates(tls: ServerTls): Partial<CommonTlsContext> {
   const names = credentials(tls);
   if (names.length > 0) {
-    return { tlsCertificateSdsSecretConfigs: names.map((n) => secret(secretName(n))) };
+    return { tlsCertificateSdsSecretConfigs: names.map((n) => secret(credentialResource(n))) };
   }
   const files = (tls.tlsCertificates ?? []).length > 0 ? (tls.tlsCertificates ?? []) : [tls];
   return {
-    tlsCertificates: files.map((f) => ({ certificateChain: { filename: f.serverCertificate }, privateKey: { filename: f.privateKey } })),
+    tlsCertificates: files.map((f) => ({
+      certificateChain: { filename: f.serverCertificate },
+      privateKey: { filename: f.privateKey },
+    })),
   };
 }
 
 /** The transport socket of a server that terminates TLS. */
-export function serverTls(tls: ServerTls, http: boolean, mesh: ProxyScope['mesh'], trustDomain: string): TransportSocket {
+export function serverTls(
+  tls: ServerTls,
+  http: boolean,
+  mesh: ProxyScope['mesh'],
+  trustDomain: string,
+): TransportSocket {
   const mode = tls.mode ?? 'SIMPLE';
   if (mode === 'ISTIO_MUTUAL') {
     return meshServerTls({ mesh, trustDomain });

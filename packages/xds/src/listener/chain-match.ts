@@ -10,11 +10,14 @@ export function cidr(text: string): CidrRange | undefined {
   }
   const bits = family === 6 ? 128 : 32;
   const prefixLen = length === undefined ? bits : Number(length);
-  return Number.isInteger(prefixLen) && prefixLen >= 0 && prefixLen <= bits ? { addressPrefix: address, prefixLen } : undefined;
+  return Number.isInteger(prefixLen) && prefixLen >= 0 && prefixLen <= bits
+    ? { addressPrefix: address, prefixLen }
+    : undefined;
 }
 
 /** All of `texts` that are addresses or CIDRs. */
-export const cidrs = (texts: readonly string[] | undefined): readonly CidrRange[] => (texts ?? []).map(cidr).filter((c) => c !== undefined);
+export const cidrs = (texts: readonly string[] | undefined): readonly CidrRange[] =>
+  (texts ?? []).map(cidr).filter((c) => c !== undefined);
 
 /** Drops chains whose match an earlier chain has: Envoy refuses a listener with two equal ones, and the older resource wins. */
 export function withoutEqualMatches(chains: readonly FilterChain[]): readonly FilterChain[] {

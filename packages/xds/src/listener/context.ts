@@ -20,7 +20,12 @@ export const listenerContext = (scope: ProxyScope): ListenerContext => ({
 });
 
 /** The context as inputs of a memoised function. */
-export const contextInputs = (context: ListenerContext): readonly [object, ...unknown[]] => [context.proxy, context.mesh, context.tracing, context.trustDomain];
+export const contextInputs = (context: ListenerContext): readonly [object, ...unknown[]] => [
+  context.proxy,
+  context.mesh,
+  context.tracing,
+  context.trustDomain,
+];
 
 /** The address that stands for all: that of IPv6 for a proxy that has no IPv4 address. */
 export function wildcardAddress(proxy: ScopedProxy): string {
@@ -28,8 +33,11 @@ export function wildcardAddress(proxy: ScopedProxy): string {
 }
 
 /** How long a connection may stay silent before it counts as one whose client does not speak first; Istio's default is to wait without limit. */
-export const detectionTimeout = (mesh: ProxyScope['mesh']): string => protoDuration(mesh.protocolDetectionTimeout) ?? '0s';
+export const detectionTimeout = (mesh: ProxyScope['mesh']): string =>
+  protoDuration(mesh.protocolDetectionTimeout) ?? '0s';
 
 /** Application protocols of plain HTTP as the HTTP inspector reports them. HTTP/1.0 is passed through as bytes unless the proxy may answer it. */
 export const plainHttpProtocols = (proxy: ScopedProxy): readonly string[] =>
-  proxy.metadata['HTTP10'] === '1' || proxy.metadata['HTTP10'] === true ? ['http/1.0', 'http/1.1', 'h2c'] : ['http/1.1', 'h2c'];
+  proxy.metadata.HTTP10 === '1' || proxy.metadata.HTTP10 === true
+    ? ['http/1.0', 'http/1.1', 'h2c']
+    : ['http/1.1', 'h2c'];

@@ -6,7 +6,16 @@ import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { after, before, test } from 'node:test';
 import type { Cluster, ClusterLoadAssignment, Listener, RouteConfiguration } from '@istio-ts/envoy';
 import { generateOffline, type OfflineResult, typeUrls } from '../engine/index.ts';
-import { type App, boundTo, eventually, freePort, type RunningEnvoy, type Seen, startApp, startEnvoy } from '../testing/envoy.ts';
+import {
+  type App,
+  boundTo,
+  eventually,
+  freePort,
+  type RunningEnvoy,
+  type Seen,
+  startApp,
+  startEnvoy,
+} from '../testing/envoy.ts';
 import { istioObject, podObject, serviceObject, sliceObject } from '../testing/objects.ts';
 
 /**
@@ -22,19 +31,34 @@ function certificate(): { readonly pem: string; readonly key: string } {
   const pem = execFileSync(
     'openssl',
     [
-      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '-', '-out', '-', '-days', '2'],
+      ...[
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:P-256',
+        '-nodes',
+        '-keyout',
+        '-',
+        '-out',
+        '-',
+        '-days',
+        '2',
+      ],
       ...['-subj', '/ST=Kubernetes/L=v7/OU=peer-app/CN=peer-v7', '-addext', `subjectAltName=critical,URI:${PEER}`],
     ],
     { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
   );
   const part = (pattern: RegExp): string => pattern.exec(pem)?.[0] ?? '';
   return {
-    pem: part(/-----BEGIN CERTIFICATE-----[^]+?-----END CERTIFICATE-----/),
-    key: part(/-----BEGIN [A-Z ]*PRIVATE KEY-----[^]+?-----END [A-Z ]*PRIVATE KEY-----/),
+    pem: part(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/),
+    key: part(/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+?-----END [A-Z ]*PRIVATE KEY-----/),
   };
 }
 
-const resources = <T>(result: OfflineResult, url: string): readonly T[] => (result.resources.get(url) ?? []).map((r) => r.json() as T);
+const resources = <T>(result: OfflineResult, url: string): readonly T[] =>
+  (result.resources.get(url) ?? []).map((r) => r.json() as T);
 
 interface Ports {
   readonly web: number;
@@ -54,23 +78,46 @@ const objects = (target: Ports) => [
   podObject({ name: 'client-0', labels: { app: 'client' }, ip: '10.244.0.2', account: 'client' }),
   podObject({ name: 'server-0', labels: { app: 'server', version: 'v3' }, ip: '10.244.0.3', account: 'server' }),
   ...services.flatMap(({ name, port, ip }) => [
-    serviceObject({ name }, [{ ...port, targetPort: target[name] }], { clusterIP: ip, clusterIPs: [ip], selector: { app: 'server' } }),
-    sliceObject(name, [{ name: port.name, port: target[name], protocol: 'TCP' }], [{ ip: '10.244.0.3', pod: 'server-0' }]),
+    serviceObject({ name }, [{ ...port, targetPort: target[name] }], {
+      clusterIP: ip,
+      clusterIPs: [ip],
+      selector: { app: 'server' },
+    }),
+    sliceObject(
+      name,
+      [{ name: port.name, port: target[name], protocol: 'TCP' }],
+      [{ ip: '10.244.0.3', pod: 'server-0' }],
+    ),
   ]),
-  istioObject('PeerAuthentication', { name: 'server' }, { selector: { matchLabels: { app: 'server' } }, portLevelMtls: { [target.strict]: { mode: 'STRICT' } } }),
-  istioObject('AuthorizationPolicy', { name: 'deny' }, {
-    selector: { matchLabels: { app: 'server' } },
-    action: 'DENY',
-    rules: [{ to: [{ operation: { paths: ['/forbidden*'], ports: [String(target.web)] } }] }],
-  }),
-  istioObject('AuthorizationPolicy', { name: 'allow' }, {
-    selector: { matchLabels: { app: 'server' } },
-    rules: [
-      { from: [{ source: { principals: ['cluster.local/ns/default/sa/server'], namespaces: ['default'] } }], to: [{ operation: { paths: ['/secret'], methods: ['GET'] } }] },
-      { to: [{ operation: { notPaths: ['/secret'] } }] },
-      { to: [{ operation: { ports: [String(target.db)] } }] },
-    ],
-  }),
+  istioObject(
+    'PeerAuthentication',
+    { name: 'server' },
+    { selector: { matchLabels: { app: 'server' } }, portLevelMtls: { [target.strict]: { mode: 'STRICT' } } },
+  ),
+  istioObject(
+    'AuthorizationPolicy',
+    { name: 'deny' },
+    {
+      selector: { matchLabels: { app: 'server' } },
+      action: 'DENY',
+      rules: [{ to: [{ operation: { paths: ['/forbidden*'], ports: [String(target.web)] } }] }],
+    },
+  ),
+  istioObject(
+    'AuthorizationPolicy',
+    { name: 'allow' },
+    {
+      selector: { matchLabels: { app: 'server' } },
+      rules: [
+        {
+          from: [{ source: { principals: ['cluster.local/ns/default/sa/server'], namespaces: ['default'] } }],
+          to: [{ operation: { paths: ['/secret'], methods: ['GET'] } }],
+        },
+        { to: [{ operation: { notPaths: ['/secret'] } }] },
+        { to: [{ operation: { ports: [String(target.db)] } }] },
+      ],
+    },
+  ),
 ];
 
 let envoy: RunningEnvoy;
@@ -95,7 +142,9 @@ before(async () => {
   const server = generateOffline(world, { name: 'server-0', namespace: 'default', ipAddress: '10.244.0.3' });
   assert.deepEqual([...client.errors, ...server.errors, ...client.problems], []);
 
-  const assignments = new Map(resources<ClusterLoadAssignment>(client, typeUrls.endpoint).map((a) => [a.clusterName, a]));
+  const assignments = new Map(
+    resources<ClusterLoadAssignment>(client, typeUrls.endpoint).map((a) => [a.clusterName, a]),
+  );
   const clusters: Cluster[] = [];
   for (const { edsClusterConfig, ...cluster } of resources<Cluster>(client, typeUrls.cluster)) {
     if (edsClusterConfig !== undefined) {
@@ -111,14 +160,21 @@ before(async () => {
     if (cluster.name?.startsWith('inbound|') !== true) {
       continue;
     }
-    const to = cluster.name === `inbound|${target.db}||` ? echoPort : cluster.name === `inbound|${target.auto}||` ? h2Port : app.port;
+    const to =
+      cluster.name === `inbound|${target.db}||`
+        ? echoPort
+        : cluster.name === `inbound|${target.auto}||`
+          ? h2Port
+          : app.port;
     clusters.push({
       ...cluster,
       type: 'STATIC',
       lbPolicy: 'ROUND_ROBIN',
       loadAssignment: {
         clusterName: cluster.name,
-        endpoints: [{ lbEndpoints: [{ endpoint: { address: { socketAddress: { address: '127.0.0.1', portValue: to } } } }] }],
+        endpoints: [
+          { lbEndpoints: [{ endpoint: { address: { socketAddress: { address: '127.0.0.1', portValue: to } } } }] },
+        ],
       },
     });
   }
@@ -142,7 +198,10 @@ before(async () => {
     routes: new Map(resources<RouteConfiguration>(client, typeUrls.route).map((r) => [r.name ?? '', r])),
     clusters,
     secrets: [
-      { name: 'default', tlsCertificate: { certificateChain: { inlineString: pem }, privateKey: { inlineString: key } } },
+      {
+        name: 'default',
+        tlsCertificate: { certificateChain: { inlineString: pem }, privateKey: { inlineString: key } },
+      },
       { name: 'ROOTCA', validationContext: { trustedCa: { inlineString: pem } } },
     ],
   });
@@ -155,28 +214,52 @@ after(async () => {
   echo?.close();
 });
 
-const call = (port: number, path: string, name = 'web'): Promise<{ readonly status: number; readonly seen: Seen | undefined }> =>
+const call = (
+  port: number,
+  path: string,
+  name = 'web',
+): Promise<{ readonly status: number; readonly seen: Seen | undefined }> =>
   new Promise((resolve, reject) => {
     const sent = request({ host: '127.0.0.1', port, path, headers: { host: host(name) }, agent: false }, (response) => {
       let text = '';
       response.on('data', (chunk: Buffer) => (text += chunk.toString()));
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, seen: text.startsWith('{') ? (JSON.parse(text) as Seen) : undefined }));
+      response.on('end', () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          seen: text.startsWith('{') ? (JSON.parse(text) as Seen) : undefined,
+        }),
+      );
     });
     sent.on('error', reject);
     sent.end();
   });
 
 const metric = (name: string, ...parts: readonly string[]): Promise<Readonly<Record<string, string>>> =>
-  eventually(async () => {
-    const line = (await envoy.admin('/stats/prometheus')).split('\n').find((l) => l.startsWith(`envoy_${name}{`) && parts.every((p) => l.includes(p)));
-    return line === undefined ? undefined : Object.fromEntries([...line.matchAll(/([a-z_]+)="([^"]*)"/g)].map((m) => [m[1], m[2]]));
-  }, `${name} with ${parts.join(', ')}`);
+  eventually(
+    async () => {
+      const line = (await envoy.admin('/stats/prometheus'))
+        .split('\n')
+        .find((l) => l.startsWith(`envoy_${name}{`) && parts.every((p) => l.includes(p)));
+      return line === undefined
+        ? undefined
+        : Object.fromEntries([...line.matchAll(/([a-z_]+)="([^"]*)"/g)].map((m) => [m[1], m[2]]));
+    },
+    `${name} with ${parts.join(', ')}`,
+  );
 
 test('HTTP goes over mutual TLS, and the application learns who called', async () => {
-  const { status, seen } = await call(dial['web'] ?? 0, '/hello');
+  const { status, seen } = await call(dial.web ?? 0, '/hello');
   assert.equal(status, 200);
-  assert.match(String(seen?.headers['x-forwarded-client-cert']), new RegExp(`By=${PEER};Hash=.*;Subject=".*CN=peer-v7.*";URI=${PEER}`));
-  const labels = await metric('istio_requests_total', 'reporter="destination"', 'destination_service_name="web"', 'connection_security_policy="mutual_tls"');
+  assert.match(
+    String(seen?.headers['x-forwarded-client-cert']),
+    new RegExp(`By=${PEER};Hash=.*;Subject=".*CN=peer-v7.*";URI=${PEER}`),
+  );
+  const labels = await metric(
+    'istio_requests_total',
+    'reporter="destination"',
+    'destination_service_name="web"',
+    'connection_security_policy="mutual_tls"',
+  );
   assert.deepEqual(labels, {
     reporter: 'destination',
     source_workload: 'peer-v7',
@@ -205,38 +288,38 @@ test('HTTP goes over mutual TLS, and the application learns who called', async (
     connection_security_policy: 'mutual_tls',
   });
   const client = await metric('istio_requests_total', 'reporter="source"', 'destination_service_name="web"');
-  assert.equal(client['source_principal'], PEER);
-  assert.equal(client['destination_principal'], PEER);
-  assert.equal(client['destination_workload'], 'server-0');
+  assert.equal(client.source_principal, PEER);
+  assert.equal(client.destination_principal, PEER);
+  assert.equal(client.destination_workload, 'server-0');
 });
 
 test('a plain client is served in PERMISSIVE and its claims are not believed', async () => {
   assert.equal((await call(target.web, '/plain')).status, 200);
   const labels = await metric('istio_requests_total', 'reporter="destination"', 'connection_security_policy="none"');
-  assert.equal(labels['source_workload'], 'unknown');
-  assert.equal(labels['source_principal'], 'unknown');
-  assert.equal(labels['source_canonical_revision'], 'latest');
-  assert.equal(labels['destination_workload'], 'server-0');
+  assert.equal(labels.source_workload, 'unknown');
+  assert.equal(labels.source_principal, 'unknown');
+  assert.equal(labels.source_canonical_revision, 'latest');
+  assert.equal(labels.destination_workload, 'server-0');
 });
 
 test('STRICT refuses a plain client and serves one of the mesh', async () => {
   await assert.rejects(call(target.strict, '/plain', 'strict'));
-  assert.equal((await call(dial['strict'] ?? 0, '/mtls', 'strict')).status, 200);
+  assert.equal((await call(dial.strict ?? 0, '/mtls', 'strict')).status, 200);
 });
 
 test('a sniffed port carries HTTP/2 over mutual TLS as HTTP', async () => {
-  const session = http2.connect(`http://127.0.0.1:${dial['auto']}`);
+  const session = http2.connect(`http://127.0.0.1:${dial.auto}`);
   const stream = session.request({ ':path': '/two', ':authority': host('auto') });
-  const [headers] = (await new Promise((resolve, reject) => {
-    stream.on('response', (...answer) => resolve(answer));
+  const headers = await new Promise<http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader>((resolve, reject) => {
+    stream.on('response', (answer) => resolve(answer));
     stream.on('error', reject);
     session.on('error', reject);
-  })) as [http2.IncomingHttpHeaders];
+  });
   session.close();
   assert.equal(headers[':status'], 200);
   assert.equal(headers['x-version'], '2.0');
   const labels = await metric('istio_requests_total', 'reporter="destination"', 'destination_service_name="auto"');
-  assert.equal(labels['connection_security_policy'], 'mutual_tls');
+  assert.equal(labels.connection_security_policy, 'mutual_tls');
 });
 
 const exchange = (port: number, text: string): Promise<string> =>
@@ -254,21 +337,26 @@ const exchange = (port: number, text: string): Promise<string> =>
   });
 
 test('TCP goes over mutual TLS and is counted when it opens and when it ends', async () => {
-  assert.equal(await exchange(dial['db'] ?? 0, 'hello'), 'hello');
-  for (const name of ['istio_tcp_connections_opened_total', 'istio_tcp_connections_closed_total', 'istio_tcp_sent_bytes_total', 'istio_tcp_received_bytes_total']) {
+  assert.equal(await exchange(dial.db ?? 0, 'hello'), 'hello');
+  for (const name of [
+    'istio_tcp_connections_opened_total',
+    'istio_tcp_connections_closed_total',
+    'istio_tcp_sent_bytes_total',
+    'istio_tcp_received_bytes_total',
+  ]) {
     const labels = await metric(name, 'reporter="destination"', 'connection_security_policy="mutual_tls"');
-    assert.equal(labels['source_workload'], 'peer-v7', name);
-    assert.equal(labels['source_principal'], PEER, name);
-    assert.equal(labels['destination_service'], host('db'), name);
-    assert.equal(labels['request_protocol'], 'tcp', name);
+    assert.equal(labels.source_workload, 'peer-v7', name);
+    assert.equal(labels.source_principal, PEER, name);
+    assert.equal(labels.destination_service, host('db'), name);
+    assert.equal(labels.request_protocol, 'tcp', name);
   }
   const client = await metric('istio_tcp_sent_bytes_total', 'reporter="source"', 'destination_service_name="db"');
-  assert.equal(client['destination_workload'], 'server-0');
-  assert.equal(client['source_workload'], 'client-0');
+  assert.equal(client.destination_workload, 'server-0');
+  assert.equal(client.source_workload, 'client-0');
 });
 
 test('authorization: DENY by path, ALLOW by identity, TCP by port', async () => {
-  assert.equal((await call(dial['web'] ?? 0, '/forbidden/x')).status, 403);
-  assert.equal((await call(dial['web'] ?? 0, '/secret')).status, 200);
+  assert.equal((await call(dial.web ?? 0, '/forbidden/x')).status, 403);
+  assert.equal((await call(dial.web ?? 0, '/secret')).status, 200);
   assert.equal((await call(target.web, '/secret')).status, 403);
 });

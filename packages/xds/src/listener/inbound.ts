@@ -1,4 +1,10 @@
-import type { ConfigListenerFilter, FilterChain, FilterChainMatch, Listener, RouteConfiguration } from '@istio-ts/envoy';
+import type {
+  ConfigListenerFilter,
+  FilterChain,
+  FilterChainMatch,
+  Listener,
+  RouteConfiguration,
+} from '@istio-ts/envoy';
 import type { InboundTarget, MutualTlsMode, Origin, ProxyScope } from '@istio-ts/mesh/model';
 import { type InboundPolicies, inboundPolicies } from '../filter/policies.ts';
 import { httpConnectionManager } from '../filter/http-connection-manager.ts';
@@ -11,7 +17,13 @@ import { timeouts } from '../route/action.ts';
 import { listenerAccessLog, tcpAccessLog } from '../telemetry/access-log.ts';
 import { httpMetrics, tcpMetrics } from '../telemetry/metrics.ts';
 import { peerMetadataFilter } from '../telemetry/peer.ts';
-import { contextInputs, detectionTimeout, type ListenerContext, plainHttpProtocols, wildcardAddress } from './context.ts';
+import {
+  contextInputs,
+  detectionTimeout,
+  type ListenerContext,
+  plainHttpProtocols,
+  wildcardAddress,
+} from './context.ts';
 import { httpInspector, ORIGINAL_DST, tlsInspector } from './listener-filter.ts';
 import { meshServerTls } from './tls.ts';
 
@@ -73,7 +85,12 @@ function declared(target: InboundTarget, mode: MutualTlsMode, wildcard: string):
     cluster: inboundCluster(port),
     chainNames: { http: name, tcp: name },
     statPrefix: `inbound_${name};`,
-    routes: routes(inboundCluster(port), `inbound|http|${target.port.number}`, inboundCluster(port), `${target.service.hostname}:${target.port.number}/*`),
+    routes: routes(
+      inboundCluster(port),
+      `inbound|http|${target.port.number}`,
+      inboundCluster(port),
+      `${target.service.hostname}:${target.port.number}/*`,
+    ),
   };
 }
 
@@ -100,7 +117,11 @@ function httpFilter({ context, policies }: ChainInput, to: Destination, mutualTl
   });
 }
 
-function tcpFilters({ context, policies }: ChainInput, to: Destination, mutualTls: boolean): readonly ConfigListenerFilter[] {
+function tcpFilters(
+  { context, policies }: ChainInput,
+  to: Destination,
+  mutualTls: boolean,
+): readonly ConfigListenerFilter[] {
   return [
     ...policies.network,
     tcpProxy({
@@ -117,7 +138,11 @@ function chains(input: ChainInput, to: Destination): readonly FilterChain[] {
   const match = (rest: FilterChainMatch): Pick<FilterChain, 'filterChainMatch'> => ({
     filterChainMatch: { ...(to.port !== undefined ? { destinationPort: to.port } : {}), ...rest },
   });
-  const secured = (name: string, applicationProtocols: readonly string[], filters: readonly ConfigListenerFilter[]): FilterChain => ({
+  const secured = (
+    name: string,
+    applicationProtocols: readonly string[],
+    filters: readonly ConfigListenerFilter[],
+  ): FilterChain => ({
     name,
     ...match({ transportProtocol: 'tls', ...(applicationProtocols.length > 0 ? { applicationProtocols } : {}) }),
     filters: [peerMetadataFilter(), ...filters],
@@ -144,11 +169,17 @@ function chains(input: ChainInput, to: Destination): readonly FilterChain[] {
   if (strict) {
     return result;
   }
-  const plain = (name: string, rest: FilterChainMatch, filters: readonly ConfigListenerFilter[]): FilterChain => ({ name, ...match(rest), filters });
+  const plain = (name: string, rest: FilterChainMatch, filters: readonly ConfigListenerFilter[]): FilterChain => ({
+    name,
+    ...match(rest),
+    filters,
+  });
   const onlyPlain = to.mode === 'DISABLE';
   switch (to.handling) {
     case 'http':
-      result.push(plain(to.chainNames.http, onlyPlain ? {} : { transportProtocol: 'raw_buffer' }, [httpFilter(input, to, false)]));
+      result.push(
+        plain(to.chainNames.http, onlyPlain ? {} : { transportProtocol: 'raw_buffer' }, [httpFilter(input, to, false)]),
+      );
       break;
     case 'tcp':
       if (onlyPlain) {
@@ -160,7 +191,11 @@ function chains(input: ChainInput, to: Destination): readonly FilterChain[] {
       break;
     case 'sniff':
       result.push(
-        plain(to.chainNames.http, { transportProtocol: 'raw_buffer', applicationProtocols: plainHttpProtocols(context.proxy) }, [httpFilter(input, to, false)]),
+        plain(
+          to.chainNames.http,
+          { transportProtocol: 'raw_buffer', applicationProtocols: plainHttpProtocols(context.proxy) },
+          [httpFilter(input, to, false)],
+        ),
       );
       result.push(plain(to.chainNames.tcp, { transportProtocol: 'raw_buffer' }, tcpFilters(input, to, false)));
       result.push(plain(to.chainNames.tcp, { transportProtocol: 'tls' }, tcpFilters(input, to, false)));
@@ -174,7 +209,9 @@ function blackhole(context: ListenerContext, port: number): FilterChain {
   return {
     name: 'virtualInbound-blackhole',
     filterChainMatch: { destinationPort: port },
-    filters: [tcpProxy({ targets: [{ cluster: BLACKHOLE_CLUSTER, weight: 1 }], accessLog: tcpAccessLog(context.mesh) })],
+    filters: [
+      tcpProxy({ targets: [{ cluster: BLACKHOLE_CLUSTER, weight: 1 }], accessLog: tcpAccessLog(context.mesh) }),
+    ],
   };
 }
 
@@ -186,7 +223,8 @@ interface InboundInput {
 }
 
 const listener = memoByInputs(
-  ({ context, targets, peerAuthentication, policies }: InboundInput) => [...contextInputs(context), targets, peerAuthentication, policies] as [object, ...unknown[]],
+  ({ context, targets, peerAuthentication, policies }: InboundInput) =>
+    [...contextInputs(context), targets, peerAuthentication, policies] as [object, ...unknown[]],
   ({ context, targets, peerAuthentication, policies }): Generated<Listener> => {
     const { proxy, mesh } = context;
     const wildcard = wildcardAddress(proxy);
@@ -196,7 +234,9 @@ const listener = memoByInputs(
     const origins: Origin[] = [...peerAuthentication.origins, ...policies.origins];
     const taken = new Set<number>([port]);
     for (const target of targets) {
-      const destination = taken.has(target.targetPort) ? undefined : declared(target, modeOf(target.targetPort), wildcard);
+      const destination = taken.has(target.targetPort)
+        ? undefined
+        : declared(target, modeOf(target.targetPort), wildcard);
       if (destination !== undefined) {
         taken.add(target.targetPort);
         destinations.push(destination);
@@ -211,7 +251,9 @@ const listener = memoByInputs(
     }
     destinations.push(undeclared(undefined, peerAuthentication.mode));
     const bytes = destinations.filter((d) => d.handling === 'tcp').flatMap((d) => d.port ?? []);
-    const plainBytes = destinations.filter((d) => d.handling === 'tcp' && d.mode === 'DISABLE').flatMap((d) => d.port ?? []);
+    const plainBytes = destinations
+      .filter((d) => d.handling === 'tcp' && d.mode === 'DISABLE')
+      .flatMap((d) => d.port ?? []);
     return {
       resource: {
         name: 'virtualInbound',
@@ -231,5 +273,10 @@ const listener = memoByInputs(
 
 /** The listener that all arriving connections of a sidecar are redirected to. */
 export function inboundListener(scope: ProxyScope, context: ListenerContext): Generated<Listener> {
-  return listener({ context, targets: scope.inbound, peerAuthentication: scope.peerAuthentication, policies: inboundPolicies(scope) });
+  return listener({
+    context,
+    targets: scope.inbound,
+    peerAuthentication: scope.peerAuthentication,
+    policies: inboundPolicies(scope),
+  });
 }

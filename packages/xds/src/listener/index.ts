@@ -11,7 +11,10 @@ export function buildListeners(scope: ProxyScope): readonly Generated<Listener>[
   const context = listenerContext(scope);
   switch (scope.proxy.type) {
     case 'sidecar':
-      return [...outboundListeners(scope, context), ...(scope.proxy.interceptionMode === 'NONE' ? [] : [inboundListener(scope, context)])];
+      return [
+        ...outboundListeners(scope, context),
+        ...(scope.proxy.interceptionMode === 'NONE' ? [] : [inboundListener(scope, context)]),
+      ];
     case 'router':
       return gatewayListeners(scope, context);
     case 'waypoint':

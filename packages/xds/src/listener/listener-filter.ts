@@ -9,7 +9,9 @@ export const ORIGINAL_DST: ListenerFilter = {
 
 /** Holds for connections to one of these ports. */
 function toPorts(ports: readonly number[]): ListenerFilterChainMatchPredicate | undefined {
-  const rules = ports.map((port): ListenerFilterChainMatchPredicate => ({ destinationPortRange: { start: port, end: port + 1 } }));
+  const rules = ports.map(
+    (port): ListenerFilterChainMatchPredicate => ({ destinationPortRange: { start: port, end: port + 1 } }),
+  );
   const [first] = rules;
   return rules.length > 1 ? { orMatch: { rules } } : first;
 }

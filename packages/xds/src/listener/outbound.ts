@@ -15,7 +15,13 @@ import { indexVirtualServices, type VirtualServiceIndex, virtualServiceFor } fro
 import { listenerAccessLog, tcpAccessLog } from '../telemetry/access-log.ts';
 import { httpMetrics, tcpMetrics } from '../telemetry/metrics.ts';
 import { cidr, withoutEqualMatches } from './chain-match.ts';
-import { contextInputs, detectionTimeout, type ListenerContext, plainHttpProtocols, wildcardAddress } from './context.ts';
+import {
+  contextInputs,
+  detectionTimeout,
+  type ListenerContext,
+  plainHttpProtocols,
+  wildcardAddress,
+} from './context.ts';
 import { INBOUND_PORT } from './inbound.ts';
 import { httpInspector, tlsInspector } from './listener-filter.ts';
 import { type L4Context, serverNames, serviceRouting, type TcpRouting, tcpRoutings, tlsRoutings } from './tcp-route.ts';
@@ -43,7 +49,11 @@ interface ListenerInput {
   readonly restCluster: string;
 }
 
-function tcpFilter(context: ListenerContext, routing: Pick<TcpRouting, 'targets' | 'limits'>, statPrefix?: string): ConfigListenerFilter {
+function tcpFilter(
+  context: ListenerContext,
+  routing: Pick<TcpRouting, 'targets' | 'limits'>,
+  statPrefix?: string,
+): ConfigListenerFilter {
   return tcpProxy({
     targets: routing.targets,
     ...routing.limits,
@@ -84,7 +94,12 @@ function build({ context, plan, isWildcard, restCluster }: ListenerInput): Liste
   });
   const takesAll = plan.tcp.find((r) => Object.keys(r.match).length === 0);
   chains.push(...plan.tcp.filter((r) => Object.keys(r.match).length > 0).map(chainOf));
-  const rest = takesAll !== undefined ? chainOf(takesAll) : isWildcard || usesServerNames(plan) ? restChain(context, 'PassthroughFilterChain', restCluster) : undefined;
+  const rest =
+    takesAll !== undefined
+      ? chainOf(takesAll)
+      : isWildcard || usesServerNames(plan)
+        ? restChain(context, 'PassthroughFilterChain', restCluster)
+        : undefined;
   const filterChains = withoutEqualMatches(chains);
   const onlyRest = filterChains.length === 0 && rest !== undefined;
   const inspect = plan.http !== undefined;
@@ -120,11 +135,15 @@ function* planInputs({ plan, isWildcard, restCluster }: ListenerInput): Generato
   }
 }
 
-const listener = memoByInputs((input: ListenerInput) => [...contextInputs(input.context), ...planInputs(input)] as [object, ...unknown[]], build);
+const listener = memoByInputs(
+  (input: ListenerInput) => [...contextInputs(input.context), ...planInputs(input)] as [object, ...unknown[]],
+  build,
+);
 
 /** The listener that all outgoing connections of a sidecar are redirected to; it hands them to the listener of their destination if there is one. */
 const virtualOutbound = memoByInputs(
-  ({ context, cluster }: { readonly context: ListenerContext; readonly cluster: string }) => [...contextInputs(context), cluster] as [object, ...unknown[]],
+  ({ context, cluster }: { readonly context: ListenerContext; readonly cluster: string }) =>
+    [...contextInputs(context), cluster] as [object, ...unknown[]],
   ({ context, cluster }): Listener => {
     const { proxy, mesh } = context;
     const port = mesh.proxyListenPort || OUTBOUND_PORT;
@@ -167,16 +186,31 @@ class Plans {
 }
 
 /** Routings of a TCP or TLS port of a service: those of its VirtualService, then the service itself. */
-function tcpRoutingsOf(scope: ProxyScope, tcp: VirtualServiceIndex, tls: VirtualServiceIndex, service: Service, port: ServicePort, address: FilterChainMatch, shared: boolean): readonly TcpRouting[] {
+function tcpRoutingsOf(
+  scope: ProxyScope,
+  tcp: VirtualServiceIndex,
+  tls: VirtualServiceIndex,
+  service: Service,
+  port: ServicePort,
+  address: FilterChainMatch,
+  shared: boolean,
+): readonly TcpRouting[] {
   const context: L4Context = { scope, gateways: ['mesh'], port: port.number };
   const at = (routings: readonly TcpRouting[]): readonly TcpRouting[] =>
-    address.prefixRanges === undefined ? routings : routings.map((r) => (r.match.prefixRanges === undefined ? { ...r, match: { ...r.match, ...address } } : r));
-  const takesAll = (routings: readonly TcpRouting[]): boolean => routings.some((r) => Object.keys(r.match).length === 0);
+    address.prefixRanges === undefined
+      ? routings
+      : routings.map((r) => (r.match.prefixRanges === undefined ? { ...r, match: { ...r.match, ...address } } : r));
+  const takesAll = (routings: readonly TcpRouting[]): boolean =>
+    routings.some((r) => Object.keys(r.match).length === 0);
   if (isTls(port.protocol)) {
     const virtualService = virtualServiceFor(tls, service.hostname);
     const routed = virtualService === undefined ? [] : tlsRoutings(virtualService, context);
     // On an address that other services share, only the server name says which of them is meant.
-    const own = serviceRouting(service, shared && address.prefixRanges === undefined ? serverNames([service.hostname]) : {}, context);
+    const own = serviceRouting(
+      service,
+      shared && address.prefixRanges === undefined ? serverNames([service.hostname]) : {},
+      context,
+    );
     return at(takesAll(routed) ? routed : [...routed, own]);
   }
   const virtualService = virtualServiceFor(tcp, service.hostname);
@@ -194,7 +228,15 @@ function dialledAddresses(scope: ProxyScope, service: Service): readonly string[
   return (scope.headlessAddresses?.get(service.hostname) ?? []).filter((a) => !scope.proxy.ipAddresses.includes(a));
 }
 
-function addPort(plans: Plans, scope: ProxyScope, tcp: VirtualServiceIndex, tls: VirtualServiceIndex, service: Service, port: ServicePort, wildcard: string): void {
+function addPort(
+  plans: Plans,
+  scope: ProxyScope,
+  tcp: VirtualServiceIndex,
+  tls: VirtualServiceIndex,
+  service: Service,
+  port: ServicePort,
+  wildcard: string,
+): void {
   const handling = handlingOf(port.protocol);
   if (handling === 'ignore') {
     return;
@@ -207,7 +249,8 @@ function addPort(plans: Plans, scope: ProxyScope, tcp: VirtualServiceIndex, tls:
     onAll.origins.push(service.origin);
     return;
   }
-  const routings = (match: FilterChainMatch, shared: boolean) => tcpRoutingsOf(scope, tcp, tls, service, port, match, shared);
+  const routings = (match: FilterChainMatch, shared: boolean) =>
+    tcpRoutingsOf(scope, tcp, tls, service, port, match, shared);
   for (const ip of ips) {
     const plan = plans.at(ip, port.number);
     if (handling === 'sniff') {
@@ -236,7 +279,10 @@ export function outboundListeners(scope: ProxyScope, context: ListenerContext): 
   const tcp = indexVirtualServices(scope.virtualServices, 'mesh', (v) => (v.spec.tcp ?? []).length > 0);
   const tls = indexVirtualServices(scope.virtualServices, 'mesh', (v) => (v.spec.tls ?? []).length > 0);
   // Listeners on the capture ports would take the captured connections away from them.
-  const reserved = new Set([context.mesh.proxyListenPort || OUTBOUND_PORT, context.mesh.proxyInboundListenPort || INBOUND_PORT]);
+  const reserved = new Set([
+    context.mesh.proxyListenPort || OUTBOUND_PORT,
+    context.mesh.proxyInboundListenPort || INBOUND_PORT,
+  ]);
   for (const service of scope.services) {
     if (service.resolution === 'alias' && followAlias(scope, service.hostname) !== service) {
       continue;

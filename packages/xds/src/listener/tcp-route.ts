@@ -2,7 +2,13 @@ import type { FilterChainMatch } from '@istio-ts/envoy';
 import type { Origin, ProxyScope, Service, VirtualService } from '@istio-ts/mesh/model';
 import { protoDuration } from '../duration.ts';
 import type { TcpProxyInput, TcpTargets } from '../filter/tcp-proxy.ts';
-import { type KnownHosts, knownHost, knownHosts, type ResolvedDestination, resolveDestination } from '../route/destination.ts';
+import {
+  type KnownHosts,
+  knownHost,
+  knownHosts,
+  type ResolvedDestination,
+  resolveDestination,
+} from '../route/destination.ts';
 import { loadBalancerFor } from '../route/hash.ts';
 import { hostIntersection } from '../route/host-name.ts';
 import { hasLabels } from '../route/match.ts';
@@ -29,12 +35,16 @@ function applies(match: L4Match | TlsMatch, { scope, gateways, port }: L4Context
   return (
     (match.port === undefined || match.port === 0 || match.port === port) &&
     (match.gateways === undefined || match.gateways.length === 0 || match.gateways.some((g) => gateways.includes(g))) &&
-    (match.sourceNamespace === undefined || match.sourceNamespace === '' || match.sourceNamespace === scope.proxy.namespace) &&
+    (match.sourceNamespace === undefined ||
+      match.sourceNamespace === '' ||
+      match.sourceNamespace === scope.proxy.namespace) &&
     hasLabels(scope.proxy.labels, match.sourceLabels)
   );
 }
 
-function subnets(match: { readonly destinationSubnets?: readonly string[]; readonly sourceSubnet?: string } | undefined): FilterChainMatch {
+function subnets(
+  match: { readonly destinationSubnets?: readonly string[]; readonly sourceSubnet?: string } | undefined,
+): FilterChainMatch {
   const to = cidrs(match?.destinationSubnets);
   const from = cidrs(match?.sourceSubnet === undefined || match.sourceSubnet === '' ? [] : [match.sourceSubnet]);
   return { ...(to.length > 0 ? { prefixRanges: to } : {}), ...(from.length > 0 ? { sourcePrefixRanges: from } : {}) };
@@ -44,7 +54,9 @@ function subnets(match: { readonly destinationSubnets?: readonly string[]; reado
 function tcpLimits(to: ResolvedDestination | undefined): TcpRouting['limits'] {
   const rule = to?.known?.rule;
   const policy = rule?.spec.trafficPolicy;
-  const tcp = policy?.portLevelSettings?.find((s) => s.port?.number === to?.port)?.connectionPool?.tcp ?? policy?.connectionPool?.tcp;
+  const tcp =
+    policy?.portLevelSettings?.find((s) => s.port?.number === to?.port)?.connectionPool?.tcp ??
+    policy?.connectionPool?.tcp;
   const idleTimeout = protoDuration(tcp?.idleTimeout);
   const maxConnectionDuration = protoDuration(tcp?.maxConnectionDuration);
   const bySource = to !== undefined && loadBalancerFor(rule, to.port, to.subset)?.consistentHash?.useSourceIp === true;
@@ -55,10 +67,21 @@ function tcpLimits(to: ResolvedDestination | undefined): TcpRouting['limits'] {
   };
 }
 
-function routing(match: FilterChainMatch, route: readonly L4Destination[] | undefined, virtualService: VirtualService, context: L4Context): TcpRouting {
+function routing(
+  match: FilterChainMatch,
+  route: readonly L4Destination[] | undefined,
+  virtualService: VirtualService,
+  context: L4Context,
+): TcpRouting {
   const hosts = knownHosts(context.scope, virtualService);
-  const resolved = (route ?? []).map((to) => ({ to: resolveDestination(to.destination, hosts, context.port), weight: to.weight ?? 0 }));
-  const targets = resolved.map(({ to, weight }) => ({ cluster: to.cluster, weight: resolved.length === 1 ? 1 : weight }));
+  const resolved = (route ?? []).map((to) => ({
+    to: resolveDestination(to.destination, hosts, context.port),
+    weight: to.weight ?? 0,
+  }));
+  const targets = resolved.map(({ to, weight }) => ({
+    cluster: to.cluster,
+    weight: resolved.length === 1 ? 1 : weight,
+  }));
   return {
     match,
     targets,
@@ -71,7 +94,10 @@ function routing(match: FilterChainMatch, route: readonly L4Destination[] | unde
 export function tcpRoutings(virtualService: VirtualService, context: L4Context): readonly TcpRouting[] {
   const result: TcpRouting[] = [];
   for (const route of virtualService.spec.tcp ?? []) {
-    const matches = route.match !== undefined && route.match.length > 0 ? route.match.filter((m) => applies(m, context)) : [undefined];
+    const matches =
+      route.match !== undefined && route.match.length > 0
+        ? route.match.filter((m) => applies(m, context))
+        : [undefined];
     for (const match of matches) {
       const found = routing(subnets(match), route.route, virtualService, context);
       result.push(found);
@@ -89,14 +115,20 @@ export function serverNames(hosts: readonly string[]): FilterChainMatch {
 }
 
 /** Routings of a VirtualService's `tls` part by server name; `within` limits the names to those of a listener (gateways). */
-export function tlsRoutings(virtualService: VirtualService, context: L4Context, within: readonly string[] = ['*']): readonly TcpRouting[] {
+export function tlsRoutings(
+  virtualService: VirtualService,
+  context: L4Context,
+  within: readonly string[] = ['*'],
+): readonly TcpRouting[] {
   const result: TcpRouting[] = [];
   for (const route of virtualService.spec.tls ?? []) {
     for (const match of route.match ?? []) {
       if (!applies(match, context)) {
         continue;
       }
-      const names = (match.sniHosts ?? []).flatMap((sni) => within.flatMap((host) => hostIntersection(sni.toLowerCase(), host) ?? []));
+      const names = (match.sniHosts ?? []).flatMap((sni) =>
+        within.flatMap((host) => hostIntersection(sni.toLowerCase(), host) ?? []),
+      );
       if (names.length > 0) {
         result.push(routing({ ...serverNames(names), ...subnets(match) }, route.route, virtualService, context));
       }

@@ -1,4 +1,11 @@
-import type { ConfigSource, DownstreamTlsContext, SdsSecretConfig, SubjectAltNameMatcher, TlsParameters, TransportSocket } from '@istio-ts/envoy';
+import type {
+  ConfigSource,
+  DownstreamTlsContext,
+  SdsSecretConfig,
+  SubjectAltNameMatcher,
+  TlsParameters,
+  TransportSocket,
+} from '@istio-ts/envoy';
 import type { ProxyScope } from '@istio-ts/mesh/model';
 import { memoByInputs } from '../memo.ts';
 import { SDS_CLUSTER } from '../names.ts';

@@ -1,4 +1,10 @@
-import type { Route, RouteAction, RouteAction_HashPolicy, RouteAction_RequestMirrorPolicy, WeightedCluster_ClusterWeight } from '@istio-ts/envoy';
+import type {
+  Route,
+  RouteAction,
+  RouteAction_HashPolicy,
+  RouteAction_RequestMirrorPolicy,
+  WeightedCluster_ClusterWeight,
+} from '@istio-ts/envoy';
 import { protoDuration } from '../duration.ts';
 import { type KnownHosts, type ResolvedDestination, resolveDestination } from './destination.ts';
 import { hashPolicy, loadBalancerFor } from './hash.ts';
@@ -19,7 +25,9 @@ export interface ActionInput {
  * No time limit unless the user sets one (VirtualService reference, HTTPRoute.timeout: disabled by default). Only `timeout` is set: Envoy 1.40 was seen
  * not to enforce it on a route that also has `maxStreamDuration`, even an empty one. A gRPC client's own deadline needs no help from the proxy.
  */
-export const timeouts = (timeout: string | undefined): Pick<RouteAction, 'timeout'> => ({ timeout: protoDuration(timeout) ?? '0s' });
+export const timeouts = (timeout: string | undefined): Pick<RouteAction, 'timeout'> => ({
+  timeout: protoDuration(timeout) ?? '0s',
+});
 
 function rewriteAction(rewrite: Rewrite | undefined, pathIsSegmentPrefix: boolean): Partial<RouteAction> {
   if (rewrite === undefined) {
@@ -86,9 +94,15 @@ function clusterWeight(to: HttpDestination, cluster: string): WeightedCluster_Cl
 }
 
 /** Forwarding part of a route: clusters and weights, timeout, retries, rewrite, mirrors, hash policy; with header operations of a single destination. */
-export function forwardAction(input: ActionInput, pathIsSegmentPrefix: boolean): Pick<Route, 'route'> & ReturnType<typeof headerMutations> {
+export function forwardAction(
+  input: ActionInput,
+  pathIsSegmentPrefix: boolean,
+): Pick<Route, 'route'> & ReturnType<typeof headerMutations> {
   const { route } = input;
-  const targets = (route.route ?? []).map((to) => ({ to, resolved: resolveDestination(to.destination, input.hosts, input.dialledPort) }));
+  const targets = (route.route ?? []).map((to) => ({
+    to,
+    resolved: resolveDestination(to.destination, input.hosts, input.dialledPort),
+  }));
   // A destination with weight 0 gets nothing, but one destination alone gets everything whatever its weight says.
   const weighted = targets.length > 1 ? targets.filter(({ to }) => (to.weight ?? 0) > 0) : targets;
   const chosen = weighted.length > 0 ? weighted : targets.slice(0, 1);
@@ -110,12 +124,19 @@ export function forwardAction(input: ActionInput, pathIsSegmentPrefix: boolean):
     ...(mirrored.length > 0 ? { requestMirrorPolicies: mirrored } : {}),
     ...(hash.length > 0 ? { hashPolicy: hash } : {}),
   };
-  return { route: action, ...mergeMutations(headerMutations(route.headers), chosen.length === 1 ? headerMutations(single?.to.headers) : {}) };
+  return {
+    route: action,
+    ...mergeMutations(headerMutations(route.headers), chosen.length === 1 ? headerMutations(single?.to.headers) : {}),
+  };
 }
 
 /** Joins the header operations of a route and of its only destination, the destination's after (so they win). */
-function mergeMutations(a: ReturnType<typeof headerMutations>, b: ReturnType<typeof headerMutations>): ReturnType<typeof headerMutations> {
-  const join = <T>(x: readonly T[] | undefined, y: readonly T[] | undefined): readonly T[] | undefined => (x === undefined ? y : y === undefined ? x : [...x, ...y]);
+function mergeMutations(
+  a: ReturnType<typeof headerMutations>,
+  b: ReturnType<typeof headerMutations>,
+): ReturnType<typeof headerMutations> {
+  const join = <T>(x: readonly T[] | undefined, y: readonly T[] | undefined): readonly T[] | undefined =>
+    x === undefined ? y : y === undefined ? x : [...x, ...y];
   const requestHeadersToAdd = join(a.requestHeadersToAdd, b.requestHeadersToAdd);
   const requestHeadersToRemove = join(a.requestHeadersToRemove, b.requestHeadersToRemove);
   const responseHeadersToAdd = join(a.responseHeadersToAdd, b.responseHeadersToAdd);

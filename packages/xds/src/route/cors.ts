@@ -5,7 +5,9 @@ import type { Cors } from './spec.ts';
 import { stringMatcher } from './string-match.ts';
 
 /** Configuration of the CORS filter for one route. */
-export function corsConfig(cors: Cors | undefined): TypedAny<'envoy.extensions.filters.http.cors.v3.CorsPolicy'> | undefined {
+export function corsConfig(
+  cors: Cors | undefined,
+): TypedAny<'envoy.extensions.filters.http.cors.v3.CorsPolicy'> | undefined {
   if (cors === undefined) {
     return undefined;
   }

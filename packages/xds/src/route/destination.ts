@@ -20,7 +20,11 @@ const MAX_ALIAS_HOPS = 8;
 /** The service behind a host: aliases are followed as long as they lead to services of the mesh. */
 export function followAlias(scope: Pick<ProxyScope, 'serviceByHost'>, host: string): Service | undefined {
   let service = scope.serviceByHost.get(host);
-  for (let hop = 0; hop < MAX_ALIAS_HOPS && service?.resolution === 'alias' && service.externalName !== undefined; hop++) {
+  for (
+    let hop = 0;
+    hop < MAX_ALIAS_HOPS && service?.resolution === 'alias' && service.externalName !== undefined;
+    hop++
+  ) {
     const target = scope.serviceByHost.get(service.externalName.toLowerCase());
     if (target === undefined) {
       return service;
@@ -73,7 +77,10 @@ export function destinationHosts(virtualService: VirtualService): readonly strin
 }
 
 /** Looks up every destination of a VirtualService. */
-export function knownHosts(scope: Pick<ProxyScope, 'serviceByHost' | 'destinationRules'>, virtualService: VirtualService): KnownHosts {
+export function knownHosts(
+  scope: Pick<ProxyScope, 'serviceByHost' | 'destinationRules'>,
+  virtualService: VirtualService,
+): KnownHosts {
   return new Map(destinationHosts(virtualService).map((host) => [host, knownHost(scope, host)]));
 }
 
@@ -89,7 +96,11 @@ export interface ResolvedDestination {
  * Cluster of a destination. Its port is the one written, else the service's only port, else the port that the client dialled (VirtualService
  * reference, Destination.port). A host that nobody knows gives a cluster that does not exist, so that requests fail with 503.
  */
-export function resolveDestination(destination: Destination | undefined, hosts: KnownHosts, dialledPort: number): ResolvedDestination {
+export function resolveDestination(
+  destination: Destination | undefined,
+  hosts: KnownHosts,
+  dialledPort: number,
+): ResolvedDestination {
   const host = destination?.host ?? '';
   const known = hosts.get(host);
   const ports = known?.service?.ports ?? [];

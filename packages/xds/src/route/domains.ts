@@ -27,7 +27,12 @@ const bracketed = (address: string): string => (isIP(address) === 6 ? `[${addres
  * Domains of the virtual host of `hostname`: the name itself, with the dot at its end, the names that the resolver's search list allows, addresses
  * of the service, and for headless services the names of its pods.
  */
-export function domainsOf(hostname: string, service: Service | undefined, proxyNamespace: string, dnsDomain: string): readonly string[] {
+export function domainsOf(
+  hostname: string,
+  service: Service | undefined,
+  proxyNamespace: string,
+  dnsDomain: string,
+): readonly string[] {
   const domains = [hostname];
   if (!hostname.startsWith('*')) {
     domains.push(`${hostname}.`);

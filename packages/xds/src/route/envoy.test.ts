@@ -3,7 +3,17 @@ import { request } from 'node:http';
 import { after, before, test } from 'node:test';
 import type { Listener, RouteConfiguration } from '@istio-ts/envoy';
 import { buildListeners } from '../listener/index.ts';
-import { type App, boundTo, cluster, eventually, freePort, type RunningEnvoy, type Seen, startApp, startEnvoy } from '../testing/envoy.ts';
+import {
+  type App,
+  boundTo,
+  cluster,
+  eventually,
+  freePort,
+  type RunningEnvoy,
+  type Seen,
+  startApp,
+  startEnvoy,
+} from '../testing/envoy.ts';
 import { destinationRule, scope, service, virtualService } from '../testing/scope.ts';
 import { buildRoutes } from './index.ts';
 
@@ -18,7 +28,13 @@ const world = scope({
     service('sticky', [{ number: 80, protocol: 'HTTP' }]),
   ],
   destinationRules: [
-    destinationRule(HOST, { host: HOST, subsets: [{ name: 'v1', labels: { version: 'v1' } }, { name: 'v2', labels: { version: 'v2' } }] }),
+    destinationRule(HOST, {
+      host: HOST,
+      subsets: [
+        { name: 'v1', labels: { version: 'v1' } },
+        { name: 'v2', labels: { version: 'v2' } },
+      ],
+    }),
     destinationRule('sticky.default.svc.cluster.local', {
       host: 'sticky.default.svc.cluster.local',
       trafficPolicy: { loadBalancer: { consistentHash: { httpHeaderName: 'x-user' } } },
@@ -28,29 +44,58 @@ const world = scope({
     virtualService('shop', {
       hosts: [HOST],
       http: [
-        { match: [{ uri: { exact: '/only-v2' }, headers: { 'end-user': { exact: 'jason' } } }], route: [{ destination: { host: HOST, subset: 'v2' } }] },
+        {
+          match: [{ uri: { exact: '/only-v2' }, headers: { 'end-user': { exact: 'jason' } } }],
+          route: [{ destination: { host: HOST, subset: 'v2' } }],
+        },
         { match: [{ uri: { prefix: '/without' }, withoutHeaders: { 'x-skip': {} } }], directResponse: { status: 204 } },
-        { match: [{ uri: { prefix: '/not-a' }, withoutHeaders: { 'x-kind': { exact: 'a' } } }], directResponse: { status: 202 } },
+        {
+          match: [{ uri: { prefix: '/not-a' }, withoutHeaders: { 'x-kind': { exact: 'a' } } }],
+          directResponse: { status: 202 },
+        },
         { match: [{ uri: { regex: '/re/[0-9]+' } }], directResponse: { status: 200, body: { string: 'matched' } } },
         { match: [{ uri: { prefix: '/CASE' }, ignoreUriCase: true }], directResponse: { status: 201 } },
         { match: [{ queryParams: { debug: { exact: '1' } } }], directResponse: { status: 203 } },
         { match: [{ method: { exact: 'DELETE' } }], directResponse: { status: 405, body: { string: 'no' } } },
-        { match: [{ uri: { prefix: '/old' } }], redirect: { uri: '/new', authority: 'example.com', redirectCode: 302 } },
-        { match: [{ uri: { prefix: '/api/v1/' } }], rewrite: { uri: '/v1/', authority: 'rewritten.example' }, route: [{ destination: { host: HOST, subset: 'v1' } }] },
+        {
+          match: [{ uri: { prefix: '/old' } }],
+          redirect: { uri: '/new', authority: 'example.com', redirectCode: 302 },
+        },
+        {
+          match: [{ uri: { prefix: '/api/v1/' } }],
+          rewrite: { uri: '/v1/', authority: 'rewritten.example' },
+          route: [{ destination: { host: HOST, subset: 'v1' } }],
+        },
         {
           match: [{ uri: { prefix: '/regex/' } }],
           rewrite: { uriRegexRewrite: { match: '^/regex/([^/]+)/(.*)$', rewrite: '/\\2/\\1' } },
           route: [{ destination: { host: HOST, subset: 'v1' } }],
         },
-        { match: [{ uri: { prefix: '/abort' } }], fault: { abort: { httpStatus: 418, percentage: { value: 100 } } }, route: [{ destination: { host: HOST, subset: 'v1' } }] },
-        { match: [{ uri: { prefix: '/delayed' } }], fault: { delay: { fixedDelay: '300ms', percentage: { value: 100 } } }, route: [{ destination: { host: HOST, subset: 'v1' } }] },
-        { match: [{ uri: { prefix: '/delay' } }], timeout: '200ms', route: [{ destination: { host: HOST, subset: 'v1' } }] },
+        {
+          match: [{ uri: { prefix: '/abort' } }],
+          fault: { abort: { httpStatus: 418, percentage: { value: 100 } } },
+          route: [{ destination: { host: HOST, subset: 'v1' } }],
+        },
+        {
+          match: [{ uri: { prefix: '/delayed' } }],
+          fault: { delay: { fixedDelay: '300ms', percentage: { value: 100 } } },
+          route: [{ destination: { host: HOST, subset: 'v1' } }],
+        },
+        {
+          match: [{ uri: { prefix: '/delay' } }],
+          timeout: '200ms',
+          route: [{ destination: { host: HOST, subset: 'v1' } }],
+        },
         {
           match: [{ uri: { prefix: '/retry' } }],
           retries: { attempts: 3, retryOn: '5xx', backoff: '25ms' },
           route: [{ destination: { host: HOST, subset: 'v1' } }],
         },
-        { match: [{ uri: { prefix: '/status' } }], retries: { attempts: 0 }, route: [{ destination: { host: HOST, subset: 'v1' } }] },
+        {
+          match: [{ uri: { prefix: '/status' } }],
+          retries: { attempts: 0 },
+          route: [{ destination: { host: HOST, subset: 'v1' } }],
+        },
         {
           match: [{ uri: { prefix: '/mirror' } }],
           route: [{ destination: { host: HOST, subset: 'v1' } }],
@@ -58,17 +103,39 @@ const world = scope({
         },
         {
           match: [{ uri: { prefix: '/headers' } }],
-          headers: { request: { set: { 'x-set': 'route' }, remove: ['x-secret'] }, response: { add: { 'x-route': 'yes' } } },
-          route: [{ destination: { host: HOST, subset: 'v1' }, headers: { request: { add: { 'x-add': 'dest' } }, response: { remove: ['x-app'] } } }],
+          headers: {
+            request: { set: { 'x-set': 'route' }, remove: ['x-secret'] },
+            response: { add: { 'x-route': 'yes' } },
+          },
+          route: [
+            {
+              destination: { host: HOST, subset: 'v1' },
+              headers: { request: { add: { 'x-add': 'dest' } }, response: { remove: ['x-app'] } },
+            },
+          ],
         },
         {
           match: [{ uri: { prefix: '/cors' } }],
-          corsPolicy: { allowOrigins: [{ exact: 'https://ok.example' }], allowMethods: ['GET', 'PUT'], allowHeaders: ['x-a'], maxAge: '24h', allowCredentials: true },
+          corsPolicy: {
+            allowOrigins: [{ exact: 'https://ok.example' }],
+            allowMethods: ['GET', 'PUT'],
+            allowHeaders: ['x-a'],
+            maxAge: '24h',
+            allowCredentials: true,
+          },
           route: [{ destination: { host: HOST, subset: 'v1' } }],
         },
-        { match: [{ uri: { prefix: '/nowhere' } }], route: [{ destination: { host: 'missing.default.svc.cluster.local' } }] },
+        {
+          match: [{ uri: { prefix: '/nowhere' } }],
+          route: [{ destination: { host: 'missing.default.svc.cluster.local' } }],
+        },
         { match: [{ uri: { prefix: '/labels' }, sourceLabels: { app: 'other' } }], directResponse: { status: 500 } },
-        { route: [{ destination: { host: HOST, subset: 'v1' }, weight: 75 }, { destination: { host: HOST, subset: 'v2' }, weight: 25 }] },
+        {
+          route: [
+            { destination: { host: HOST, subset: 'v1' }, weight: 75 },
+            { destination: { host: HOST, subset: 'v2' }, weight: 25 },
+          ],
+        },
       ],
     }),
   ],
@@ -85,10 +152,20 @@ interface Answer {
   readonly seen: Seen | undefined;
 }
 
-const call = (path: string, options: { readonly host?: string; readonly method?: string; readonly headers?: Record<string, string> } = {}): Promise<Answer> =>
+const call = (
+  path: string,
+  options: { readonly host?: string; readonly method?: string; readonly headers?: Record<string, string> } = {},
+): Promise<Answer> =>
   new Promise((resolve, reject) => {
     const sent = request(
-      { host: '127.0.0.1', port, path, method: options.method ?? 'GET', headers: { host: options.host ?? 'shop', ...options.headers }, agent: false },
+      {
+        host: '127.0.0.1',
+        port,
+        path,
+        method: options.method ?? 'GET',
+        headers: { host: options.host ?? 'shop', ...options.headers },
+        agent: false,
+      },
       (response) => {
         let text = '';
         response.on('data', (chunk: Buffer) => (text += chunk.toString()));
@@ -117,7 +194,10 @@ before(async () => {
     clusters: [
       cluster(`outbound|80|v1|${HOST}`, apps.v1.port, { host: HOST, workload: 'shop-v1' }),
       cluster(`outbound|80|v2|${HOST}`, apps.v2.port, { host: HOST, workload: 'shop-v2' }),
-      cluster('outbound|80||plain.default.svc.cluster.local', apps.plain.port, { host: 'plain.default.svc.cluster.local', workload: 'plain' }),
+      cluster('outbound|80||plain.default.svc.cluster.local', apps.plain.port, {
+        host: 'plain.default.svc.cluster.local',
+        workload: 'plain',
+      }),
       cluster('PassthroughCluster', apps.outside.port),
     ],
   });
@@ -154,7 +234,15 @@ test('matches: header, missing header, regex, case, query, method, source labels
 });
 
 test('hosts: short names, addresses, ports in the Host header, pass-through of unknown ones', async () => {
-  for (const host of ['plain', 'plain.default', 'plain.default.svc', 'plain.default.svc.cluster.local', 'plain:80', '10.96.0.6', 'plain.default.svc.cluster.local.']) {
+  for (const host of [
+    'plain',
+    'plain.default',
+    'plain.default.svc',
+    'plain.default.svc.cluster.local',
+    'plain:80',
+    '10.96.0.6',
+    'plain.default.svc.cluster.local.',
+  ]) {
     assert.equal((await call('/', { host })).seen?.app, 'plain', host);
   }
   assert.equal((await call('/', { host: 'example.com' })).seen?.app, 'outside');
@@ -163,10 +251,10 @@ test('hosts: short names, addresses, ports in the Host header, pass-through of u
 test('redirect and rewrite', async () => {
   const redirected = await call('/old/page');
   assert.equal(redirected.status, 302);
-  assert.equal(redirected.headers['location'], 'http://example.com/new');
+  assert.equal(redirected.headers.location, 'http://example.com/new');
   const rewritten = (await call('/api/v1/items')).seen;
   assert.equal(rewritten?.path, '/v1/items');
-  assert.equal(rewritten?.headers['host'], 'rewritten.example');
+  assert.equal(rewritten?.headers.host, 'rewritten.example');
   assert.equal((await call('/regex/a/b')).seen?.path, '/b/a');
 });
 
@@ -188,7 +276,7 @@ test('faults, timeout, retries', async () => {
 test('mirror', async () => {
   assert.equal((await call('/mirror/me')).seen?.app, 'v1');
   const copy = await eventually(() => apps.v2.seen.find((s) => s.path === '/mirror/me'), 'the mirrored request');
-  assert.equal(copy.headers['host'], 'shop');
+  assert.equal(copy.headers.host, 'shop');
 });
 
 test('header operations and CORS', async () => {
@@ -198,7 +286,10 @@ test('header operations and CORS', async () => {
   assert.equal(answer.seen?.headers['x-secret'], undefined);
   assert.equal(answer.headers['x-route'], 'yes');
   assert.equal(answer.headers['x-app'], undefined);
-  const preflight = await call('/cors', { method: 'OPTIONS', headers: { origin: 'https://ok.example', 'access-control-request-method': 'PUT' } });
+  const preflight = await call('/cors', {
+    method: 'OPTIONS',
+    headers: { origin: 'https://ok.example', 'access-control-request-method': 'PUT' },
+  });
   assert.equal(preflight.headers['access-control-allow-origin'], 'https://ok.example');
   assert.equal(preflight.headers['access-control-allow-methods'], 'GET,PUT');
   assert.equal(preflight.headers['access-control-max-age'], '86400');
@@ -212,7 +303,14 @@ test('metrics of the client side have Istio names and labels', async () => {
   await call('/only-v2', { headers: { 'end-user': 'jason' } });
   const line = await eventually(async () => {
     const text = await envoy.admin('/stats/prometheus');
-    return text.split('\n').find((l) => l.startsWith('envoy_istio_requests_total{') && l.includes('destination_workload="shop-v2"') && l.includes('response_code="200"'));
+    return text
+      .split('\n')
+      .find(
+        (l) =>
+          l.startsWith('envoy_istio_requests_total{') &&
+          l.includes('destination_workload="shop-v2"') &&
+          l.includes('response_code="200"'),
+      );
   }, 'the metric');
   const labels = Object.fromEntries([...line.matchAll(/([a-z_]+)="([^"]*)"/g)].map((m) => [m[1], m[2]]));
   assert.deepEqual(labels, {
@@ -243,15 +341,27 @@ test('metrics of the client side have Istio names and labels', async () => {
     connection_security_policy: 'unknown',
   });
   const all = await envoy.admin('/stats/prometheus');
-  for (const name of ['istio_request_duration_milliseconds_bucket', 'istio_request_bytes_sum', 'istio_response_bytes_count']) {
+  for (const name of [
+    'istio_request_duration_milliseconds_bucket',
+    'istio_request_bytes_sum',
+    'istio_response_bytes_count',
+  ]) {
     assert.ok(all.includes(`envoy_${name}{`), name);
   }
-  assert.match(all, /envoy_istio_requests_total\{[^}]*destination_service="example.com"[^}]*destination_service_name="PassthroughCluster"/);
+  assert.match(
+    all,
+    /envoy_istio_requests_total\{[^}]*destination_service="example.com"[^}]*destination_service_name="PassthroughCluster"/,
+  );
 });
 
 test('unchanged inputs give identical objects', () => {
   const first = buildRoutes(world).get('80')?.resource;
-  const other = scope({ ...world, proxy: {}, destinationRules: [...world.destinationRules.values()], services: [...world.services, service('new', [{ number: 80, protocol: 'HTTP' }])] });
+  const other = scope({
+    ...world,
+    proxy: {},
+    destinationRules: [...world.destinationRules.values()],
+    services: [...world.services, service('new', [{ number: 80, protocol: 'HTTP' }])],
+  });
   const second = buildRoutes({ ...other, proxy: world.proxy, mesh: world.mesh }).get('80')?.resource;
   const byName = new Map(second?.virtualHosts?.map((h) => [h.name, h]));
   for (const host of first?.virtualHosts ?? []) {

@@ -31,7 +31,9 @@ function grpcStatus(text: string): number | undefined {
 }
 
 /** Configuration of the fault filter for one route; undefined when the route injects nothing. A missing percentage means every request. */
-export function faultConfig(fault: Fault | undefined): TypedAny<'envoy.extensions.filters.http.fault.v3.HTTPFault'> | undefined {
+export function faultConfig(
+  fault: Fault | undefined,
+): TypedAny<'envoy.extensions.filters.http.fault.v3.HTTPFault'> | undefined {
   const result: { -readonly [K in keyof HTTPFault]: HTTPFault[K] } = {};
   const delay = fault?.delay;
   const fixedDelay = protoDuration(delay?.fixedDelay);
@@ -48,5 +50,7 @@ export function faultConfig(fault: Fault | undefined): TypedAny<'envoy.extension
       result.abort = { grpcStatus: grpc, percentage };
     }
   }
-  return result.delay === undefined && result.abort === undefined ? undefined : typed('envoy.extensions.filters.http.fault.v3.HTTPFault', result);
+  return result.delay === undefined && result.abort === undefined
+    ? undefined
+    : typed('envoy.extensions.filters.http.fault.v3.HTTPFault', result);
 }

@@ -4,10 +4,15 @@ import { protoDuration } from '../duration.ts';
 import type { LoadBalancer } from './spec.ts';
 
 /** The load balancer settings of a DestinationRule that hold for a port and subset: the subset's port settings, the subset's, the port's, the host's. */
-export function loadBalancerFor(rule: MergedDestinationRule | undefined, port: number, subset: string): LoadBalancer | undefined {
+export function loadBalancerFor(
+  rule: MergedDestinationRule | undefined,
+  port: number,
+  subset: string,
+): LoadBalancer | undefined {
   const subsetPolicy = rule?.spec.subsets?.find((s) => s.name === subset)?.trafficPolicy;
   for (const policy of [subsetPolicy, rule?.spec.trafficPolicy]) {
-    const settings = policy?.portLevelSettings?.find((s) => s.port?.number === port)?.loadBalancer ?? policy?.loadBalancer;
+    const settings =
+      policy?.portLevelSettings?.find((s) => s.port?.number === port)?.loadBalancer ?? policy?.loadBalancer;
     if (settings !== undefined) {
       return settings;
     }

@@ -15,11 +15,23 @@ const isHost = (name: string): boolean => name.toLowerCase() === 'host' || name.
 const isPseudo = (name: string): boolean => name.startsWith(':');
 
 function options(operations: HeaderOperations | undefined): readonly HeaderValueOption[] {
-  const entries = (values: Readonly<Record<string, string>> | undefined, appendAction: 'OVERWRITE_IF_EXISTS_OR_ADD' | 'APPEND_IF_EXISTS_OR_ADD') =>
+  const entries = (
+    values: Readonly<Record<string, string>> | undefined,
+    appendAction: 'OVERWRITE_IF_EXISTS_OR_ADD' | 'APPEND_IF_EXISTS_OR_ADD',
+  ) =>
     Object.entries(values ?? {})
       .filter(([key]) => !isHost(key) && !isPseudo(key))
-      .map(([key, value]): HeaderValueOption => ({ header: { key, value }, appendAction, ...(value === '' ? { keepEmptyValue: true } : {}) }));
-  return [...entries(operations?.set, 'OVERWRITE_IF_EXISTS_OR_ADD'), ...entries(operations?.add, 'APPEND_IF_EXISTS_OR_ADD')];
+      .map(
+        ([key, value]): HeaderValueOption => ({
+          header: { key, value },
+          appendAction,
+          ...(value === '' ? { keepEmptyValue: true } : {}),
+        }),
+      );
+  return [
+    ...entries(operations?.set, 'OVERWRITE_IF_EXISTS_OR_ADD'),
+    ...entries(operations?.add, 'APPEND_IF_EXISTS_OR_ADD'),
+  ];
 }
 
 /** Header operations of a route or of one weighted destination. Setting the host is a rewrite, not a header: see `hostFromHeaders`. */

@@ -15,7 +15,10 @@ export interface MatchContext {
 }
 
 /** Whether all labels of `wanted` are among `labels`. */
-export function hasLabels(labels: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>> | undefined): boolean {
+export function hasLabels(
+  labels: Readonly<Record<string, string>>,
+  wanted: Readonly<Record<string, string>> | undefined,
+): boolean {
   return Object.entries(wanted ?? {}).every(([key, value]) => labels[key] === value);
 }
 
@@ -24,10 +27,18 @@ export function matchApplies(match: HttpMatch, context: MatchContext): boolean {
   if (match.port !== undefined && match.port !== 0 && match.port !== context.port) {
     return false;
   }
-  if (match.gateways !== undefined && match.gateways.length > 0 && !match.gateways.some((g) => context.gateways.includes(g))) {
+  if (
+    match.gateways !== undefined &&
+    match.gateways.length > 0 &&
+    !match.gateways.some((g) => context.gateways.includes(g))
+  ) {
     return false;
   }
-  if (match.sourceNamespace !== undefined && match.sourceNamespace !== '' && match.sourceNamespace !== context.sourceNamespace) {
+  if (
+    match.sourceNamespace !== undefined &&
+    match.sourceNamespace !== '' &&
+    match.sourceNamespace !== context.sourceNamespace
+  ) {
     return false;
   }
   return hasLabels(context.sourceLabels, match.sourceLabels);
@@ -41,7 +52,11 @@ function header(name: string, match: StringMatch): HeaderMatcher {
 /** A request without the header counts as one that does not match, so its absence has to be read as an empty value before inverting. */
 function withoutHeader(name: string, match: StringMatch): HeaderMatcher {
   const positive = header(name, match);
-  return { ...positive, invertMatch: true, ...(positive.presentMatch === undefined ? { treatMissingHeaderAsEmpty: true } : {}) };
+  return {
+    ...positive,
+    invertMatch: true,
+    ...(positive.presentMatch === undefined ? { treatMissingHeaderAsEmpty: true } : {}),
+  };
 }
 
 function query(name: string, match: StringMatch): QueryParameterMatcher {

@@ -46,4 +46,5 @@ const allowAny = memoByInputs(
 );
 
 /** The virtual host for everything that no other one takes. */
-export const catchAllHost = (policy: UnknownTraffic): VirtualHost => (policy.allowed ? allowAny(policy.cluster) : BLOCK_ALL);
+export const catchAllHost = (policy: UnknownTraffic): VirtualHost =>
+  policy.allowed ? allowAny(policy.cluster) : BLOCK_ALL;

@@ -15,13 +15,14 @@ const PREFIX_MARK = '%PREFIX()%';
 /** Redirect of a route; `port` is the port that the client dialled. */
 export function redirectAction(redirect: Redirect, port: number): RedirectAction {
   const uri = redirect.uri ?? '';
-  const path = redirect.prefixRewrite !== undefined && redirect.prefixRewrite !== ''
-    ? { prefixRewrite: redirect.prefixRewrite }
-    : uri.startsWith(PREFIX_MARK)
-      ? { prefixRewrite: uri.slice(PREFIX_MARK.length) }
-      : uri !== ''
-        ? { pathRedirect: uri }
-        : {};
+  const path =
+    redirect.prefixRewrite !== undefined && redirect.prefixRewrite !== ''
+      ? { prefixRewrite: redirect.prefixRewrite }
+      : uri.startsWith(PREFIX_MARK)
+        ? { prefixRewrite: uri.slice(PREFIX_MARK.length) }
+        : uri !== ''
+          ? { pathRedirect: uri }
+          : {};
   const scheme = redirect.scheme ?? '';
   let portRedirect: number | undefined;
   if (redirect.port !== undefined && redirect.port !== 0) {

@@ -52,9 +52,16 @@ function conditions(retryOn: string): { readonly retryOn: string; readonly codes
  * Retry policy of a route: the route's own, else the mesh's default, else two retries on conditions under which the request was not processed.
  * Undefined means no retries (`attempts: 0`).
  */
-export function retryPolicy(route: Retries | undefined, meshDefault: Retries | undefined): RouteRetryPolicy | undefined {
+export function retryPolicy(
+  route: Retries | undefined,
+  meshDefault: Retries | undefined,
+): RouteRetryPolicy | undefined {
   const retries = route ?? meshDefault;
-  if (retries !== undefined && (retries.attempts ?? 0) <= 0 && (route !== undefined || retries.attempts !== undefined)) {
+  if (
+    retries !== undefined &&
+    (retries.attempts ?? 0) <= 0 &&
+    (route !== undefined || retries.attempts !== undefined)
+  ) {
     return undefined;
   }
   const wanted = retries?.retryOn !== undefined && retries.retryOn !== '' ? retries.retryOn : DEFAULT_RETRY_ON;
@@ -73,7 +80,9 @@ export function retryPolicy(route: Retries | undefined, meshDefault: Retries | u
       ? {
           retryPriority: {
             name: 'envoy.retry_priorities.previous_priorities',
-            typedConfig: typed('envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig', { updateFrequency: 2 }),
+            typedConfig: typed('envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig', {
+              updateFrequency: 2,
+            }),
           },
         }
       : {}),

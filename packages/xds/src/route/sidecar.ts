@@ -19,7 +19,9 @@ export const sniffedRouteName = (service: Service, port: number): string => `${s
 
 /** Whether a port of a service may carry HTTP. */
 export const mayBeHttp = (service: Service, port: number): boolean =>
-  service.ports.some((p) => p.number === port && (handlingOf(p.protocol) === 'http' || handlingOf(p.protocol) === 'sniff'));
+  service.ports.some(
+    (p) => p.number === port && (handlingOf(p.protocol) === 'http' || handlingOf(p.protocol) === 'sniff'),
+  );
 
 interface Routed {
   readonly routes: readonly Route[];
@@ -103,12 +105,22 @@ function unknownHosts(scope: ProxyScope, index: VirtualServiceIndex): readonly (
   return [...index].filter(([host]) => !isKnown(host)).sort(([a], [b]) => compareSpecificity(a, b));
 }
 
-function portTable(scope: ProxyScope, index: VirtualServiceIndex, port: number, services: readonly Service[], aliases: ReturnType<typeof aliasesByTarget>) {
+function portTable(
+  scope: ProxyScope,
+  index: VirtualServiceIndex,
+  port: number,
+  services: readonly Service[],
+  aliases: ReturnType<typeof aliasesByTarget>,
+) {
   const table = new HostTable();
   const { namespace, dnsDomain } = scope.proxy;
   // A VirtualService may name one host of a wildcard service; that host is more specific and comes first.
   for (const [host, virtualService] of index) {
-    if (!isWildcard(host) && !scope.serviceByHost.has(host) && services.some((s) => isWildcard(s.hostname) && hostCovers(s.hostname, host))) {
+    if (
+      !isWildcard(host) &&
+      !scope.serviceByHost.has(host) &&
+      services.some((s) => isWildcard(s.hostname) && hostCovers(s.hostname, host))
+    ) {
       const routed = fromVirtualService(scope, virtualService, port);
       if (routed.routes.length > 0) {
         table.add(`${host}:${port}`, [host, `${host}.`], routed);
@@ -124,7 +136,11 @@ function portTable(scope: ProxyScope, index: VirtualServiceIndex, port: number, 
     for (const [host, virtualService] of unknownHosts(scope, index)) {
       const routed = fromVirtualService(scope, virtualService, port);
       if (routed.routes.length > 0) {
-        table.add(`${host}:${port}`, isWildcard(host) ? [host] : [host, `${host}.`, ...alternateNames(host, namespace, dnsDomain)], routed);
+        table.add(
+          `${host}:${port}`,
+          isWildcard(host) ? [host] : [host, `${host}.`, ...alternateNames(host, namespace, dnsDomain)],
+          routed,
+        );
       }
     }
   }
@@ -165,7 +181,10 @@ export function sidecarRoutes(scope: ProxyScope): ReadonlyMap<string, Generated<
         const name = sniffedRouteName(service, port);
         const routed = routesOfService(scope, index, service, port);
         // The address says which service is meant; the Host header may be anything.
-        result.set(name, routeConfiguration(name, [virtualHost({ name, domains: ['*'], routes: routed.routes })], routed.origins));
+        result.set(
+          name,
+          routeConfiguration(name, [virtualHost({ name, domains: ['*'], routes: routed.routes })], routed.origins),
+        );
       }
     }
   }

@@ -39,10 +39,15 @@ interface Remembered {
 const remembered = new WeakMap<VirtualHost, Map<string, Remembered[]>>();
 const MAX_VARIANTS = 16;
 
-const sameItems = <T>(a: readonly T[], b: readonly T[]): boolean => a.length === b.length && a.every((item, i) => item === b[i]);
+const sameItems = <T>(a: readonly T[], b: readonly T[]): boolean =>
+  a.length === b.length && a.every((item, i) => item === b[i]);
 
 /** A route configuration; the identical object as long as it is made of the identical virtual hosts. */
-export function routeConfiguration(name: string, hosts: readonly VirtualHost[], origins: Iterable<Origin>): Generated<RouteConfiguration> {
+export function routeConfiguration(
+  name: string,
+  hosts: readonly VirtualHost[],
+  origins: Iterable<Origin>,
+): Generated<RouteConfiguration> {
   const unique = uniqueOrigins(origins);
   const make = (): Generated<RouteConfiguration> => ({
     resource: {

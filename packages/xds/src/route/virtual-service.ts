@@ -30,7 +30,11 @@ const MAX_ROUTES = 10_000;
 
 /** Key under which Istio's tools find the object that a route came from. */
 export function configMetadata(origin: VirtualService['origin']): Route['metadata'] {
-  return { filterMetadata: { istio: { config: `/apis/networking.istio.io/v1/namespaces/${origin.namespace}/virtual-service/${origin.name}` } } };
+  return {
+    filterMetadata: {
+      istio: { config: `/apis/networking.istio.io/v1/namespaces/${origin.namespace}/virtual-service/${origin.name}` },
+    },
+  };
 }
 
 function routeName(route: HttpRoute, match: HttpMatch | undefined): string {
@@ -53,13 +57,21 @@ function filterConfigs(route: HttpRoute): { readonly typedPerFilterConfig?: Read
 function decorator(route: HttpRoute, input: VirtualServiceInput): string {
   const host = route.route?.[0]?.destination?.host ?? input.virtualService.spec.hosts?.[0] ?? '*';
   const known = input.hosts.get(host);
-  const port = route.route?.[0]?.destination?.port?.number ?? (known?.service?.ports.length === 1 ? known.service.ports[0]?.number : undefined) ?? input.port;
+  const port =
+    route.route?.[0]?.destination?.port?.number ??
+    (known?.service?.ports.length === 1 ? known.service.ports[0]?.number : undefined) ??
+    input.port;
   const uri = route.match?.[0]?.uri;
   const path = uri?.exact ?? (uri?.prefix !== undefined ? `${uri.prefix}*` : (uri?.regex ?? '/*'));
   return `${known?.host ?? host}:${port}${path}`;
 }
 
-function translate(route: HttpRoute, match: HttpMatch | undefined, input: VirtualServiceInput, segmentPrefixes: boolean): Route {
+function translate(
+  route: HttpRoute,
+  match: HttpMatch | undefined,
+  input: VirtualServiceInput,
+  segmentPrefixes: boolean,
+): Route {
   const name = routeName(route, match);
   const envoyMatch = routeMatch(match, segmentPrefixes);
   const common: Route = {
@@ -114,7 +126,9 @@ const usesLabels = new WeakMap<VirtualService, boolean>();
 function readsSourceLabels(virtualService: VirtualService): boolean {
   let uses = usesLabels.get(virtualService);
   if (uses === undefined) {
-    uses = (virtualService.spec.http ?? []).some((r) => (r.match ?? []).some((m) => Object.keys(m.sourceLabels ?? {}).length > 0));
+    uses = (virtualService.spec.http ?? []).some((r) =>
+      (r.match ?? []).some((m) => Object.keys(m.sourceLabels ?? {}).length > 0),
+    );
     usesLabels.set(virtualService, uses);
   }
   return uses;
@@ -136,10 +150,7 @@ function* inputsOf(input: VirtualServiceInput): Generator<unknown> {
 }
 
 /** HTTP routes of one VirtualService, in its order. An empty list means that none of its routes can match here. */
-export const virtualServiceRoutes = memoByInputs(
-  (input: VirtualServiceInput) => {
-    const [first, ...rest] = inputsOf(input);
-    return [first as object, ...rest];
-  },
-  compute,
-);
+export const virtualServiceRoutes = memoByInputs((input: VirtualServiceInput) => {
+  const [first, ...rest] = inputsOf(input);
+  return [first as object, ...rest];
+}, compute);

@@ -47,7 +47,9 @@ function defaultText(): string {
   const command = new Map(FIELDS);
   const at = (key: string): string => command.get(key) ?? '';
   const request = new Set(['method', 'path', 'protocol']);
-  const rest = FIELDS.filter(([key]) => key !== 'start_time' && !request.has(key)).map(([key, value]) => (QUOTED.has(key) ? `"${value}"` : value));
+  const rest = FIELDS.filter(([key]) => key !== 'start_time' && !request.has(key)).map(([key, value]) =>
+    QUOTED.has(key) ? `"${value}"` : value,
+  );
   return `[${at('start_time')}] "${at('method')} ${at('path')} ${at('protocol')}" ${rest.join(' ')}\n`;
 }
 
@@ -80,7 +82,10 @@ const fileLog = memoByInputs(
   (mesh: MeshConfig) => [mesh],
   (mesh): AccessLog => ({
     name: 'envoy.access_loggers.file',
-    typedConfig: typed('envoy.extensions.access_loggers.file.v3.FileAccessLog', { path: mesh.accessLogFile ?? '', logFormat: logFormat(mesh) }),
+    typedConfig: typed('envoy.extensions.access_loggers.file.v3.FileAccessLog', {
+      path: mesh.accessLogFile ?? '',
+      logFormat: logFormat(mesh),
+    }),
   }),
 );
 
@@ -95,4 +100,6 @@ export const tcpAccessLog = (mesh: MeshConfig): readonly AccessLog[] =>
 
 /** Access log of a listener itself: connections for which it has no filter chain. */
 export const listenerAccessLog = (mesh: MeshConfig): readonly AccessLog[] =>
-  enabled(mesh) && mesh.disableEnvoyListenerLog !== true ? [{ ...fileLog(mesh), filter: { responseFlagFilter: { flags: ['NR'] } } }] : [];
+  enabled(mesh) && mesh.disableEnvoyListenerLog !== true
+    ? [{ ...fileLog(mesh), filter: { responseFlagFilter: { flags: ['NR'] } } }]
+    : [];

@@ -19,14 +19,21 @@ const MAX_COUNTERS = 5000;
 const MAX_HISTOGRAMS = 2000;
 
 /** Labels of a workload, in Istio's names without the `source_` or `destination_` before them. */
-type WorkloadLabel = 'workload' | 'workload_namespace' | 'app' | 'version' | 'canonical_service' | 'canonical_revision' | 'cluster';
+type WorkloadLabel =
+  | 'workload'
+  | 'workload_namespace'
+  | 'app'
+  | 'version'
+  | 'canonical_service'
+  | 'canonical_revision'
+  | 'cluster';
 type WorkloadTags = Readonly<Record<WorkloadLabel, TagSource>>;
 
 const own = (proxy: ScopedProxy): WorkloadTags => ({
   workload: text(proxy.workloadName),
   workload_namespace: text(proxy.namespace),
-  app: text(proxy.labels['app'] ?? proxy.canonicalName),
-  version: text(proxy.labels['version'] ?? proxy.canonicalRevision),
+  app: text(proxy.labels.app ?? proxy.canonicalName),
+  version: text(proxy.labels.version ?? proxy.canonicalRevision),
   canonical_service: text(proxy.canonicalName),
   canonical_revision: text(proxy.canonicalRevision === '' ? 'latest' : proxy.canonicalRevision),
   cluster: text(proxy.clusterId),
@@ -87,7 +94,11 @@ function sideTags({ proxy, side, mutualTls }: MetricsInput, protocol: 'http' | '
       destination: SERVER,
       sourcePrincipal: format('%UPSTREAM_LOCAL_URI_SAN%'),
       destinationPrincipal: format('%UPSTREAM_PEER_URI_SAN%'),
-      service: format(protocol === 'http' ? coalesce(['CLUSTER_METADATA', 'istio.svc:host'], ['REQ', ':authority']) : '%CLUSTER_METADATA(istio.svc:host)%'),
+      service: format(
+        protocol === 'http'
+          ? coalesce(['CLUSTER_METADATA', 'istio.svc:host'], ['REQ', ':authority'])
+          : '%CLUSTER_METADATA(istio.svc:host)%',
+      ),
       serviceName: format(coalesce(['CLUSTER_METADATA', 'istio.svc:name'], ['UPSTREAM_CLUSTER'])),
       security: text(undefined),
     };
@@ -147,7 +158,11 @@ const httpLoggers = memoByInputs(inputsOf, (input): readonly AccessLog[] => {
     logger(
       [{ stat: { name: 'istio_requests_total', tags }, valueFixed: 1 }],
       [
-        { stat: { name: 'istio_request_duration_milliseconds', tags }, unit: 'Milliseconds', valueFormat: '%DURATION%' },
+        {
+          stat: { name: 'istio_request_duration_milliseconds', tags },
+          unit: 'Milliseconds',
+          valueFormat: '%DURATION%',
+        },
         { stat: { name: 'istio_request_bytes', tags }, unit: 'Bytes', valueFormat: '%DOWNSTREAM_WIRE_BYTES_RECEIVED%' },
         { stat: { name: 'istio_response_bytes', tags }, unit: 'Bytes', valueFormat: '%DOWNSTREAM_WIRE_BYTES_SENT%' },
       ],
@@ -184,7 +199,9 @@ const input = (proxy: ScopedProxy, reporter: Reporter): MetricsInput => ({
 });
 
 /** Access loggers that count HTTP and gRPC requests as Istio's standard metrics. */
-export const httpMetrics = (proxy: ScopedProxy, reporter: Reporter): readonly AccessLog[] => httpLoggers(input(proxy, reporter));
+export const httpMetrics = (proxy: ScopedProxy, reporter: Reporter): readonly AccessLog[] =>
+  httpLoggers(input(proxy, reporter));
 
 /** Access loggers that count TCP connections and bytes as Istio's standard metrics. */
-export const tcpMetrics = (proxy: ScopedProxy, reporter: Reporter): readonly AccessLog[] => tcpLoggers(input(proxy, reporter));
+export const tcpMetrics = (proxy: ScopedProxy, reporter: Reporter): readonly AccessLog[] =>
+  tcpLoggers(input(proxy, reporter));

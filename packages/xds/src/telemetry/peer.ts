@@ -15,7 +15,10 @@ export type PeerFact = 'workload' | 'app' | 'version' | 'cluster' | 'namespace';
 /** Format command of a fact about the client. */
 export const peerFact = (fact: PeerFact): string => `%FILTER_STATE(peer.${fact}:PLAIN)%`;
 
-const ATTRIBUTE = { subject: 'connection.subject_peer_certificate', uri: 'connection.uri_san_peer_certificate' } as const;
+const ATTRIBUTE = {
+  subject: 'connection.subject_peer_certificate',
+  uri: 'connection.uri_san_peer_certificate',
+} as const;
 
 const FILTER: ConfigListenerFilter = {
   name: 'istio.peer_metadata',
@@ -24,7 +27,9 @@ const FILTER: ConfigListenerFilter = {
       ({ key, attribute, pattern }): FilterStateValue => ({
         objectKey: `peer.${key}`,
         factoryKey: 'envoy.string',
-        formatString: { textFormatSource: { inlineString: `%CEL(re.capture(${ATTRIBUTE[attribute]}, '${pattern}'))%` } },
+        formatString: {
+          textFormatSource: { inlineString: `%CEL(re.capture(${ATTRIBUTE[attribute]}, '${pattern}'))%` },
+        },
         skipIfEmpty: true,
       }),
     ),

@@ -1,10 +1,18 @@
 import type { Config_Tag, TypeMatcherMatcher_OnMatch } from '@istio-ts/envoy';
 import { typed } from '../typed.ts';
 
-const VALUE = { name: 'value', typedConfig: typed('envoy.extensions.matching.common_inputs.stats.v3.StatTagValueInput', {}) } as const;
+const VALUE = {
+  name: 'value',
+  typedConfig: typed('envoy.extensions.matching.common_inputs.stats.v3.StatTagValueInput', {}),
+} as const;
 
 const replaceBy = (text: string): TypeMatcherMatcher_OnMatch => ({
-  action: { name: 'value', typedConfig: typed('envoy.extensions.matching.actions.transform_stat.v3.TransformStat', { updateTag: { newTagValue: text } }) },
+  action: {
+    name: 'value',
+    typedConfig: typed('envoy.extensions.matching.actions.transform_stat.v3.TransformStat', {
+      updateTag: { newTagValue: text },
+    }),
+  },
 });
 
 /** Text in a format string: a percent sign would start a command. */
@@ -21,8 +29,15 @@ export type TagSource =
 
 const UNKNOWN = 'unknown';
 
-export const text = (value: string | undefined): TagSource => ({ kind: 'text', text: value === undefined || value === '' ? UNKNOWN : value });
-export const format = (command: string, missing: string = UNKNOWN): TagSource => ({ kind: 'format', format: command, missing });
+export const text = (value: string | undefined): TagSource => ({
+  kind: 'text',
+  text: value === undefined || value === '' ? UNKNOWN : value,
+});
+export const format = (command: string, missing: string = UNKNOWN): TagSource => ({
+  kind: 'format',
+  format: command,
+  missing,
+});
 
 /** A label of the stats access logger. What Envoy cannot find is an empty value or a dash there; rules turn both into what Istio shows. */
 export function tag(name: string, source: TagSource): Config_Tag {
@@ -36,7 +51,12 @@ export function tag(name: string, source: TagSource): Config_Tag {
       return {
         name,
         valueFormat: source.format,
-        rules: { matcherTree: { input: VALUE, exactMatchMap: { map: { '': replaceBy(source.missing), '-': replaceBy(source.missing) } } } },
+        rules: {
+          matcherTree: {
+            input: VALUE,
+            exactMatchMap: { map: { '': replaceBy(source.missing), '-': replaceBy(source.missing) } },
+          },
+        },
       };
     case 'request protocol':
       return {

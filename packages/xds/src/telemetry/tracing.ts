@@ -43,9 +43,12 @@ function tracer({ provider, collector, proxy }: TracingInput): Tracing_Http | un
       name: 'envoy.tracers.opentelemetry',
       typedConfig: typed('envoy.config.trace.v3.OpenTelemetryConfig', {
         grpcService: {
-          envoyGrpc: { clusterName: outboundCluster(provider.opentelemetry.port ?? 4317, '', collector.hostname), authority: collector.hostname },
+          envoyGrpc: {
+            clusterName: outboundCluster(provider.opentelemetry.port ?? 4317, '', collector.hostname),
+            authority: collector.hostname,
+          },
         },
-        serviceName: `${proxy.labels['app'] ?? proxy.canonicalName}.${proxy.namespace}`,
+        serviceName: `${proxy.labels.app ?? proxy.canonicalName}.${proxy.namespace}`,
       }),
     };
   }
@@ -65,8 +68,14 @@ const settings = memoByInputs(
           overallSampling: { value: 100 },
           provider: chosen,
           customTags: [
-            { tag: 'istio.canonical_revision', literal: { value: proxy.canonicalRevision === '' ? 'latest' : proxy.canonicalRevision } },
-            { tag: 'istio.canonical_service', literal: { value: proxy.canonicalName === '' ? 'unknown' : proxy.canonicalName } },
+            {
+              tag: 'istio.canonical_revision',
+              literal: { value: proxy.canonicalRevision === '' ? 'latest' : proxy.canonicalRevision },
+            },
+            {
+              tag: 'istio.canonical_service',
+              literal: { value: proxy.canonicalName === '' ? 'unknown' : proxy.canonicalName },
+            },
             { tag: 'istio.cluster_id', literal: { value: proxy.clusterId === '' ? 'unknown' : proxy.clusterId } },
             { tag: 'istio.namespace', literal: { value: proxy.namespace === '' ? 'default' : proxy.namespace } },
           ],
@@ -78,10 +87,15 @@ const settings = memoByInputs(
  * Tracing settings of HTTP connections, from the mesh's default provider; undefined without a provider whose service the proxy can reach. The
  * identical object as long as nothing that it is made of changed.
  */
-export function tracing(scope: Pick<ProxyScope, 'mesh' | 'proxy' | 'serviceByHost'>): HttpConnectionManager_Tracing | undefined {
+export function tracing(
+  scope: Pick<ProxyScope, 'mesh' | 'proxy' | 'serviceByHost'>,
+): HttpConnectionManager_Tracing | undefined {
   const { mesh, proxy } = scope;
   const [name] = mesh.defaultProviders?.tracing ?? [];
-  const provider = mesh.enableTracing === false || name === undefined ? undefined : mesh.extensionProviders?.find((p) => p.name === name);
+  const provider =
+    mesh.enableTracing === false || name === undefined
+      ? undefined
+      : mesh.extensionProviders?.find((p) => p.name === name);
   const collector = collectorService(scope, provider?.zipkin?.service ?? provider?.opentelemetry?.service);
   return provider === undefined || collector === undefined ? undefined : settings({ mesh, proxy, provider, collector });
 }

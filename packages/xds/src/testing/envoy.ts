@@ -41,7 +41,7 @@ function inline(value: unknown, routes: EnvoySetup['routes']): unknown {
       if (found === undefined) {
         throw new Error(`no route configuration ${name}`);
       }
-      result['routeConfig'] = found;
+      result.routeConfig = found;
     } else if (key === 'sdsConfig') {
       // A secret without a source is one of the bootstrap.
     } else {
@@ -74,15 +74,23 @@ export async function startEnvoy(setup: EnvoySetup): Promise<RunningEnvoy> {
   const bootstrap = {
     node: { id: 'test', cluster: 'test' },
     admin: { address: { socketAddress: { address: '127.0.0.1', portValue: admin } } },
-    staticResources: { listeners: inline(setup.listeners, setup.routes), clusters: inline(setup.clusters, setup.routes), secrets: setup.secrets ?? [] },
+    staticResources: {
+      listeners: inline(setup.listeners, setup.routes),
+      clusters: inline(setup.clusters, setup.routes),
+      secrets: setup.secrets ?? [],
+    },
     statsFlushInterval: '1s',
     layeredRuntime: { layers: [{ name: 'test', staticLayer: { 're2.max_program_size.error_level': 32_768 } }] },
   };
   const path = join(directory, 'envoy.json');
   await writeFile(path, JSON.stringify(bootstrap));
-  const child: ChildProcess = spawn('/usr/local/bin/envoy', ['-c', path, '--concurrency', '1', '--disable-hot-restart', '-l', 'warning'], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child: ChildProcess = spawn(
+    '/usr/local/bin/envoy',
+    ['-c', path, '--concurrency', '1', '--disable-hot-restart', '-l', 'warning'],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   let log = '';
   child.stdout?.on('data', (chunk: Buffer) => (log += chunk.toString()));
   child.stderr?.on('data', (chunk: Buffer) => (log += chunk.toString()));
@@ -135,7 +143,8 @@ export async function startApp(name: string): Promise<App> {
     seen.push(one);
     const status = Number(/\/status\/(\d+)/.exec(path)?.[1] ?? 200);
     const delay = Number(/\/delay\/(\d+)/.exec(path)?.[1] ?? 0);
-    const answer = () => response.writeHead(status, { 'content-type': 'application/json', 'x-app': name }).end(JSON.stringify(one));
+    const answer = () =>
+      response.writeHead(status, { 'content-type': 'application/json', 'x-app': name }).end(JSON.stringify(one));
     if (delay > 0) {
       setTimeout(answer, delay);
     } else {
@@ -170,13 +179,19 @@ export async function eventually<T>(check: () => Promise<T | undefined> | T | un
 }
 
 /** A cluster of loopback endpoints with the metadata by which metrics know service and server. */
-export function cluster(name: string, port: number, more: { readonly host?: string; readonly workload?: string; readonly extra?: Partial<Cluster> } = {}): Cluster {
+export function cluster(
+  name: string,
+  port: number,
+  more: { readonly host?: string; readonly workload?: string; readonly extra?: Partial<Cluster> } = {},
+): Cluster {
   const [short = '', namespace = ''] = (more.host ?? '').split('.');
   return {
     name,
     type: 'STATIC',
     connectTimeout: '2s',
-    ...(more.host !== undefined ? { metadata: { filterMetadata: { 'istio.svc': { host: more.host, name: short, namespace } } } } : {}),
+    ...(more.host !== undefined
+      ? { metadata: { filterMetadata: { 'istio.svc': { host: more.host, name: short, namespace } } } }
+      : {}),
     loadAssignment: {
       clusterName: name,
       endpoints: [

@@ -1,14 +1,33 @@
-import type { Config, InboundTarget, MergedDestinationRule, ProxyScope, ScopedProxy, Service, ServicePort, VirtualService } from '@istio-ts/mesh/model';
+import type {
+  Config,
+  InboundTarget,
+  MergedDestinationRule,
+  ProxyScope,
+  ScopedProxy,
+  Service,
+  ServicePort,
+  VirtualService,
+} from '@istio-ts/mesh/model';
 
 /** Builds scopes for tests of the generators: only what a test speaks of, the rest as a bare mesh has it. */
 
 const origin = (kind: string, namespace: string, name: string) => ({ kind, namespace, name });
 
-export function config<Spec>(kind: string, name: string, spec: Spec, more: Partial<Config<Spec>> = {}, namespace = 'default'): Config<Spec> {
+export function config<Spec>(
+  kind: string,
+  name: string,
+  spec: Spec,
+  more: Partial<Config<Spec>> = {},
+  namespace = 'default',
+): Config<Spec> {
   return { origin: origin(kind, namespace, name), labels: {}, annotations: {}, createdAt: 0, spec, ...more };
 }
 
-export function service(name: string, ports: readonly (Partial<ServicePort> & Pick<ServicePort, 'number' | 'protocol'>)[], more: Partial<Service> = {}): Service {
+export function service(
+  name: string,
+  ports: readonly (Partial<ServicePort> & Pick<ServicePort, 'number' | 'protocol'>)[],
+  more: Partial<Service> = {},
+): Service {
   const namespace = more.namespace ?? 'default';
   return {
     origin: origin('Service', namespace, name),
@@ -29,8 +48,11 @@ export function service(name: string, ports: readonly (Partial<ServicePort> & Pi
   };
 }
 
-export const virtualService = (name: string, spec: VirtualService['spec'], more: Partial<VirtualService> = {}): VirtualService =>
-  config('VirtualService', name, { gateways: ['mesh'], ...spec }, more);
+export const virtualService = (
+  name: string,
+  spec: VirtualService['spec'],
+  more: Partial<VirtualService> = {},
+): VirtualService => config('VirtualService', name, { gateways: ['mesh'], ...spec }, more);
 
 export const destinationRule = (host: string, spec: MergedDestinationRule['spec']): MergedDestinationRule => ({
   host,
