@@ -31,7 +31,10 @@ function scalerToV1(object: ApiObject): ApiObject {
   const current = asObjects(currentMetrics).find((metric) => asObject(metric['resource'])['name'] === 'cpu');
   const percentage = asObject(asObject(current?.['resource'])['current'])['averageUtilization'];
   if (copy['status'] !== undefined) {
-    copy['status'] = { ...status, ...(percentage === undefined ? {} : { currentCPUUtilizationPercentage: percentage }) };
+    copy['status'] = {
+      ...status,
+      ...(percentage === undefined ? {} : { currentCPUUtilizationPercentage: percentage }),
+    };
   }
   copy.apiVersion = 'autoscaling/v1';
   return copy;

@@ -80,7 +80,12 @@ export class ResourceRegistry {
       const base = custom.schema ?? { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
       schema = {
         ...base,
-        properties: { ...base.properties, apiVersion: { type: 'string' }, kind: { type: 'string' }, metadata: META_SCHEMA },
+        properties: {
+          ...base.properties,
+          apiVersion: { type: 'string' },
+          kind: { type: 'string' },
+          metadata: META_SCHEMA,
+        },
       };
       this.#schemas.set(custom, schema);
     }

@@ -17,20 +17,25 @@ export function parseLabelSelector(text: string): LabelRequirement[] {
     /^(?:!\s*([^\s,=!()]+)|([^\s,=!()]+)\s+(in|notin)\s*\(([^)]*)\)|([^\s,=!()]+)\s*(==|=|!=)\s*([^\s,=!()]*)|([^\s,=!()]+))\s*(?:,\s*|$)/;
   while (rest !== '') {
     const match = pattern.exec(rest);
-    if (match === null) throw badRequest(`unable to parse requirement: found '${rest.slice(0, 64)}', expected: a label selector`);
+    if (match === null)
+      throw badRequest(`unable to parse requirement: found '${rest.slice(0, 64)}', expected: a label selector`);
     const [whole, absent, setKey, setOperator, setValues, key, operator, value, present] = match;
     if (absent !== undefined) requirements.push({ key: absent, operator: 'DoesNotExist' });
     else if (setKey !== undefined) {
       const values = (setValues ?? '').split(',').map((item) => item.trim());
       requirements.push({ key: setKey, operator: setOperator === 'in' ? 'In' : 'NotIn', values });
-    } else if (key !== undefined) requirements.push({ key, operator: operator === '!=' ? 'NotIn' : 'In', values: [value ?? ''] });
+    } else if (key !== undefined)
+      requirements.push({ key, operator: operator === '!=' ? 'NotIn' : 'In', values: [value ?? ''] });
     else if (present !== undefined) requirements.push({ key: present, operator: 'Exists' });
     rest = rest.slice(whole.length);
   }
   return requirements;
 }
 
-export function matchesRequirements(labels: Readonly<Record<string, unknown>>, requirements: readonly LabelRequirement[]): boolean {
+export function matchesRequirements(
+  labels: Readonly<Record<string, unknown>>,
+  requirements: readonly LabelRequirement[],
+): boolean {
   return requirements.every((requirement) => {
     const value = labels[requirement.key];
     switch (requirement.operator) {
@@ -62,12 +67,37 @@ export interface FieldRequirement {
 
 /** Fields that can be selected by, beside metadata.name and metadata.namespace (the same as on a real server). */
 const SELECTABLE: Readonly<Record<string, readonly string[]>> = {
-  '/pods': ['spec.nodeName', 'spec.restartPolicy', 'spec.schedulerName', 'spec.serviceAccountName', 'spec.hostNetwork', 'status.phase', 'status.podIP', 'status.nominatedNodeName'],
+  '/pods': [
+    'spec.nodeName',
+    'spec.restartPolicy',
+    'spec.schedulerName',
+    'spec.serviceAccountName',
+    'spec.hostNetwork',
+    'status.phase',
+    'status.podIP',
+    'status.nominatedNodeName',
+  ],
   '/nodes': ['spec.unschedulable'],
   '/namespaces': ['status.phase'],
   '/secrets': ['type'],
   '/services': ['spec.clusterIP', 'spec.type'],
-  '/events': ['involvedObject.kind', 'involvedObject.namespace', 'involvedObject.name', 'involvedObject.uid', 'involvedObject.apiVersion', 'involvedObject.resourceVersion', 'involvedObject.fieldPath', 'regarding.kind', 'regarding.namespace', 'regarding.name', 'regarding.uid', 'reason', 'reportingComponent', 'source', 'type'],
+  '/events': [
+    'involvedObject.kind',
+    'involvedObject.namespace',
+    'involvedObject.name',
+    'involvedObject.uid',
+    'involvedObject.apiVersion',
+    'involvedObject.resourceVersion',
+    'involvedObject.fieldPath',
+    'regarding.kind',
+    'regarding.namespace',
+    'regarding.name',
+    'regarding.uid',
+    'reason',
+    'reportingComponent',
+    'source',
+    'type',
+  ],
   '/replicationcontrollers': ['status.replicas'],
   'apps/replicasets': ['status.replicas'],
   'batch/jobs': ['status.successful'],
@@ -84,7 +114,8 @@ export function parseFieldSelector(text: string, key: string, selectable: readon
       const match = /^\s*([^=!]+?)\s*(==|=|!=)\s*(.*)$/.exec(part);
       const path = match?.[1] ?? '';
       if (match === null) throw badRequest(`invalid selector: '${part}'; can't understand '${part}'`);
-      const known = path === 'metadata.name' || path === 'metadata.namespace' || (SELECTABLE[key] ?? selectable).includes(path);
+      const known =
+        path === 'metadata.name' || path === 'metadata.namespace' || (SELECTABLE[key] ?? selectable).includes(path);
       if (!known) throw badRequest(`field label not supported: ${path}`);
       return { path, equals: match[2] !== '!=', value: match[3] ?? '' };
     });
@@ -98,7 +129,8 @@ function fieldText(object: ApiObject, path: string): string {
   }
   if (path === 'status.successful') parts = ['status', 'succeeded'];
   const value = at(object, ...parts);
-  if (value === undefined || value === null) return path === 'spec.unschedulable' || path === 'spec.hostNetwork' ? 'false' : '';
+  if (value === undefined || value === null)
+    return path === 'spec.unschedulable' || path === 'spec.hostNetwork' ? 'false' : '';
   return String(value);
 }
 

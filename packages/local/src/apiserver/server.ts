@@ -57,7 +57,14 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const authorizer = new Authorizer(store);
   const authenticator = new Authenticator(tokens);
   custom.start(operations, log);
-  const special = specialHandlers({ operations, authorizer, tokens, runtime, dialService: options.dialService, dialPod: options.dialPod });
+  const special = specialHandlers({
+    operations,
+    authorizer,
+    tokens,
+    runtime,
+    dialService: options.dialService,
+    dialPod: options.dialPod,
+  });
   const handler = new Handler({ operations, authorizer, tokens, special, log });
   const upgrades = new Upgrades({ operations, authorizer, runtime, log });
   const furnishing = { operations, serviceCidr, caCertificate: credentials.ca, advertise: options.advertise, log };
@@ -85,7 +92,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     },
     upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       socket.on('error', () => {});
-      void upgrades.handle(request, socket, head, () => authenticator.impersonated(identify(request), request, authorizer));
+      void upgrades.handle(request, socket, head, () =>
+        authenticator.impersonated(identify(request), request, authorizer),
+      );
     },
   });
   const overTls = serve((request) => authenticator.identify(request));
@@ -171,7 +180,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   };
 }
 
-function listening(server: Server | TlsServer, where: { host: string; port: number } | { path: string }): Promise<void> {
+function listening(
+  server: Server | TlsServer,
+  where: { host: string; port: number } | { path: string },
+): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(where, () => {
@@ -181,13 +193,20 @@ function listening(server: Server | TlsServer, where: { host: string; port: numb
   });
 }
 
-function kubeconfig(server: string, name: string, ca: string, admin: { readonly key: string; readonly certificate: string }): object {
+function kubeconfig(
+  server: string,
+  name: string,
+  ca: string,
+  admin: { readonly key: string; readonly certificate: string },
+): object {
   const base64 = (text: string) => Buffer.from(text).toString('base64');
   return {
     apiVersion: 'v1',
     kind: 'Config',
     clusters: [{ name, cluster: { server, 'certificate-authority-data': base64(ca) } }],
-    users: [{ name, user: { 'client-certificate-data': base64(admin.certificate), 'client-key-data': base64(admin.key) } }],
+    users: [
+      { name, user: { 'client-certificate-data': base64(admin.certificate), 'client-key-data': base64(admin.key) } },
+    ],
     contexts: [{ name, context: { cluster: name, user: name } }],
     'current-context': name,
     preferences: {},

@@ -68,7 +68,12 @@ export function badRequest(message: string): ApiError {
 
 export function forbidden(type: GroupResource, name: string, message: string): ApiError {
   const quoted = name === '' ? '' : ` "${name}"`;
-  return new ApiError(403, 'Forbidden', `${qualifiedResource(type)}${quoted} is forbidden: ${message}`, details(type, name));
+  return new ApiError(
+    403,
+    'Forbidden',
+    `${qualifiedResource(type)}${quoted} is forbidden: ${message}`,
+    details(type, name),
+  );
 }
 
 export function methodNotAllowed(): ApiError {

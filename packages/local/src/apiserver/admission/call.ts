@@ -73,7 +73,12 @@ export async function callWebhook(
 
 async function post(endpoint: Endpoint, body: string, ca: Buffer | undefined, signal: AbortSignal): Promise<string> {
   const { url } = endpoint;
-  const headers = { 'Content-Type': 'application/json', Accept: 'application/json', 'Content-Length': Buffer.byteLength(body), 'User-Agent': 'kube-apiserver-admission' };
+  const headers = {
+    'Content-Type': 'application/json',
+    Accept: 'application/json',
+    'Content-Length': Buffer.byteLength(body),
+    'User-Agent': 'kube-apiserver-admission',
+  };
   const common = { method: 'POST', headers, signal };
   const raw = endpoint.dial === undefined ? undefined : await withAbort(endpoint.dial(), signal);
   return new Promise((resolve, reject) => {
@@ -108,7 +113,8 @@ async function post(endpoint: Endpoint, body: string, ca: Buffer | undefined, si
 /** TLS over a connection that is open already. */
 function oneConnection(socket: Duplex, servername: string, ca: Buffer | undefined): Agent {
   const agent = new Agent({ keepAlive: false });
-  agent.createConnection = () => tlsConnect({ socket, servername, ...(ca === undefined ? {} : { ca }), ALPNProtocols: ['http/1.1'] });
+  agent.createConnection = () =>
+    tlsConnect({ socket, servername, ...(ca === undefined ? {} : { ca }), ALPNProtocols: ['http/1.1'] });
   return agent;
 }
 

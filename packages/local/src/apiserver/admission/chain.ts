@@ -25,7 +25,12 @@ const VALIDATING = 'admissionregistration.k8s.io/validatingwebhookconfigurations
 
 /** Kinds that webhooks never see, so that a broken webhook can always be removed. */
 const EXEMPT_GROUPS = new Set(['authentication.k8s.io', 'authorization.k8s.io']);
-const EXEMPT_KINDS = new Set(['MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration', 'ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding']);
+const EXEMPT_KINDS = new Set([
+  'MutatingWebhookConfiguration',
+  'ValidatingWebhookConfiguration',
+  'ValidatingAdmissionPolicy',
+  'ValidatingAdmissionPolicyBinding',
+]);
 
 interface Webhook {
   readonly configuration: string;
@@ -66,7 +71,8 @@ export class AdmissionChain implements Admission {
       object = completed;
       changedSince = true;
     }
-    if (changedSince && webhooks.length > 1) for (const webhook of again) object = await this.#mutateOnce(webhook, { ...request, object });
+    if (changedSince && webhooks.length > 1)
+      for (const webhook of again) object = await this.#mutateOnce(webhook, { ...request, object });
     return object;
   }
 
@@ -77,7 +83,11 @@ export class AdmissionChain implements Admission {
     if (answer.patch === undefined || request.object === undefined) return request.object;
     const patched = applyJsonPatch(clone(request.object), answer.patch);
     if (!isObject(patched) || !isObject(patched['metadata'])) {
-      throw new ApiError(500, 'InternalError', `Internal error occurred: admission webhook ${JSON.stringify(asString(webhook.webhook['name']))} returned a patch that does not give an object`);
+      throw new ApiError(
+        500,
+        'InternalError',
+        `Internal error occurred: admission webhook ${JSON.stringify(asString(webhook.webhook['name']))} returned a patch that does not give an object`,
+      );
     }
     return patched as ApiObject;
   }
@@ -86,7 +96,9 @@ export class AdmissionChain implements Admission {
     protectNamespaces(request);
     validateByPolicies(request, this.#options.store);
     const webhooks = this.#webhooks(VALIDATING, request);
-    const answers = await Promise.all(webhooks.map(async (webhook) => ({ webhook, answer: await this.#ask(webhook, request) })));
+    const answers = await Promise.all(
+      webhooks.map(async (webhook) => ({ webhook, answer: await this.#ask(webhook, request) })),
+    );
     for (const { webhook, answer } of answers) if (answer !== undefined) this.#requireAllowed(webhook, answer);
   }
 
@@ -98,7 +110,11 @@ export class AdmissionChain implements Admission {
     for (const configuration of store.list(key)) {
       for (const webhook of asObjects(configuration['webhooks'])) {
         if (concerned(webhook['rules'], request, webhook['matchPolicy']) === undefined) continue;
-        if (!namespaceMatches(webhook['namespaceSelector'], request, store) || !objectMatches(webhook['objectSelector'], request)) continue;
+        if (
+          !namespaceMatches(webhook['namespaceSelector'], request, store) ||
+          !objectMatches(webhook['objectSelector'], request)
+        )
+          continue;
         found.push({ configuration: configuration.metadata.name, webhook });
       }
     }
@@ -117,8 +133,18 @@ export class AdmissionChain implements Admission {
       const uid = randomUUID();
       const seconds = asNumber(webhook['timeoutSeconds'], 10);
       const version = concerned(webhook['rules'], request, webhook['matchPolicy']) ?? request.target.version;
-      const review = { kind: 'AdmissionReview', apiVersion: 'admission.k8s.io/v1', request: reviewRequest(request, uid, version) };
-      const answer = await callWebhook(asObject(webhook['clientConfig']), review, seconds, this.#options.store, this.#options.dialService);
+      const review = {
+        kind: 'AdmissionReview',
+        apiVersion: 'admission.k8s.io/v1',
+        request: reviewRequest(request, uid, version),
+      };
+      const answer = await callWebhook(
+        asObject(webhook['clientConfig']),
+        review,
+        seconds,
+        this.#options.store,
+        this.#options.dialService,
+      );
       return this.#read(answer, uid, name, request);
     } catch (error) {
       if (error instanceof ApiError && error.code === 400) throw error;
@@ -127,21 +153,30 @@ export class AdmissionChain implements Admission {
         this.#options.log(`admission webhook ${name} failed and is ignored: ${why}`);
         return undefined;
       }
-      throw new ApiError(500, 'InternalError', `Internal error occurred: failed calling webhook ${JSON.stringify(name)}: failed to call webhook: ${why}`, {
-        causes: [{ message: `failed calling webhook ${JSON.stringify(name)}: failed to call webhook: ${why}` }],
-      });
+      throw new ApiError(
+        500,
+        'InternalError',
+        `Internal error occurred: failed calling webhook ${JSON.stringify(name)}: failed to call webhook: ${why}`,
+        {
+          causes: [{ message: `failed calling webhook ${JSON.stringify(name)}: failed to call webhook: ${why}` }],
+        },
+      );
     }
   }
 
   #read(answer: JsonObject, uid: string, name: string, request: AdmissionRequest): Answer {
     const response = asObject(answer['response']);
-    if (response['uid'] !== uid) throw new Error(`expected response.uid=${JSON.stringify(uid)}, got ${JSON.stringify(response['uid'])}`);
+    if (response['uid'] !== uid)
+      throw new Error(`expected response.uid=${JSON.stringify(uid)}, got ${JSON.stringify(response['uid'])}`);
     const warnings = asArray(response['warnings']).map(String);
     request.context.warnings.push(...warnings);
     const encoded = response['patch'];
     let patch: unknown;
     if (typeof encoded === 'string' && encoded !== '') {
-      if (response['patchType'] !== 'JSONPatch') throw new Error(`webhook ${name} returned patch type ${JSON.stringify(response['patchType'])}, expected "JSONPatch"`);
+      if (response['patchType'] !== 'JSONPatch')
+        throw new Error(
+          `webhook ${name} returned patch type ${JSON.stringify(response['patchType'])}, expected "JSONPatch"`,
+        );
       patch = JSON.parse(Buffer.from(encoded, 'base64').toString('utf8'));
     }
     return { allowed: response['allowed'] === true, status: asObject(response['status']), patch, warnings };
@@ -155,7 +190,12 @@ export class AdmissionChain implements Admission {
     const text = message !== '' ? `: ${message}` : reason !== '' ? `: ${reason}` : ' without explanation';
     const code = asNumber(answer.status['code'], 0);
     const refusal = `admission webhook ${name} denied the request${text}`;
-    throw new ApiError(code >= 400 && code < 600 ? code : 403, reason === '' ? 'Forbidden' : reason, refusal, isObject(answer.status['details']) ? answer.status['details'] : undefined);
+    throw new ApiError(
+      code >= 400 && code < 600 ? code : 403,
+      reason === '' ? 'Forbidden' : reason,
+      refusal,
+      isObject(answer.status['details']) ? answer.status['details'] : undefined,
+    );
   }
 }
 
@@ -164,7 +204,12 @@ function protectNamespaces(request: AdmissionRequest): void {
   const { definition, name } = request.target;
   if (request.operation !== 'DELETE' || definition.kind !== 'Namespace' || definition.group !== '') return;
   if (['default', 'kube-system', 'kube-public'].includes(name)) {
-    throw new ApiError(403, 'Forbidden', `namespaces ${JSON.stringify(name)} is forbidden: this namespace may not be deleted`, { name, kind: 'namespaces' });
+    throw new ApiError(
+      403,
+      'Forbidden',
+      `namespaces ${JSON.stringify(name)} is forbidden: this namespace may not be deleted`,
+      { name, kind: 'namespaces' },
+    );
   }
 }
 
@@ -172,9 +217,17 @@ export function reviewRequest(request: AdmissionRequest, uid: string, version = 
   const { target, context } = request;
   const { definition } = target;
   const kindIn = (inVersion: string) => ({ group: definition.group, version: inVersion, kind: definition.kind });
-  const resourceIn = (inVersion: string) => ({ group: definition.group, version: inVersion, resource: definition.resource });
+  const resourceIn = (inVersion: string) => ({
+    group: definition.group,
+    version: inVersion,
+    resource: definition.resource,
+  });
   const shown = (object: ApiObject | undefined) =>
-    object === undefined ? null : object.apiVersion === apiVersionOf(definition.group, version) ? object : convert(object, definition, version);
+    object === undefined
+      ? null
+      : object.apiVersion === apiVersionOf(definition.group, version)
+        ? object
+        : convert(object, definition, version);
   return {
     uid,
     kind: kindIn(version),
@@ -183,7 +236,11 @@ export function reviewRequest(request: AdmissionRequest, uid: string, version = 
     requestKind: kindIn(target.version),
     requestResource: resourceIn(target.version),
     ...(target.name === '' ? {} : { name: target.name }),
-    ...(definition.kind === 'Namespace' && definition.group === '' ? { namespace: target.name } : target.namespace === '' ? {} : { namespace: target.namespace }),
+    ...(definition.kind === 'Namespace' && definition.group === ''
+      ? { namespace: target.name }
+      : target.namespace === ''
+        ? {}
+        : { namespace: target.namespace }),
     operation: request.operation,
     userInfo: {
       username: context.user.name,

@@ -6,7 +6,8 @@ import { reviewRequest } from './chain.ts';
 
 /** Variables of admission expressions (Kubernetes documentation, "Matching requests: matchConditions"). */
 export function admissionVariables(request: AdmissionRequest, store: ObjectStore): Record<string, unknown> {
-  const namespace = request.target.namespace === '' ? undefined : store.get('/namespaces', '', request.target.namespace);
+  const namespace =
+    request.target.namespace === '' ? undefined : store.get('/namespaces', '', request.target.namespace);
   return {
     object: toCel(request.object ?? null),
     oldObject: toCel(request.oldObject ?? null),
@@ -26,7 +27,9 @@ export function matchConditions(conditions: unknown, request: AdmissionRequest, 
     try {
       if (evaluateCel(asString(condition['expression']), variables) !== true) return false;
     } catch (error) {
-      failure ??= new Error(`match condition ${JSON.stringify(asString(condition['name']))}: ${error instanceof Error ? error.message : String(error)}`);
+      failure ??= new Error(
+        `match condition ${JSON.stringify(asString(condition['name']))}: ${error instanceof Error ? error.message : String(error)}`,
+      );
     }
   }
   if (failure !== undefined) throw failure;

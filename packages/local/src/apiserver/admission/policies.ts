@@ -12,7 +12,9 @@ const BINDINGS = 'admissionregistration.k8s.io/validatingadmissionpolicybindings
 function covers(match: JsonObject, request: AdmissionRequest, store: ObjectStore, field: string): boolean {
   if (field in match && concerned(match[field], request, match['matchPolicy']) === undefined) return false;
   if (concerned(match['excludeResourceRules'], request, match['matchPolicy']) !== undefined) return false;
-  return namespaceMatches(match['namespaceSelector'], request, store) && objectMatches(match['objectSelector'], request);
+  return (
+    namespaceMatches(match['namespaceSelector'], request, store) && objectMatches(match['objectSelector'], request)
+  );
 }
 
 /** ValidatingAdmissionPolicies with their bindings. Throws 422 (or what the validation's `reason` says) for a denied request. */
@@ -29,21 +31,39 @@ export function validateByPolicies(request: AdmissionRequest, store: ObjectStore
     if (problem === undefined) continue;
     const actions = asArray(bindingSpec['validationActions']);
     const text = `ValidatingAdmissionPolicy '${policy.metadata.name}' with binding '${binding.metadata.name}' denied request: ${problem.message}`;
-    if (actions.includes('Warn')) request.context.warnings.push(`Validation failed for ${text.replace(' denied request', '')}`);
+    if (actions.includes('Warn'))
+      request.context.warnings.push(`Validation failed for ${text.replace(' denied request', '')}`);
     if (actions.includes('Deny')) {
       const { definition, name } = request.target;
-      const codes: Readonly<Record<string, number>> = { Unauthorized: 401, Forbidden: 403, RequestEntityTooLarge: 413, Invalid: 422 };
+      const codes: Readonly<Record<string, number>> = {
+        Unauthorized: 401,
+        Forbidden: 403,
+        RequestEntityTooLarge: 413,
+        Invalid: 422,
+      };
       const group = definition.group === '' ? '' : `.${definition.group}`;
-      throw new ApiError(codes[problem.reason] ?? 422, problem.reason, `${definition.resource}${group} ${JSON.stringify(name)} is forbidden: ${text}`);
+      throw new ApiError(
+        codes[problem.reason] ?? 422,
+        problem.reason,
+        `${definition.resource}${group} ${JSON.stringify(name)} is forbidden: ${text}`,
+      );
     }
   }
 }
 
-function violated(spec: JsonObject, binding: JsonObject, request: AdmissionRequest, store: ObjectStore): { readonly message: string; readonly reason: string } | undefined {
+function violated(
+  spec: JsonObject,
+  binding: JsonObject,
+  request: AdmissionRequest,
+  store: ObjectStore,
+): { readonly message: string; readonly reason: string } | undefined {
   const ignore = spec['failurePolicy'] === 'Ignore';
   try {
     if (!matchConditions(spec['matchConditions'], request, store)) return undefined;
-    const variables: Record<string, unknown> = { ...admissionVariables(request, store), params: parameters(spec, binding, request, store) };
+    const variables: Record<string, unknown> = {
+      ...admissionVariables(request, store),
+      params: parameters(spec, binding, request, store),
+    };
     const own: JsonObject = {};
     for (const variable of asObjects(spec['variables'])) {
       own[asString(variable['name'])] = evaluateCel(asString(variable['expression']), { ...variables, variables: own });
@@ -55,13 +75,19 @@ function violated(spec: JsonObject, binding: JsonObject, request: AdmissionReque
       const reason = asString(validation['reason']) || 'Invalid';
       const dynamic = asString(validation['messageExpression']);
       const computed = dynamic === '' ? undefined : evaluateCel(dynamic, variables);
-      const message = typeof computed === 'string' && computed !== '' ? computed : asString(validation['message']) || `failed expression: ${expression}`;
+      const message =
+        typeof computed === 'string' && computed !== ''
+          ? computed
+          : asString(validation['message']) || `failed expression: ${expression}`;
       return { message, reason };
     }
     return undefined;
   } catch (error) {
     if (ignore) return undefined;
-    return { message: `expression resulted in error: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)}`, reason: 'Invalid' };
+    return {
+      message: `expression resulted in error: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)}`,
+      reason: 'Invalid',
+    };
   }
 }
 
@@ -77,6 +103,7 @@ function parameters(spec: JsonObject, binding: JsonObject, request: AdmissionReq
     const found = store.get(key, namespace, name) ?? store.get(key, '', name);
     if (found?.kind === kind['kind']) return toCel(found);
   }
-  if (reference['parameterNotFoundAction'] === 'Deny') throw new Error(`params object ${JSON.stringify(name)} was not found`);
+  if (reference['parameterNotFoundAction'] === 'Deny')
+    throw new Error(`params object ${JSON.stringify(name)} was not found`);
   return null;
 }

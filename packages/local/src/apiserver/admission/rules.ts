@@ -39,7 +39,8 @@ export function namespaceMatches(selector: unknown, request: AdmissionRequest, s
   if (Object.keys(asObject(selector)).length === 0) return true;
   const isNamespace = definition.kind === 'Namespace' && definition.group === '';
   if (!definition.namespaced && !isNamespace) return true;
-  if (isNamespace && request.operation === 'CREATE') return matchesLabelSelector(asObject(request.object?.metadata.labels), selector);
+  if (isNamespace && request.operation === 'CREATE')
+    return matchesLabelSelector(asObject(request.object?.metadata.labels), selector);
   const found = store.get('/namespaces', '', isNamespace ? name : namespace);
   return matchesLabelSelector(asObject(found?.metadata.labels), selector);
 }
@@ -47,7 +48,9 @@ export function namespaceMatches(selector: unknown, request: AdmissionRequest, s
 /** Whether the object, or the one before an update, has matching labels. */
 export function objectMatches(selector: unknown, request: AdmissionRequest): boolean {
   if (Object.keys(asObject(selector)).length === 0) return true;
-  return [request.object, request.oldObject].some((object) => object !== undefined && matchesLabelSelector(asObject(object.metadata.labels), selector));
+  return [request.object, request.oldObject].some(
+    (object) => object !== undefined && matchesLabelSelector(asObject(object.metadata.labels), selector),
+  );
 }
 
 /** The version in which a webhook or policy with these rules wants the request, or undefined when it is not concerned. */

@@ -17,7 +17,11 @@ function tokenVolume(name: string): Record<string, unknown> {
       sources: [
         { serviceAccountToken: { expirationSeconds: TOKEN_SECONDS, path: 'token' } },
         { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
-        { downwardAPI: { items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }] } },
+        {
+          downwardAPI: {
+            items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }],
+          },
+        },
       ],
     },
   };
@@ -53,7 +57,9 @@ export function admitServiceAccount(request: AdmissionRequest, store: ObjectStor
   const automount = spec['automountServiceAccountToken'] ?? account['automountServiceAccountToken'] ?? true;
   if (automount !== true) return pod;
   const containers = [...asObjects(spec['initContainers']), ...asObjects(spec['containers'])];
-  const lacking = containers.filter((container) => !asObjects(container['volumeMounts']).some((mount) => mount['mountPath'] === MOUNT_PATH));
+  const lacking = containers.filter(
+    (container) => !asObjects(container['volumeMounts']).some((mount) => mount['mountPath'] === MOUNT_PATH),
+  );
   if (lacking.length === 0) return pod;
   const volumes = asObjects(spec['volumes']);
   let volume = asString(volumes.find((item) => asString(item['name']).startsWith('kube-api-access-'))?.['name']);
@@ -62,7 +68,10 @@ export function admitServiceAccount(request: AdmissionRequest, store: ObjectStor
     spec['volumes'] = [...volumes, tokenVolume(volume)];
   }
   for (const container of lacking) {
-    container['volumeMounts'] = [...asObjects(container['volumeMounts']), { name: volume, readOnly: true, mountPath: MOUNT_PATH }];
+    container['volumeMounts'] = [
+      ...asObjects(container['volumeMounts']),
+      { name: volume, readOnly: true, mountPath: MOUNT_PATH },
+    ];
   }
   return pod;
 }
@@ -78,16 +87,27 @@ export function admitPodDefaults(request: AdmissionRequest, store: ObjectStore):
   const spec = asObject(pod['spec']);
   const className = asString(spec['priorityClassName']);
   const classes = store.list('scheduling.k8s.io/priorityclasses');
-  const chosen = className === '' ? classes.find((item) => item['globalDefault'] === true) : classes.find((item) => item.metadata.name === className);
+  const chosen =
+    className === ''
+      ? classes.find((item) => item['globalDefault'] === true)
+      : classes.find((item) => item.metadata.name === className);
   if (className !== '' && chosen === undefined) {
-    throw forbidden({ group: '', resource: 'pods' }, pod.metadata.name ?? '', `no PriorityClass with name ${className} was found`);
+    throw forbidden(
+      { group: '', resource: 'pods' },
+      pod.metadata.name ?? '',
+      `no PriorityClass with name ${className} was found`,
+    );
   }
   if (chosen !== undefined) spec['priorityClassName'] = chosen.metadata.name;
   spec['priority'] = chosen?.['value'] ?? 0;
   spec['preemptionPolicy'] = chosen?.['preemptionPolicy'] ?? 'PreemptLowerPriority';
   const tolerations = asObjects(spec['tolerations']);
   for (const key of TOLERATIONS) {
-    const tolerated = tolerations.some((item) => (item['key'] === key || asString(item['key']) === '') && (item['effect'] === 'NoExecute' || asString(item['effect']) === ''));
+    const tolerated = tolerations.some(
+      (item) =>
+        (item['key'] === key || asString(item['key']) === '') &&
+        (item['effect'] === 'NoExecute' || asString(item['effect']) === ''),
+    );
     if (!tolerated) tolerations.push({ key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 });
   }
   spec['tolerations'] = tolerations;

@@ -23,7 +23,11 @@ export class Authenticator {
     if (socket instanceof TLSSocket && socket.authorized) {
       const { subject } = socket.getPeerCertificate();
       const organization: unknown = subject.O;
-      const groups = Array.isArray(organization) ? organization.map(String) : typeof organization === 'string' ? [organization] : [];
+      const groups = Array.isArray(organization)
+        ? organization.map(String)
+        : typeof organization === 'string'
+          ? [organization]
+          : [];
       return { name: String(subject.CN), groups: [...groups, 'system:authenticated'] };
     }
     return ANONYMOUS;
@@ -46,11 +50,16 @@ export class Authenticator {
     const name = request.headers['impersonate-user'];
     if (typeof name !== 'string' || name === '') return user;
     const header = request.headers['impersonate-group'];
-    const groups = header === undefined ? [] : Array.isArray(header) ? header : header.split(',').map((group) => group.trim());
+    const groups =
+      header === undefined ? [] : Array.isArray(header) ? header : header.split(',').map((group) => group.trim());
     const check = (resource: string, what: string, group = '') => {
       const attributes = { verb: 'impersonate', group, resource, namespace: '', name: what, path: '' };
       if (!authorizer.check(user, attributes).allowed) {
-        throw forbidden({ group, resource }, what, `User ${JSON.stringify(user.name)} cannot impersonate resource ${JSON.stringify(resource)} in API group ${JSON.stringify(group)} at the cluster scope`);
+        throw forbidden(
+          { group, resource },
+          what,
+          `User ${JSON.stringify(user.name)} cannot impersonate resource ${JSON.stringify(resource)} in API group ${JSON.stringify(group)} at the cluster scope`,
+        );
       }
     };
     check('users', name);
@@ -65,7 +74,9 @@ function bearerToken(request: IncomingMessage): string | undefined {
   const header = request.headers.authorization;
   if (header !== undefined && /^bearer /i.test(header)) return header.slice('bearer '.length).trim();
   // Browsers' WebSockets carry the token as a subprotocol.
-  const offered = String(request.headers['sec-websocket-protocol'] ?? '').split(',').map((protocol) => protocol.trim());
+  const offered = String(request.headers['sec-websocket-protocol'] ?? '')
+    .split(',')
+    .map((protocol) => protocol.trim());
   const encoded = offered.find((protocol) => protocol.startsWith('base64url.bearer.authorization.k8s.io.'));
   if (encoded === undefined) return undefined;
   return Buffer.from(encoded.slice('base64url.bearer.authorization.k8s.io.'.length), 'base64url').toString();

@@ -1,6 +1,26 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign, X509Certificate } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  sign,
+  X509Certificate,
+} from 'node:crypto';
 import { isIPv4, isIPv6 } from 'node:net';
-import { bitString, boolean, der, explicit, integer, octetString, oid, sequence, set, time, utf8String } from './der.ts';
+import {
+  bitString,
+  boolean,
+  der,
+  explicit,
+  integer,
+  octetString,
+  oid,
+  sequence,
+  set,
+  time,
+  utf8String,
+} from './der.ts';
 
 export interface KeyAndCertificate {
   /** PEM, PKCS #8. */
@@ -70,7 +90,12 @@ function pem(label: string, bytes: Buffer): string {
   return `-----BEGIN ${label}-----\n${lines}\n-----END ${label}-----\n`;
 }
 
-function signCertificate(request: CertificateRequest, publicKey: KeyObject, issuer: Buffer, issuerKey: KeyObject): string {
+function signCertificate(
+  request: CertificateRequest,
+  publicKey: KeyObject,
+  issuer: Buffer,
+  issuerKey: KeyObject,
+): string {
   const serial = randomBytes(16);
   serial[0] = (serial[0] ?? 0) & 0x7f;
   const body = sequence(

@@ -39,5 +39,7 @@ export function oid(text: string): Buffer {
 /** UTCTime until 2049, GeneralizedTime from 2050 (RFC 5280, 4.1.2.5). */
 export function time(date: Date): Buffer {
   const text = date.toISOString().replace(/[-:T]/g, '').slice(0, 14);
-  return date.getUTCFullYear() < 2050 ? der(0x17, Buffer.from(`${text.slice(2)}Z`)) : der(0x18, Buffer.from(`${text}Z`));
+  return date.getUTCFullYear() < 2050
+    ? der(0x17, Buffer.from(`${text.slice(2)}Z`))
+    : der(0x18, Buffer.from(`${text}Z`));
 }

@@ -28,13 +28,19 @@ function ruleAllows(rule: JsonObject, attributes: Attributes): boolean {
   if (!has(rule['verbs'], attributes.verb)) return false;
   if (attributes.path !== '') {
     return asArray(rule['nonResourceURLs']).some(
-      (url) => url === '*' || url === attributes.path || (typeof url === 'string' && url.endsWith('*') && attributes.path.startsWith(url.slice(0, -1))),
+      (url) =>
+        url === '*' ||
+        url === attributes.path ||
+        (typeof url === 'string' && url.endsWith('*') && attributes.path.startsWith(url.slice(0, -1))),
     );
   }
   if (!has(rule['apiGroups'], attributes.group)) return false;
   const resources = asArray(rule['resources']);
   const subresource = attributes.resource.includes('/') ? `*/${attributes.resource.split('/')[1]}` : undefined;
-  const matches = resources.includes('*') || resources.includes(attributes.resource) || (subresource !== undefined && resources.includes(subresource));
+  const matches =
+    resources.includes('*') ||
+    resources.includes(attributes.resource) ||
+    (subresource !== undefined && resources.includes(subresource));
   if (!matches) return false;
   const names = asArray(rule['resourceNames']);
   return names.length === 0 || (attributes.name !== '' && names.includes(attributes.name));
@@ -80,13 +86,15 @@ export class Authorizer {
       found.push(...asObjects(object?.['rules']));
     };
     for (const binding of this.#store.list(`${RBAC}/clusterrolebindings`)) collect(binding, '');
-    if (namespace !== '') for (const binding of this.#store.list(`${RBAC}/rolebindings`, namespace)) collect(binding, namespace);
+    if (namespace !== '')
+      for (const binding of this.#store.list(`${RBAC}/rolebindings`, namespace)) collect(binding, namespace);
     return found;
   }
 
   check(user: User, attributes: Attributes): Decision {
     if (isMaster(user)) return { allowed: true, reason: '' };
-    if (this.rules(user, attributes.namespace).some((rule) => ruleAllows(rule, attributes))) return { allowed: true, reason: 'RBAC: allowed' };
+    if (this.rules(user, attributes.namespace).some((rule) => ruleAllows(rule, attributes)))
+      return { allowed: true, reason: 'RBAC: allowed' };
     return { allowed: false, reason: '' };
   }
 }
@@ -95,6 +103,7 @@ export class Authorizer {
 export function refusal(user: User, attributes: Attributes): string {
   const who = `User ${JSON.stringify(user.name)} cannot ${attributes.verb}`;
   if (attributes.path !== '') return `${who} path ${JSON.stringify(attributes.path)}`;
-  const scope = attributes.namespace === '' ? ' at the cluster scope' : ` in the namespace ${JSON.stringify(attributes.namespace)}`;
+  const scope =
+    attributes.namespace === '' ? ' at the cluster scope' : ` in the namespace ${JSON.stringify(attributes.namespace)}`;
   return `${who} resource ${JSON.stringify(attributes.resource)} in API group ${JSON.stringify(attributes.group)}${scope}`;
 }

@@ -37,7 +37,9 @@ export class TokenAuthority {
     this.#publicKey = createPublicKey(this.#key);
     this.#store = store;
     this.#now = now;
-    this.keyId = createHash('sha256').update(this.#publicKey.export({ type: 'spki', format: 'der' })).digest('base64url');
+    this.keyId = createHash('sha256')
+      .update(this.#publicKey.export({ type: 'spki', format: 'der' }))
+      .digest('base64url');
   }
 
   issue(claims: TokenClaims): { readonly token: string; readonly expiresAt: number } {
@@ -72,12 +74,14 @@ export class TokenAuthority {
   ): { readonly user: User; readonly audiences: readonly string[] } | { readonly error: string } {
     if (token.length > 16_384) return { error: 'the token is too long' };
     const [header, body, signature, ...rest] = token.split('.');
-    if (header === undefined || body === undefined || signature === undefined || rest.length > 0) return { error: 'invalid bearer token' };
+    if (header === undefined || body === undefined || signature === undefined || rest.length > 0)
+      return { error: 'invalid bearer token' };
     let payload: JsonObject;
     try {
       const parsedHeader: unknown = JSON.parse(Buffer.from(header, 'base64url').toString());
       const parsed: unknown = JSON.parse(Buffer.from(body, 'base64url').toString());
-      if (!isObject(parsedHeader) || parsedHeader['alg'] !== 'RS256' || !isObject(parsed)) return { error: 'invalid bearer token' };
+      if (!isObject(parsedHeader) || parsedHeader['alg'] !== 'RS256' || !isObject(parsed))
+        return { error: 'invalid bearer token' };
       payload = parsed;
     } catch {
       return { error: 'invalid bearer token' };
@@ -87,11 +91,16 @@ export class TokenAuthority {
     }
     const now = Math.floor(this.#now() / 1000);
     if (payload['iss'] !== ISSUER) return { error: 'invalid bearer token' };
-    if (typeof payload['exp'] !== 'number' || payload['exp'] <= now) return { error: 'service account token has expired' };
-    if (typeof payload['nbf'] === 'number' && payload['nbf'] > now + 60) return { error: 'service account token is not valid yet' };
+    if (typeof payload['exp'] !== 'number' || payload['exp'] <= now)
+      return { error: 'service account token has expired' };
+    if (typeof payload['nbf'] === 'number' && payload['nbf'] > now + 60)
+      return { error: 'service account token is not valid yet' };
     const given = asArray(payload['aud']).map(String);
     const matching = audiences.filter((audience) => given.includes(audience));
-    if (matching.length === 0) return { error: `token audiences ${JSON.stringify(given)} is invalid for the target audiences ${JSON.stringify(audiences)}` };
+    if (matching.length === 0)
+      return {
+        error: `token audiences ${JSON.stringify(given)} is invalid for the target audiences ${JSON.stringify(audiences)}`,
+      };
     return this.#subject(asObject(payload['kubernetes.io']), asString(payload['jti']), matching);
   }
 
@@ -104,13 +113,15 @@ export class TokenAuthority {
     const account = asObject(claims['serviceaccount']);
     const name = asString(account['name']);
     const stored = this.#store.get('/serviceaccounts', namespace, name);
-    if (stored === undefined || stored.metadata.uid !== account['uid']) return { error: 'service account has been invalidated' };
+    if (stored === undefined || stored.metadata.uid !== account['uid'])
+      return { error: 'service account has been invalidated' };
     const extra: Record<string, string[]> = { 'authentication.kubernetes.io/credential-id': [`JTI=${id}`] };
     const pod = claims['pod'];
     if (isObject(pod)) {
       const podName = asString(pod['name']);
       const found = this.#store.get('/pods', namespace, podName);
-      if (found === undefined || found.metadata.uid !== pod['uid']) return { error: 'service account token has been invalidated' };
+      if (found === undefined || found.metadata.uid !== pod['uid'])
+        return { error: 'service account token has been invalidated' };
       extra['authentication.kubernetes.io/pod-name'] = [podName];
       extra['authentication.kubernetes.io/pod-uid'] = [asString(pod['uid'])];
     }

@@ -20,7 +20,11 @@ function kubernetesService(serviceCidr: string): JsonObject {
     apiVersion: 'v1',
     kind: 'Service',
     metadata: { name: 'kubernetes', namespace: 'default', labels: { component: 'apiserver', provider: 'kubernetes' } },
-    spec: { type: 'ClusterIP', clusterIP: parts.join('.'), ports: [{ name: 'https', port: 443, targetPort: 6443, protocol: 'TCP' }] },
+    spec: {
+      type: 'ClusterIP',
+      clusterIP: parts.join('.'),
+      ports: [{ name: 'https', port: 443, targetPort: 6443, protocol: 'TCP' }],
+    },
   };
 }
 
@@ -38,7 +42,13 @@ export function targetOf(operations: Operations, object: JsonObject): Target {
   const definition = operations.registry.byKind(groupOf(apiVersion), kind);
   if (definition === undefined) throw new Error(`${apiVersion} ${kind} is not served`);
   const version = apiVersion.slice(apiVersion.indexOf('/') + 1);
-  return { definition, version, namespace: definition.namespaced ? (metadata.namespace ?? 'default') : '', name: '', subresource: '' };
+  return {
+    definition,
+    version,
+    namespace: definition.namespaced ? (metadata.namespace ?? 'default') : '',
+    name: '',
+    subresource: '',
+  };
 }
 
 async function createMissing(operations: Operations, object: JsonObject): Promise<void> {
@@ -55,19 +65,44 @@ async function createMissing(operations: Operations, object: JsonObject): Promis
 /** Creates what a cluster has from its first moment on. Existing objects are left as they are. */
 export async function bootstrap(options: BootstrapOptions): Promise<void> {
   const { operations } = options;
-  for (const name of NAMESPACES) await createMissing(operations, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+  for (const name of NAMESPACES)
+    await createMissing(operations, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
   for (const object of BOOTSTRAP_ROLES) await createMissing(operations, object);
-  await createMissing(operations, priorityClass('system-cluster-critical', 2_000_000_000, 'Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.'));
-  await createMissing(operations, priorityClass('system-node-critical', 2_000_001_000, 'Used for system critical pods that must not be moved from their current node.'));
+  await createMissing(
+    operations,
+    priorityClass(
+      'system-cluster-critical',
+      2_000_000_000,
+      'Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.',
+    ),
+  );
+  await createMissing(
+    operations,
+    priorityClass(
+      'system-node-critical',
+      2_000_001_000,
+      'Used for system critical pods that must not be moved from their current node.',
+    ),
+  );
   await createMissing(operations, kubernetesService(options.serviceCidr));
   if (options.advertise !== undefined) await publishAddress(operations, options.advertise);
 }
 
 /** The endpoints of the `kubernetes` Service. */
-async function publishAddress(operations: Operations, advertise: { readonly address: string; readonly port: number }): Promise<void> {
+async function publishAddress(
+  operations: Operations,
+  advertise: { readonly address: string; readonly port: number },
+): Promise<void> {
   const metadata = { name: 'kubernetes', namespace: 'default' };
   const objects: readonly JsonObject[] = [
-    { apiVersion: 'v1', kind: 'Endpoints', metadata, subsets: [{ addresses: [{ ip: advertise.address }], ports: [{ name: 'https', port: advertise.port, protocol: 'TCP' }] }] },
+    {
+      apiVersion: 'v1',
+      kind: 'Endpoints',
+      metadata,
+      subsets: [
+        { addresses: [{ ip: advertise.address }], ports: [{ name: 'https', port: advertise.port, protocol: 'TCP' }] },
+      ],
+    },
     {
       apiVersion: 'discovery.k8s.io/v1',
       kind: 'EndpointSlice',
@@ -94,7 +129,16 @@ export function keepNamespacesFurnished(options: BootstrapOptions): () => void {
   const furnish = (namespace: string) => {
     const found = store.get('/namespaces', '', namespace);
     if (found === undefined || found.metadata.deletionTimestamp !== undefined) return;
-    const ca = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: ROOT_CA, namespace, annotations: { 'kubernetes.io/description': 'Contains a CA bundle that can be used to verify the API server.' } }, data: { 'ca.crt': caCertificate } };
+    const ca = {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: {
+        name: ROOT_CA,
+        namespace,
+        annotations: { 'kubernetes.io/description': 'Contains a CA bundle that can be used to verify the API server.' },
+      },
+      data: { 'ca.crt': caCertificate },
+    };
     const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace } };
     Promise.all([createMissing(operations, account), createMissing(operations, ca)]).catch((error: unknown) => {
       log(`namespace ${namespace}: ${error instanceof Error ? error.message : String(error)}`);
@@ -104,8 +148,10 @@ export function keepNamespacesFurnished(options: BootstrapOptions): () => void {
   return store.listenAll((key, event) => {
     const { metadata } = event.object;
     if (key === '/namespaces' && event.type === 'ADDED') furnish(metadata.name);
-    const lost = event.type === 'DELETED' && ((key === '/serviceaccounts' && metadata.name === 'default') || (key === '/configmaps' && metadata.name === ROOT_CA));
+    const lost =
+      event.type === 'DELETED' &&
+      ((key === '/serviceaccounts' && metadata.name === 'default') ||
+        (key === '/configmaps' && metadata.name === ROOT_CA));
     if (lost) setImmediate(() => furnish(metadata.namespace ?? ''));
   });
 }
-

@@ -7,7 +7,12 @@ let shared: Environment | undefined;
 
 function environment(): Environment {
   if (shared === undefined) {
-    const made = new Environment({ unlistedVariablesAreDyn: true, homogeneousAggregateLiterals: false, enableOptionalTypes: true, limits: { maxAstNodes: 20_000, maxDepth: 200 } });
+    const made = new Environment({
+      unlistedVariablesAreDyn: true,
+      homogeneousAggregateLiterals: false,
+      enableOptionalTypes: true,
+      limits: { maxAstNodes: 20_000, maxDepth: 200 },
+    });
     registerKubernetesLibrary(made);
     shared = made;
   }
@@ -19,7 +24,9 @@ const LITERALS = /(?:r|b|R|B)?("""[\s\S]*?"""|'''[\s\S]*?'''|"(?:\\.|[^"\\])*"|'
 
 /** Calls of `matches` go to RE2; text in literals stays as it is. */
 function withRe2(expression: string): string {
-  return expression.replaceAll(LITERALS, (whole, literal: string | undefined) => (literal === undefined ? 'matchesRe2(' : whole));
+  return expression.replaceAll(LITERALS, (whole, literal: string | undefined) =>
+    literal === undefined ? 'matchesRe2(' : whole,
+  );
 }
 
 /** The parsed form of an expression, kept for later. Throws the library's `ParseError`. */
@@ -39,12 +46,38 @@ export function evaluateCel(expression: string, variables: Readonly<Record<strin
 }
 
 /** CEL's reserved words; fields of that name are written `__name__` in rules. */
-const RESERVED = new Set(['true', 'false', 'null', 'in', 'as', 'break', 'const', 'continue', 'else', 'for', 'function', 'if', 'import', 'let', 'loop', 'package', 'namespace', 'return', 'var', 'void', 'while']);
+const RESERVED = new Set([
+  'true',
+  'false',
+  'null',
+  'in',
+  'as',
+  'break',
+  'const',
+  'continue',
+  'else',
+  'for',
+  'function',
+  'if',
+  'import',
+  'let',
+  'loop',
+  'package',
+  'namespace',
+  'return',
+  'var',
+  'void',
+  'while',
+]);
 
 function escaped(name: string): string | undefined {
   if (RESERVED.has(name)) return `__${name}__`;
   if (!/[./-]|__/.test(name) || !/^[a-zA-Z_][\w./-]*$/.test(name)) return undefined;
-  return name.replaceAll('__', '__underscores__').replaceAll('.', '__dot__').replaceAll('-', '__dash__').replaceAll('/', '__slash__');
+  return name
+    .replaceAll('__', '__underscores__')
+    .replaceAll('.', '__dot__')
+    .replaceAll('-', '__dash__')
+    .replaceAll('/', '__slash__');
 }
 
 /** A JSON value as CEL sees it: integers as 64-bit integers, formats of the schema as timestamps and durations. */

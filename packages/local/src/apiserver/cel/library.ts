@@ -34,7 +34,8 @@ function isUrl(text: string): boolean {
 class Ip {
   readonly text: string;
   constructor(text: string) {
-    if (!isIPv4(text) && !isIPv6(text)) throw new Error(`IP Address ${JSON.stringify(text)} parse error during conversion from string`);
+    if (!isIPv4(text) && !isIPv6(text))
+      throw new Error(`IP Address ${JSON.stringify(text)} parse error during conversion from string`);
     this.text = text;
   }
 }
@@ -42,7 +43,8 @@ class Ip {
 class Cidr {
   readonly text: string;
   constructor(text: string) {
-    if (!isCidr(text)) throw new Error(`network address parse error during conversion from string: ${JSON.stringify(text)}`);
+    if (!isCidr(text))
+      throw new Error(`network address parse error during conversion from string: ${JSON.stringify(text)}`);
     this.text = text;
   }
   get bits(): number {
@@ -70,7 +72,10 @@ function ipNumber(address: string): bigint {
   const [head = '', tail] = address.split('::');
   const left = head === '' ? [] : head.split(':');
   const right = tail === undefined || tail === '' ? [] : tail.split(':');
-  const groups = tail === undefined ? left : [...left, ...new Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0'), ...right];
+  const groups =
+    tail === undefined
+      ? left
+      : [...left, ...new Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0'), ...right];
   return groups.reduce((sum, group) => sum * 65_536n + BigInt(Number.parseInt(group, 16) || 0), 0n);
 }
 
@@ -82,13 +87,19 @@ function ordered(list: readonly unknown[]): boolean {
 
 function extreme(list: readonly unknown[], sign: 1 | -1): unknown {
   if (list.length === 0) throw new Error('min/max of an empty list');
-  return list.reduce((best, item) => ((item as Comparable) < (best as Comparable) === (sign < 0) && item !== best ? item : best));
+  return list.reduce((best, item) =>
+    (item as Comparable) < (best as Comparable) === sign < 0 && item !== best ? item : best,
+  );
 }
 
 function same(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) {
-    return (typeof a === 'bigint' || typeof a === 'number') && (typeof b === 'bigint' || typeof b === 'number') && Number(a) === Number(b);
+    return (
+      (typeof a === 'bigint' || typeof a === 'number') &&
+      (typeof b === 'bigint' || typeof b === 'number') &&
+      Number(a) === Number(b)
+    );
   }
   const replacer = (_key: string, value: unknown) => (typeof value === 'bigint' ? `int:${value}` : value);
   return JSON.stringify(a, replacer) === JSON.stringify(b, replacer);
@@ -107,34 +118,40 @@ function text(value: unknown): string {
 /** `"%s is %d".format([...])` (CEL strings extension). */
 function format(pattern: string, values: readonly unknown[]): string {
   let next = 0;
-  return pattern.replaceAll(/%(?:\.(\d{1,2}))?([%sdfexXob])/g, (_whole, precision: string | undefined, verb: string) => {
-    if (verb === '%') return '%';
-    if (next >= values.length) throw new Error('index out of range in format');
-    const value = values[next++];
-    switch (verb) {
-      case 'd':
-        return String(value);
-      case 'f':
-        return Number(value).toFixed(precision === undefined ? 6 : Number(precision));
-      case 'e':
-        return Number(value).toExponential(precision === undefined ? 6 : Number(precision));
-      case 'x':
-        return typeof value === 'string' ? Buffer.from(value).toString('hex') : BigInt(value as bigint).toString(16);
-      case 'X':
-        return (typeof value === 'string' ? Buffer.from(value).toString('hex') : BigInt(value as bigint).toString(16)).toUpperCase();
-      case 'o':
-        return BigInt(value as bigint).toString(8);
-      case 'b':
-        return typeof value === 'boolean' ? String(value) : BigInt(value as bigint).toString(2);
-      default:
-        return text(value);
-    }
-  });
+  return pattern.replaceAll(
+    /%(?:\.(\d{1,2}))?([%sdfexXob])/g,
+    (_whole, precision: string | undefined, verb: string) => {
+      if (verb === '%') return '%';
+      if (next >= values.length) throw new Error('index out of range in format');
+      const value = values[next++];
+      switch (verb) {
+        case 'd':
+          return String(value);
+        case 'f':
+          return Number(value).toFixed(precision === undefined ? 6 : Number(precision));
+        case 'e':
+          return Number(value).toExponential(precision === undefined ? 6 : Number(precision));
+        case 'x':
+          return typeof value === 'string' ? Buffer.from(value).toString('hex') : BigInt(value as bigint).toString(16);
+        case 'X':
+          return (
+            typeof value === 'string' ? Buffer.from(value).toString('hex') : BigInt(value as bigint).toString(16)
+          ).toUpperCase();
+        case 'o':
+          return BigInt(value as bigint).toString(8);
+        case 'b':
+          return typeof value === 'boolean' ? String(value) : BigInt(value as bigint).toString(2);
+        default:
+          return text(value);
+      }
+    },
+  );
 }
 
 function sum(list: readonly unknown[]): unknown {
   if (list.length === 0) return 0n;
-  if (list.every((item) => typeof item === 'bigint')) return (list as bigint[]).reduce((total, item) => total + item, 0n);
+  if (list.every((item) => typeof item === 'bigint'))
+    return (list as bigint[]).reduce((total, item) => total + item, 0n);
   return list.reduce<number>((total, item) => total + Number(item), 0);
 }
 
@@ -163,9 +180,15 @@ const FUNCTIONS: readonly (readonly [signature: string, handler: (...values: nev
     },
   ],
   ['string.findAll(string): list<string>', (value: string, pattern: string) => all(value, pattern, LONGEST)],
-  ['string.findAll(string, int): list<string>', (value: string, pattern: string, limit: bigint) => all(value, pattern, limit < 0n ? LONGEST : Number(limit))],
+  [
+    'string.findAll(string, int): list<string>',
+    (value: string, pattern: string, limit: bigint) => all(value, pattern, limit < 0n ? LONGEST : Number(limit)),
+  ],
   ['string.replace(string, string): string', (value: string, from: string, to: string) => replaced(value, from, to)],
-  ['string.replace(string, string, int): string', (value: string, from: string, to: string, limit: bigint) => replaced(value, from, to, limit)],
+  [
+    'string.replace(string, string, int): string',
+    (value: string, from: string, to: string, limit: bigint) => replaced(value, from, to, limit),
+  ],
   ['string.charAt(int): string', (value: string, index: bigint) => [...value][Number(index)] ?? ''],
   ['string.reverse(): string', (value: string) => [...value].reverse().join('')],
   ['string.format(list<dyn>): string', (value: string, values: unknown[]) => format(value, values)],
@@ -175,17 +198,34 @@ const FUNCTIONS: readonly (readonly [signature: string, handler: (...values: nev
   ['list.min(): dyn', (list: unknown[]) => extreme(list, -1)],
   ['list.max(): dyn', (list: unknown[]) => extreme(list, 1)],
   ['list.indexOf(dyn): int', (list: unknown[], value: unknown) => BigInt(list.findIndex((item) => same(item, value)))],
-  ['list.lastIndexOf(dyn): int', (list: unknown[], value: unknown) => BigInt(list.findLastIndex((item) => same(item, value)))],
+  [
+    'list.lastIndexOf(dyn): int',
+    (list: unknown[], value: unknown) => BigInt(list.findLastIndex((item) => same(item, value))),
+  ],
   ['list.slice(int, int): list', (list: unknown[], from: bigint, to: bigint) => list.slice(Number(from), Number(to))],
   ['list.flatten(): list', (list: unknown[]) => list.flat()],
-  ['list.distinct(): list', (list: unknown[]) => list.filter((item, index) => list.findIndex((other) => same(other, item)) === index)],
+  [
+    'list.distinct(): list',
+    (list: unknown[]) => list.filter((item, index) => list.findIndex((other) => same(other, item)) === index),
+  ],
   ['list.reverse(): list', (list: unknown[]) => [...list].reverse()],
-  ['list.sort(): list', (list: unknown[]) => [...list].sort((a, b) => ((a as Comparable) < (b as Comparable) ? -1 : 1))],
-  ['kubernetes.Sets.contains(list, list): bool', (_: unknown, list: unknown[], part: unknown[]) => part.every((item) => list.some((other) => same(item, other)))],
-  ['kubernetes.Sets.intersects(list, list): bool', (_: unknown, list: unknown[], part: unknown[]) => part.some((item) => list.some((other) => same(item, other)))],
+  [
+    'list.sort(): list',
+    (list: unknown[]) => [...list].sort((a, b) => ((a as Comparable) < (b as Comparable) ? -1 : 1)),
+  ],
+  [
+    'kubernetes.Sets.contains(list, list): bool',
+    (_: unknown, list: unknown[], part: unknown[]) => part.every((item) => list.some((other) => same(item, other))),
+  ],
+  [
+    'kubernetes.Sets.intersects(list, list): bool',
+    (_: unknown, list: unknown[], part: unknown[]) => part.some((item) => list.some((other) => same(item, other))),
+  ],
   [
     'kubernetes.Sets.equivalent(list, list): bool',
-    (_: unknown, a: unknown[], b: unknown[]) => a.every((item) => b.some((other) => same(item, other))) && b.every((item) => a.some((other) => same(item, other))),
+    (_: unknown, a: unknown[], b: unknown[]) =>
+      a.every((item) => b.some((other) => same(item, other))) &&
+      b.every((item) => a.some((other) => same(item, other))),
   ],
   ['isURL(string): bool', (value: string) => isUrl(value)],
   [
@@ -197,7 +237,10 @@ const FUNCTIONS: readonly (readonly [signature: string, handler: (...values: nev
   ],
   ['kubernetes.URL.getScheme(): string', (value: Url) => (value.relative ? '' : value.url.protocol.slice(0, -1))],
   ['kubernetes.URL.getHost(): string', (value: Url) => (value.relative ? '' : value.url.host)],
-  ['kubernetes.URL.getHostname(): string', (value: Url) => (value.relative ? '' : value.url.hostname.replace(/^\[(.*)\]$/, '$1'))],
+  [
+    'kubernetes.URL.getHostname(): string',
+    (value: Url) => (value.relative ? '' : value.url.hostname.replace(/^\[(.*)\]$/, '$1')),
+  ],
   ['kubernetes.URL.getPort(): string', (value: Url) => value.url.port],
   ['kubernetes.URL.getEscapedPath(): string', (value: Url) => value.url.pathname],
   [
@@ -213,7 +256,10 @@ const FUNCTIONS: readonly (readonly [signature: string, handler: (...values: nev
   ['net.IP.family(): int', (value: Ip) => (isIPv4(value.text) ? 4n : 6n)],
   ['net.IP.isLoopback(): bool', (value: Ip) => value.text.startsWith('127.') || value.text === '::1'],
   ['net.IP.isUnspecified(): bool', (value: Ip) => value.text === '0.0.0.0' || value.text === '::'],
-  ['net.IP.isLinkLocalUnicast(): bool', (value: Ip) => value.text.startsWith('169.254.') || /^fe[89ab]/i.test(value.text)],
+  [
+    'net.IP.isLinkLocalUnicast(): bool',
+    (value: Ip) => value.text.startsWith('169.254.') || /^fe[89ab]/i.test(value.text),
+  ],
   ['isCIDR(string): bool', (value: string) => isCidr(value)],
   ['cidr(string): net.CIDR', (value: string) => new Cidr(value)],
   ['net.CIDR.prefixLength(): int', (value: Cidr) => BigInt(value.bits)],
@@ -270,11 +316,16 @@ export function registerKubernetesLibrary(environment: Environment): void {
   environment.registerType('kubernetes.Math', Maths);
   environment.registerType('net.IP', Ip);
   environment.registerType('net.CIDR', Cidr);
-  for (const [signature, handler] of FUNCTIONS) environment.registerFunction(signature, handler as (...values: unknown[]) => unknown);
+  for (const [signature, handler] of FUNCTIONS)
+    environment.registerFunction(signature, handler as (...values: unknown[]) => unknown);
   for (const [name, space] of Object.entries(SPACES)) environment.registerConstant(name, space.type, space.value);
   for (const name of ['least', 'greatest']) {
     const least = name === 'least';
-    environment.registerFunction(`kubernetes.Math.${name}(dyn, dyn): dyn`, (_: unknown, a: unknown, b: unknown) => ((a as Comparable) < (b as Comparable) === least ? a : b));
-    environment.registerFunction(`kubernetes.Math.${name}(list): dyn`, (_: unknown, list: unknown[]) => extreme(list, least ? -1 : 1));
+    environment.registerFunction(`kubernetes.Math.${name}(dyn, dyn): dyn`, (_: unknown, a: unknown, b: unknown) =>
+      (a as Comparable) < (b as Comparable) === least ? a : b,
+    );
+    environment.registerFunction(`kubernetes.Math.${name}(list): dyn`, (_: unknown, list: unknown[]) =>
+      extreme(list, least ? -1 : 1),
+    );
   }
 }

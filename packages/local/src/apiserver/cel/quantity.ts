@@ -13,14 +13,17 @@ export class Quantity {
     const match = /^([+-]?)(\d{0,64})(?:\.(\d{0,64}))?([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d{1,3})?$/.exec(text);
     const whole = match?.[2] ?? '';
     const fraction = match?.[3] ?? '';
-    if (match === null || whole + fraction === '') throw new Error(`quantity: ${JSON.stringify(text)} is not a quantity`);
+    if (match === null || whole + fraction === '')
+      throw new Error(`quantity: ${JSON.stringify(text)} is not a quantity`);
     let digits = BigInt(whole + fraction);
     if (match[1] === '-') digits = -digits;
     let exponent = -fraction.length;
     const suffix = match[4] ?? '';
     if (/^[eE][+-]?\d/.test(suffix)) exponent += Number(suffix.slice(1));
     else if (suffix.endsWith('i')) digits *= 1024n ** BigInt('KMGTPE'.indexOf(suffix.charAt(0)) + 1);
-    else if (suffix !== '') exponent += ({ n: -9, u: -6, m: -3, k: 3, M: 6, G: 9, T: 12, P: 15, E: 18 } as Record<string, number>)[suffix] ?? 0;
+    else if (suffix !== '')
+      exponent +=
+        ({ n: -9, u: -6, m: -3, k: 3, M: 6, G: 9, T: 12, P: 15, E: 18 } as Record<string, number>)[suffix] ?? 0;
     return new Quantity(digits, exponent);
   }
 

@@ -49,7 +49,8 @@ export class CustomResources implements CustomRules {
 
   #changed(crd: ApiObject, previous?: ApiObject): void {
     const { name } = crd.metadata;
-    if (previous === undefined || !equal(previous['spec'], crd['spec'])) this.#registry.setCustom(name, definitionOf(crd));
+    if (previous === undefined || !equal(previous['spec'], crd['spec']))
+      this.#registry.setCustom(name, definitionOf(crd));
     if (crd.metadata.deletionTimestamp !== undefined) {
       setImmediate(() => void this.#removeInstances(crd));
       return;
@@ -61,21 +62,41 @@ export class CustomResources implements CustomRules {
   #status(crd: ApiObject): JsonObject {
     const spec = asObject(crd['spec']);
     const known = asObjects(asObject(crd['status'])['conditions']);
-    const since = (type: string) => known.find((condition) => condition['type'] === type && condition['status'] === 'True')?.['lastTransitionTime'] ?? timestamp(this.#now());
+    const since = (type: string) =>
+      known.find((condition) => condition['type'] === type && condition['status'] === 'True')?.['lastTransitionTime'] ??
+      timestamp(this.#now());
     const storage = asObjects(spec['versions']).find((version) => version['storage'] === true)?.['name'];
     return {
       conditions: [
-        { type: 'NamesAccepted', status: 'True', reason: 'NoConflicts', message: 'no conflicts found', lastTransitionTime: since('NamesAccepted') },
-        { type: 'Established', status: 'True', reason: 'InitialNamesAccepted', message: 'the initial names have been accepted', lastTransitionTime: since('Established') },
+        {
+          type: 'NamesAccepted',
+          status: 'True',
+          reason: 'NoConflicts',
+          message: 'no conflicts found',
+          lastTransitionTime: since('NamesAccepted'),
+        },
+        {
+          type: 'Established',
+          status: 'True',
+          reason: 'InitialNamesAccepted',
+          message: 'the initial names have been accepted',
+          lastTransitionTime: since('Established'),
+        },
       ],
       acceptedNames: spec['names'],
-      storedVersions: [...new Set([...((asObject(crd['status'])['storedVersions'] as string[] | undefined) ?? []), storage])],
+      storedVersions: [
+        ...new Set([...((asObject(crd['status'])['storedVersions'] as string[] | undefined) ?? []), storage]),
+      ],
     };
   }
 
   async #writeStatus(name: string): Promise<void> {
     await this.#attempt(`status of CustomResourceDefinition ${name}`, async (operations) => {
-      await operations.update(this.#target(name, 'status'), (current) => ({ ...current, status: this.#status(current) }), internalContext('kube-apiserver'));
+      await operations.update(
+        this.#target(name, 'status'),
+        (current) => ({ ...current, status: this.#status(current) }),
+        internalContext('kube-apiserver'),
+      );
     });
   }
 
@@ -90,7 +111,8 @@ export class CustomResources implements CustomRules {
     try {
       await action(this.#operations);
     } catch (error) {
-      if (!(error instanceof ApiError && error.code === 404)) this.#log(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+      if (!(error instanceof ApiError && error.code === 404))
+        this.#log(`${what}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
 
@@ -100,13 +122,26 @@ export class CustomResources implements CustomRules {
     const definition = definitionOf(crd);
     await this.#attempt(`deletion of CustomResourceDefinition ${name}`, async (operations) => {
       for (const object of this.#store.list(storageKey(definition))) {
-        const target: Target = { definition, version: definition.storageVersion, namespace: object.metadata.namespace ?? '', name: object.metadata.name, subresource: '' };
-        if (object.metadata.deletionTimestamp === undefined) await operations.delete(target, NO_DELETE_OPTIONS, internalContext('kube-apiserver'));
+        const target: Target = {
+          definition,
+          version: definition.storageVersion,
+          namespace: object.metadata.namespace ?? '',
+          name: object.metadata.name,
+          subresource: '',
+        };
+        if (object.metadata.deletionTimestamp === undefined)
+          await operations.delete(target, NO_DELETE_OPTIONS, internalContext('kube-apiserver'));
       }
       if (this.#store.count(storageKey(definition)) > 0) return;
       await operations.update(
         this.#target(name),
-        (current) => ({ ...current, metadata: { ...current.metadata, finalizers: (current.metadata.finalizers ?? []).filter((item) => item !== CLEANUP) } }),
+        (current) => ({
+          ...current,
+          metadata: {
+            ...current.metadata,
+            finalizers: (current.metadata.finalizers ?? []).filter((item) => item !== CLEANUP),
+          },
+        }),
         internalContext('kube-apiserver'),
       );
     });
@@ -115,7 +150,8 @@ export class CustomResources implements CustomRules {
   #instanceGone(key: string): void {
     if (this.#store.count(key) > 0) return;
     for (const crd of this.#store.list(KEY)) {
-      if (crd.metadata.deletionTimestamp !== undefined && storageKey(definitionOf(crd)) === key) setImmediate(() => void this.#removeInstances(crd));
+      if (crd.metadata.deletionTimestamp !== undefined && storageKey(definitionOf(crd)) === key)
+        setImmediate(() => void this.#removeInstances(crd));
     }
   }
 
@@ -141,4 +177,3 @@ export class CustomResources implements CustomRules {
     return found !== undefined && found !== this.#registry.custom(name) ? found : undefined;
   }
 }
-

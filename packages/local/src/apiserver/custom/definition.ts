@@ -24,7 +24,8 @@ export function definitionOf(crd: ApiObject): ResourceDefinition {
       scale: isObject(scale) ? (scale as unknown as ScalePaths) : undefined,
       deprecationWarning:
         version['deprecated'] === true
-          ? asString(version['deprecationWarning']) || `${asString(spec['group'])}/${name} ${asString(names['kind'])} is deprecated`
+          ? asString(version['deprecationWarning']) ||
+            `${asString(spec['group'])}/${name} ${asString(names['kind'])} is deprecated`
           : undefined,
     });
   }

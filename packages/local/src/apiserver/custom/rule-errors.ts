@@ -12,7 +12,11 @@ const withRules = new WeakMap<Schema, boolean>();
 function hasRules(schema: Schema): boolean {
   let known = withRules.get(schema);
   if (known === undefined) {
-    const below = [...Object.values(schema.properties ?? {}), ...(schema.items === undefined ? [] : [schema.items]), ...(typeof schema.additionalProperties === 'object' ? [schema.additionalProperties] : [])];
+    const below = [
+      ...Object.values(schema.properties ?? {}),
+      ...(schema.items === undefined ? [] : [schema.items]),
+      ...(typeof schema.additionalProperties === 'object' ? [schema.additionalProperties] : []),
+    ];
     known = (schema['x-kubernetes-validations'] ?? []).length > 0 || below.some(hasRules);
     withRules.set(schema, known);
   }
@@ -29,7 +33,10 @@ export function ruleErrors(object: ApiObject, old: ApiObject | undefined, schema
 /** Rules at the root see only the name of the metadata. */
 function trimmed(object: ApiObject): JsonObject {
   const { name, generateName } = object.metadata;
-  return { ...object, metadata: { ...(name === undefined ? {} : { name }), ...(generateName === undefined ? {} : { generateName }) } };
+  return {
+    ...object,
+    metadata: { ...(name === undefined ? {} : { name }), ...(generateName === undefined ? {} : { generateName }) },
+  };
 }
 
 function walk(value: unknown, old: unknown, schema: Schema, path: string, errors: FieldError[]): void {
@@ -51,7 +58,10 @@ function walk(value: unknown, old: unknown, schema: Schema, path: string, errors
     const olds = Array.isArray(old) ? old : [];
     value.forEach((item, index) => {
       // Items can only be compared with their earlier state where a key tells which one that is.
-      const match = keys === undefined || !isObject(item) ? undefined : olds.find((other) => isObject(other) && keys.every((key) => equal(other[key], item[key])));
+      const match =
+        keys === undefined || !isObject(item)
+          ? undefined
+          : olds.find((other) => isObject(other) && keys.every((key) => equal(other[key], item[key])));
       walk(item, match, items, `${path}[${index}]`, errors);
     });
     return;
@@ -68,12 +78,21 @@ function walk(value: unknown, old: unknown, schema: Schema, path: string, errors
 
 const USES_OLD = /\boldSelf\b/;
 
-function violated(rule: ValidationRule, self: unknown, before: unknown, value: unknown, schema: Schema, path: string, unchanged: boolean): FieldError | undefined {
+function violated(
+  rule: ValidationRule,
+  self: unknown,
+  before: unknown,
+  value: unknown,
+  schema: Schema,
+  path: string,
+  unchanged: boolean,
+): FieldError | undefined {
   const transition = USES_OLD.test(rule.rule);
   if (transition && before === undefined && rule.optionalOldSelf !== true) return undefined;
   // What an update leaves as it was is not held against it.
   if (unchanged && !transition) return undefined;
-  const oldSelf = rule.optionalOldSelf === true ? (before === undefined ? Optional.none() : Optional.of(before)) : before;
+  const oldSelf =
+    rule.optionalOldSelf === true ? (before === undefined ? Optional.none() : Optional.of(before)) : before;
   const variables = { self, ...(transition || before !== undefined ? { oldSelf } : {}) };
   const shown = isObject(value) || Array.isArray(value) ? (schema.type ?? 'object') : value;
   const at = rule.fieldPath === undefined ? path : `${path}${rule.fieldPath}`.replace(/^\./, '');

@@ -41,7 +41,9 @@ function hasType(value: unknown, type: string): boolean {
 }
 
 const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
-  'date-time': (text) => /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/.test(text) && !Number.isNaN(Date.parse(text)),
+  'date-time': (text) =>
+    /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/.test(text) &&
+    !Number.isNaN(Date.parse(text)),
   date: (text) => /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(text)),
   ipv4: isIPv4,
   ipv6: isIPv6,
@@ -71,7 +73,13 @@ function check(value: unknown, schema: Schema, path: string, errors: FieldError[
   if (value === null && schema.nullable === true) return;
   if (schema['x-kubernetes-int-or-string'] === true) {
     if (typeof value !== 'string' && !(typeof value === 'number' && Number.isInteger(value))) {
-      errors.push(fieldError.typeInvalid(path, value, `${path} in body must be of type integer,string: ${JSON.stringify(typeName(value))}`));
+      errors.push(
+        fieldError.typeInvalid(
+          path,
+          value,
+          `${path} in body must be of type integer,string: ${JSON.stringify(typeName(value))}`,
+        ),
+      );
       return;
     }
   } else if (schema.type !== undefined && !hasType(value, schema.type)) {
@@ -90,12 +98,17 @@ function check(value: unknown, schema: Schema, path: string, errors: FieldError[
 
 function typeError(value: unknown, type: string, path: string): FieldError {
   const shown = isObject(value) || Array.isArray(value) ? typeName(value) : value;
-  return fieldError.typeInvalid(path, shown, `${path} in body must be of type ${type}: ${JSON.stringify(typeName(value))}`);
+  return fieldError.typeInvalid(
+    path,
+    shown,
+    `${path} in body must be of type ${type}: ${JSON.stringify(typeName(value))}`,
+  );
 }
 
 function checkString(value: string, schema: Schema, path: string, errors: FieldError[]): void {
   const length = [...value].length;
-  if (schema.maxLength !== undefined && length > schema.maxLength) errors.push(fieldError.tooLong(path, schema.maxLength));
+  if (schema.maxLength !== undefined && length > schema.maxLength)
+    errors.push(fieldError.tooLong(path, schema.maxLength));
   if (schema.minLength !== undefined && length < schema.minLength) {
     errors.push(fieldError.invalid(path, value, `${path} in body should be at least ${schema.minLength} chars long`));
   }
@@ -107,17 +120,32 @@ function checkString(value: string, schema: Schema, path: string, errors: FieldE
   }
   if (schema.format !== undefined) {
     const format = FORMATS[schema.format];
-    if (format !== undefined && !format(value)) errors.push(fieldError.invalid(path, value, `${path} in body must be of type ${schema.format}: ${JSON.stringify(value)}`));
+    if (format !== undefined && !format(value))
+      errors.push(
+        fieldError.invalid(path, value, `${path} in body must be of type ${schema.format}: ${JSON.stringify(value)}`),
+      );
   }
 }
 
 function checkNumber(value: number, schema: Schema, path: string, errors: FieldError[]): void {
   const { minimum, maximum, multipleOf } = schema;
   if (maximum !== undefined && (schema.exclusiveMaximum === true ? value >= maximum : value > maximum)) {
-    errors.push(fieldError.invalid(path, value, `${path} in body should be less than ${schema.exclusiveMaximum === true ? '' : 'or equal to '}${maximum}`));
+    errors.push(
+      fieldError.invalid(
+        path,
+        value,
+        `${path} in body should be less than ${schema.exclusiveMaximum === true ? '' : 'or equal to '}${maximum}`,
+      ),
+    );
   }
   if (minimum !== undefined && (schema.exclusiveMinimum === true ? value <= minimum : value < minimum)) {
-    errors.push(fieldError.invalid(path, value, `${path} in body should be greater than ${schema.exclusiveMinimum === true ? '' : 'or equal to '}${minimum}`));
+    errors.push(
+      fieldError.invalid(
+        path,
+        value,
+        `${path} in body should be greater than ${schema.exclusiveMinimum === true ? '' : 'or equal to '}${minimum}`,
+      ),
+    );
   }
   if (multipleOf !== undefined && !Number.isInteger(value / multipleOf)) {
     errors.push(fieldError.invalid(path, value, `${path} in body should be a multiple of ${multipleOf}`));
@@ -125,12 +153,18 @@ function checkNumber(value: number, schema: Schema, path: string, errors: FieldE
 }
 
 function checkArray(value: readonly unknown[], schema: Schema, path: string, errors: FieldError[]): void {
-  if (schema.maxItems !== undefined && value.length > schema.maxItems) errors.push(fieldError.tooMany(path, value.length, schema.maxItems));
+  if (schema.maxItems !== undefined && value.length > schema.maxItems)
+    errors.push(fieldError.tooMany(path, value.length, schema.maxItems));
   if (schema.minItems !== undefined && value.length < schema.minItems) {
-    errors.push(fieldError.invalid(path, value.length, `${path} in body should have at least ${schema.minItems} items`));
+    errors.push(
+      fieldError.invalid(path, value.length, `${path} in body should have at least ${schema.minItems} items`),
+    );
   }
   const { items } = schema;
-  if (items !== undefined) value.forEach((item, index) => { check(item, items, `${path}[${index}]`, errors); });
+  if (items !== undefined)
+    value.forEach((item, index) => {
+      check(item, items, `${path}[${index}]`, errors);
+    });
   const listType = schema['x-kubernetes-list-type'];
   if (listType !== 'map' && listType !== 'set' && schema.uniqueItems !== true) return;
   const keys = schema['x-kubernetes-list-map-keys'] ?? [];
@@ -146,13 +180,20 @@ function checkArray(value: readonly unknown[], schema: Schema, path: string, err
   });
 }
 
-function checkObject(value: Readonly<Record<string, unknown>>, schema: Schema, path: string, errors: FieldError[]): void {
+function checkObject(
+  value: Readonly<Record<string, unknown>>,
+  schema: Schema,
+  path: string,
+  errors: FieldError[],
+): void {
   const keys = Object.keys(value);
   if (schema.maxProperties !== undefined && keys.length > schema.maxProperties) {
     errors.push(fieldError.tooMany(path, keys.length, schema.maxProperties));
   }
   if (schema.minProperties !== undefined && keys.length < schema.minProperties) {
-    errors.push(fieldError.invalid(path, keys.length, `${path} in body should have at least ${schema.minProperties} properties`));
+    errors.push(
+      fieldError.invalid(path, keys.length, `${path} in body should have at least ${schema.minProperties} properties`),
+    );
   }
   for (const key of schema.required ?? []) {
     if (value[key] === undefined) errors.push(fieldError.required(path === '' ? key : `${path}.${key}`));
@@ -162,24 +203,51 @@ function checkObject(value: Readonly<Record<string, unknown>>, schema: Schema, p
     const below = schema.properties?.[key] ?? (typeof additional === 'object' ? additional : undefined);
     if (below === undefined || value[key] === undefined) continue;
     if (path === '' && (key === 'metadata' || key === 'apiVersion' || key === 'kind')) continue;
-    check(value[key], below, path === '' ? key : schema.properties?.[key] !== undefined ? `${path}.${key}` : `${path}[${key}]`.replace(/\[([\w-]+)\]$/, '.$1'), errors);
+    check(
+      value[key],
+      below,
+      path === ''
+        ? key
+        : schema.properties?.[key] !== undefined
+          ? `${path}.${key}`
+          : `${path}[${key}]`.replace(/\[([\w-]+)\]$/, '.$1'),
+      errors,
+    );
   }
 }
 
 function checkCombined(value: unknown, schema: Schema, path: string, errors: FieldError[]): void {
   for (const part of schema.allOf ?? []) check(value, part, path, errors);
   if (schema.anyOf !== undefined && !schema.anyOf.some((part) => matchesAlone(value, part, path))) {
-    errors.push(fieldError.invalid(path, brief(value), `${path === '' ? '<nil>' : path} in body must validate at least one schema (anyOf)`));
+    errors.push(
+      fieldError.invalid(
+        path,
+        brief(value),
+        `${path === '' ? '<nil>' : path} in body must validate at least one schema (anyOf)`,
+      ),
+    );
   }
   if (schema.oneOf !== undefined) {
     const matching = schema.oneOf.filter((part) => matchesAlone(value, part, path)).length;
     if (matching !== 1) {
       const found = matching === 0 ? 'Found none valid' : `Found ${matching} valid alternatives`;
-      errors.push(fieldError.invalid(path, brief(value), `${path === '' ? '<nil>' : path} in body must validate one and only one schema (oneOf). ${found}`));
+      errors.push(
+        fieldError.invalid(
+          path,
+          brief(value),
+          `${path === '' ? '<nil>' : path} in body must validate one and only one schema (oneOf). ${found}`,
+        ),
+      );
     }
   }
   if (schema.not !== undefined && matchesAlone(value, schema.not, path)) {
-    errors.push(fieldError.invalid(path, brief(value), `${path === '' ? '<nil>' : path} in body must not validate the schema (not)`));
+    errors.push(
+      fieldError.invalid(
+        path,
+        brief(value),
+        `${path === '' ? '<nil>' : path} in body must not validate the schema (not)`,
+      ),
+    );
   }
 }
 

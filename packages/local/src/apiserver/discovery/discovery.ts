@@ -2,7 +2,10 @@ import type { ResourceDefinition } from '../definitions.ts';
 import { apiVersionOf } from '../object.ts';
 
 /** Kinds of subresources that are not the kind of their parent. */
-function subresourceKind(definition: ResourceDefinition, subresource: string): { group?: string; version?: string; kind: string } {
+function subresourceKind(
+  definition: ResourceDefinition,
+  subresource: string,
+): { group?: string; version?: string; kind: string } {
   switch (subresource) {
     case 'scale':
       return { group: 'autoscaling', version: 'v1', kind: 'Scale' };
@@ -83,7 +86,8 @@ export function resourceList(all: readonly ResourceDefinition[], group: string, 
 /** Served versions of a group ordered as Kubernetes prefers them: stable before beta before alpha, then higher numbers first. */
 export function groupVersions(all: readonly ResourceDefinition[], group: string): string[] {
   const versions = new Set<string>();
-  for (const definition of all) if (definition.group === group) for (const version of definition.versions) versions.add(version);
+  for (const definition of all)
+    if (definition.group === group) for (const version of definition.versions) versions.add(version);
   return [...versions].sort(compareVersions);
 }
 
@@ -96,7 +100,8 @@ export function compareVersions(a: string, b: string): number {
   };
   const left = parse(a);
   const right = parse(b);
-  if (left === undefined || right === undefined) return left === undefined ? (right === undefined ? a.localeCompare(b) : 1) : -1;
+  if (left === undefined || right === undefined)
+    return left === undefined ? (right === undefined ? a.localeCompare(b) : 1) : -1;
   return right[0] - left[0] || right[1] - left[1] || right[2] - left[2];
 }
 
@@ -105,7 +110,10 @@ function groupNames(all: readonly ResourceDefinition[]): string[] {
 }
 
 export function groupObject(all: readonly ResourceDefinition[], group: string): object | undefined {
-  const versions = groupVersions(all, group).map((version) => ({ groupVersion: apiVersionOf(group, version), version }));
+  const versions = groupVersions(all, group).map((version) => ({
+    groupVersion: apiVersionOf(group, version),
+    version,
+  }));
   return versions.length === 0 ? undefined : { name: group, versions, preferredVersion: versions[0] };
 }
 
@@ -129,7 +137,11 @@ export function aggregated(all: readonly ResourceDefinition[], core: boolean, ve
         resources: all
           .filter((definition) => definition.group === group && definition.versions.includes(groupVersion))
           .map((definition) => {
-            const kindOf = (kind: string, inGroup = group, inVersion = groupVersion) => ({ group: inGroup, version: inVersion, kind });
+            const kindOf = (kind: string, inGroup = group, inVersion = groupVersion) => ({
+              group: inGroup,
+              version: inVersion,
+              kind,
+            });
             const subresources = subresourcesOf(definition, groupVersion).map((subresource) => {
               const kind = subresourceKind(definition, subresource);
               return {

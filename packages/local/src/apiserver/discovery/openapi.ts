@@ -49,7 +49,8 @@ function collectRefs(value: unknown, into: Set<string>): void {
 /** In OpenAPI documents a quantity and an int-or-string are what a real server says they are. */
 function published(name: string, schema: Schema): unknown {
   if (name.endsWith('.Quantity')) return { oneOf: [{ type: 'string' }, { type: 'number' }] };
-  if (name.endsWith('.IntOrString')) return { format: 'int-or-string', oneOf: [{ type: 'integer' }, { type: 'string' }] };
+  if (name.endsWith('.IntOrString'))
+    return { format: 'int-or-string', oneOf: [{ type: 'integer' }, { type: 'string' }] };
   return schema;
 }
 
@@ -94,7 +95,8 @@ function operations(definition: ResourceDefinition, version: string, name: strin
     if (!definition.verbs.includes(verb)) continue;
     const content: JsonObject = {};
     if (verb === 'patch') {
-      for (const type of patchTypes) content[type] = { schema: { $ref: `${REF_PREFIX}io.k8s.apimachinery.pkg.apis.meta.v1.Patch` } };
+      for (const type of patchTypes)
+        content[type] = { schema: { $ref: `${REF_PREFIX}io.k8s.apimachinery.pkg.apis.meta.v1.Patch` } };
     } else if (verb === 'create' || verb === 'update') content['*/*'] = body;
     const action = verb === 'update' ? 'put' : verb === 'create' ? 'post' : verb;
     result[method] = {
@@ -153,7 +155,8 @@ export function openApiV2(registry: ResourceRegistry): object {
     if (!isObject(value)) return value;
     const result: JsonObject = {};
     for (const [key, item] of Object.entries(value)) {
-      result[key] = key === '$ref' && typeof item === 'string' ? item.replace(REF_PREFIX, '#/definitions/') : rename(item);
+      result[key] =
+        key === '$ref' && typeof item === 'string' ? item.replace(REF_PREFIX, '#/definitions/') : rename(item);
     }
     return result;
   };
@@ -174,12 +177,20 @@ export function openApiV2(registry: ResourceRegistry): object {
       const root = group === '' ? `/api/${version}` : `/apis/${apiVersionOf(group, version)}`;
       const base = `${root}${definition.namespaced ? '/namespaces/{namespace}' : ''}/${definition.resource}/{name}`;
       if (!definition.virtual) {
-        const consumes = ['application/json-patch+json', 'application/merge-patch+json', 'application/apply-patch+yaml'];
+        const consumes = [
+          'application/json-patch+json',
+          'application/merge-patch+json',
+          'application/apply-patch+yaml',
+        ];
         paths[base] = {
           patch: {
             consumes,
             produces: ['application/json'],
-            parameters: ['dryRun', 'fieldManager', 'fieldValidation'].map((item) => ({ name: item, in: 'query', type: 'string' })),
+            parameters: ['dryRun', 'fieldManager', 'fieldValidation'].map((item) => ({
+              name: item,
+              in: 'query',
+              type: 'string',
+            })),
             responses: { 200: { description: 'OK', schema: { $ref: `#/definitions/${name}` } } },
             'x-kubernetes-action': 'patch',
             'x-kubernetes-group-version-kind': { group, version, kind: definition.kind },

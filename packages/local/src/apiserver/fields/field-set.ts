@@ -54,7 +54,12 @@ function combine(a: FieldSet | undefined, b: FieldSet | undefined, keep: Keep, r
   const result: FieldSet = {};
   const keys = new Set([...(a === undefined ? [] : children(a)), ...(b === undefined ? [] : children(b))]);
   for (const key of keys) {
-    const merged = combine(a === undefined ? undefined : child(a, key), b === undefined ? undefined : child(b, key), keep, false);
+    const merged = combine(
+      a === undefined ? undefined : child(a, key),
+      b === undefined ? undefined : child(b, key),
+      keep,
+      false,
+    );
     if (merged !== undefined) result[key] = merged;
   }
   if (Object.keys(result).length > 0) {

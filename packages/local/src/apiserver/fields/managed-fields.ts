@@ -77,7 +77,9 @@ function ordered(list: readonly ManagedFieldsEntry[]): ManagedFieldsEntry[] {
   const rank = (entry: ManagedFieldsEntry) => (entry.operation === 'Apply' ? 0 : 1);
   return [...list].sort(
     (a, b) =>
-      rank(a) - rank(b) || (a.time ?? '').localeCompare(b.time ?? '') || (a.manager < b.manager ? -1 : a.manager > b.manager ? 1 : 0),
+      rank(a) - rank(b) ||
+      (a.time ?? '').localeCompare(b.time ?? '') ||
+      (a.manager < b.manager ? -1 : a.manager > b.manager ? 1 : 0),
   );
 }
 
@@ -93,7 +95,8 @@ export function ownershipAfterUpdate(
 ): ManagedFieldsEntry[] {
   const { changed, removed } = compare(before === undefined ? {} : strip(before), strip(after), schema);
   const sent = after.metadata.managedFields;
-  const reset = before !== undefined && Array.isArray(sent) && sent.length === 1 && Object.keys(sent[0] ?? {}).length === 0;
+  const reset =
+    before !== undefined && Array.isArray(sent) && sent.length === 1 && Object.keys(sent[0] ?? {}).length === 0;
   const base = reset || (before !== undefined && Array.isArray(sent) && sent.length === 0) ? [] : entries(before);
   const lost = union(changed, removed);
   const result: ManagedFieldsEntry[] = [];
@@ -111,7 +114,9 @@ export function ownershipAfterUpdate(
   const owned = union(own, changed);
   if (!isEmptySet(owned)) {
     const touched = !isEmptySet(changed) || previous === undefined;
-    result.push(touched || previous === undefined ? entryOf(author, 'Update', owned) : { ...previous, fieldsV1: owned });
+    result.push(
+      touched || previous === undefined ? entryOf(author, 'Update', owned) : { ...previous, fieldsV1: owned },
+    );
   }
   return ordered(result);
 }
@@ -120,17 +125,26 @@ function refuse(conflicts: readonly { readonly entry: ManagedFieldsEntry; readon
   const causes = conflicts.flatMap(({ entry, fields }) =>
     paths(fields).map((path) => {
       const version = entry.operation === 'Update' ? ` using ${entry.apiVersion}` : '';
-      return { path: showPath(path), who: `"${entry.manager}"${entry.subresource ? ` with subresource "${entry.subresource}"` : ''}${version}` };
+      return {
+        path: showPath(path),
+        who: `"${entry.manager}"${entry.subresource ? ` with subresource "${entry.subresource}"` : ''}${version}`,
+      };
     }),
   );
   const byWho = new Map<string, string[]>();
   for (const cause of causes) byWho.set(cause.who, [...(byWho.get(cause.who) ?? []), cause.path]);
   const plural = causes.length === 1 ? 'conflict' : 'conflicts';
   const blocks = [...byWho].map(([who, list]) =>
-    list.length === 1 && byWho.size === 1 ? `conflict with ${who}: ${list[0]}` : `conflicts with ${who}:\n${list.map((path) => `- ${path}`).join('\n')}`,
+    list.length === 1 && byWho.size === 1
+      ? `conflict with ${who}: ${list[0]}`
+      : `conflicts with ${who}:\n${list.map((path) => `- ${path}`).join('\n')}`,
   );
   return new ApiError(409, 'Conflict', `Apply failed with ${causes.length} ${plural}: ${blocks.join('\n')}`, {
-    causes: causes.map(({ path, who }) => ({ reason: 'FieldManagerConflict', message: `conflict with ${who}`, field: path })),
+    causes: causes.map(({ path, who }) => ({
+      reason: 'FieldManagerConflict',
+      message: `conflict with ${who}`,
+      field: path,
+    })),
   });
 }
 

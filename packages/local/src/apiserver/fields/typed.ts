@@ -55,13 +55,21 @@ export function itemsByKey(list: readonly unknown[], shape: Shape): Map<string, 
 }
 
 /** All fields of a value, as an applier owns them. */
-export function fieldsOf(value: unknown, schema: Schema | undefined, root: FieldSet = {}, path: readonly string[] = []): FieldSet {
+export function fieldsOf(
+  value: unknown,
+  schema: Schema | undefined,
+  root: FieldSet = {},
+  path: readonly string[] = [],
+): FieldSet {
   const shape = shapeOf(schema, value);
   if (shape.kind === 'object' && isObject(value)) {
     const keys = Object.keys(value);
     if (keys.length === 0 && path.length > 0) insert(root, path);
     for (const key of keys) {
-      fieldsOf(value[key], shape.schema === undefined ? undefined : fieldSchema(shape.schema, key), root, [...path, `f:${key}`]);
+      fieldsOf(value[key], shape.schema === undefined ? undefined : fieldSchema(shape.schema, key), root, [
+        ...path,
+        `f:${key}`,
+      ]);
     }
     return root;
   }
@@ -90,7 +98,10 @@ function markAll(value: unknown, schema: Schema | undefined, root: FieldSet, pat
     const keys = Object.keys(value);
     if (shape.isMap || keys.length === 0) insert(root, path);
     for (const key of keys) {
-      markAll(value[key], shape.schema === undefined ? undefined : fieldSchema(shape.schema, key), root, [...path, `f:${key}`]);
+      markAll(value[key], shape.schema === undefined ? undefined : fieldSchema(shape.schema, key), root, [
+        ...path,
+        `f:${key}`,
+      ]);
     }
     return;
   }
@@ -105,7 +116,13 @@ function markAll(value: unknown, schema: Schema | undefined, root: FieldSet, pat
   insert(root, path);
 }
 
-function compareInto(before: unknown, after: unknown, schema: Schema | undefined, result: Comparison, path: readonly string[]): void {
+function compareInto(
+  before: unknown,
+  after: unknown,
+  schema: Schema | undefined,
+  result: Comparison,
+  path: readonly string[],
+): void {
   if (before === after) return;
   if (before === undefined) {
     markAll(after, schema, result.changed, path);
@@ -143,7 +160,9 @@ function compareInto(before: unknown, after: unknown, schema: Schema | undefined
 export function compare(before: JsonObject, after: JsonObject, schema: Schema | undefined): Comparison {
   const result: Comparison = { changed: {}, removed: {} };
   for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
-    compareInto(before[key], after[key], schema === undefined ? undefined : fieldSchema(schema, key), result, [`f:${key}`]);
+    compareInto(before[key], after[key], schema === undefined ? undefined : fieldSchema(schema, key), result, [
+      `f:${key}`,
+    ]);
   }
   return result;
 }
@@ -155,7 +174,11 @@ export function merge(live: unknown, config: unknown, schema: Schema | undefined
   if (shape.kind === 'object' && isObject(live) && isObject(config)) {
     const merged: JsonObject = { ...live };
     for (const key of Object.keys(config)) {
-      merged[key] = merge(live[key], config[key], shape.schema === undefined ? undefined : fieldSchema(shape.schema, key));
+      merged[key] = merge(
+        live[key],
+        config[key],
+        shape.schema === undefined ? undefined : fieldSchema(shape.schema, key),
+      );
     }
     return merged;
   }
@@ -203,7 +226,11 @@ export function removeFields(value: unknown, set: FieldSet, schema: Schema | und
       const node = below(id);
       if (node === undefined) result[key] = value[key];
       else if (!gone(id)) {
-        const rest = removeFields(value[key], node, shape.schema === undefined ? undefined : fieldSchema(shape.schema, key));
+        const rest = removeFields(
+          value[key],
+          node,
+          shape.schema === undefined ? undefined : fieldSchema(shape.schema, key),
+        );
         // What became empty by the removal goes as well.
         if (!isHollow(rest)) result[key] = rest;
       }
@@ -216,7 +243,8 @@ export function removeFields(value: unknown, set: FieldSet, schema: Schema | und
       const id = shape.kind === 'keyed' ? itemKey(item, shape.keys, shape.items) : setKey(item);
       const node = below(id);
       if (node === undefined) result.push(item);
-      else if (!gone(id) && !('.' in node)) result.push(removeFields(item, node, shape.kind === 'keyed' ? shape.items : undefined));
+      else if (!gone(id) && !('.' in node))
+        result.push(removeFields(item, node, shape.kind === 'keyed' ? shape.items : undefined));
     }
     return result;
   }

@@ -60,7 +60,8 @@ class Collector {
         return;
       }
       this.#uids.add(object.metadata.uid);
-      if (event.previous !== undefined && event.previous.metadata.ownerReferences !== object.metadata.ownerReferences) this.#unindex(key, event.previous);
+      if (event.previous !== undefined && event.previous.metadata.ownerReferences !== object.metadata.ownerReferences)
+        this.#unindex(key, event.previous);
       this.#index(key, object);
       this.#changed(key, object);
       if (event.type === 'ADDED') this.#checkOwners(key, object);
@@ -99,7 +100,8 @@ class Collector {
       if (list === undefined) continue;
       list.delete(`${key}|${objectKey(object.metadata.namespace ?? '', object.metadata.name)}`);
       if (list.size === 0) this.#dependents.delete(owner.uid);
-      if (object.metadata.deletionTimestamp !== undefined || list.size === 0) this.#ownerMayGo(owner.uid, owner.kind, groupOf(owner.apiVersion), object.metadata.namespace ?? '', owner.name);
+      if (object.metadata.deletionTimestamp !== undefined || list.size === 0)
+        this.#ownerMayGo(owner.uid, owner.kind, groupOf(owner.apiVersion), object.metadata.namespace ?? '', owner.name);
     }
   }
 
@@ -138,7 +140,9 @@ class Collector {
   #target(key: string, namespace: string, name: string): Target | undefined {
     const slash = key.indexOf('/');
     const definition = this.#operations.registry.byResource(key.slice(0, slash), key.slice(slash + 1));
-    return definition === undefined ? undefined : { definition, version: definition.storageVersion, namespace, name, subresource: '' };
+    return definition === undefined
+      ? undefined
+      : { definition, version: definition.storageVersion, namespace, name, subresource: '' };
   }
 
   /** An owner is gone: dependents without another living owner follow it. */
@@ -160,7 +164,11 @@ class Collector {
     const living = owners.filter((owner) => this.#uids.has(owner.uid));
     if (living.length === owners.length) return;
     if (living.length > 0) {
-      await this.#operations.update(target, (current) => ({ ...current, metadata: { ...current.metadata, ownerReferences: living } }), CONTEXT);
+      await this.#operations.update(
+        target,
+        (current) => ({ ...current, metadata: { ...current.metadata, ownerReferences: living } }),
+        CONTEXT,
+      );
       return;
     }
     if (object.metadata.deletionTimestamp !== undefined) return;
@@ -184,11 +192,14 @@ class Collector {
     const finalizers = object.metadata.finalizers ?? [];
     const namespace = object.metadata.namespace ?? '';
     const { name } = object.metadata;
-    if (finalizers.includes('orphan')) this.#enqueue(`orphan ${key} ${namespace}/${name}`, () => this.#orphan(key, namespace, name));
-    if (finalizers.includes('foregroundDeletion')) this.#enqueue(`foreground ${key} ${namespace}/${name}`, () => this.#foreground(key, namespace, name));
+    if (finalizers.includes('orphan'))
+      this.#enqueue(`orphan ${key} ${namespace}/${name}`, () => this.#orphan(key, namespace, name));
+    if (finalizers.includes('foregroundDeletion'))
+      this.#enqueue(`foreground ${key} ${namespace}/${name}`, () => this.#foreground(key, namespace, name));
     if (key === '/namespaces') this.#enqueue(`namespace ${name}`, () => this.#emptyNamespace(name));
     else if (namespace !== '') this.#namespaceShrank(namespace);
-    for (const owner of object.metadata.ownerReferences ?? []) this.#ownerMayGo(owner.uid, owner.kind, groupOf(owner.apiVersion), namespace, owner.name);
+    for (const owner of object.metadata.ownerReferences ?? [])
+      this.#ownerMayGo(owner.uid, owner.kind, groupOf(owner.apiVersion), namespace, owner.name);
   }
 
   #ownerMayGo(uid: string, kind: string, group: string, namespace: string, name: string): void {
@@ -197,13 +208,21 @@ class Collector {
     const key = storageKey(definition);
     const owner = this.#operations.store.get(key, definition.namespaced ? namespace : '', name);
     if (owner?.metadata.uid !== uid || !(owner.metadata.finalizers ?? []).includes('foregroundDeletion')) return;
-    this.#enqueue(`foreground ${key} ${namespace}/${name}`, () => this.#foreground(key, definition.namespaced ? namespace : '', name));
+    this.#enqueue(`foreground ${key} ${namespace}/${name}`, () =>
+      this.#foreground(key, definition.namespaced ? namespace : '', name),
+    );
   }
 
   async #removeFinalizer(target: Target, finalizer: string): Promise<void> {
     await this.#operations.update(
       target,
-      (current) => ({ ...current, metadata: { ...current.metadata, finalizers: (current.metadata.finalizers ?? []).filter((item) => item !== finalizer) } }),
+      (current) => ({
+        ...current,
+        metadata: {
+          ...current.metadata,
+          finalizers: (current.metadata.finalizers ?? []).filter((item) => item !== finalizer),
+        },
+      }),
       CONTEXT,
     );
   }
@@ -218,7 +237,9 @@ class Collector {
       await this.#operations.update(
         other,
         (current) => {
-          const ownerReferences = (current.metadata.ownerReferences ?? []).filter((reference) => reference.uid !== owner.metadata.uid);
+          const ownerReferences = (current.metadata.ownerReferences ?? []).filter(
+            (reference) => reference.uid !== owner.metadata.uid,
+          );
           return { ...current, metadata: { ...current.metadata, ownerReferences } };
         },
         CONTEXT,
@@ -239,7 +260,9 @@ class Collector {
       const reference = object.metadata.ownerReferences?.find((item) => item.uid === owner.metadata.uid);
       if (reference?.blockOwnerDeletion === true) blocked = true;
       if (object.metadata.deletionTimestamp !== undefined) continue;
-      const others = (object.metadata.ownerReferences ?? []).some((item) => item.uid !== owner.metadata.uid && this.#uids.has(item.uid));
+      const others = (object.metadata.ownerReferences ?? []).some(
+        (item) => item.uid !== owner.metadata.uid && this.#uids.has(item.uid),
+      );
       if (!others) await this.#operations.delete(other, { ...NO_DELETE_OPTIONS, propagation: 'Foreground' }, CONTEXT);
     }
     const remaining = [...(this.#dependents.get(owner.metadata.uid)?.values() ?? [])].length;
@@ -248,7 +271,8 @@ class Collector {
 
   #namespaceShrank(name: string): void {
     const namespace = this.#operations.store.get('/namespaces', '', name);
-    if (namespace?.metadata.deletionTimestamp !== undefined) this.#enqueue(`namespace ${name}`, () => this.#emptyNamespace(name));
+    if (namespace?.metadata.deletionTimestamp !== undefined)
+      this.#enqueue(`namespace ${name}`, () => this.#emptyNamespace(name));
   }
 
   async #emptyNamespace(name: string): Promise<void> {
@@ -257,11 +281,22 @@ class Collector {
     if (namespace?.metadata.deletionTimestamp === undefined) return;
     let remaining = 0;
     for (const definition of registry.all()) {
-      if (!definition.namespaced || definition.virtual || (definition.group === 'events.k8s.io' && definition.kind === 'Event')) continue;
+      if (
+        !definition.namespaced ||
+        definition.virtual ||
+        (definition.group === 'events.k8s.io' && definition.kind === 'Event')
+      )
+        continue;
       const key = storageKey(definition);
       for (const object of store.list(key, name)) {
         if (object.metadata.deletionTimestamp === undefined) {
-          const target: Target = { definition, version: definition.storageVersion, namespace: name, name: object.metadata.name, subresource: '' };
+          const target: Target = {
+            definition,
+            version: definition.storageVersion,
+            namespace: name,
+            name: object.metadata.name,
+            subresource: '',
+          };
           try {
             await this.#operations.delete(target, { ...NO_DELETE_OPTIONS, propagation: 'Background' }, CONTEXT);
           } catch (error) {
@@ -276,7 +311,13 @@ class Collector {
     if (target === undefined) return;
     await this.#operations.update(
       { ...target, subresource: 'finalize' },
-      (current) => ({ ...current, spec: { ...asObject(current['spec']), finalizers: asArray(asObject(current['spec'])['finalizers']).filter((item) => item !== 'kubernetes') } }),
+      (current) => ({
+        ...current,
+        spec: {
+          ...asObject(current['spec']),
+          finalizers: asArray(asObject(current['spec'])['finalizers']).filter((item) => item !== 'kubernetes'),
+        },
+      }),
       CONTEXT,
     );
   }

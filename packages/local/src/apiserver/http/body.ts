@@ -13,7 +13,8 @@ export async function readBody(request: IncomingMessage): Promise<Buffer> {
   for await (const chunk of request) {
     const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
     size += bytes.length;
-    if (size > MAX_BODY) throw new ApiError(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${MAX_BODY}`);
+    if (size > MAX_BODY)
+      throw new ApiError(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${MAX_BODY}`);
     chunks.push(bytes);
   }
   return Buffer.concat(chunks);
@@ -28,7 +29,9 @@ export function decodeBody(bytes: Buffer, contentType: string): unknown {
     try {
       return load(text);
     } catch (error) {
-      throw badRequest(`error converting YAML to JSON: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)}`);
+      throw badRequest(
+        `error converting YAML to JSON: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)}`,
+      );
     }
   }
   if (text.trim() === '') return undefined;

@@ -4,7 +4,14 @@ import { refusal } from '../auth/rbac.ts';
 import type { TokenAuthority } from '../auth/tokens.ts';
 import type { User } from '../auth/user.ts';
 import { storageKey } from '../definitions.ts';
-import { aggregated, groupList, groupObject, groupVersions, resourceList, subresourcesOf } from '../discovery/discovery.ts';
+import {
+  aggregated,
+  groupList,
+  groupObject,
+  groupVersions,
+  resourceList,
+  subresourcesOf,
+} from '../discovery/discovery.ts';
 import { openApiIndex, openApiV2, openApiV3 } from '../discovery/openapi.ts';
 import { VERSION_INFO } from '../discovery/version.ts';
 import { asObject, asString, clone, isObject, type JsonObject } from '../json.ts';
@@ -74,7 +81,9 @@ export class Handler {
       await this.#resource(request, response, url, info, user);
     } catch (error) {
       if (!(error instanceof ApiError)) {
-        this.#options.log(`${request.method ?? ''} ${request.url?.split('?')[0] ?? ''}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+        this.#options.log(
+          `${request.method ?? ''} ${request.url?.split('?')[0] ?? ''}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+        );
       }
       sendError(request, response, error);
     }
@@ -82,7 +91,8 @@ export class Handler {
 
   #public(request: IncomingMessage, response: ServerResponse, url: URL): void {
     if (url.pathname.startsWith('/version')) sendJson(request, response, 200, VERSION_INFO);
-    else if (url.searchParams.has('verbose')) sendText(response, 200, `[+]ping ok\n[+]store ok\n${url.pathname.split('/')[1]} check passed\n`);
+    else if (url.searchParams.has('verbose'))
+      sendText(response, 200, `[+]ping ok\n[+]store ok\n${url.pathname.split('/')[1]} check passed\n`);
     else sendText(response, 200, 'ok');
   }
 
@@ -147,7 +157,12 @@ export class Handler {
     if (path === '/.well-known/openid-configuration') sendJson(request, response, 200, tokens.openIdConfiguration());
     else if (path === '/openid/v1/jwks') sendJson(request, response, 200, tokens.jwks(), 'application/jwk-set+json');
     else if (path === '') sendJson(request, response, 200, { paths: this.#paths() });
-    else if (path === '/metrics') sendText(response, 200, `apiserver_storage_objects_total ${operations.store.keys().reduce((sum, key) => sum + operations.store.count(key), 0)}\napiserver_watches ${this.#watches}\n`);
+    else if (path === '/metrics')
+      sendText(
+        response,
+        200,
+        `apiserver_storage_objects_total ${operations.store.keys().reduce((sum, key) => sum + operations.store.count(key), 0)}\napiserver_watches ${this.#watches}\n`,
+      );
     else throw pathNotFound();
   }
 
@@ -158,7 +173,9 @@ export class Handler {
       '/api',
       '/apis',
       ...groups.flatMap((group) =>
-        group === '' ? ['/api/v1'] : [`/apis/${group}`, ...groupVersions(all, group).map((version) => `/apis/${group}/${version}`)],
+        group === ''
+          ? ['/api/v1']
+          : [`/apis/${group}`, ...groupVersions(all, group).map((version) => `/apis/${group}/${version}`)],
       ),
       '/healthz',
       '/livez',
@@ -185,7 +202,13 @@ export class Handler {
     return text;
   }
 
-  async #resource(request: IncomingMessage, response: ServerResponse, url: URL, info: RequestInfo, user: User): Promise<void> {
+  async #resource(
+    request: IncomingMessage,
+    response: ServerResponse,
+    url: URL,
+    info: RequestInfo,
+    user: User,
+  ): Promise<void> {
     const { operations, authorizer, special } = this.#options;
     const served = operations.registry.find(info.group, info.version, info.resource);
     const verb = verbOf(request.method ?? 'GET', info, url.searchParams);
@@ -218,11 +241,16 @@ export class Handler {
       info,
       target,
       context,
-      body: async () => decodeBody(await readBody(request), String(request.headers['content-type'] ?? 'application/json')),
+      body: async () =>
+        decodeBody(await readBody(request), String(request.headers['content-type'] ?? 'application/json')),
     };
-    const key = definition.virtual ? `${definition.group}/${definition.resource}` : `${storageKey(definition)}/${info.subresource}`;
+    const key = definition.virtual
+      ? `${definition.group}/${definition.resource}`
+      : `${storageKey(definition)}/${info.subresource}`;
     const specialHandler =
-      definition.virtual || info.subresource !== '' ? (special.get(key) ?? special.get(`*/${info.subresource}`)) : undefined;
+      definition.virtual || info.subresource !== ''
+        ? (special.get(key) ?? special.get(`*/${info.subresource}`))
+        : undefined;
     if (definition.virtual) {
       if (request.method !== 'POST') throw methodNotAllowed();
       if (specialHandler === undefined) throw pathNotFound();
@@ -265,7 +293,8 @@ export class Handler {
         if (target.name !== '') throw methodNotAllowed();
         const object = operations.accept(target, await call.body());
         operations.requireNamespace(target, object.metadata.name ?? '');
-        if (target.definition.namespaced && target.namespace === '') throw badRequest('the namespace is missing in the path');
+        if (target.definition.namespaced && target.namespace === '')
+          throw badRequest('the namespace is missing in the path');
         this.#sendObject(call, 201, await operations.create(target, object, context));
         return;
       }
@@ -296,14 +325,20 @@ export class Handler {
   #sendObject(call: Call, code: number, object: ApiObject): void {
     const { request, response, target, url, context } = call;
     addWarnings(response, context.warnings);
-    const present = presenterFor(negotiate(request.headers.accept), target, url.searchParams, this.#options.operations.now());
+    const present = presenterFor(
+      negotiate(request.headers.accept),
+      target,
+      url.searchParams,
+      this.#options.operations.now(),
+    );
     sendJson(request, response, code, present(object, true));
   }
 
   #watch(call: Call): void {
     const { operations } = this.#options;
     const { request, response, target, url } = call;
-    if (this.#watches >= MAX_WATCHES) throw new ApiError(429, 'TooManyRequests', `more than ${MAX_WATCHES} watches are open`, { retryAfterSeconds: 1 });
+    if (this.#watches >= MAX_WATCHES)
+      throw new ApiError(429, 'TooManyRequests', `more than ${MAX_WATCHES} watches are open`, { retryAfterSeconds: 1 });
     this.#watches += 1;
     let counted = true;
     const release = () => {
@@ -312,7 +347,12 @@ export class Handler {
     };
     try {
       const present = presenterFor(negotiate(request.headers.accept), target, url.searchParams, operations.now());
-      watch(operations, { target, selection: selectionOf(target, url.searchParams), query: url.searchParams, present }, response, release);
+      watch(
+        operations,
+        { target, selection: selectionOf(target, url.searchParams), query: url.searchParams, present },
+        response,
+        release,
+      );
     } catch (error) {
       release();
       throw error;
@@ -391,7 +431,9 @@ export class Handler {
     const options = await this.#deleteOptions(remembered);
     const context = this.#withBodyDryRun(call.context, body);
     const selection = selectionOf(target, url.searchParams);
-    const doomed = operations.store.list(storageKey(target.definition), selection.namespace).filter((object) => selects(selection, object));
+    const doomed = operations.store
+      .list(storageKey(target.definition), selection.namespace)
+      .filter((object) => selects(selection, object));
     const items: JsonObject[] = [];
     for (const object of doomed) {
       const one: Target = { ...target, namespace: object.metadata.namespace ?? '', name: object.metadata.name };
@@ -436,7 +478,9 @@ export function contextOf(request: IncomingMessage, query: URLSearchParams, user
   }
   const validation = query.get('fieldValidation') ?? 'Warn';
   if (validation !== 'Ignore' && validation !== 'Warn' && validation !== 'Strict') {
-    throw badRequest(`fieldValidation: Unsupported value: ${JSON.stringify(validation)}: supported values: "Ignore", "Warn", "Strict"`);
+    throw badRequest(
+      `fieldValidation: Unsupported value: ${JSON.stringify(validation)}: supported values: "Ignore", "Warn", "Strict"`,
+    );
   }
   const manager = query.get('fieldManager') ?? '';
   const apply = String(request.headers['content-type'] ?? '').startsWith('application/apply-patch+yaml');
@@ -450,4 +494,3 @@ export function contextOf(request: IncomingMessage, query: URLSearchParams, user
     warnings: [],
   };
 }
-

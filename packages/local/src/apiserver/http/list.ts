@@ -4,7 +4,14 @@ import { asObject } from '../json.ts';
 import { type ApiObject, apiVersionOf, objectKey } from '../object.ts';
 import type { Operations } from '../operations/operations.ts';
 import type { Target } from '../operations/context.ts';
-import { type FieldRequirement, type LabelRequirement, matchesFields, matchesRequirements, parseFieldSelector, parseLabelSelector } from '../selectors.ts';
+import {
+  type FieldRequirement,
+  type LabelRequirement,
+  matchesFields,
+  matchesRequirements,
+  parseFieldSelector,
+  parseLabelSelector,
+} from '../selectors.ts';
 import { badRequest, expired } from '../status.ts';
 
 /** Which objects of a collection a request is about. */
@@ -48,7 +55,11 @@ function decodeToken(text: string): ContinueToken {
 
 export interface ListResult {
   readonly items: ApiObject[];
-  readonly metadata: { readonly resourceVersion: string; readonly continue?: string; readonly remainingItemCount?: number };
+  readonly metadata: {
+    readonly resourceVersion: string;
+    readonly continue?: string;
+    readonly remainingItemCount?: number;
+  };
 }
 
 /**
@@ -59,13 +70,16 @@ export function list(operations: Operations, target: Target, selection: Selectio
   const { store } = operations;
   const { definition, version } = target;
   const wanted = query.get('resourceVersion') ?? '';
-  if (wanted !== '' && !/^\d+$/.test(wanted)) throw badRequest(`Invalid value: ${JSON.stringify(wanted)}: resourceVersion must be a number`);
-  if (wanted !== '' && Number(wanted) > store.revision) throw expired(`Too large resource version: ${wanted}, current: ${store.revision}`);
+  if (wanted !== '' && !/^\d+$/.test(wanted))
+    throw badRequest(`Invalid value: ${JSON.stringify(wanted)}: resourceVersion must be a number`);
+  if (wanted !== '' && Number(wanted) > store.revision)
+    throw expired(`Too large resource version: ${wanted}, current: ${store.revision}`);
   const limit = Number(query.get('limit') ?? '0') || 0;
   const token = query.get('continue') ?? '';
   const position = token === '' ? undefined : decodeToken(token);
   let found = store.list(storageKey(definition), selection.namespace).filter((object) => selects(selection, object));
-  if (position !== undefined) found = found.filter((object) => objectKey(object.metadata.namespace ?? '', object.metadata.name) > position.after);
+  if (position !== undefined)
+    found = found.filter((object) => objectKey(object.metadata.namespace ?? '', object.metadata.name) > position.after);
   const revision = position?.revision ?? String(store.revision);
   const page = limit > 0 && found.length > limit ? found.slice(0, limit) : found;
   const last = page.at(-1);
@@ -76,8 +90,12 @@ export function list(operations: Operations, target: Target, selection: Selectio
       resourceVersion: revision,
       ...(more
         ? {
-            continue: Buffer.from(JSON.stringify({ revision, after: objectKey(last.metadata.namespace ?? '', last.metadata.name) })).toString('base64url'),
-            ...(selection.labels.length + selection.fields.length === 0 ? { remainingItemCount: found.length - page.length } : {}),
+            continue: Buffer.from(
+              JSON.stringify({ revision, after: objectKey(last.metadata.namespace ?? '', last.metadata.name) }),
+            ).toString('base64url'),
+            ...(selection.labels.length + selection.fields.length === 0
+              ? { remainingItemCount: found.length - page.length }
+              : {}),
           }
         : {}),
     },

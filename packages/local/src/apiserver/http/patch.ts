@@ -33,7 +33,13 @@ export function patchKind(contentType: string, custom: boolean): PatchKind {
 }
 
 /** Applies a patch other than server-side apply to an object. */
-export function patched(operations: Operations, target: Target, kind: PatchKind, current: ApiObject, patch: unknown): ApiObject {
+export function patched(
+  operations: Operations,
+  target: Target,
+  kind: PatchKind,
+  current: ApiObject,
+  patch: unknown,
+): ApiObject {
   let result: unknown;
   switch (kind) {
     case 'application/json-patch+json':
@@ -62,13 +68,23 @@ export async function patchObject(
   context: RequestContext,
 ): Promise<{ readonly object: ApiObject; readonly created: boolean }> {
   if (kind !== 'application/apply-patch+yaml') {
-    const object = await operations.update(target, (current) => patched(operations, target, kind, current, patch), context);
+    const object = await operations.update(
+      target,
+      (current) => patched(operations, target, kind, current, patch),
+      context,
+    );
     return { object, created: false };
   }
   const { definition, version } = target;
-  if (context.fieldManager === '') throw new ApiError(422, 'Invalid', 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch');
+  if (context.fieldManager === '')
+    throw new ApiError(
+      422,
+      'Invalid',
+      'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
+    );
   const config = operations.accept(target, patch);
-  if (config.metadata.managedFields !== undefined && config.metadata.managedFields.length > 0) throw badRequest('metadata.managedFields must be nil');
+  if (config.metadata.managedFields !== undefined && config.metadata.managedFields.length > 0)
+    throw badRequest('metadata.managedFields must be nil');
   delete config.metadata.managedFields;
   const schema = operations.registry.schema(definition, version);
   const author = {
@@ -81,7 +97,11 @@ export async function patchObject(
   if (stored === undefined) {
     if (target.subresource !== '') throw notFound(definition, target.name);
     if (config.metadata.uid !== undefined) {
-      throw new ApiError(409, 'Conflict', `Operation cannot be fulfilled on ${definition.resource} "${target.name}": uid mismatch: the provided object specified uid ${config.metadata.uid}, and no existing object was found`);
+      throw new ApiError(
+        409,
+        'Conflict',
+        `Operation cannot be fulfilled on ${definition.resource} "${target.name}": uid mismatch: the provided object specified uid ${config.metadata.uid}, and no existing object was found`,
+      );
     }
     operations.requireNamespace(target, target.name);
     const object = apply(undefined, config, schema, author, context.force);

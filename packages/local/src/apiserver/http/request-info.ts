@@ -34,7 +34,13 @@ export function parsePath(path: string): RequestInfo | undefined {
     }
   };
   let namespace = '';
-  if (tail[0] === 'namespaces' && tail.length >= 3 && tail[2] !== '' && tail[2] !== 'finalize' && tail[2] !== 'status') {
+  if (
+    tail[0] === 'namespaces' &&
+    tail.length >= 3 &&
+    tail[2] !== '' &&
+    tail[2] !== 'finalize' &&
+    tail[2] !== 'status'
+  ) {
     namespace = decode(tail[1]);
     tail = tail.slice(2);
   }

@@ -5,7 +5,13 @@ import { ApiError, statusObject } from '../status.ts';
 const COMPRESS_FROM = 128 * 1024;
 
 /** Sends a JSON answer, compressed when it is large and the client can read that. */
-export function sendJson(request: IncomingMessage, response: ServerResponse, code: number, body: unknown, contentType = 'application/json'): void {
+export function sendJson(
+  request: IncomingMessage,
+  response: ServerResponse,
+  code: number,
+  body: unknown,
+  contentType = 'application/json',
+): void {
   if (response.headersSent || response.destroyed) return;
   let bytes: Uint8Array = Buffer.from(typeof body === 'string' ? body : `${JSON.stringify(body)}\n`);
   response.setHeader('Content-Type', contentType);
@@ -27,7 +33,15 @@ export function sendText(response: ServerResponse, code: number, text: string): 
 export function addWarnings(response: ServerResponse, warnings: readonly string[]): void {
   const distinct = [...new Set(warnings)].slice(0, 64);
   if (distinct.length === 0) return;
-  const quoted = distinct.map((warning) => `299 - "${warning.replaceAll(/[\r\n]+/g, ' ').replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 2048)}"`);
+  const quoted = distinct.map(
+    (warning) =>
+      `299 - "${warning
+        .replaceAll(/[\r\n]+/g, ' ')
+        .replaceAll('\\', '\\\\')
+        .replaceAll('"', '\\"')
+        .replaceAll(/[^\x20-\x7e]/g, '?')
+        .slice(0, 2048)}"`,
+  );
   response.setHeader('Warning', quoted);
 }
 

@@ -26,17 +26,27 @@ export interface WatchRequest {
 let lastEvent: { readonly event: StoreEvent; readonly version: string; readonly text: string } | undefined;
 
 /** Streams the changes of a collection until the client goes away or the time is over. Throws `ApiError` before anything is written. */
-export function watch(operations: Operations, request: WatchRequest, response: ServerResponse, onEnd: () => void): void {
+export function watch(
+  operations: Operations,
+  request: WatchRequest,
+  response: ServerResponse,
+  onEnd: () => void,
+): void {
   const { store } = operations;
   const { target, selection, query, present } = request;
   const { definition, version } = target;
   const key = storageKey(definition);
   const wanted = query.get('resourceVersion') ?? '';
-  if (wanted !== '' && !/^\d+$/.test(wanted)) throw badRequest(`Invalid value: ${JSON.stringify(wanted)}: resourceVersion must be a number`);
+  if (wanted !== '' && !/^\d+$/.test(wanted))
+    throw badRequest(`Invalid value: ${JSON.stringify(wanted)}: resourceVersion must be a number`);
   const initial = query.get('sendInitialEvents');
   const bookmarks = query.get('allowWatchBookmarks') === 'true' || query.get('allowWatchBookmarks') === '1';
   if (initial !== null && query.get('resourceVersionMatch') !== 'NotOlderThan') {
-    throw new ApiError(422, 'Invalid', 'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
+    throw new ApiError(
+      422,
+      'Invalid',
+      'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
+    );
   }
   const fromNow = wanted === '' || wanted === '0';
   const state = initial === 'true' || (initial === null && fromNow);
@@ -76,7 +86,10 @@ export function watch(operations: Operations, request: WatchRequest, response: S
     const type = matches ? (matched ? 'MODIFIED' : 'ADDED') : 'DELETED';
     if (type === 'DELETED' && event.type !== 'DELETED' && event.previous !== undefined) {
       // It left the selection: the client sees its last selected state with the revision of the change.
-      send(type, { ...event.previous, metadata: { ...event.previous.metadata, resourceVersion: String(event.revision) } });
+      send(type, {
+        ...event.previous,
+        metadata: { ...event.previous.metadata, resourceVersion: String(event.revision) },
+      });
       return;
     }
     if (!plain) {

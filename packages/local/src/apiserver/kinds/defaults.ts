@@ -88,8 +88,10 @@ export function podSpecDefaults(spec: JsonObject): void {
   set(spec, 'dnsPolicy', 'ClusterFirst');
   set(spec, 'securityContext', {});
   set(spec, 'schedulerName', 'default-scheduler');
-  if (spec['serviceAccountName'] === undefined && typeof spec['serviceAccount'] === 'string') spec['serviceAccountName'] = spec['serviceAccount'];
-  if (typeof spec['serviceAccountName'] === 'string' && spec['serviceAccountName'] !== '') spec['serviceAccount'] = spec['serviceAccountName'];
+  if (spec['serviceAccountName'] === undefined && typeof spec['serviceAccount'] === 'string')
+    spec['serviceAccountName'] = spec['serviceAccount'];
+  if (typeof spec['serviceAccountName'] === 'string' && spec['serviceAccountName'] !== '')
+    spec['serviceAccount'] = spec['serviceAccountName'];
   const hostNetwork = spec['hostNetwork'] === true;
   for (const field of ['initContainers', 'containers', 'ephemeralContainers']) {
     for (const item of asObjects(spec[field])) container(item, hostNetwork);
@@ -237,7 +239,8 @@ function roleSubjects(object: JsonObject): void {
   const reference = object['roleRef'];
   if (isObject(reference)) set(reference, 'apiGroup', 'rbac.authorization.k8s.io');
   for (const subject of asObjects(object['subjects'])) {
-    if (subject['kind'] === 'User' || subject['kind'] === 'Group') set(subject, 'apiGroup', 'rbac.authorization.k8s.io');
+    if (subject['kind'] === 'User' || subject['kind'] === 'Group')
+      set(subject, 'apiGroup', 'rbac.authorization.k8s.io');
   }
 }
 
@@ -255,7 +258,9 @@ function scaler(object: JsonObject): void {
   const spec = ensureObject(object, 'spec');
   set(spec, 'minReplicas', 1);
   if (object['apiVersion'] === 'autoscaling/v2' && asArray(spec['metrics']).length === 0) {
-    spec['metrics'] = [{ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 80 } } }];
+    spec['metrics'] = [
+      { type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 80 } } },
+    ];
   }
 }
 
@@ -266,7 +271,8 @@ const DEFAULTS: Readonly<Record<string, (object: JsonObject) => void>> = {
   '/podtemplates': template,
   '/namespaces': (object) => {
     const metadata = ensureObject(object, 'metadata');
-    if (metadata['name'] !== undefined) ensureObject(metadata, 'labels')['kubernetes.io/metadata.name'] = metadata['name'];
+    if (metadata['name'] !== undefined)
+      ensureObject(metadata, 'labels')['kubernetes.io/metadata.name'] = metadata['name'];
     set(ensureObject(object, 'status'), 'phase', 'Active');
   },
   '/replicationcontrollers': (object) => {
@@ -286,7 +292,8 @@ const DEFAULTS: Readonly<Record<string, (object: JsonObject) => void>> = {
     set(ensureObject(object, 'status'), 'phase', 'Available');
   },
   '/endpoints': (object) => {
-    for (const subset of asObjects(object['subsets'])) for (const port of asObjects(subset['ports'])) set(port, 'protocol', 'TCP');
+    for (const subset of asObjects(object['subsets']))
+      for (const port of asObjects(subset['ports'])) set(port, 'protocol', 'TCP');
   },
   'apps/deployments': deployment,
   'apps/daemonsets': daemonSet,

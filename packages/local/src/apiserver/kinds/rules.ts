@@ -48,7 +48,9 @@ export class KindRules {
     if (schema !== undefined) {
       const mismatch = typeMismatch(object, schema);
       if (mismatch !== undefined) {
-        throw badRequest(`${definition.kind} in version ${JSON.stringify(version)} cannot be handled as a ${definition.kind}: ${mismatch}`);
+        throw badRequest(
+          `${definition.kind} in version ${JSON.stringify(version)} cannot be handled as a ${definition.kind}: ${mismatch}`,
+        );
       }
     }
     const cleaned = dropNulls(object);
@@ -72,7 +74,9 @@ export class KindRules {
         mergeStringData(object);
         break;
       case 'apiextensions.k8s.io/customresourcedefinitions':
-        object.metadata.finalizers = [...new Set([...(object.metadata.finalizers ?? []), 'customresourcecleanup.apiextensions.k8s.io'])];
+        object.metadata.finalizers = [
+          ...new Set([...(object.metadata.finalizers ?? []), 'customresourcecleanup.apiextensions.k8s.io']),
+        ];
         break;
       case 'certificates.k8s.io/certificatesigningrequests': {
         const spec = asObject(object['spec']);
@@ -148,10 +152,15 @@ export class KindRules {
       errors.push(...this.#custom.validateDefinition(object, old));
     }
     if (old !== undefined && old.metadata.deletionTimestamp !== undefined) {
-      const added = (object.metadata.finalizers ?? []).filter((item) => !(old.metadata.finalizers ?? []).includes(item));
+      const added = (object.metadata.finalizers ?? []).filter(
+        (item) => !(old.metadata.finalizers ?? []).includes(item),
+      );
       if (added.length > 0) {
         errors.push(
-          fieldError.forbidden('metadata.finalizers', `no new finalizers can be added if the object is being deleted, found new finalizers ${JSON.stringify(added)}`),
+          fieldError.forbidden(
+            'metadata.finalizers',
+            `no new finalizers can be added if the object is being deleted, found new finalizers ${JSON.stringify(added)}`,
+          ),
         );
       }
     }
@@ -159,7 +168,8 @@ export class KindRules {
   }
 
   allocate(object: ApiObject, target: Target, current: ApiObject | undefined, _dryRun: boolean): void {
-    if (storageKey(target.definition) === '/services' && target.subresource === '') this.#services.complete(object, current);
+    if (storageKey(target.definition) === '/services' && target.subresource === '')
+      this.#services.complete(object, current);
   }
 
   released(_object: ApiObject, _definition: ResourceDefinition): void {}
@@ -172,7 +182,12 @@ export class KindRules {
     if (asString(spec['nodeName']) === '' || phase === 'Succeeded' || phase === 'Failed') return 0;
     const configured = spec['terminationGracePeriodSeconds'];
     const grace = requested ?? (typeof configured === 'number' ? configured : 30);
-    if (grace < 0) throw new ApiError(422, 'Invalid', `gracePeriodSeconds: Invalid value: ${grace}: must be greater than or equal to 0`);
+    if (grace < 0)
+      throw new ApiError(
+        422,
+        'Invalid',
+        `gracePeriodSeconds: Invalid value: ${grace}: must be greater than or equal to 0`,
+      );
     return grace;
   }
 }
@@ -193,7 +208,8 @@ function keepServiceAddresses(object: ApiObject, current: ApiObject): void {
   if (spec['type'] === 'ExternalName' || before['type'] === 'ExternalName') return;
   if (asString(spec['clusterIP']) === '') {
     if (before['clusterIP'] !== undefined) spec['clusterIP'] = before['clusterIP'];
-    if (before['clusterIPs'] !== undefined && asArray(spec['clusterIPs']).length === 0) spec['clusterIPs'] = before['clusterIPs'];
+    if (before['clusterIPs'] !== undefined && asArray(spec['clusterIPs']).length === 0)
+      spec['clusterIPs'] = before['clusterIPs'];
   }
 }
 

@@ -59,10 +59,12 @@ export class ServiceAllocator {
         spec['clusterIP'] = fromList !== '' ? fromList : asString(before['clusterIP']);
       }
       if (spec['clusterIP'] === '') spec['clusterIP'] = this.#freeAddress(service);
-      else if (spec['clusterIP'] !== 'None' && spec['clusterIP'] !== before['clusterIP']) this.#checkAddress(service, asString(spec['clusterIP']));
+      else if (spec['clusterIP'] !== 'None' && spec['clusterIP'] !== before['clusterIP'])
+        this.#checkAddress(service, asString(spec['clusterIP']));
       spec['clusterIPs'] = [spec['clusterIP']];
     }
-    const wantsPorts = type === 'NodePort' || (type === 'LoadBalancer' && spec['allocateLoadBalancerNodePorts'] !== false);
+    const wantsPorts =
+      type === 'NodePort' || (type === 'LoadBalancer' && spec['allocateLoadBalancerNodePorts'] !== false);
     if (wantsPorts) this.#nodePorts(service, spec, before);
     else if (type !== 'LoadBalancer') for (const port of asObjects(spec['ports'])) delete port['nodePort'];
     if (type !== 'NodePort' && type !== 'LoadBalancer') {
@@ -91,28 +93,47 @@ export class ServiceAllocator {
   #checkAddress(service: ApiObject, address: string): void {
     const field = 'spec.clusterIPs';
     if (!/^\d{1,3}(\.\d{1,3}){3}$/.test(address)) {
-      throw this.#refuse(service, fieldError.invalid('spec.clusterIPs[0]', address, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'));
+      throw this.#refuse(
+        service,
+        fieldError.invalid(
+          'spec.clusterIPs[0]',
+          address,
+          'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+        ),
+      );
     }
     const number = toNumber(address);
-    const refused = (why: string) => this.#refuse(service, fieldError.invalid(field, [address], `failed to allocate IP ${address}: ${why}`));
-    if (number <= this.#first || number > this.#last) throw refused(`the provided network does not match the current range (${this.#cidr})`);
-    if (this.#others(service).some((other) => asObject(other['spec'])['clusterIP'] === address)) throw refused('provided IP is already allocated');
+    const refused = (why: string) =>
+      this.#refuse(service, fieldError.invalid(field, [address], `failed to allocate IP ${address}: ${why}`));
+    if (number <= this.#first || number > this.#last)
+      throw refused(`the provided network does not match the current range (${this.#cidr})`);
+    if (this.#others(service).some((other) => asObject(other['spec'])['clusterIP'] === address))
+      throw refused('provided IP is already allocated');
   }
 
   #nodePorts(service: ApiObject, spec: JsonObject, before: JsonObject): void {
     const used = this.#usedPorts(service);
     const own = new Map<string, number>();
     for (const port of asObjects(before['ports'])) {
-      if (typeof port['nodePort'] === 'number') own.set(`${String(port['protocol'])}/${String(port['port'])}`, port['nodePort']);
+      if (typeof port['nodePort'] === 'number')
+        own.set(`${String(port['protocol'])}/${String(port['port'])}`, port['nodePort']);
     }
     asObjects(spec['ports']).forEach((port, index) => {
       const requested = port['nodePort'];
       const field = `spec.ports[${index}].nodePort`;
       if (typeof requested === 'number' && requested !== 0) {
         if (requested < FIRST_NODE_PORT || requested > LAST_NODE_PORT) {
-          throw this.#refuse(service, fieldError.invalid(field, requested, `provided port is not in the valid range. The range of valid ports is ${FIRST_NODE_PORT}-${LAST_NODE_PORT}`));
+          throw this.#refuse(
+            service,
+            fieldError.invalid(
+              field,
+              requested,
+              `provided port is not in the valid range. The range of valid ports is ${FIRST_NODE_PORT}-${LAST_NODE_PORT}`,
+            ),
+          );
         }
-        if (used.has(requested)) throw this.#refuse(service, fieldError.invalid(field, requested, 'provided port is already allocated'));
+        if (used.has(requested))
+          throw this.#refuse(service, fieldError.invalid(field, requested, 'provided port is already allocated'));
         return;
       }
       const kept = own.get(`${String(port['protocol'])}/${String(port['port'])}`);

@@ -18,7 +18,14 @@ function typeName(value: unknown): string {
   return typeof value;
 }
 
-const GO_TYPES: Readonly<Record<string, string>> = { string: 'string', integer: 'int32', boolean: 'bool', array: 'slice', object: 'struct', number: 'float64' };
+const GO_TYPES: Readonly<Record<string, string>> = {
+  string: 'string',
+  integer: 'int32',
+  boolean: 'bool',
+  array: 'slice',
+  object: 'struct',
+  number: 'float64',
+};
 
 /** The first value whose type is not the one of the schema, as text of a decoding error, or undefined. */
 export function typeMismatch(value: unknown, unresolved: Schema, path = ''): string | undefined {
@@ -26,7 +33,8 @@ export function typeMismatch(value: unknown, unresolved: Schema, path = ''): str
   if (value === null || value === undefined) return undefined;
   const wrong = (expected: string) =>
     `json: cannot unmarshal ${typeName(value) === 'integer' ? 'number' : typeName(value)} into Go struct field ${path} of type ${expected}`;
-  if (schema.format === 'int-or-string') return typeof value === 'string' || Number.isInteger(value) ? undefined : wrong('intstr.IntOrString');
+  if (schema.format === 'int-or-string')
+    return typeof value === 'string' || Number.isInteger(value) ? undefined : wrong('intstr.IntOrString');
   if (schema.format === 'quantity') {
     if (typeof value === 'number') return undefined;
     if (typeof value !== 'string') return wrong('resource.Quantity');
@@ -45,7 +53,10 @@ export function typeMismatch(value: unknown, unresolved: Schema, path = ''): str
     case 'boolean':
       return typeof value === 'boolean' ? undefined : wrong('bool');
     case 'array': {
-      if (!Array.isArray(value)) return wrong(`[]${GO_TYPES[schema.items === undefined ? 'object' : (resolve(schema.items).type ?? 'object')] ?? ''}`);
+      if (!Array.isArray(value))
+        return wrong(
+          `[]${GO_TYPES[schema.items === undefined ? 'object' : (resolve(schema.items).type ?? 'object')] ?? ''}`,
+        );
       if (schema.items === undefined) return undefined;
       for (const item of value) {
         const found = typeMismatch(item, schema.items, path);

@@ -19,8 +19,10 @@ export function unknownFields(object: JsonObject, schema: Schema, custom: boolea
 
 const ENVELOPE = new Set(['apiVersion', 'kind', 'metadata']);
 
-function prune(value: unknown, unresolved: Schema, path: string, unknown: string[], custom: boolean): unknown {
+function prune(value: unknown, unresolved: Schema, path: string, unknown: string[], inCustom: boolean): unknown {
   const schema = resolve(unresolved);
+  // Metadata of a custom resource follows the rules of the built-in types.
+  const custom = inCustom && unresolved.$ref === undefined;
   if (Array.isArray(value)) {
     const { items } = schema;
     if (items === undefined) return value;

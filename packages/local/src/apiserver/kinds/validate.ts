@@ -28,7 +28,8 @@ export function validateMetadata(object: ApiObject, key: string): FieldError[] {
   const meta = object.metadata as JsonObject;
   const errors: FieldError[] = [];
   const name = meta['name'];
-  if (name === undefined || name === '') errors.push(fieldError.required('metadata.name', 'name or generateName is required'));
+  if (name === undefined || name === '')
+    errors.push(fieldError.required('metadata.name', 'name or generateName is required'));
   else if (typeof name !== 'string') errors.push(fieldError.typeInvalid('metadata.name', name, 'must be a string'));
   else {
     const problem = (NAME_RULES[key] ?? subdomainProblem)(name);
@@ -44,11 +45,13 @@ export function validateMetadata(object: ApiObject, key: string): FieldError[] {
   asArray(meta['ownerReferences']).forEach((reference, index) => {
     const path = `metadata.ownerReferences[${index}]`;
     for (const field of ['apiVersion', 'kind', 'name', 'uid']) {
-      if (asString(asObject(reference)[field]) === '') errors.push(fieldError.invalid(`${path}.${field}`, '', `${field} must not be empty`));
+      if (asString(asObject(reference)[field]) === '')
+        errors.push(fieldError.invalid(`${path}.${field}`, '', `${field} must not be empty`));
     }
   });
   for (const finalizer of asArray(meta['finalizers'])) {
-    if (typeof finalizer !== 'string') errors.push(fieldError.invalid('metadata.finalizers', finalizer, 'must be a string'));
+    if (typeof finalizer !== 'string')
+      errors.push(fieldError.invalid('metadata.finalizers', finalizer, 'must be a string'));
     else errors.push(...qualifiedNameErrors(finalizer, 'metadata.finalizers'));
   }
   return errors;
@@ -71,7 +74,13 @@ function portReference(value: unknown, path: string): FieldError[] {
   if (typeof value === 'number') return portNumber(value, path);
   if (typeof value === 'string' && PORT_NAME.test(value)) return [];
   if (value === undefined) return [fieldError.required(path)];
-  return [fieldError.invalid(path, value, 'must be a port number or the name of a port (at most 15 characters, lower case letters, digits and -)')];
+  return [
+    fieldError.invalid(
+      path,
+      value,
+      'must be a port number or the name of a port (at most 15 characters, lower case letters, digits and -)',
+    ),
+  ];
 }
 
 function probeErrors(value: unknown, path: string): FieldError[] {
@@ -79,17 +88,30 @@ function probeErrors(value: unknown, path: string): FieldError[] {
   const handlers = ['exec', 'httpGet', 'tcpSocket', 'grpc'].filter((kind) => value[kind] !== undefined);
   const errors: FieldError[] = [];
   if (handlers.length === 0) errors.push(fieldError.required(path, 'must specify a handler type'));
-  if (handlers.length > 1) errors.push(fieldError.forbidden(`${path}.${handlers[1]}`, 'may not specify more than 1 handler type'));
+  if (handlers.length > 1)
+    errors.push(fieldError.forbidden(`${path}.${handlers[1]}`, 'may not specify more than 1 handler type'));
   if (isObject(value['httpGet'])) errors.push(...portReference(value['httpGet']['port'], `${path}.httpGet.port`));
   if (isObject(value['tcpSocket'])) errors.push(...portReference(value['tcpSocket']['port'], `${path}.tcpSocket.port`));
-  for (const field of ['initialDelaySeconds', 'timeoutSeconds', 'periodSeconds', 'successThreshold', 'failureThreshold']) {
+  for (const field of [
+    'initialDelaySeconds',
+    'timeoutSeconds',
+    'periodSeconds',
+    'successThreshold',
+    'failureThreshold',
+  ]) {
     const number = value[field];
-    if (typeof number === 'number' && number < 0) errors.push(fieldError.invalid(`${path}.${field}`, number, 'must be greater than or equal to 0'));
+    if (typeof number === 'number' && number < 0)
+      errors.push(fieldError.invalid(`${path}.${field}`, number, 'must be greater than or equal to 0'));
   }
   return errors;
 }
 
-function containerErrors(item: JsonObject, path: string, names: Set<string>, volumes: ReadonlySet<string>): FieldError[] {
+function containerErrors(
+  item: JsonObject,
+  path: string,
+  names: Set<string>,
+  volumes: ReadonlySet<string>,
+): FieldError[] {
   const errors: FieldError[] = [];
   const name = item['name'];
   if (typeof name !== 'string' || name === '') errors.push(fieldError.required(`${path}.name`));
@@ -109,7 +131,14 @@ function containerErrors(item: JsonObject, path: string, names: Set<string>, vol
     errors.push(...oneOf(port, 'protocol', at, ['SCTP', 'TCP', 'UDP']));
     const portName = port['name'];
     if (typeof portName === 'string' && portName !== '') {
-      if (!PORT_NAME.test(portName)) errors.push(fieldError.invalid(`${at}.name`, portName, 'must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-), and be no more than 15 characters'));
+      if (!PORT_NAME.test(portName))
+        errors.push(
+          fieldError.invalid(
+            `${at}.name`,
+            portName,
+            'must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-), and be no more than 15 characters',
+          ),
+        );
       if (portNames.has(portName)) errors.push(fieldError.duplicate(`${at}.name`, portName));
       portNames.add(portName);
     }
@@ -117,7 +146,9 @@ function containerErrors(item: JsonObject, path: string, names: Set<string>, vol
   asObjects(item['env']).forEach((env, index) => {
     if (asString(env['name']) === '') errors.push(fieldError.required(`${path}.env[${index}].name`));
     if (env['value'] !== undefined && env['value'] !== '' && env['valueFrom'] !== undefined) {
-      errors.push(fieldError.invalid(`${path}.env[${index}].valueFrom`, '', 'may not be specified when `value` is not empty'));
+      errors.push(
+        fieldError.invalid(`${path}.env[${index}].valueFrom`, '', 'may not be specified when `value` is not empty'),
+      );
     }
   });
   const mountPaths = new Set<string>();
@@ -125,13 +156,15 @@ function containerErrors(item: JsonObject, path: string, names: Set<string>, vol
     const at = `${path}.volumeMounts[${index}]`;
     const volume = asString(mount['name']);
     if (volume === '') errors.push(fieldError.required(`${at}.name`));
-    else if (!volumes.has(volume)) errors.push({ type: 'FieldValueNotFound', field: `${at}.name`, text: `Not found: ${JSON.stringify(volume)}` });
+    else if (!volumes.has(volume))
+      errors.push({ type: 'FieldValueNotFound', field: `${at}.name`, text: `Not found: ${JSON.stringify(volume)}` });
     const mountPath = asString(mount['mountPath']);
     if (mountPath === '') errors.push(fieldError.required(`${at}.mountPath`));
     if (mountPaths.has(mountPath)) errors.push(fieldError.invalid(`${at}.mountPath`, mountPath, 'must be unique'));
     mountPaths.add(mountPath);
   });
-  for (const field of ['livenessProbe', 'readinessProbe', 'startupProbe']) errors.push(...probeErrors(item[field], `${path}.${field}`));
+  for (const field of ['livenessProbe', 'readinessProbe', 'startupProbe'])
+    errors.push(...probeErrors(item[field], `${path}.${field}`));
   return errors;
 }
 
@@ -148,7 +181,10 @@ export function podSpecErrors(spec: JsonObject, path: string, templates = false)
     }
     volumes.add(name);
     const sources = Object.keys(item).filter((key) => key !== 'name');
-    if (sources.length > 1) errors.push(fieldError.forbidden(`${path}.volumes[${index}].${sources[1]}`, 'may not specify more than 1 volume type'));
+    if (sources.length > 1)
+      errors.push(
+        fieldError.forbidden(`${path}.volumes[${index}].${sources[1]}`, 'may not specify more than 1 volume type'),
+      );
   });
   const names = new Set<string>();
   const containers = asArray(spec['containers']);
@@ -174,11 +210,18 @@ function selectorErrors(spec: JsonObject, old: ApiObject | undefined): FieldErro
   const selector = spec['selector'];
   const template = asObject(asObject(spec['template'])['metadata'])['labels'];
   if (!isObject(selector)) return [fieldError.required('spec.selector')];
-  const empty = Object.keys(asObject(selector['matchLabels'])).length === 0 && asArray(selector['matchExpressions']).length === 0;
+  const empty =
+    Object.keys(asObject(selector['matchLabels'])).length === 0 && asArray(selector['matchExpressions']).length === 0;
   const errors: FieldError[] = [];
   if (empty) errors.push(fieldError.invalid('spec.selector', selector, 'empty selector is invalid for deployment'));
   else if (!matchesLabelSelector(asObject(template), selector)) {
-    errors.push(fieldError.invalid('spec.template.metadata.labels', template ?? null, '`selector` does not match template `labels`'));
+    errors.push(
+      fieldError.invalid(
+        'spec.template.metadata.labels',
+        template ?? null,
+        '`selector` does not match template `labels`',
+      ),
+    );
   }
   if (old !== undefined && !equal(asObject(old['spec'])['selector'], selector)) {
     errors.push(fieldError.invalid('spec.selector', selector, 'field is immutable'));
@@ -191,9 +234,11 @@ function workloadErrors(policies: readonly string[]): Rule {
     const spec = asObject(object['spec']);
     const errors = [...selectorErrors(spec, old), ...templateErrors(spec, 'spec')];
     const replicas = spec['replicas'];
-    if (typeof replicas === 'number' && replicas < 0) errors.push(fieldError.invalid('spec.replicas', replicas, 'must be greater than or equal to 0'));
+    if (typeof replicas === 'number' && replicas < 0)
+      errors.push(fieldError.invalid('spec.replicas', replicas, 'must be greater than or equal to 0'));
     const policy = asString(asObject(asObject(spec['template'])['spec'])['restartPolicy']);
-    if (policy !== '' && !policies.includes(policy)) errors.push(fieldError.notSupported('spec.template.spec.restartPolicy', policy, policies));
+    if (policy !== '' && !policies.includes(policy))
+      errors.push(fieldError.notSupported('spec.template.spec.restartPolicy', policy, policies));
     return errors;
   };
 }
@@ -232,13 +277,27 @@ function serviceErrors(object: ApiObject, old: ApiObject | undefined): FieldErro
   const before = asObject(old?.['spec'])['clusterIP'];
   const both = spec['type'] !== 'ExternalName' && asObject(old?.['spec'])['type'] !== 'ExternalName';
   if (old !== undefined && both && typeof before === 'string' && before !== '' && spec['clusterIP'] !== before) {
-    errors.push(fieldError.invalid('spec.clusterIPs[0]', asArray(spec['clusterIPs'])[0] ?? spec['clusterIP'], 'may not change once set'));
+    errors.push(
+      fieldError.invalid(
+        'spec.clusterIPs[0]',
+        asArray(spec['clusterIPs'])[0] ?? spec['clusterIP'],
+        'may not change once set',
+      ),
+    );
   }
   return errors;
 }
 
 /** Fields of a pod's spec that may change after creation. */
-const MUTABLE_POD_FIELDS = new Set(['activeDeadlineSeconds', 'tolerations', 'terminationGracePeriodSeconds', 'nodeName', 'ephemeralContainers', 'schedulingGates', 'nodeSelector']);
+const MUTABLE_POD_FIELDS = new Set([
+  'activeDeadlineSeconds',
+  'tolerations',
+  'terminationGracePeriodSeconds',
+  'nodeName',
+  'ephemeralContainers',
+  'schedulingGates',
+  'nodeSelector',
+]);
 
 function podErrors(object: ApiObject, old: ApiObject | undefined): FieldError[] {
   const spec = asObject(object['spec']);
@@ -268,7 +327,8 @@ function jobErrors(object: ApiObject, old: ApiObject | undefined): FieldError[] 
   const spec = asObject(object['spec']);
   const errors = templateErrors(spec, 'spec');
   const policy = asString(asObject(asObject(spec['template'])['spec'])['restartPolicy']);
-  if (policy === 'Always') errors.push(fieldError.required('spec.template.spec.restartPolicy', 'valid values: "OnFailure", "Never"'));
+  if (policy === 'Always')
+    errors.push(fieldError.required('spec.template.spec.restartPolicy', 'valid values: "OnFailure", "Never"'));
   if (old !== undefined && !equal(asObject(old['spec'])['template'], spec['template'])) {
     errors.push(fieldError.invalid('spec.template', '', 'field is immutable'));
   }
@@ -282,7 +342,13 @@ function dataErrors(limit: number): Rule {
     for (const field of ['data', 'binaryData']) {
       for (const [key, value] of Object.entries(asObject(object[field]))) {
         if (!/^[-._a-zA-Z0-9]{1,253}$/.test(key)) {
-          errors.push(fieldError.invalid(`${field}[${key}]`, key, "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"));
+          errors.push(
+            fieldError.invalid(
+              `${field}[${key}]`,
+              key,
+              "a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
+            ),
+          );
         }
         size += String(value).length;
       }
@@ -290,7 +356,8 @@ function dataErrors(limit: number): Rule {
     if (size > limit) errors.push(fieldError.tooLong('', limit));
     if (old !== undefined && old['immutable'] === true) {
       for (const field of ['data', 'binaryData', 'immutable']) {
-        if (!equal(old[field], object[field])) errors.push(fieldError.forbidden(field, 'field is immutable when `immutable` is set'));
+        if (!equal(old[field], object[field]))
+          errors.push(fieldError.forbidden(field, 'field is immutable when `immutable` is set'));
       }
     }
     return errors;
@@ -300,9 +367,11 @@ function dataErrors(limit: number): Rule {
 function secretErrors(object: ApiObject, old: ApiObject | undefined): FieldError[] {
   const errors = dataErrors(1_048_576)(object, old);
   for (const [key, value] of Object.entries(asObject(object['data']))) {
-    if (typeof value === 'string' && !/^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(value)) errors.push(fieldError.invalid(`data[${key}]`, '<value omitted>', 'illegal base64 data'));
+    if (typeof value === 'string' && !/^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(value))
+      errors.push(fieldError.invalid(`data[${key}]`, '<value omitted>', 'illegal base64 data'));
   }
-  if (old !== undefined && old['type'] !== object['type']) errors.push(fieldError.invalid('type', object['type'], 'field is immutable'));
+  if (old !== undefined && old['type'] !== object['type'])
+    errors.push(fieldError.invalid('type', object['type'], 'field is immutable'));
   const needed: Readonly<Record<string, readonly string[]>> = {
     'kubernetes.io/tls': ['tls.crt', 'tls.key'],
     'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
@@ -318,8 +387,11 @@ function bindingErrors(object: ApiObject, old: ApiObject | undefined): FieldErro
   const reference = asObject(object['roleRef']);
   const errors: FieldError[] = [];
   if (asString(reference['name']) === '') errors.push(fieldError.required('roleRef.name'));
-  errors.push(...oneOf(reference, 'kind', 'roleRef', ['ClusterRole', ...(object.kind === 'RoleBinding' ? ['Role'] : [])]));
-  if (old !== undefined && !equal(old['roleRef'], object['roleRef'])) errors.push(fieldError.invalid('roleRef', reference, 'cannot change roleRef'));
+  errors.push(
+    ...oneOf(reference, 'kind', 'roleRef', ['ClusterRole', ...(object.kind === 'RoleBinding' ? ['Role'] : [])]),
+  );
+  if (old !== undefined && !equal(old['roleRef'], object['roleRef']))
+    errors.push(fieldError.invalid('roleRef', reference, 'cannot change roleRef'));
   return errors;
 }
 
@@ -329,18 +401,27 @@ function webhookErrors(object: ApiObject): FieldError[] {
   asObjects(object['webhooks']).forEach((webhook, index) => {
     const path = `webhooks[${index}]`;
     const name = asString(webhook['name']);
-    if (name.split('.').length < 3) errors.push(fieldError.invalid(`${path}.name`, name, 'should be a domain with at least three segments separated by dots'));
+    if (name.split('.').length < 3)
+      errors.push(
+        fieldError.invalid(`${path}.name`, name, 'should be a domain with at least three segments separated by dots'),
+      );
     if (names.has(name)) errors.push(fieldError.duplicate(`${path}.name`, name));
     names.add(name);
     errors.push(...oneOf(webhook, 'failurePolicy', path, ['Fail', 'Ignore']));
     errors.push(...oneOf(webhook, 'sideEffects', path, ['None', 'NoneOnDryRun']));
-    if (webhook['sideEffects'] === undefined) errors.push(fieldError.required(`${path}.sideEffects`, 'must specify one of None, NoneOnDryRun'));
+    if (webhook['sideEffects'] === undefined)
+      errors.push(fieldError.required(`${path}.sideEffects`, 'must specify one of None, NoneOnDryRun'));
     const versions = asArray(webhook['admissionReviewVersions']);
-    if (!versions.includes('v1')) errors.push(fieldError.invalid(`${path}.admissionReviewVersions`, versions, 'must include at least one of v1'));
+    if (!versions.includes('v1'))
+      errors.push(fieldError.invalid(`${path}.admissionReviewVersions`, versions, 'must include at least one of v1'));
     const client = asObject(webhook['clientConfig']);
-    if ((client['url'] === undefined) === (client['service'] === undefined)) errors.push(fieldError.required(`${path}.clientConfig`, 'exactly one of url or service is required'));
+    if ((client['url'] === undefined) === (client['service'] === undefined))
+      errors.push(fieldError.required(`${path}.clientConfig`, 'exactly one of url or service is required'));
     const seconds = webhook['timeoutSeconds'];
-    if (typeof seconds === 'number' && (seconds < 1 || seconds > 30)) errors.push(fieldError.invalid(`${path}.timeoutSeconds`, seconds, 'the timeout value must be between 1 and 30 seconds'));
+    if (typeof seconds === 'number' && (seconds < 1 || seconds > 30))
+      errors.push(
+        fieldError.invalid(`${path}.timeoutSeconds`, seconds, 'the timeout value must be between 1 and 30 seconds'),
+      );
   });
   return errors;
 }
@@ -373,7 +454,8 @@ const RULES: Readonly<Record<string, Rule>> = {
     const spec = asObject(object['spec']);
     const errors: FieldError[] = [];
     const max = spec['maxReplicas'];
-    if (typeof max !== 'number' || max < 1) errors.push(fieldError.invalid('spec.maxReplicas', max ?? 0, 'must be greater than 0'));
+    if (typeof max !== 'number' || max < 1)
+      errors.push(fieldError.invalid('spec.maxReplicas', max ?? 0, 'must be greater than 0'));
     else if (typeof spec['minReplicas'] === 'number' && spec['minReplicas'] > max) {
       errors.push(fieldError.invalid('spec.maxReplicas', max, 'must be greater than or equal to `minReplicas`'));
     }
@@ -385,10 +467,13 @@ function rulesErrors(object: ApiObject): FieldError[] {
   const errors: FieldError[] = [];
   asObjects(object['rules']).forEach((rule, index) => {
     const path = `rules[${index}]`;
-    if (asArray(rule['verbs']).length === 0) errors.push(fieldError.required(`${path}.verbs`, 'verbs must contain at least one value'));
+    if (asArray(rule['verbs']).length === 0)
+      errors.push(fieldError.required(`${path}.verbs`, 'verbs must contain at least one value'));
     if (asArray(rule['nonResourceURLs']).length > 0) return;
-    if (asArray(rule['apiGroups']).length === 0) errors.push(fieldError.required(`${path}.apiGroups`, 'resource rules must supply at least one api group'));
-    if (asArray(rule['resources']).length === 0) errors.push(fieldError.required(`${path}.resources`, 'resource rules must supply at least one resource'));
+    if (asArray(rule['apiGroups']).length === 0)
+      errors.push(fieldError.required(`${path}.apiGroups`, 'resource rules must supply at least one api group'));
+    if (asArray(rule['resources']).length === 0)
+      errors.push(fieldError.required(`${path}.resources`, 'resource rules must supply at least one resource'));
   });
   return errors;
 }
@@ -397,4 +482,3 @@ function rulesErrors(object: ApiObject): FieldError[] {
 export function validateBuiltin(key: string, object: ApiObject, old: ApiObject | undefined): FieldError[] {
   return [...validateMetadata(object, key), ...(RULES[key]?.(object, old) ?? [])];
 }
-

@@ -27,7 +27,14 @@ export interface OperationsOptions {
 }
 
 /** Kinds whose `metadata.generation` counts changes of everything but metadata and status. */
-const GENERATION_GROUPS = new Set(['apps', 'batch', 'networking.k8s.io', 'policy', 'admissionregistration.k8s.io', 'apiextensions.k8s.io']);
+const GENERATION_GROUPS = new Set([
+  'apps',
+  'batch',
+  'networking.k8s.io',
+  'policy',
+  'admissionregistration.k8s.io',
+  'apiextensions.k8s.io',
+]);
 
 function countsGeneration(definition: ResourceDefinition): boolean {
   return definition.custom !== undefined || GENERATION_GROUPS.has(definition.group) || definition.kind === 'Pod';
@@ -78,15 +85,19 @@ export class Operations {
       );
     }
     const metadata = body['metadata'];
-    if (metadata !== undefined && metadata !== null && !isObject(metadata)) throw badRequest('metadata must be an object');
-    const object: ApiObject = { ...body, apiVersion, kind: definition.kind, metadata: { ...asObject(metadata) } as ApiObject['metadata'] };
+    if (metadata !== undefined && metadata !== null && !isObject(metadata))
+      throw badRequest('metadata must be an object');
+    const object: ApiObject = {
+      ...body,
+      apiVersion,
+      kind: definition.kind,
+      metadata: { ...asObject(metadata) } as ApiObject['metadata'],
+    };
     const meta = object.metadata;
     if (definition.namespaced) {
       if (meta.namespace === undefined || meta.namespace === '') meta.namespace = target.namespace;
       else if (meta.namespace !== target.namespace) {
-        throw badRequest(
-          `the namespace of the provided object does not match the namespace sent on the request`,
-        );
+        throw badRequest(`the namespace of the provided object does not match the namespace sent on the request`);
       }
     } else delete meta.namespace;
     if (target.name !== '') {
@@ -132,7 +143,11 @@ export class Operations {
     if (meta.resourceVersion !== undefined && meta.resourceVersion !== '') {
       throw badRequest('resourceVersion should not be set on objects to be created');
     }
-    if ((meta.name === undefined || meta.name === '') && typeof meta.generateName === 'string' && meta.generateName !== '') {
+    if (
+      (meta.name === undefined || meta.name === '') &&
+      typeof meta.generateName === 'string' &&
+      meta.generateName !== ''
+    ) {
       meta.name = generatedName(meta.generateName);
     }
     meta.uid = randomUUID();
@@ -142,11 +157,18 @@ export class Operations {
     delete meta['selfLink'];
     delete meta.generation;
     if (countsGeneration(definition)) meta.generation = 1;
-    if (subresourcesOf(definition, version).includes('status') && this.#rules.dropsStatusOnCreate(definition)) delete object['status'];
+    if (subresourcesOf(definition, version).includes('status') && this.#rules.dropsStatusOnCreate(definition))
+      delete object['status'];
     this.#rules.applyDefaults(object, target, undefined);
     this.#rules.prepareCreate(object, target, context);
     const named: Target = { ...target, name: meta.name ?? '' };
-    const request = { operation: 'CREATE', target: named, oldObject: undefined, options: this.#options('CreateOptions', context), context } as const;
+    const request = {
+      operation: 'CREATE',
+      target: named,
+      oldObject: undefined,
+      options: this.#options('CreateOptions', context),
+      context,
+    } as const;
     const mutated = await this.#admission.mutate({ ...request, object });
     if (mutated !== undefined && mutated !== object) {
       object = mutated;
@@ -225,7 +247,13 @@ export class Operations {
     this.#keepSystemFields(object, current);
     this.#rules.applyDefaults(object, target, current);
     this.#rules.prepareUpdate(object, current, target, context);
-    const request = { operation: 'UPDATE', target, oldObject: current, options: this.#options('UpdateOptions', context), context } as const;
+    const request = {
+      operation: 'UPDATE',
+      target,
+      oldObject: current,
+      options: this.#options('UpdateOptions', context),
+      context,
+    } as const;
     const mutated = await this.#admission.mutate({ ...request, object });
     if (mutated !== undefined && mutated !== object) {
       object = mutated;
@@ -238,7 +266,8 @@ export class Operations {
     if (!owned) this.#own(current, object, target, context);
     this.#rules.allocate(object, target, current, context.dryRun);
     if (equal(withoutTimes(object), withoutTimes(current))) return current;
-    if (context.dryRun) return { ...object, metadata: { ...object.metadata, resourceVersion: current.metadata.resourceVersion } };
+    if (context.dryRun)
+      return { ...object, metadata: { ...object.metadata, resourceVersion: current.metadata.resourceVersion } };
     const key = storageKey(definition);
     if (this.store.get(key, target.namespace, target.name) !== stored) throw new StoreConflict();
     if (this.#isGone(object, definition)) {
@@ -317,7 +346,10 @@ export class Operations {
       const before = stored.metadata.deletionTimestamp;
       const shorter = before === undefined || grace < (stored.metadata.deletionGracePeriodSeconds ?? 0);
       if (shorter) {
-        next.metadata.deletionTimestamp = before === undefined || grace === 0 ? timestamp(this.now() + grace * 1000) : timestamp(this.now() + grace * 1000);
+        next.metadata.deletionTimestamp =
+          before === undefined || grace === 0
+            ? timestamp(this.now() + grace * 1000)
+            : timestamp(this.now() + grace * 1000);
         next.metadata.deletionGracePeriodSeconds = grace;
         if (before === undefined && next.metadata.generation !== undefined) next.metadata.generation += 1;
       }
@@ -370,7 +402,13 @@ export class Operations {
       );
       throw new ApiError(403, 'Forbidden', error.message, {
         ...error.details,
-        causes: [{ reason: 'NamespaceTerminating', message: `namespace ${target.namespace} is being terminated`, field: 'metadata.namespace' }],
+        causes: [
+          {
+            reason: 'NamespaceTerminating',
+            message: `namespace ${target.namespace} is being terminated`,
+            field: 'metadata.namespace',
+          },
+        ],
       });
     }
   }

@@ -12,7 +12,8 @@ export function strategicMerge(target: unknown, patch: unknown, schema: Schema |
   const directive = patch['$patch'];
   if (directive === 'replace') return cleaned(without(patch, '$patch'));
   if (directive === 'delete') return {};
-  if (directive !== undefined && directive !== 'merge') throw badRequest(`invalid $patch directive: ${JSON.stringify(directive)}`);
+  if (directive !== undefined && directive !== 'merge')
+    throw badRequest(`invalid $patch directive: ${JSON.stringify(directive)}`);
   const base = isObject(target) ? target : {};
   const result: JsonObject = { ...base };
   const retain = patch['$retainKeys'];
@@ -22,7 +23,8 @@ export function strategicMerge(target: unknown, patch: unknown, schema: Schema |
     if (key.startsWith('$deleteFromPrimitiveList/')) {
       const field = key.slice('$deleteFromPrimitiveList/'.length);
       const doomed = asArray(patch[key]);
-      if (Array.isArray(result[field])) result[field] = asArray(result[field]).filter((item) => !doomed.some((d) => equal(d, item)));
+      if (Array.isArray(result[field]))
+        result[field] = asArray(result[field]).filter((item) => !doomed.some((d) => equal(d, item)));
       continue;
     }
     if (key.startsWith('$setElementOrder/')) continue;
@@ -45,7 +47,8 @@ export function strategicMerge(target: unknown, patch: unknown, schema: Schema |
   for (const key of Object.keys(patch)) {
     if (!key.startsWith('$setElementOrder/')) continue;
     const field = key.slice('$setElementOrder/'.length);
-    if (Array.isArray(result[field])) result[field] = inOrder(asArray(result[field]), asArray(patch[key]), schema?.properties?.[field]);
+    if (Array.isArray(result[field]))
+      result[field] = inOrder(asArray(result[field]), asArray(patch[key]), schema?.properties?.[field]);
   }
   return result;
 }
@@ -57,23 +60,39 @@ function without(object: JsonObject, key: string): JsonObject {
 
 /** A value of a patch as it is stored when nothing is there to merge with: without directives and nulls. */
 function cleaned(value: unknown): unknown {
-  if (Array.isArray(value)) return value.filter((item) => !(isObject(item) && item['$patch'] !== undefined && item['$patch'] !== 'merge')).map(cleaned);
+  if (Array.isArray(value))
+    return value
+      .filter((item) => !(isObject(item) && item['$patch'] !== undefined && item['$patch'] !== 'merge'))
+      .map(cleaned);
   if (!isObject(value)) return value;
   const result: JsonObject = {};
   for (const key of Object.keys(value)) {
-    if (key.startsWith('$patch') || key.startsWith('$retainKeys') || key.startsWith('$setElementOrder/') || key.startsWith('$deleteFrom')) continue;
+    if (
+      key.startsWith('$patch') ||
+      key.startsWith('$retainKeys') ||
+      key.startsWith('$setElementOrder/') ||
+      key.startsWith('$deleteFrom')
+    )
+      continue;
     if (value[key] !== null) result[key] = cleaned(value[key]);
   }
   return result;
 }
 
-function mergeList(target: readonly unknown[], patch: readonly unknown[], field: Schema | undefined, exists: boolean): unknown[] {
+function mergeList(
+  target: readonly unknown[],
+  patch: readonly unknown[],
+  field: Schema | undefined,
+  exists: boolean,
+): unknown[] {
   const strategy = (field?.['x-kubernetes-patch-strategy'] ?? '').split(',');
   const key = field?.['x-kubernetes-patch-merge-key'];
   const items = field?.items === undefined ? undefined : resolve(field.items);
   const replaces = patch.some((item) => isObject(item) && item['$patch'] === 'replace');
   if (replaces || !strategy.includes('merge')) {
-    return patch.filter((item) => !(isObject(item) && item['$patch'] === 'replace' && Object.keys(item).length === 1)).map(cleaned);
+    return patch
+      .filter((item) => !(isObject(item) && item['$patch'] === 'replace' && Object.keys(item).length === 1))
+      .map(cleaned);
   }
   if (key === undefined) {
     const result = [...target];

@@ -188,7 +188,8 @@ function message(bytes: Buffer, type: string, depth: number): JsonObject {
       const map = (result[field.name] ??= {}) as JsonObject;
       const name = key === undefined ? '' : bytesOf(key).toString('utf8');
       if (field.listValue) {
-        map[name] = value === undefined ? [] : [...rawFields(bytesOf(value))].map(([, item]) => scalar(item, field.type, depth));
+        map[name] =
+          value === undefined ? [] : [...rawFields(bytesOf(value))].map(([, item]) => scalar(item, field.type, depth));
       } else map[name] = value === undefined ? '' : scalar(value, field.type, depth);
       continue;
     }
@@ -220,10 +221,12 @@ function messageName(apiVersion: string, kind: string): string {
  * magic, then an envelope with kind and apiVersion around the message. Throws a 400 `ApiError`.
  */
 export function decodeProtobuf(bytes: Buffer): JsonObject {
-  if (!bytes.subarray(0, 4).equals(MAGIC)) throw badRequest('the protobuf body does not start with the expected four bytes');
+  if (!bytes.subarray(0, 4).equals(MAGIC))
+    throw badRequest('the protobuf body does not start with the expected four bytes');
   const envelope = values(bytes.subarray(4));
   const typeMeta = values(bytesOf(envelope.get(1) ?? { wire: 2, bytes: Buffer.alloc(0) }));
-  const text = (number: number) => bytesOf(typeMeta.get(number) ?? { wire: 2, bytes: Buffer.alloc(0) }).toString('utf8');
+  const text = (number: number) =>
+    bytesOf(typeMeta.get(number) ?? { wire: 2, bytes: Buffer.alloc(0) }).toString('utf8');
   const apiVersion = text(1);
   const kind = text(2);
   const raw = envelope.get(2);

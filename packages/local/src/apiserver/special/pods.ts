@@ -14,7 +14,8 @@ function count(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name);
   if (text === null || text === '') return undefined;
   const number = Number(text);
-  if (!Number.isInteger(number) || number < 0) throw badRequest(`${name}: Invalid value: ${JSON.stringify(text)}: must be a number of at least 0`);
+  if (!Number.isInteger(number) || number < 0)
+    throw badRequest(`${name}: Invalid value: ${JSON.stringify(text)}: must be a number of at least 0`);
   return number;
 }
 
@@ -32,7 +33,9 @@ export function containerOf(pod: Record<string, unknown>, requested: string | nu
   if (containers.length === 1 && only !== undefined) return only;
   const init = names('initContainers');
   const extra = init.length === 0 ? '' : ` or one of the init containers: [${init.join(' ')}]`;
-  throw badRequest(`a container name must be specified for pod ${podName}, choose one of: [${containers.join(' ')}]${extra}`);
+  throw badRequest(
+    `a container name must be specified for pod ${podName}, choose one of: [${containers.join(' ')}]${extra}`,
+  );
 }
 
 /** `log`, `eviction`, `binding`, `proxy` of pods; `exec`, `attach` and `portforward` need a protocol upgrade, see `streaming/`. */
@@ -74,17 +77,33 @@ export function podHandlers(options: SpecialOptions): [string, SpecialHandler][]
     const body = asObject(await call.body());
     for (const budget of operations.store.list('policy/poddisruptionbudgets', target.namespace)) {
       if (!matchesLabelSelector(asObject(pod.metadata.labels), asObject(budget['spec'])['selector'])) continue;
-      const ready = asObjects(asObject(pod['status'])['conditions']).some((condition) => condition['type'] === 'Ready' && condition['status'] === 'True');
+      const ready = asObjects(asObject(pod['status'])['conditions']).some(
+        (condition) => condition['type'] === 'Ready' && condition['status'] === 'True',
+      );
       if (ready && asNumber(asObject(budget['status'])['disruptionsAllowed']) <= 0) {
-        throw new ApiError(429, 'TooManyRequests', "Cannot evict pod as it would violate the pod's disruption budget.", {
-          causes: [{ reason: 'DisruptionBudget', message: `The disruption budget ${budget.metadata.name} does not allow it at the moment` }],
-        });
+        throw new ApiError(
+          429,
+          'TooManyRequests',
+          "Cannot evict pod as it would violate the pod's disruption budget.",
+          {
+            causes: [
+              {
+                reason: 'DisruptionBudget',
+                message: `The disruption budget ${budget.metadata.name} does not allow it at the moment`,
+              },
+            ],
+          },
+        );
       }
     }
     const deletion = asObject(body['deleteOptions']);
     const grace = deletion['gracePeriodSeconds'];
     const dryRun = asArray(deletion['dryRun']).includes('All') || context.dryRun;
-    await operations.delete({ ...target, subresource: '' }, { ...NO_DELETE_OPTIONS, gracePeriodSeconds: typeof grace === 'number' ? grace : undefined }, { ...context, dryRun });
+    await operations.delete(
+      { ...target, subresource: '' },
+      { ...NO_DELETE_OPTIONS, gracePeriodSeconds: typeof grace === 'number' ? grace : undefined },
+      { ...context, dryRun },
+    );
     sendJson(call.request, call.response, 201, SUCCESS);
   };
   const bind = async (call: Call, target: Target): Promise<void> => {
@@ -96,10 +115,20 @@ export function podHandlers(options: SpecialOptions): [string, SpecialHandler][]
       (pod) => {
         const spec = asObject(pod['spec']);
         const before = asString(spec['nodeName']);
-        if (before !== '') throw conflict(target.definition, target.name, `pod ${target.name} is already assigned to node ${JSON.stringify(before)}`);
+        if (before !== '')
+          throw conflict(
+            target.definition,
+            target.name,
+            `pod ${target.name} is already assigned to node ${JSON.stringify(before)}`,
+          );
         const status = asObject(pod['status']);
         const conditions = asObjects(status['conditions']).filter((condition) => condition['type'] !== 'PodScheduled');
-        conditions.push({ type: 'PodScheduled', status: 'True', lastProbeTime: null, lastTransitionTime: timestamp(operations.now()) });
+        conditions.push({
+          type: 'PodScheduled',
+          status: 'True',
+          lastProbeTime: null,
+          lastTransitionTime: timestamp(operations.now()),
+        });
         return { ...pod, spec: { ...spec, nodeName: node }, status: { ...status, conditions } };
       },
       call.context,
@@ -112,7 +141,10 @@ export function podHandlers(options: SpecialOptions): [string, SpecialHandler][]
     const name = isObject(body) ? asString(asObject(body['metadata'])['name']) : '';
     const served = operations.registry.find('', 'v1', 'pods');
     if (served === undefined) throw badRequest('pods are not served');
-    await bind({ ...call, body: async () => body }, { ...served, namespace: call.target.namespace, name, subresource: '' });
+    await bind(
+      { ...call, body: async () => body },
+      { ...served, namespace: call.target.namespace, name, subresource: '' },
+    );
   };
   const upgradeOnly: SpecialHandler = async () => {
     throw badRequest('Upgrade request required');
@@ -128,4 +160,3 @@ export function podHandlers(options: SpecialOptions): [string, SpecialHandler][]
     ...proxyHandlers(options),
   ];
 }
-

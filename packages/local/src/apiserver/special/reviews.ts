@@ -22,7 +22,14 @@ function userInfo(user: User): JsonObject {
 function attributesOf(spec: JsonObject): Attributes {
   const nonResource = spec['nonResourceAttributes'];
   if (isObject(nonResource)) {
-    return { verb: asString(nonResource['verb']), group: '', resource: '', namespace: '', name: '', path: asString(nonResource['path']) || '/' };
+    return {
+      verb: asString(nonResource['verb']),
+      group: '',
+      resource: '',
+      namespace: '',
+      name: '',
+      path: asString(nonResource['path']) || '/',
+    };
   }
   const resource = asObject(spec['resourceAttributes']);
   const subresource = asString(resource['subresource']);
@@ -59,10 +66,16 @@ export function reviewHandlers({ operations, authorizer, tokens }: SpecialOption
       const body = await bodyOf(call);
       const spec = asObject(body['spec']);
       const decision = authorizer.check(subject(call, spec), attributesOf(spec));
-      answer(call, { ...body, status: { allowed: decision.allowed, ...(decision.reason === '' ? {} : { reason: decision.reason }) } });
+      answer(call, {
+        ...body,
+        status: { allowed: decision.allowed, ...(decision.reason === '' ? {} : { reason: decision.reason }) },
+      });
     };
   };
-  const named = (_call: Call, spec: JsonObject): User => ({ name: asString(spec['user']), groups: strings(spec['groups']) });
+  const named = (_call: Call, spec: JsonObject): User => ({
+    name: asString(spec['user']),
+    groups: strings(spec['groups']),
+  });
   const tokenReview: SpecialHandler = async (call) => {
     const body = await bodyOf(call);
     const spec = asObject(body['spec']);
@@ -77,7 +90,8 @@ export function reviewHandlers({ operations, authorizer, tokens }: SpecialOption
   const rulesReview: SpecialHandler = async (call) => {
     const body = await bodyOf(call);
     const all: JsonObject[] = authorizer.rules(call.context.user, asString(asObject(body['spec'])['namespace']));
-    if (call.context.user.groups.includes('system:masters')) all.push({ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }, { verbs: ['*'], nonResourceURLs: ['*'] });
+    if (call.context.user.groups.includes('system:masters'))
+      all.push({ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }, { verbs: ['*'], nonResourceURLs: ['*'] });
     const resourceRules = all.filter((rule) => asArray(rule['resources']).length > 0);
     const nonResourceRules = all.filter((rule) => asArray(rule['nonResourceURLs']).length > 0);
     answer(call, { ...body, status: { resourceRules, nonResourceRules, incomplete: false } });
@@ -91,7 +105,9 @@ export function reviewHandlers({ operations, authorizer, tokens }: SpecialOption
     const audiences = strings(spec['audiences']);
     const seconds = spec['expirationSeconds'];
     if (typeof seconds === 'number' && seconds < 600) {
-      throw invalid('authentication.k8s.io', 'TokenRequest', '', [fieldError.invalid('spec.expirationSeconds', seconds, 'may not specify a duration less than 10 minutes')]);
+      throw invalid('authentication.k8s.io', 'TokenRequest', '', [
+        fieldError.invalid('spec.expirationSeconds', seconds, 'may not specify a duration less than 10 minutes'),
+      ]);
     }
     const expirationSeconds = Math.min(typeof seconds === 'number' ? seconds : 3600, 2 ** 32);
     const reference = spec['boundObjectRef'];
@@ -105,7 +121,11 @@ export function reviewHandlers({ operations, authorizer, tokens }: SpecialOption
       const found = operations.store.get(key, kind === 'Node' ? '' : target.namespace, name);
       const uid = asString(reference['uid']);
       if (found === undefined || (uid !== '' && uid !== found.metadata.uid)) {
-        throw conflict({ group: '', resource: key.slice(1) }, name, `the UID in the bound object reference (${uid}) does not match the UID in record. The object might have been deleted and then recreated`);
+        throw conflict(
+          { group: '', resource: key.slice(1) },
+          name,
+          `the UID in the bound object reference (${uid}) does not match the UID in record. The object might have been deleted and then recreated`,
+        );
       }
       bound = { kind, name, uid: found.metadata.uid };
       const nodeName = asString(asObject(found['spec'])['nodeName']);
@@ -125,13 +145,20 @@ export function reviewHandlers({ operations, authorizer, tokens }: SpecialOption
       kind: 'TokenRequest',
       apiVersion: 'authentication.k8s.io/v1',
       metadata: { name: target.name, namespace: target.namespace, creationTimestamp: timestamp(operations.now()) },
-      spec: { audiences: audiences.length === 0 ? [DEFAULT_AUDIENCE] : audiences, expirationSeconds, boundObjectRef: isObject(reference) ? reference : null },
+      spec: {
+        audiences: audiences.length === 0 ? [DEFAULT_AUDIENCE] : audiences,
+        expirationSeconds,
+        boundObjectRef: isObject(reference) ? reference : null,
+      },
       status: { token, expirationTimestamp: timestamp(expiresAt) },
     });
   };
   return [
     ['authentication.k8s.io/tokenreviews', tokenReview],
-    ['authentication.k8s.io/selfsubjectreviews', async (call) => answer(call, { status: { userInfo: userInfo(call.context.user) } })],
+    [
+      'authentication.k8s.io/selfsubjectreviews',
+      async (call) => answer(call, { status: { userInfo: userInfo(call.context.user) } }),
+    ],
     ['authorization.k8s.io/subjectaccessreviews', access(named)],
     ['authorization.k8s.io/localsubjectaccessreviews', access(named)],
     ['authorization.k8s.io/selfsubjectaccessreviews', access((call) => call.context.user)],
@@ -139,4 +166,3 @@ export function reviewHandlers({ operations, authorizer, tokens }: SpecialOption
     ['/serviceaccounts/token', tokenRequest],
   ];
 }
-

@@ -17,7 +17,8 @@ const segments = (path: string): string[] => path.replace(/^\./, '').split('.');
 
 function fieldsOf(target: Target): ScaleFields {
   const custom = target.definition.custom?.get(target.version)?.scale;
-  if (custom === undefined) return { replicas: ['spec', 'replicas'], current: ['status', 'replicas'], selector: undefined };
+  if (custom === undefined)
+    return { replicas: ['spec', 'replicas'], current: ['status', 'replicas'], selector: undefined };
   return {
     replicas: segments(custom.specReplicasPath),
     current: segments(custom.statusReplicasPath),
@@ -28,7 +29,11 @@ function fieldsOf(target: Target): ScaleFields {
 function selectorText(selector: unknown): string {
   if (typeof selector === 'string') return selector;
   const object = asObject(selector);
-  const labels = isObject(object['matchLabels']) ? object['matchLabels'] : object['matchExpressions'] === undefined ? object : {};
+  const labels = isObject(object['matchLabels'])
+    ? object['matchLabels']
+    : object['matchExpressions'] === undefined
+      ? object
+      : {};
   return Object.entries(labels)
     .map(([key, value]) => `${key}=${String(value)}`)
     .sort()
@@ -38,7 +43,8 @@ function selectorText(selector: unknown): string {
 function scaleOf(object: ApiObject, target: Target): JsonObject {
   const fields = fieldsOf(target);
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
-  const selector = fields.selector === undefined ? asObject(object['spec'])['selector'] : at(object, ...fields.selector);
+  const selector =
+    fields.selector === undefined ? asObject(object['spec'])['selector'] : at(object, ...fields.selector);
   return {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
@@ -77,16 +83,29 @@ export function scaleHandlers({ operations }: SpecialOptions): [string, SpecialH
         let wanted: unknown = body;
         if (kind !== '') {
           const type = patchKind(kind, false);
-          const scaleTarget = { ...target, name: '', definition: { ...target.definition, group: 'autoscaling', kind: 'Scale' }, version: 'v1' };
+          const scaleTarget = {
+            ...target,
+            name: '',
+            definition: { ...target.definition, group: 'autoscaling', kind: 'Scale' },
+            version: 'v1',
+          };
           wanted =
             type === 'application/apply-patch+yaml'
               ? body
-              : patched(operations, scaleTarget, type === 'application/strategic-merge-patch+json' ? 'application/merge-patch+json' : type, scale, body);
+              : patched(
+                  operations,
+                  scaleTarget,
+                  type === 'application/strategic-merge-patch+json' ? 'application/merge-patch+json' : type,
+                  scale,
+                  body,
+                );
         }
         const replicas = asObject(asObject(wanted)['spec'])['replicas'];
         const given = asObject(asObject(wanted)['metadata'])['resourceVersion'];
         if (typeof replicas !== 'number' || !Number.isInteger(replicas) || replicas < 0) {
-          throw badRequest(`spec.replicas: Invalid value: ${JSON.stringify(replicas)}: must be greater than or equal to 0`);
+          throw badRequest(
+            `spec.replicas: Invalid value: ${JSON.stringify(replicas)}: must be greater than or equal to 0`,
+          );
         }
         const changed = withReplicas(current, target, replicas);
         if (kind === '' && typeof given === 'string' && given !== '') changed.metadata.resourceVersion = given;

@@ -47,8 +47,14 @@ function selector(value: unknown): string {
 }
 
 const podTemplate = (object: ApiObject) => asObject(asObject(spec(object)['template'])['spec']);
-const containerNames = (podSpec: JsonObject) => asObjects(podSpec['containers']).map((item) => asString(item['name'])).join(',');
-const images = (podSpec: JsonObject) => asObjects(podSpec['containers']).map((item) => asString(item['image'])).join(',');
+const containerNames = (podSpec: JsonObject) =>
+  asObjects(podSpec['containers'])
+    .map((item) => asString(item['name']))
+    .join(',');
+const images = (podSpec: JsonObject) =>
+  asObjects(podSpec['containers'])
+    .map((item) => asString(item['image']))
+    .join(',');
 const WORKLOAD_WIDE: readonly Column[] = [
   wide('Containers', (object) => containerNames(podTemplate(object))),
   wide('Images', (object) => images(podTemplate(object))),
@@ -62,7 +68,9 @@ function externalAddresses(object: ApiObject): string {
     case 'ExternalName':
       return asString(externalName);
     case 'LoadBalancer': {
-      const ingress = asObjects(asObject(status(object)['loadBalancer'])['ingress']).map((item) => asString(item['ip']) || asString(item['hostname']));
+      const ingress = asObjects(asObject(status(object)['loadBalancer'])['ingress']).map(
+        (item) => asString(item['ip']) || asString(item['hostname']),
+      );
       const all = [...ingress, ...given];
       return all.length === 0 ? '<pending>' : all.join(',');
     }
@@ -74,7 +82,10 @@ function externalAddresses(object: ApiObject): string {
 function servicePorts(object: ApiObject): string {
   return orNone(
     asObjects(spec(object)['ports'])
-      .map((port) => `${String(port['port'])}${port['nodePort'] ? `:${String(port['nodePort'])}` : ''}/${asString(port['protocol'])}`)
+      .map(
+        (port) =>
+          `${String(port['port'])}${port['nodePort'] ? `:${String(port['nodePort'])}` : ''}/${asString(port['protocol'])}`,
+      )
       .join(','),
   );
 }
@@ -110,7 +121,8 @@ function nodeRoles(object: ApiObject): string {
 }
 
 function nodeAddress(type: string): Cell {
-  return (object) => orNone(asString(asObjects(status(object)['addresses']).find((item) => item['type'] === type)?.['address']));
+  return (object) =>
+    orNone(asString(asObjects(status(object)['addresses']).find((item) => item['type'] === type)?.['address']));
 }
 
 function jobStatus(object: ApiObject): string {
@@ -136,11 +148,21 @@ function ingressAddresses(object: ApiObject): string {
 
 function eventSource(object: ApiObject): string {
   const source = asObject(object['source'] ?? object['deprecatedSource']);
-  return [asString(source['component']) || asString(object['reportingComponent'] ?? object['reportingController']), asString(source['host'])].filter((item) => item !== '').join(', ');
+  return [
+    asString(source['component']) || asString(object['reportingComponent'] ?? object['reportingController']),
+    asString(source['host']),
+  ]
+    .filter((item) => item !== '')
+    .join(', ');
 }
 
 function lastSeen(object: ApiObject, now: number): string {
-  const last = object['lastTimestamp'] ?? object['deprecatedLastTimestamp'] ?? at(object, 'series', 'lastObservedTime') ?? object['eventTime'] ?? object.metadata.creationTimestamp;
+  const last =
+    object['lastTimestamp'] ??
+    object['deprecatedLastTimestamp'] ??
+    at(object, 'series', 'lastObservedTime') ??
+    object['eventTime'] ??
+    object.metadata.creationTimestamp;
   return age(last, now);
 }
 
@@ -180,12 +202,26 @@ function subjects(kind: string): Cell {
   return (object) =>
     asObjects(object['subjects'])
       .filter((subject) => subject['kind'] === kind)
-      .map((subject) => (kind === 'ServiceAccount' ? `${asString(subject['namespace'])}/${asString(subject['name'])}` : asString(subject['name'])))
+      .map((subject) =>
+        kind === 'ServiceAccount'
+          ? `${asString(subject['namespace'])}/${asString(subject['name'])}`
+          : asString(subject['name']),
+      )
       .join(', ');
 }
 
-const ROLE = text('Role', (object) => `${asString(asObject(object['roleRef'])['kind'])}/${asString(asObject(object['roleRef'])['name'])}`);
-const BINDING: readonly Column[] = [NAME, ROLE, AGE, wide('Users', subjects('User')), wide('Groups', subjects('Group')), wide('ServiceAccounts', subjects('ServiceAccount'))];
+const ROLE = text(
+  'Role',
+  (object) => `${asString(asObject(object['roleRef'])['kind'])}/${asString(asObject(object['roleRef'])['name'])}`,
+);
+const BINDING: readonly Column[] = [
+  NAME,
+  ROLE,
+  AGE,
+  wide('Users', subjects('User')),
+  wide('Groups', subjects('Group')),
+  wide('ServiceAccounts', subjects('ServiceAccount')),
+];
 const ROLE_ONLY: readonly Column[] = [NAME, text('Created At', (object) => object.metadata.creationTimestamp)];
 const WEBHOOKS: readonly Column[] = [NAME, number('Webhooks', (object) => asArray(object['webhooks']).length), AGE];
 
@@ -214,7 +250,9 @@ export const BUILTIN_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
       const gates = asObjects(spec(object)['readinessGates']);
       if (gates.length === 0) return '<none>';
       const conditions = asObjects(status(object)['conditions']);
-      const met = gates.filter((gate) => conditions.some((condition) => condition['type'] === gate['conditionType'] && condition['status'] === 'True'));
+      const met = gates.filter((gate) =>
+        conditions.some((condition) => condition['type'] === gate['conditionType'] && condition['status'] === 'True'),
+      );
       return `${met.length}/${gates.length}`;
     }),
   ],
@@ -229,7 +267,12 @@ export const BUILTIN_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
   ],
   '/endpoints': [NAME, text('Endpoints', endpointAddresses), AGE],
   '/configmaps': [NAME, number('Data', (object) => size(object['data']) + size(object['binaryData'])), AGE],
-  '/secrets': [NAME, text('Type', (object) => asString(object['type'])), number('Data', (object) => size(object['data'])), AGE],
+  '/secrets': [
+    NAME,
+    text('Type', (object) => asString(object['type'])),
+    number('Data', (object) => size(object['data'])),
+    AGE,
+  ],
   '/serviceaccounts': [NAME, number('Secrets', (object) => asArray(object['secrets']).length), AGE],
   '/namespaces': [NAME, text('Status', (object) => asString(status(object)['phase'])), AGE],
   '/nodes': [
@@ -242,7 +285,10 @@ export const BUILTIN_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     wide('External-IP', nodeAddress('ExternalIP')),
     wide('OS-Image', (object) => asString(asObject(status(object)['nodeInfo'])['osImage']) || '<unknown>'),
     wide('Kernel-Version', (object) => asString(asObject(status(object)['nodeInfo'])['kernelVersion']) || '<unknown>'),
-    wide('Container-Runtime', (object) => asString(asObject(status(object)['nodeInfo'])['containerRuntimeVersion']) || '<unknown>'),
+    wide(
+      'Container-Runtime',
+      (object) => asString(asObject(status(object)['nodeInfo'])['containerRuntimeVersion']) || '<unknown>',
+    ),
   ],
   '/events': [
     text('Last Seen', lastSeen),
@@ -252,13 +298,23 @@ export const BUILTIN_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     wide('Subobject', (object) => asString(asObject(object['involvedObject'] ?? object['regarding'])['fieldPath'])),
     wide('Source', eventSource),
     text('Message', (object) => asString(object['message'] ?? object['note']).trim()),
-    wide('First Seen', (object, now) => age(object['firstTimestamp'] ?? object['deprecatedFirstTimestamp'] ?? object['eventTime'] ?? object.metadata.creationTimestamp, now)),
+    wide('First Seen', (object, now) =>
+      age(
+        object['firstTimestamp'] ??
+          object['deprecatedFirstTimestamp'] ??
+          object['eventTime'] ??
+          object.metadata.creationTimestamp,
+        now,
+      ),
+    ),
     wide('Count', (object) => String(asNumber(object['count'] ?? object['deprecatedCount'], 1))),
     { ...NAME, priority: 1 },
   ],
   '/persistentvolumeclaims': [
     NAME,
-    text('Status', (object) => (object.metadata.deletionTimestamp === undefined ? asString(status(object)['phase']) : 'Terminating')),
+    text('Status', (object) =>
+      object.metadata.deletionTimestamp === undefined ? asString(status(object)['phase']) : 'Terminating',
+    ),
     text('Volume', (object) => asString(spec(object)['volumeName'])),
     text('Capacity', (object) => asString(asObject(status(object)['capacity'])['storage'])),
     text('Access Modes', (object) => asArray(status(object)['accessModes']).map(shortMode).join(',')),
@@ -281,7 +337,13 @@ export const BUILTIN_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     text('Reason', (object) => asString(status(object)['reason'])),
     AGE,
   ],
-  '/replicationcontrollers': [NAME, ...replicaColumns, AGE, ...WORKLOAD_WIDE.slice(0, 2), wide('Selector', (object) => labels(spec(object)['selector']))],
+  '/replicationcontrollers': [
+    NAME,
+    ...replicaColumns,
+    AGE,
+    ...WORKLOAD_WIDE.slice(0, 2),
+    wide('Selector', (object) => labels(spec(object)['selector'])),
+  ],
   'apps/deployments': [
     NAME,
     text('Ready', (object) => `${asNumber(status(object)['readyReplicas'])}/${asNumber(spec(object)['replicas'])}`),
@@ -312,7 +374,9 @@ export const BUILTIN_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     NAME,
     text('Controller', (object) => {
       const owner = object.metadata.ownerReferences?.find((reference) => reference.controller === true);
-      return owner === undefined ? '<none>' : `${owner.kind.toLowerCase()}.${owner.apiVersion.split('/')[0]}/${owner.name}`;
+      return owner === undefined
+        ? '<none>'
+        : `${owner.kind.toLowerCase()}.${owner.apiVersion.split('/')[0]}/${owner.name}`;
     }),
     number('Revision', (object) => asNumber(object['revision'])),
     AGE,
@@ -320,7 +384,11 @@ export const BUILTIN_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
   'batch/jobs': [
     NAME,
     text('Status', jobStatus),
-    text('Completions', (object) => `${asNumber(status(object)['succeeded'])}/${asNumber(spec(object)['completions'], asNumber(spec(object)['parallelism'], 1))}`),
+    text(
+      'Completions',
+      (object) =>
+        `${asNumber(status(object)['succeeded'])}/${asNumber(spec(object)['completions'], asNumber(spec(object)['parallelism'], 1))}`,
+    ),
     text('Duration', jobDuration),
     AGE,
     ...WORKLOAD_WIDE,
@@ -331,7 +399,9 @@ export const BUILTIN_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     text('Timezone', (object) => orNone(asString(spec(object)['timeZone']))),
     text('Suspend', (object) => (spec(object)['suspend'] === true ? 'True' : 'False')),
     number('Active', (object) => asArray(status(object)['active']).length),
-    text('Last Schedule', (object, now) => (status(object)['lastScheduleTime'] === undefined ? '<none>' : age(status(object)['lastScheduleTime'], now))),
+    text('Last Schedule', (object, now) =>
+      status(object)['lastScheduleTime'] === undefined ? '<none>' : age(status(object)['lastScheduleTime'], now),
+    ),
     AGE,
   ],
   'autoscaling/horizontalpodautoscalers': [
@@ -357,7 +427,11 @@ export const BUILTIN_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     NAME,
     text('Class', (object) => orNone(asString(spec(object)['ingressClassName']))),
     text('Hosts', (object) => {
-      const hosts = unique(asObjects(spec(object)['rules']).map((rule) => asString(rule['host'])).filter((host) => host !== ''));
+      const hosts = unique(
+        asObjects(spec(object)['rules'])
+          .map((rule) => asString(rule['host']))
+          .filter((host) => host !== ''),
+      );
       return hosts.length === 0 ? '*' : hosts.join(',');
     }),
     text('Address', ingressAddresses),
@@ -369,22 +443,36 @@ export const BUILTIN_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     text('Controller', (object) => asString(spec(object)['controller'])),
     text('Parameters', (object) => {
       const parameters = asObject(spec(object)['parameters']);
-      return parameters['name'] === undefined ? '<none>' : `${asString(parameters['kind'])}/${asString(parameters['name'])}`;
+      return parameters['name'] === undefined
+        ? '<none>'
+        : `${asString(parameters['kind'])}/${asString(parameters['name'])}`;
     }),
     AGE,
   ],
-  'networking.k8s.io/networkpolicies': [NAME, text('Pod-Selector', (object) => selector(spec(object)['podSelector'])), AGE],
+  'networking.k8s.io/networkpolicies': [
+    NAME,
+    text('Pod-Selector', (object) => selector(spec(object)['podSelector'])),
+    AGE,
+  ],
   'discovery.k8s.io/endpointslices': [
     NAME,
     text('AddressType', (object) => asString(object['addressType'])),
     text('Ports', (object) => {
       const ports = asObjects(object['ports']).map((port) => String(port['port'] ?? '*'));
-      return ports.length === 0 ? '<unset>' : ports.length > 3 ? `${ports.slice(0, 3).join(',')} + ${ports.length - 3} more...` : ports.join(',');
+      return ports.length === 0
+        ? '<unset>'
+        : ports.length > 3
+          ? `${ports.slice(0, 3).join(',')} + ${ports.length - 3} more...`
+          : ports.join(',');
     }),
     text('Endpoints', (object) => {
-      const addresses = asObjects(object['endpoints']).flatMap((endpoint) => asArray(endpoint['addresses']).map(String));
+      const addresses = asObjects(object['endpoints']).flatMap((endpoint) =>
+        asArray(endpoint['addresses']).map(String),
+      );
       if (addresses.length === 0) return '<unset>';
-      return addresses.length > 3 ? `${addresses.slice(0, 3).join(',')} + ${addresses.length - 3} more...` : addresses.join(',');
+      return addresses.length > 3
+        ? `${addresses.slice(0, 3).join(',')} + ${addresses.length - 3} more...`
+        : addresses.join(',');
     }),
     AGE,
   ],
@@ -419,7 +507,11 @@ export const BUILTIN_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     text('PreemptionPolicy', (object) => asString(object['preemptionPolicy'])),
   ],
   'storage.k8s.io/storageclasses': [
-    { ...NAME, cell: (object) => `${object.metadata.name}${object.metadata.annotations?.['storageclass.kubernetes.io/is-default-class'] === 'true' ? ' (default)' : ''}` },
+    {
+      ...NAME,
+      cell: (object) =>
+        `${object.metadata.name}${object.metadata.annotations?.['storageclass.kubernetes.io/is-default-class'] === 'true' ? ' (default)' : ''}`,
+    },
     text('Provisioner', (object) => asString(object['provisioner'])),
     text('ReclaimPolicy', (object) => asString(object['reclaimPolicy'])),
     text('VolumeBindingMode', (object) => asString(object['volumeBindingMode'])),
@@ -441,6 +533,11 @@ export const BUILTIN_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
 };
 
 function shortMode(mode: unknown): string {
-  const names: Readonly<Record<string, string>> = { ReadWriteOnce: 'RWO', ReadOnlyMany: 'ROX', ReadWriteMany: 'RWX', ReadWriteOncePod: 'RWOP' };
+  const names: Readonly<Record<string, string>> = {
+    ReadWriteOnce: 'RWO',
+    ReadOnlyMany: 'ROX',
+    ReadWriteMany: 'RWX',
+    ReadWriteOncePod: 'RWOP',
+  };
   return names[String(mode)] ?? String(mode);
 }

@@ -36,4 +36,8 @@ export function age(time: unknown, now: number): string {
 }
 
 export const NAME: Column = { name: 'Name', type: 'string', format: 'name', cell: (object) => object.metadata.name };
-export const AGE: Column = { name: 'Age', type: 'string', cell: (object, now) => age(object.metadata.creationTimestamp, now) };
+export const AGE: Column = {
+  name: 'Age',
+  type: 'string',
+  cell: (object, now) => age(object.metadata.creationTimestamp, now),
+};

@@ -6,7 +6,8 @@ function cellText(values: readonly unknown[], type: string, now: number): string
   const [value] = values;
   if (value === undefined || value === null) return null;
   if (type === 'date') return age(value, now);
-  if (values.length > 1) return values.map((item) => (typeof item === 'object' ? JSON.stringify(item) : String(item))).join(',');
+  if (values.length > 1)
+    return values.map((item) => (typeof item === 'object' ? JSON.stringify(item) : String(item))).join(',');
   if (typeof value === 'number' || typeof value === 'boolean') return type === 'string' ? String(value) : value;
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }

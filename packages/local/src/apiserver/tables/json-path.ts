@@ -9,7 +9,10 @@ type Step =
 
 /** Parses the JSONPath subset of printer columns: `.a.b`, `['a.b']`, `[0]`, `[*]`, `[?(@.x=="y")]`, `..a`. Undefined when malformed. */
 export function parseJsonPath(text: string): readonly Step[] | undefined {
-  let rest = text.trim().replace(/^\{(.*)\}$/, '$1').replace(/^\$/, '');
+  let rest = text
+    .trim()
+    .replace(/^\{(.*)\}$/, '$1')
+    .replace(/^\$/, '');
   const steps: Step[] = [];
   while (rest !== '') {
     let match = /^\.\.([\w-]+)/.exec(rest);
@@ -26,7 +29,9 @@ export function parseJsonPath(text: string): readonly Step[] | undefined {
           if (path === undefined) return undefined;
           const literal = match[3] ?? match[4];
           const bare = match[5];
-          const value = literal ?? (bare === 'true' ? true : bare === 'false' ? false : bare === undefined ? undefined : Number(bare));
+          const value =
+            literal ??
+            (bare === 'true' ? true : bare === 'false' ? false : bare === undefined ? undefined : Number(bare));
           steps.push({ kind: 'filter', path, operator: match[2] ?? '', value });
         } else {
           match = /^\[(?:'([^']*)'|"([^"]*)"|(-?\d+)|(\*))\]/.exec(rest);
@@ -60,7 +65,13 @@ function compared(left: unknown, operator: string, right: unknown): boolean {
       return left !== right;
     default: {
       if (typeof left !== 'number' || typeof right !== 'number') return false;
-      return operator === '>' ? left > right : operator === '<' ? left < right : operator === '>=' ? left >= right : left <= right;
+      return operator === '>'
+        ? left > right
+        : operator === '<'
+          ? left < right
+          : operator === '>='
+            ? left >= right
+            : left <= right;
     }
   }
 }
@@ -86,7 +97,8 @@ export function evaluate(value: unknown, steps: readonly Step[]): unknown[] {
           deep(item, step.name, next);
           break;
         case 'filter':
-          if (Array.isArray(item)) next.push(...item.filter((one) => compared(evaluate(one, step.path)[0], step.operator, step.value)));
+          if (Array.isArray(item))
+            next.push(...item.filter((one) => compared(evaluate(one, step.path)[0], step.operator, step.value)));
           break;
       }
     }

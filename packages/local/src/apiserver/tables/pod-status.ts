@@ -18,7 +18,8 @@ export function podReady(pod: ApiObject): string {
   const containers = asObjects(spec(pod)['containers']);
   const running = asObjects(status(pod)['containerStatuses']);
   const init = asObjects(status(pod)['initContainerStatuses']);
-  const isReady = (item: JsonObject | undefined) => item?.['ready'] === true && asObject(item['state'])['running'] !== undefined;
+  const isReady = (item: JsonObject | undefined) =>
+    item?.['ready'] === true && asObject(item['state'])['running'] !== undefined;
   const ready = containers.filter((container) => isReady(statusOf(running, container['name']))).length;
   const readySidecars = sidecars(pod).filter((container) => isReady(statusOf(init, container['name']))).length;
   return `${ready + readySidecars}/${containers.length + sidecars(pod).length}`;
@@ -28,7 +29,9 @@ export function podRestarts(pod: ApiObject, now: number): string {
   const sidecarNames = new Set(sidecars(pod).map((container) => container['name']));
   const init = asObjects(status(pod)['initContainerStatuses']);
   const initialising = initialisation(pod) !== undefined;
-  const counted = initialising ? init : [...init.filter((item) => sidecarNames.has(item['name'])), ...asObjects(status(pod)['containerStatuses'])];
+  const counted = initialising
+    ? init
+    : [...init.filter((item) => sidecarNames.has(item['name'])), ...asObjects(status(pod)['containerStatuses'])];
   let total = 0;
   let last = '';
   for (const item of counted) {
@@ -42,7 +45,9 @@ export function podRestarts(pod: ApiObject, now: number): string {
 function terminatedText(state: JsonObject): string {
   const reason = asString(state['reason']);
   if (reason !== '') return reason;
-  return asNumber(state['signal']) !== 0 ? `Signal:${String(state['signal'])}` : `ExitCode:${String(state['exitCode'])}`;
+  return asNumber(state['signal']) !== 0
+    ? `Signal:${String(state['signal'])}`
+    : `ExitCode:${String(state['exitCode'])}`;
 }
 
 /** `Init:...` while an init container has not done its part, else undefined. */
@@ -72,7 +77,9 @@ function initialisation(pod: ApiObject): string | undefined {
 export function podStatus(pod: ApiObject): string {
   const { phase, reason } = status(pod);
   let text = asString(reason) || asString(phase);
-  const gated = asObjects(status(pod)['conditions']).some((condition) => condition['type'] === 'PodScheduled' && condition['reason'] === 'SchedulingGated');
+  const gated = asObjects(status(pod)['conditions']).some(
+    (condition) => condition['type'] === 'PodScheduled' && condition['reason'] === 'SchedulingGated',
+  );
   if (gated) text = 'SchedulingGated';
   const initialising = initialisation(pod);
   const running = asObjects(status(pod)['containerStatuses']);
@@ -87,7 +94,9 @@ export function podStatus(pod: ApiObject): string {
       else if (item['ready'] === true && state['running'] !== undefined) anyRunning = true;
     }
     if (text === 'Completed' && anyRunning) {
-      const ready = asObjects(status(pod)['conditions']).some((condition) => condition['type'] === 'Ready' && condition['status'] === 'True');
+      const ready = asObjects(status(pod)['conditions']).some(
+        (condition) => condition['type'] === 'Ready' && condition['status'] === 'True',
+      );
       text = ready ? 'Running' : 'NotReady';
     }
   }

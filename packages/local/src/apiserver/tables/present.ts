@@ -15,13 +15,27 @@ function columnsOf(target: Target): readonly Column[] {
   return BUILTIN_COLUMNS[storageKey(target.definition)] ?? [NAME, AGE];
 }
 
-function table(columns: readonly Column[], objects: readonly ApiObject[], include: string, now: number, metadata: object, header: boolean, version: string): object {
+function table(
+  columns: readonly Column[],
+  objects: readonly ApiObject[],
+  include: string,
+  now: number,
+  metadata: object,
+  header: boolean,
+  version: string,
+): object {
   return {
     kind: 'Table',
     apiVersion: `meta.k8s.io/${version}`,
     metadata,
     columnDefinitions: header
-      ? columns.map(({ name, type, format, priority }) => ({ name, type, format: format ?? '', description: '', priority: priority ?? 0 }))
+      ? columns.map(({ name, type, format, priority }) => ({
+          name,
+          type,
+          format: format ?? '',
+          description: '',
+          priority: priority ?? 0,
+        }))
       : [],
     rows: objects.map((object) => ({
       cells: columns.map((column) => column.cell(object, now)),
@@ -31,7 +45,12 @@ function table(columns: readonly Column[], objects: readonly ApiObject[], includ
 }
 
 /** How single objects (also those of a watch) are written for a client. */
-export function presenterFor(representation: Representation, target: Target, query: URLSearchParams, startedAt: number): Presenter {
+export function presenterFor(
+  representation: Representation,
+  target: Target,
+  query: URLSearchParams,
+  startedAt: number,
+): Presenter {
   switch (representation.kind) {
     case 'object':
       return PLAIN;
@@ -42,12 +61,26 @@ export function presenterFor(representation: Representation, target: Target, que
       const include = query.get('includeObject') ?? 'Metadata';
       const offset = Date.now() - startedAt;
       return (object, first) =>
-        table(columns, [object], include, Date.now() - offset, { resourceVersion: object.metadata.resourceVersion }, first, representation.version);
+        table(
+          columns,
+          [object],
+          include,
+          Date.now() - offset,
+          { resourceVersion: object.metadata.resourceVersion },
+          first,
+          representation.version,
+        );
     }
   }
 }
 
-export function presentList(representation: Representation, target: Target, result: ListResult, query: URLSearchParams, now: number): object {
+export function presentList(
+  representation: Representation,
+  target: Target,
+  result: ListResult,
+  query: URLSearchParams,
+  now: number,
+): object {
   switch (representation.kind) {
     case 'object':
       return listObject(target, result);
@@ -59,6 +92,14 @@ export function presentList(representation: Representation, target: Target, resu
         items: result.items.map((item) => partialMetadata(item, representation.version)),
       };
     case 'table':
-      return table(columnsOf(target), result.items, query.get('includeObject') ?? 'Metadata', now, result.metadata, true, representation.version);
+      return table(
+        columnsOf(target),
+        result.items,
+        query.get('includeObject') ?? 'Metadata',
+        now,
+        result.metadata,
+        true,
+        representation.version,
+      );
   }
 }
