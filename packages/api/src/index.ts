@@ -19,6 +19,7 @@ export * from './networking/sidecar.ts';
 export * from './networking/virtual-service.ts';
 export * from './networking/workload-entry.ts';
 export * from './objects.ts';
+export * from './operator/istio-operator.ts';
 export * from './ports.ts';
 export { type FieldProblem, formatProblem } from './problems.ts';
 export * from './regex.ts';
