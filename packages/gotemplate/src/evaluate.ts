@@ -385,6 +385,11 @@ class Evaluation {
             return this.fail(node, commandText(command), `error calling ${name}: ${error.message}`, error);
           }
         }
+        if (
+          !Object.hasOwn(object.fields, name) &&
+          (object.options.lenient === true || object.options.iterable === true)
+        )
+          return null;
         if (!Object.hasOwn(object.fields, name))
           return reject(`can't evaluate field ${name} in type ${object.typeName}`);
         if (hasArguments) return reject(`${name} has arguments but cannot be invoked as function`);

@@ -1,0 +1,11 @@
+export * from './config.ts';
+export * from './decide.ts';
+export * from './errors.ts';
+export * from './inject.ts';
+export type { Json, JsonObject } from './json.ts';
+export * from './json-patch.ts';
+export * from './objects.ts';
+export type { Workload } from './render.ts';
+export { matchesSelector, type Selector } from './selector.ts';
+export { mergeContainer, mergePod } from './strategic-merge.ts';
+export { workloadOf } from './workload.ts';

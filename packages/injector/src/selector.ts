@@ -1,0 +1,59 @@
+import { InjectionError } from './errors.ts';
+import { isObject, textMap } from './json.ts';
+
+/** A Kubernetes label selector. */
+export interface Selector {
+  readonly matchLabels: Readonly<Record<string, string>>;
+  readonly matchExpressions: readonly {
+    readonly key: string;
+    readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
+    readonly values: readonly string[];
+  }[];
+}
+
+export function parseSelector(value: unknown, object: string, field: string): Selector {
+  if (!isObject(value)) throw new InjectionError(object, field, 'must be a label selector');
+  const expressions = value.matchExpressions ?? [];
+  if (!Array.isArray(expressions)) throw new InjectionError(object, `${field}.matchExpressions`, 'must be a list');
+  return {
+    matchLabels: textMap(value.matchLabels),
+    matchExpressions: expressions.map((item, i) => {
+      const at = `${field}.matchExpressions[${i}]`;
+      const { key, operator, values } = isObject(item) ? item : {};
+      if (typeof key !== 'string') throw new InjectionError(object, `${at}.key`, 'is required');
+      if (operator !== 'In' && operator !== 'NotIn' && operator !== 'Exists' && operator !== 'DoesNotExist')
+        throw new InjectionError(object, `${at}.operator`, 'must be In, NotIn, Exists or DoesNotExist');
+      return { key, operator, values: Array.isArray(values) ? values.filter((each) => typeof each === 'string') : [] };
+    }),
+  };
+}
+
+function matchesExpression(
+  { key, operator, values }: Selector['matchExpressions'][number],
+  labels: Readonly<Record<string, string>>,
+): boolean {
+  const present = Object.hasOwn(labels, key);
+  switch (operator) {
+    case 'In':
+      return present && values.includes(labels[key] ?? '');
+    case 'NotIn':
+      return !present || !values.includes(labels[key] ?? '');
+    case 'Exists':
+      return present;
+    case 'DoesNotExist':
+      return !present;
+  }
+}
+
+export function matchesSelector(selector: Selector, labels: Readonly<Record<string, string>>): boolean {
+  const has = (key: string): boolean => Object.hasOwn(labels, key);
+  return (
+    Object.entries(selector.matchLabels).every(([key, value]) => has(key) && labels[key] === value) &&
+    selector.matchExpressions.every((expression) => matchesExpression(expression, labels))
+  );
+}
+
+/** True for a selector that says nothing: it selects nothing here. */
+export function isEmptySelector(selector: Selector): boolean {
+  return Object.keys(selector.matchLabels).length === 0 && selector.matchExpressions.length === 0;
+}
