@@ -5,6 +5,7 @@ import type {
   Listener,
   RouteConfiguration,
 } from '@istio-ts/envoy';
+import { parseProtocol } from '@istio-ts/mesh';
 import type { InboundTarget, MutualTlsMode, Origin, ProxyScope } from '@istio-ts/mesh/model';
 import { type InboundPolicies, inboundPolicies } from '../filter/policies.ts';
 import { httpConnectionManager } from '../filter/http-connection-manager.ts';
@@ -91,6 +92,25 @@ function declared(target: InboundTarget, mode: MutualTlsMode, wildcard: string):
       inboundCluster(port),
       `${target.service.hostname}:${target.port.number}/*`,
     ),
+  };
+}
+
+/** A port that a Sidecar declares; with any, the services' ports do not count (Sidecar reference, ingress). */
+function ingressDestination(ingress: SidecarIngress, mode: MutualTlsMode, wildcard: string): Destination | undefined {
+  const port = ingress.port?.number;
+  const handling = handlingOf(parseProtocol(ingress.port?.protocol ?? '') ?? 'Auto');
+  if (port === undefined || handling === 'ignore') {
+    return undefined;
+  }
+  const name = `${wildcard}_${port}`;
+  return {
+    port,
+    handling,
+    mode,
+    cluster: inboundCluster(port),
+    chainNames: { http: name, tcp: name },
+    statPrefix: `inbound_${name};`,
+    routes: routes(inboundCluster(port), `inbound|http|${port}`, inboundCluster(port), undefined),
   };
 }
 
@@ -215,17 +235,20 @@ function blackhole(context: ListenerContext, port: number): FilterChain {
   };
 }
 
+type SidecarIngress = NonNullable<NonNullable<ProxyScope['sidecar']>['spec']['ingress']>[number];
+
 interface InboundInput {
   readonly context: ListenerContext;
   readonly targets: ProxyScope['inbound'];
+  readonly sidecar: ProxyScope['sidecar'];
   readonly peerAuthentication: ProxyScope['peerAuthentication'];
   readonly policies: InboundPolicies;
 }
 
 const listener = memoByInputs(
-  ({ context, targets, peerAuthentication, policies }: InboundInput) =>
-    [...contextInputs(context), targets, peerAuthentication, policies] as [object, ...unknown[]],
-  ({ context, targets, peerAuthentication, policies }): Generated<Listener> => {
+  ({ context, targets, sidecar, peerAuthentication, policies }: InboundInput) =>
+    [...contextInputs(context), targets, sidecar, peerAuthentication, policies] as [object, ...unknown[]],
+  ({ context, targets, sidecar, peerAuthentication, policies }): Generated<Listener> => {
     const { proxy, mesh } = context;
     const wildcard = wildcardAddress(proxy);
     const port = mesh.proxyInboundListenPort || INBOUND_PORT;
@@ -233,15 +256,24 @@ const listener = memoByInputs(
     const destinations: Destination[] = [];
     const origins: Origin[] = [...peerAuthentication.origins, ...policies.origins];
     const taken = new Set<number>([port]);
-    for (const target of targets) {
-      const destination = taken.has(target.targetPort)
-        ? undefined
-        : declared(target, modeOf(target.targetPort), wildcard);
-      if (destination !== undefined) {
-        taken.add(target.targetPort);
+    const add = (p: number, destination: Destination | undefined): void => {
+      if (destination !== undefined && !taken.has(p)) {
+        taken.add(p);
         destinations.push(destination);
       }
-      origins.push(target.service.origin);
+    };
+    const ingress = sidecar?.spec.ingress ?? [];
+    if (ingress.length > 0) {
+      origins.push(...(sidecar === undefined ? [] : [sidecar.origin]));
+      for (const one of ingress) {
+        const p = one.port?.number ?? 0;
+        add(p, ingressDestination(one, modeOf(p), wildcard));
+      }
+    } else {
+      for (const target of targets) {
+        add(target.targetPort, declared(target, modeOf(target.targetPort), wildcard));
+        origins.push(target.service.origin);
+      }
     }
     // Ports with a mode of their own that no service declares.
     for (const [p, mode] of peerAuthentication.portModes) {
@@ -276,6 +308,7 @@ export function inboundListener(scope: ProxyScope, context: ListenerContext): Ge
   return listener({
     context,
     targets: scope.inbound,
+    sidecar: scope.sidecar,
     peerAuthentication: scope.peerAuthentication,
     policies: inboundPolicies(scope),
   });

@@ -10,9 +10,9 @@ function line(chain: FilterChain): string {
   const match = chain.filterChainMatch ?? {};
   const last = chain.filters?.at(-1)?.typedConfig as Record<string, unknown> | undefined;
   const http = chain.filters?.at(-1)?.name === 'envoy.filters.network.http_connection_manager';
-  const rds = (last?.['rds'] as { routeConfigName?: string } | undefined)?.routeConfigName;
-  const inline = (last?.['routeConfig'] as { name?: string } | undefined)?.name;
-  const weighted = (last?.['weightedClusters'] as { clusters: { name: string; weight: number }[] } | undefined)
+  const rds = (last?.rds as { routeConfigName?: string } | undefined)?.routeConfigName;
+  const inline = (last?.routeConfig as { name?: string } | undefined)?.name;
+  const weighted = (last?.weightedClusters as { clusters: { name: string; weight: number }[] } | undefined)
     ?.clusters;
   const cidrs = (ranges: typeof match.prefixRanges) =>
     ranges?.map((r) => `${r.addressPrefix}/${r.prefixLen}`).join(',');
@@ -27,7 +27,7 @@ function line(chain: FilterChain): string {
     '->',
     http
       ? `http ${rds ?? inline}`
-      : (weighted?.map((c) => `${c.name}=${c.weight}`).join(' ') ?? String(last?.['cluster'])),
+      : (weighted?.map((c) => `${c.name}=${c.weight}`).join(' ') ?? String(last?.cluster)),
   ]
     .filter((s) => s !== '')
     .join(' ');
@@ -134,7 +134,7 @@ function inbound(protocol: Protocol, mode: MutualTlsMode): readonly string[] {
   const all = listeners({
     inbound: [{ service: app, port, targetPort: 8080 }],
     peerAuthentication: { mode: 'PERMISSIVE', portModes: new Map([[8080, mode]]), origins: [] },
-  })['virtualInbound'];
+  }).virtualInbound;
   return (all ?? []).filter((l) => l.startsWith('port 8080')).map((l) => l.slice('port 8080 '.length));
 }
 
@@ -171,7 +171,7 @@ test('inbound: chains of each protocol and mode', () => {
 test('inbound: ports that no service declares are passed through, by their own mode where they have one', () => {
   const all = listeners({
     peerAuthentication: { mode: 'STRICT', portModes: new Map([[9999, 'DISABLE']]), origins: [] },
-  })['virtualInbound'];
+  }).virtualInbound;
   assert.deepEqual(all, [
     'port 15006 -> BlackHoleCluster',
     'port 9999 plain http/1.1,h2c -> http InboundPassthroughCluster',

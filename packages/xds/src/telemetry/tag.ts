@@ -8,7 +8,7 @@ const VALUE = {
 
 const replaceBy = (text: string): TypeMatcherMatcher_OnMatch => ({
   action: {
-    name: 'value',
+    name: 'v',
     typedConfig: typed('envoy.extensions.matching.actions.transform_stat.v3.TransformStat', {
       updateTag: { newTagValue: text },
     }),
@@ -39,7 +39,7 @@ export const format = (command: string, missing: string = UNKNOWN): TagSource =>
   missing,
 });
 
-/** A label of the stats access logger. What Envoy cannot find is an empty value or a dash there; rules turn both into what Istio shows. */
+/** A label of the stats access logger. What Envoy cannot find is an empty value there; a rule turns it into what Istio shows. */
 export function tag(name: string, source: TagSource): Config_Tag {
   switch (source.kind) {
     case 'text':
@@ -54,7 +54,7 @@ export function tag(name: string, source: TagSource): Config_Tag {
         rules: {
           matcherTree: {
             input: VALUE,
-            exactMatchMap: { map: { '': replaceBy(source.missing), '-': replaceBy(source.missing) } },
+            exactMatchMap: { map: { '': replaceBy(source.missing) } },
           },
         },
       };
