@@ -529,22 +529,20 @@ describe('incremental scopes', () => {
     fc
       .tuple(name, meta, pick('STRICT', 'DISABLE', 'UNSET'), pick(undefined, { matchLabels: { app: 'a' } }))
       .map(([n, m, mode, s]) => istio('PeerAuthentication', n, { mtls: { mode }, ...(s && { selector: s }) }, m)),
-    fc
-      .tuple(name, meta)
-      .map(([n, m]) =>
-        istio(
-          'ServiceEntry',
-          n,
-          {
-            hosts: [`${n}.example.com`],
-            ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
-            resolution: 'STATIC',
-            location: 'MESH_INTERNAL',
-            workloadSelector: { labels: { app: n } },
-          },
-          m,
-        ),
+    fc.tuple(name, meta).map(([n, m]) =>
+      istio(
+        'ServiceEntry',
+        n,
+        {
+          hosts: [`${n}.example.com`],
+          ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
+          resolution: 'STATIC',
+          location: 'MESH_INTERNAL',
+          workloadSelector: { labels: { app: n } },
+        },
+        m,
       ),
+    ),
   );
   const steps = fc.array(fc.array(fc.tuple(fc.boolean(), objects), { minLength: 1, maxLength: 4 }), { maxLength: 10 });
   const clients = [facts(), facts('default', { app: 'a' }), facts('other'), facts('istio-system', {}, 'router')];

@@ -239,6 +239,7 @@ export interface ScopedProxy {
   readonly network: string;
   readonly locality: Locality;
   readonly dnsDomain: string;
+  /** Real addresses only where traffic is not captured (`interceptionMode` NONE); otherwise one unspecified address per family (`0.0.0.0`, `::`), so that replicas are of one class. */
   readonly ipAddresses: readonly string[];
   readonly workloadName: string;
   readonly canonicalName: string;

@@ -120,9 +120,10 @@ export interface EndpointTarget {
   readonly input: Omit<LoadAssignmentInput, 'endpoints' | 'node'>;
 }
 
-/** The clusters of a scope that get their endpoints by EDS. */
-export function endpointTargets(scope: ProxyScope): readonly EndpointTarget[] {
-  const client = clientPlace(scope);
+/** The clusters of a scope that get their endpoints by EDS; `client` is left out of those for which the place of the client makes no difference. */
+export function endpointTargets(
+  scope: Pick<ProxyScope, 'services' | 'destinationRules' | 'mesh' | 'proxy'>,
+): readonly EndpointTarget[] {
   const router = scope.proxy.type === 'router';
   const result: EndpointTarget[] = [];
   for (const service of scope.services) {
@@ -131,7 +132,6 @@ export function endpointTargets(scope: ProxyScope): readonly EndpointTarget[] {
       if (clusterDiscovery(service, policy, router) !== 'EDS') continue;
       const clusterName = outboundCluster(port.number, subset?.name ?? '', service.hostname);
       const { settings, failover } = localityPolicy(policy, scope.mesh);
-      // Where the place of the client makes no difference, clients of all places share the resource.
       const placed = settings !== undefined && (failover || (settings.distribute?.length ?? 0) > 0);
       result.push({
         clusterName,
@@ -141,7 +141,7 @@ export function endpointTargets(scope: ProxyScope): readonly EndpointTarget[] {
           clusterName,
           port: port.name,
           subset: subset?.labels,
-          client: placed ? client : undefined,
+          client: placed ? clientPlace(scope) : undefined,
           settings: placed ? settings : undefined,
           failover: placed && failover,
         },
@@ -151,12 +151,33 @@ export function endpointTargets(scope: ProxyScope): readonly EndpointTarget[] {
   return result;
 }
 
-const clientPlace = ({ proxy }: ProxyScope): ClientPlace => ({
+const clientPlace = ({ proxy }: Pick<ProxyScope, 'proxy'>): ClientPlace => ({
   locality: proxy.locality,
   labels: proxy.labels,
   network: proxy.network,
   clusterId: proxy.clusterId,
 });
+
+/**
+ * Everything that `outboundClusterInputs` depends on, as a list to remember results by. The place of the client counts only where there are
+ * clusters whose endpoints are part of them.
+ */
+export function outboundInputsKey(scope: ProxyScope, inputs: ClusterInputs): readonly [object, ...unknown[]] {
+  const placed = inputs.resolvedByProxy.size > 0 || scope.services.some((service) => service.resolution === 'alias');
+  return [
+    scope.services,
+    scope.destinationRules,
+    scope.mesh,
+    scope.autoMutualTls,
+    scope.serviceByHost,
+    inputs.identities,
+    inputs.resolvedByProxy,
+    scope.proxy.type,
+    placed && JSON.stringify(clientPlace(scope)),
+    JSON.stringify(clientFiles(scope.proxy.metadata)),
+    onlyIpv6(scope),
+  ];
+}
 
 function clientFiles(metadata: Readonly<Record<string, unknown>>): ClientFiles | undefined {
   const text = (name: string): string => (typeof metadata[name] === 'string' ? metadata[name] : '');

@@ -202,6 +202,28 @@ describe('the engine', () => {
     assert.ok(changes.flat().includes('cluster'));
   });
 
+  it('keeps traffic of a service with internalTrafficPolicy Local on the node, for each node by itself', () => {
+    const local = application('local', port, [{}, {}], { base: 7, nodes: ['node-1', 'node-2'] }).map((object) =>
+      object.kind === 'Service'
+        ? { ...object, spec: { ...(object.spec as object), internalTrafficPolicy: 'Local' } }
+        : object,
+    );
+    const client = (name: string, on: string) =>
+      podObject({ name, labels: { app: 'client' }, ip: `10.244.9.${name.length}`, node: on });
+    const { engine, sources, settle } = world([...local, client('x', 'node-1'), client('xx', 'node-2')]);
+    const addresses = (proxy: string): readonly string[] => {
+      const { view, get } = connect(engine, node(proxy));
+      const found = JSON.stringify(get('endpoint', cluster('local'))?.json()).match(/10\.244\.7\.\d+/g) ?? [];
+      view.close();
+      return found;
+    };
+    assert.deepEqual(addresses('x'), ['10.244.7.1']);
+    assert.deepEqual(addresses('xx'), ['10.244.7.2']);
+    sources.set(application('local', port, [])[0]!);
+    settle();
+    assert.equal(addresses('x').length, 2);
+  });
+
   it('gives the same versions in another process', () => {
     const versions = (): [string, string][] => {
       const { engine } = world([...shop].reverse());

@@ -90,6 +90,8 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
   const tables = new Leases<EndpointTable>();
   const tableNames = new WeakMap<readonly EndpointTarget[], string>();
   const stale = new Set<Group>();
+  /** Proxies that are of another class now: all that they see may be different. */
+  const moved = new Set<Member>();
   const knownProblems = new Map<string, Problem>();
   let tablesMade = 0;
   let proxies = 0;
@@ -100,17 +102,23 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
     scheduled = false;
     if (closed) return;
     const work = [...stale];
+    const switched = [...moved];
     stale.clear();
+    moved.clear();
     for (const group of work) {
       const changed = group.resources.publish();
       if (changed.size > 0) for (const member of [...group.members]) member.notify(changed);
     }
+    for (const member of switched) member.notify(new Set(allTypes));
   };
-  const invalidate = (group: Group): void => {
-    stale.add(group);
+  const request = (): void => {
     if (scheduled) return;
     scheduled = true;
     schedule(flush);
+  };
+  const invalidate = (group: Group): void => {
+    stale.add(group);
+    request();
   };
   const invalidateAll = (): void => {
     for (const group of groups.values()) invalidate(group);
@@ -208,10 +216,8 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
       previous.value.members.delete(member);
       lease.value.members.add(member);
       previous.release();
-      const moved = lease.value;
-      schedule(() => {
-        if (!ended && lease.value === moved) member.notify(new Set(allTypes));
-      });
+      moved.add(member);
+      request();
     });
     proxies++;
     return {
@@ -227,6 +233,7 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
       close: () => {
         if (ended) return;
         ended = true;
+        moved.delete(member);
         proxies--;
         stop();
         listeners.clear();

@@ -1,7 +1,13 @@
 import type { Cell } from '@istio-ts/collections';
 import type { ProxyScope } from '@istio-ts/mesh/model';
 import type { Mesh, Problem } from '@istio-ts/mesh';
-import { type ClusterInputs, type EndpointTarget, endpointTargets, outboundClusterInputs } from '../cluster/index.ts';
+import {
+  type ClusterInputs,
+  type EndpointTarget,
+  endpointTargets,
+  outboundClusterInputs,
+  outboundInputsKey,
+} from '../cluster/index.ts';
 import { buildOutboundCluster, outboundClusterKey } from '../cluster/outbound.ts';
 import type { Generated } from '../generated.ts';
 import { memoByInputs } from '../memo.ts';
@@ -53,8 +59,40 @@ const encodedOutbound = memoByInputs(outboundClusterKey, (input) => {
   return encodeResource(clusterType, generated.resource.name ?? '', generated);
 });
 
-const sharedTargets = memoByInputs(
-  (scope: ProxyScope) => {
+interface OutboundClusters {
+  readonly resources: Resources;
+  readonly failed: readonly { readonly name: string; readonly error: unknown }[];
+}
+
+/** All clusters towards services that a scope may see; one map for all classes of proxies that see the same. */
+const outboundClusters = memoByInputs(
+  ({ scope, inputs }: { readonly scope: ProxyScope; readonly inputs: ClusterInputs }) =>
+    outboundInputsKey(scope, inputs),
+  ({ scope, inputs }): OutboundClusters => {
+    const resources = new Map<string, XdsResource>();
+    const failed: { name: string; error: unknown }[] = [];
+    for (const [name, input] of outboundClusterInputs(scope, inputs)) {
+      try {
+        resources.set(name, encodedOutbound(input));
+      } catch (error) {
+        failed.push({ name, error });
+      }
+    }
+    return { resources, failed };
+  },
+);
+
+/** Targets for a client wherever it is: most meshes do not look at the place of the client at all, and then all clients share them. */
+const unplacedTargets = memoByInputs(
+  (scope: ProxyScope) => [scope.services, scope.destinationRules, scope.mesh, scope.proxy.type],
+  (scope) => {
+    const targets = endpointTargets(scope);
+    return { targets, placed: targets.some((target) => target.input.client !== undefined) };
+  },
+);
+
+const placedTargets = memoByInputs(
+  ({ scope }: { readonly scope: ProxyScope }) => {
     const { proxy } = scope;
     return [
       scope.services,
@@ -64,8 +102,13 @@ const sharedTargets = memoByInputs(
       JSON.stringify([proxy.locality, proxy.labels, proxy.network, proxy.clusterId]),
     ];
   },
-  (scope) => endpointTargets(scope),
+  ({ scope }) => endpointTargets(scope),
 );
+
+function sharedTargets(scope: ProxyScope): readonly EndpointTarget[] {
+  const { targets, placed } = unplacedTargets(scope);
+  return placed ? placedTargets({ scope }) : targets;
+}
 
 /**
  * The resources of one class of proxies (equal facts, and so equal scopes): computed when a type is first asked for, then published anew after each
@@ -214,10 +257,12 @@ export class ProxyClass {
       identities: mesh.identities.snapshot(),
       resolvedByProxy: mesh.resolvedByProxy.snapshot(),
     };
-    const result = new Map<string, XdsResource>();
-    for (const [name, input] of outboundClusterInputs(scope, inputs)) {
-      const resource = this.#attempt(clusterType, name, last, () => encodedOutbound(input));
-      if (resource) result.set(name, resource);
+    const outbound = outboundClusters({ scope, inputs });
+    const result = new Map(outbound.resources);
+    for (const { name, error } of outbound.failed) {
+      this.#shared.report({ type: clusterType, name, error });
+      const before = last?.get(name);
+      if (before) result.set(name, before);
     }
     const own = generators.ownClusters(scope).map((generated) => [generated.resource.name ?? '', generated] as const);
     for (const [name, resource] of this.#encodeAll(clusterType, own, encodeCluster, last)) result.set(name, resource);

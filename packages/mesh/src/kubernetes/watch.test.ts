@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { defaultMeshConfig } from '@istio-ts/api';
+import type { KubeClient, WatchEvent } from '@istio-ts/kube/client';
+import type { ResourceType } from '@istio-ts/kube/object';
+import { createMesh, MeshSources, meshResources, watchMesh } from '../index.ts';
+
+/** The part of a client that watches; the test plays the API server. */
+function server() {
+  const watches = new Map<
+    string,
+    { readonly send: (event: WatchEvent) => void; readonly fail: (error: Error) => void }
+  >();
+  const closed: string[] = [];
+  const client = {
+    watch: (
+      type: ResourceType,
+      _options: unknown,
+      onEvent: (event: WatchEvent) => void,
+      onError?: (error: Error) => void,
+    ) => {
+      watches.set(type.kind, { send: onEvent, fail: (error) => onError?.(error) });
+      return { close: () => closed.push(type.kind) };
+    },
+  } as unknown as KubeClient;
+  return { client, closed, of: (kind: string) => watches.get(kind)!, all: () => [...watches.values()] };
+}
+
+const service = (name: string) => ({
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name, namespace: 'default' },
+  spec: { clusterIP: '10.96.0.1', ports: [{ name: 'http', port: 80 }] },
+});
+
+describe('watching a cluster', () => {
+  it('applies nothing before everything was listed, then changes as they come', async () => {
+    const { client, closed, of, all } = server();
+    const sources = new MeshSources({ meshConfig: defaultMeshConfig() });
+    const mesh = createMesh(sources);
+    const errors: string[] = [];
+    let notifications = 0;
+    mesh.services.subscribe(() => notifications++);
+    const watch = watchMesh(client, sources, {
+      onError: (resource, error) => errors.push(`${resource.kind}: ${error.message}`),
+      admits: (object) => object.metadata.name !== 'ignored',
+    });
+    assert.equal(all().length, meshResources.length);
+    for (const name of ['a', 'b', 'ignored']) of('Service').send({ type: 'ADDED', object: service(name) });
+    of('Service').send({ type: 'SYNCED' });
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(mesh.services.size, 0);
+    for (const one of all()) one.send({ type: 'SYNCED' });
+    await watch.synced;
+    assert.deepEqual([...mesh.services.keys()].sort(), [
+      'default/a.default.svc.cluster.local',
+      'default/b.default.svc.cluster.local',
+    ]);
+    assert.equal(notifications, 1);
+    of('Service').send({ type: 'DELETED', object: service('a') });
+    of('Service').send({ type: 'ADDED', object: service('c') });
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(notifications, 2);
+    assert.deepEqual([...mesh.services.values()].map((one) => one.name).sort(), ['b', 'c']);
+    of('Pod').fail(new Error('connection lost'));
+    assert.deepEqual(errors, ['Pod: connection lost']);
+    watch.close();
+    assert.equal(closed.length, meshResources.length);
+  });
+});
