@@ -54,6 +54,8 @@ export abstract class Collection<T> implements GraphNode {
   readonly #listeners = new Set<ChangeListener<T>>();
   #changes: Change<T>[] = [];
   #snapshot: ReadonlyMap<string, T> | undefined;
+  /** The snapshot from before the pending changes. */
+  #snapshotBefore: ReadonlyMap<string, T> | undefined;
 
   constructor(graph: Graph, options: CollectionOptions<T> = {}) {
     this.graph = graph;
@@ -136,6 +138,7 @@ export abstract class Collection<T> implements GraphNode {
     if (before === after || (before !== undefined && after !== undefined && this.#equal(before, after))) return;
     if (after === undefined) this.#entries.delete(key);
     else this.#entries.set(key, after);
+    if (this.#changes.length === 0) this.#snapshotBefore = this.#snapshot;
     this.#changes.push({ key, before, after });
     this.#snapshot = undefined;
   }
@@ -144,6 +147,8 @@ export abstract class Collection<T> implements GraphNode {
     if (this.#changes.length === 0) return;
     const changes = this.#netChanges();
     this.#changes = [];
+    if (changes.length === 0) this.#snapshot = this.#snapshotBefore;
+    this.#snapshotBefore = undefined;
     if (changes.length === 0) return;
     for (const dependent of this.#dependents) dependent.receive(changes);
     for (const reader of [...this.#readersOfAll]) reader.invalidate();
@@ -165,9 +170,12 @@ export abstract class Collection<T> implements GraphNode {
       const first = net.get(change.key);
       net.set(change.key, first ? { key: change.key, before: first.before, after: change.after } : change);
     }
-    return [...net.values()].filter(({ before, after }) =>
-      before === undefined || after === undefined ? before !== after : !this.#equal(before, after),
-    );
+    return [...net.values()].filter(({ key, before, after }) => {
+      if (before === undefined || after === undefined) return before !== after;
+      if (!this.#equal(before, after)) return true;
+      this.#entries.set(key, before);
+      return false;
+    });
   }
 }
 
