@@ -277,7 +277,8 @@ test('a certificate is renewed before its end and pushed to Envoy', { skip }, as
   const istiod = await startFakeIstiod([], { ttlMs: 3000 });
   cleanups.push(() => istiod.close());
   // Valid from two minutes before now: renewal is due when the last 2% of 123 s begin, which is after about half a second.
-  const agent = await startAgent(istiod, { SECRET_GRACE_PERIOD_RATIO: '0.02', SECRET_GRACE_PERIOD_RATIO_JITTER: '0' });
+  const byName = { ...istiod, address: istiod.address.replace('127.0.0.1', 'localhost') };
+  const agent = await startAgent(byName, { SECRET_GRACE_PERIOD_RATIO: '0.02', SECRET_GRACE_PERIOD_RATIO_JITTER: '0' });
   const serial = async (): Promise<string> => {
     const { certificates } = JSON.parse((await http(agent.ports.admin, '/certs')).body);
     return (
@@ -288,6 +289,11 @@ test('a certificate is renewed before its end and pushed to Envoy', { skip }, as
   const first = await eventually('a certificate in Envoy', serial, (value) => value !== '');
   await eventually('another certificate in Envoy', serial, (value) => value !== '' && value !== first);
   assert.ok(istiod.issued >= 2);
+  await eventually(
+    'ready with a discovery address that is a name',
+    () => http(agent.ports.ready, '/healthz/ready'),
+    ({ status }) => status === 200,
+  );
   agent.process.kill('SIGTERM');
   assert.equal((await agent.exit).code, 0);
 });

@@ -96,14 +96,19 @@ function discoveryCluster(settings: AgentSettings): Cluster {
   const first = settings.instanceIps[0] ?? '';
   return {
     name: XDS_CLUSTER,
-    type: isIp ? 'STATIC' : 'STRICT_DNS',
     ...(isIp
-      ? {}
+      ? { type: 'STATIC' as const }
       : {
-          dnsLookupFamily: first.includes(':') ? 'AUTO' : 'V4_PREFERRED',
-          dnsRefreshRate: '15s',
-          dnsFailureRefreshRate: { baseInterval: '0.5s', maxInterval: '5s' },
-          respectDnsTtl: true,
+          clusterType: {
+            name: 'envoy.clusters.dns',
+            typedConfig: {
+              '@type': 'type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster',
+              dnsLookupFamily: first.includes(':') ? 'AUTO' : 'V4_PREFERRED',
+              dnsRefreshRate: '15s',
+              dnsFailureRefreshRate: { baseInterval: '0.5s', maxInterval: '5s' },
+              respectDnsTtl: true,
+            },
+          },
         }),
     connectTimeout: '1s',
     lbPolicy: 'ROUND_ROBIN',

@@ -1,4 +1,5 @@
 import { VERSION } from '@istio-ts/api/version';
+import { preferSmallMemory } from '../memory.ts';
 import { createLogger, parseLogLevel } from '../log.ts';
 import { formatHelp, parseArguments, UsageError } from './arguments.ts';
 import type { FlagSpec, ParsedArguments } from './arguments.ts';
@@ -32,7 +33,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     usage: 'pilot-agent proxy [sidecar|router|waypoint] [flags]',
     description: 'Runs Envoy with configuration and certificates from the control plane.',
     flags: async () => (await import('./proxy-command.ts')).PROXY_FLAGS,
-    run: async (args) => (await import('./proxy-command.ts')).runProxy(args, logger(args)),
+    run: async (args) => {
+      preferSmallMemory();
+      return (await import('./proxy-command.ts')).runProxy(args, logger(args));
+    },
   },
   'istio-iptables': {
     usage: 'pilot-agent istio-iptables [flags]',

@@ -131,12 +131,13 @@ class Connection {
       let bytes = chunk;
       if (this.#preface !== undefined) {
         bytes = Buffer.concat([this.#preface, chunk]);
-        if (bytes.length < PREFACE.length) {
+        const seen = Math.min(bytes.length, PREFACE.length);
+        if (!bytes.subarray(0, seen).equals(PREFACE.subarray(0, seen)))
+          throw new Http2Error('the connection does not start as HTTP/2');
+        if (seen < PREFACE.length) {
           this.#preface = bytes;
           return;
         }
-        if (!bytes.subarray(0, PREFACE.length).equals(PREFACE))
-          throw new Http2Error('the connection does not start as HTTP/2');
         this.#preface = undefined;
         bytes = bytes.subarray(PREFACE.length);
       }
@@ -162,14 +163,18 @@ class Connection {
     switch (frame.type) {
       case FrameType.headers:
         this.#block = { streamId: frame.streamId, endStream: (frame.flags & Flag.endStream) !== 0, parts: [], size: 0 };
-        return this.#addHeaders(contentOf(frame), frame.flags);
+        this.#addHeaders(contentOf(frame), frame.flags);
+        return;
       case FrameType.continuation:
         if (this.#block === undefined) throw new Http2Error('a continuation without headers');
-        return this.#addHeaders(frame.payload, frame.flags);
+        this.#addHeaders(frame.payload, frame.flags);
+        return;
       case FrameType.data:
-        return this.#data(frame);
+        this.#data(frame);
+        return;
       case FrameType.settings:
-        return this.#settings(frame);
+        this.#settings(frame);
+        return;
       case FrameType.ping:
         if (!(frame.flags & Flag.ack)) this.#socket.write(encodeFrame(FrameType.ping, Flag.ack, 0, frame.payload));
         return;
@@ -178,7 +183,8 @@ class Connection {
         const stream = this.#streams.get(frame.streamId);
         if (frame.streamId === 0) this.#window += increment;
         else if (stream !== undefined) stream.window += increment;
-        return this.#flushAll();
+        this.#flushAll();
+        return;
       }
       case FrameType.rstStream: {
         const stream = this.#streams.get(frame.streamId);
@@ -252,10 +258,16 @@ class Connection {
         this.#flush(stream);
       },
     };
-    if (this.#streams.size > MAX_STREAMS)
-      return call.finish(new GrpcError('RESOURCE_EXHAUSTED', `more than ${MAX_STREAMS} calls at a time`));
-    const handler = this.#options.open(path, call);
-    if (handler === undefined) return call.finish(new GrpcError('UNIMPLEMENTED', `there is no method ${path}`));
+    const crowded = this.#streams.size > MAX_STREAMS;
+    const handler = crowded ? undefined : this.#options.open(path, call);
+    if (handler === undefined) {
+      call.finish(
+        crowded
+          ? new GrpcError('RESOURCE_EXHAUSTED', `more than ${MAX_STREAMS} calls at a time`)
+          : new GrpcError('UNIMPLEMENTED', `there is no method ${path}`),
+      );
+      return;
+    }
     stream.handler = handler;
     this.#sendHeaders(stream);
     if (ended) handler.end();
