@@ -6,6 +6,7 @@ import { inspectCommands } from '../cli/inspect-commands.ts';
 import { createProgram } from '../cli/program.ts';
 import { createSession } from '../cli/session.ts';
 import { localCommands } from '../cli/local-commands.ts';
+import { operatorCommands } from '../cli/operator-commands.ts';
 import { unbuiltCommands } from '../cli/unbuilt-commands.ts';
 
 const colours = process.stdout.isTTY === true && !process.env.NO_COLOR;
@@ -24,7 +25,7 @@ const program = createProgram(
   (code) => {
     process.exitCode = code;
   },
-  [inspectCommands, dashboardCommands, localCommands, unbuiltCommands],
+  [operatorCommands, inspectCommands, dashboardCommands, localCommands, unbuiltCommands],
 );
 try {
   await program.parseAsync();

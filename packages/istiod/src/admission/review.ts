@@ -26,7 +26,10 @@ export class ReviewError extends Error {
   }
 }
 
-const record = (value: unknown): Readonly<Record<string, unknown>> => (typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Readonly<Record<string, unknown>>) : {});
+const record = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Readonly<Record<string, unknown>>)
+    : {};
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 /** Reads a review of v1 or v1beta1. Raises {@link ReviewError}. */
@@ -60,7 +63,11 @@ export function reviewAnswer(apiVersion: string, uid: string, answer: AdmissionA
       allowed: answer.allowed,
       ...(answer.message !== undefined && { status: { message: answer.message, reason: 'Invalid', code: 422 } }),
       ...(answer.warnings !== undefined && answer.warnings.length > 0 && { warnings: answer.warnings }),
-      ...(answer.patch !== undefined && answer.patch.length > 0 && { patchType: 'JSONPatch', patch: Buffer.from(JSON.stringify(answer.patch)).toString('base64') }),
+      ...(answer.patch !== undefined &&
+        answer.patch.length > 0 && {
+          patchType: 'JSONPatch',
+          patch: Buffer.from(JSON.stringify(answer.patch)).toString('base64'),
+        }),
     },
   };
 }

@@ -3,17 +3,32 @@ import { test } from 'node:test';
 import { MetricsRegistry } from '../metrics/registry.ts';
 import { createValidationHandler } from './validate.ts';
 
-const review = (object: unknown) => ({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', request: { uid: 'u', operation: 'CREATE', namespace: 'ns', object } });
+const review = (object: unknown) => ({
+  apiVersion: 'admission.k8s.io/v1',
+  kind: 'AdmissionReview',
+  request: { uid: 'u', operation: 'CREATE', namespace: 'ns', object },
+});
 const handle = createValidationHandler(new MetricsRegistry());
-const response = (answer: object) => (answer as { response: { uid: string; allowed: boolean; status?: { message: string } } }).response;
+const response = (answer: object) =>
+  (answer as { response: { uid: string; allowed: boolean; status?: { message: string } } }).response;
 
 test('a valid object passes', () => {
-  const object = { apiVersion: 'networking.istio.io/v1', kind: 'VirtualService', metadata: { name: 'a' }, spec: { hosts: ['a'], http: [{ route: [{ destination: { host: 'a' } }] }] } };
+  const object = {
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'VirtualService',
+    metadata: { name: 'a' },
+    spec: { hosts: ['a'], http: [{ route: [{ destination: { host: 'a' } }] }] },
+  };
   assert.equal(response(handle(review(object))).allowed, true);
 });
 
 test('an invalid one is refused with object, field and reason', () => {
-  const object = { apiVersion: 'networking.istio.io/v1', kind: 'VirtualService', metadata: { name: 'a' }, spec: { hosts: [], http: [{ route: [{ destination: { host: 'a' } }] }] } };
+  const object = {
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'VirtualService',
+    metadata: { name: 'a' },
+    spec: { hosts: [], http: [{ route: [{ destination: { host: 'a' } }] }] },
+  };
   const { allowed, status } = response(handle(review(object)));
   assert.equal(allowed, false);
   assert.match(status?.message ?? '', /VirtualService ns\/a is invalid: spec\.hosts/);

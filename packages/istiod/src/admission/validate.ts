@@ -19,7 +19,8 @@ export function createValidationHandler(metrics: MetricsRegistry): (review: unkn
     const { request, apiVersion } = read;
     const { object } = request;
     // Nothing to check: a deletion, or a kind that is not Istio's.
-    if (!object || !kindOf(object.apiVersion, object.kind)) return reviewAnswer(apiVersion, request.uid, { allowed: true });
+    if (!object || !kindOf(object.apiVersion, object.kind))
+      return reviewAnswer(apiVersion, request.uid, { allowed: true });
     const [group = '', version = ''] = object.apiVersion.split('/');
     const labels = { group, version, resource: object.kind };
     const problems = validate(object);
@@ -31,6 +32,10 @@ export function createValidationHandler(metrics: MetricsRegistry): (review: unkn
     }
     failed.add({ ...labels, reason: 'invalid_resource' });
     const name = `${object.kind} ${request.namespace}/${object.metadata.name ?? object.metadata.generateName ?? ''}`;
-    return reviewAnswer(apiVersion, request.uid, { allowed: false, warnings, message: `${name} is invalid: ${errors.map(formatProblem).join('; ')}` });
+    return reviewAnswer(apiVersion, request.uid, {
+      allowed: false,
+      warnings,
+      message: `${name} is invalid: ${errors.map(formatProblem).join('; ')}`,
+    });
   };
 }

@@ -4,7 +4,10 @@ import { type KubeClient, type KubeObject, parseYaml, type Watch } from '@istio-
 import type { Logger } from '../log.ts';
 
 /** Reads the mesh configuration out of its ConfigMap (key `mesh`). Problems are for people; `undefined` when it cannot be read at all. */
-export function readMeshConfigMap(object: KubeObject | undefined): { readonly config: MeshConfig | undefined; readonly problems: readonly string[] } {
+export function readMeshConfigMap(object: KubeObject | undefined): {
+  readonly config: MeshConfig | undefined;
+  readonly problems: readonly string[];
+} {
   const text = (object?.data as Readonly<Record<string, string>> | undefined)?.mesh;
   if (text === undefined) return { config: defaultMeshConfig(), problems: [] };
   let value: unknown;
@@ -36,7 +39,10 @@ export function watchMeshConfig(
       const { config, problems } = readMeshConfigMap(event.type === 'DELETED' ? undefined : event.object);
       for (const problem of problems) log.warn(`ConfigMap ${where.namespace}/${where.name}: ${problem}`);
       if (config) onChange(config);
-      else log.error(`ConfigMap ${where.namespace}/${where.name} is ignored: the last valid mesh configuration stays in force`);
+      else
+        log.error(
+          `ConfigMap ${where.namespace}/${where.name} is ignored: the last valid mesh configuration stays in force`,
+        );
     },
     (error) => log.debug(`watch of ConfigMap ${where.name}: ${error.message}`),
   );

@@ -8,9 +8,15 @@ import type { CaCaller } from '../ca/service.ts';
  */
 export function certificateSubject(mesh: Mesh, caller: CaCaller): WorkloadSubject | undefined {
   const { namespace, serviceAccount } = caller.identity;
-  const isCallers = (workload: Workload | undefined): workload is Workload => workload !== undefined && workload.namespace === namespace && workload.serviceAccount === serviceAccount;
+  const isCallers = (workload: Workload | undefined): workload is Workload =>
+    workload !== undefined && workload.namespace === namespace && workload.serviceAccount === serviceAccount;
   const byPod = caller.podName === undefined ? undefined : mesh.workloads.get(`Pod/${namespace}/${caller.podName}`);
   const workload = isCallers(byPod) ? byPod : (mesh.workloadsByAddress.get(caller.remoteAddress) ?? []).find(isCallers);
   if (!workload) return undefined;
-  return { workload: workload.workloadName, canonicalName: workload.canonicalName, version: workload.canonicalRevision, cluster: workload.clusterId };
+  return {
+    workload: workload.workloadName,
+    canonicalName: workload.canonicalName,
+    version: workload.canonicalRevision,
+    cluster: workload.clusterId,
+  };
 }

@@ -25,7 +25,11 @@ export function debugCommands(mesh: Mesh, sources: MeshSources, engine: Engine) 
       help: 'All configuration of Istio that is in force',
       run: () =>
         configKinds.flatMap((kind) =>
-          [...sources.configs(kind).values()].map(({ origin, labels, annotations, spec }) => ({ kind, metadata: { name: origin.name, namespace: origin.namespace, labels, annotations }, spec })),
+          [...sources.configs(kind).values()].map(({ origin, labels, annotations, spec }) => ({
+            kind,
+            metadata: { name: origin.name, namespace: origin.namespace, labels, annotations },
+            spec,
+          })),
         ),
     },
     problemsz: { help: 'Objects that are ignored, and why', run: () => [...mesh.problems.values()].flat() },

@@ -11,8 +11,16 @@ const typeOf = (kind: string) => (istioTypes as Readonly<Record<string, (typeof 
  * Tells people about objects that are ignored: a log line, the metric `pilot_total_rejected_configs`, and a condition in the object's status, which
  * is taken back when the object is mended.
  */
-export function reportProblems(mesh: Mesh, client: KubeClient, metrics: MetricsRegistry, log: Logger): { readonly recheck: (object: KubeObject) => void; readonly close: () => void } {
-  const rejected = metrics.counter('pilot_total_rejected_configs', 'Total number of configs that Pilot had to reject or ignore.');
+export function reportProblems(
+  mesh: Mesh,
+  client: KubeClient,
+  metrics: MetricsRegistry,
+  log: Logger,
+): { readonly recheck: (object: KubeObject) => void; readonly close: () => void } {
+  const rejected = metrics.counter(
+    'pilot_total_rejected_configs',
+    'Total number of configs that Pilot had to reject or ignore.',
+  );
   const writeStatus = createConfigStatusWriter(client, () => new Date(), log);
 
   const write = (key: string): void => {
@@ -20,15 +28,23 @@ export function reportProblems(mesh: Mesh, client: KubeClient, metrics: MetricsR
     const type = typeOf(kind);
     if (!type) return;
     client.get(type, name, namespace).then(
-      (object) => writeStatus(type, object, (mesh.problems.get(key) ?? []).map(({ path, message }) => ({ severity: 'error', path, message }))),
+      (object) =>
+        writeStatus(
+          type,
+          object,
+          (mesh.problems.get(key) ?? []).map(({ path, message }) => ({ severity: 'error', path, message })),
+        ),
       (error: Error) => {
-        if (!(error instanceof KubeApiError && error.status === 404)) log.warn(`cannot read ${kind} ${namespace}/${name} to write its status: ${error.message}`);
+        if (!(error instanceof KubeApiError && error.status === 404))
+          log.warn(`cannot read ${kind} ${namespace}/${name} to write its status: ${error.message}`);
       },
     );
   };
   const tell = (problems: readonly Problem[]): void => {
     for (const { origin, path, message, lastGoodStays } of problems) {
-      log.error(`${origin.kind} ${origin.namespace}/${origin.name} is ignored${lastGoodStays ? ', its last valid version stays in force' : ''}: ${path}: ${message}`);
+      log.error(
+        `${origin.kind} ${origin.namespace}/${origin.name} is ignored${lastGoodStays ? ', its last valid version stays in force' : ''}: ${path}: ${message}`,
+      );
       rejected.add({ type: origin.kind, name: `${origin.namespace}/${origin.name}` });
     }
   };
@@ -45,8 +61,14 @@ export function reportProblems(mesh: Mesh, client: KubeClient, metrics: MetricsR
   return {
     // An object that was refused by an earlier istiod and mended while none ran.
     recheck: (object) => {
-      const status = object.status as { readonly conditions?: readonly { readonly type: string; readonly status: string }[] } | undefined;
-      if (!typeOf(object.kind) || !status?.conditions?.some(({ type, status: is }) => type === 'Accepted' && is === 'False')) return;
+      const status = object.status as
+        | { readonly conditions?: readonly { readonly type: string; readonly status: string }[] }
+        | undefined;
+      if (
+        !typeOf(object.kind) ||
+        !status?.conditions?.some(({ type, status: is }) => type === 'Accepted' && is === 'False')
+      )
+        return;
       const key = `${object.kind}/${object.metadata.namespace ?? ''}/${object.metadata.name ?? ''}`;
       setImmediate(() => {
         if (!mesh.problems.has(key)) write(key);

@@ -1,0 +1,52 @@
+import { createInterface } from 'node:readline/promises';
+import type { Step, Ui } from '../operator/ui.ts';
+import type { Session } from './session.ts';
+
+const spinner = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+
+/** The operator's commands on this terminal: lines that are rewritten where that is possible, plain ones elsewhere. */
+export function terminalUi(session: Session): Ui {
+  const paint = (code: number, text: string) => (session.colours ? `\x1b[${code}m${text}\x1b[0m` : text);
+  const interactive = process.stdout.isTTY === true;
+  const running = new Set<Step>();
+
+  const step = (title: string): Step => {
+    let note = '';
+    let frame = 0;
+    const draw = () =>
+      session.out(`\r\x1b[K${spinner[frame++ % spinner.length]} ${title}${note === '' ? '' : `: ${note}`}`);
+    const timer = interactive ? setInterval(draw, 100) : undefined;
+    const end = (line: string) => {
+      clearInterval(timer);
+      running.delete(self);
+      session.out(`${interactive ? '\r\x1b[K' : ''}${line}\n`);
+    };
+    const self: Step = {
+      note: (text) => {
+        note = text;
+      },
+      done: (text) => end(`${paint(32, '✔')} ${text ?? title}`),
+      fail: (text) => end(`${paint(31, '✘')} ${text}`),
+    };
+    running.add(self);
+    return self;
+  };
+
+  return {
+    line: (text) => session.out(`${text}\n`),
+    warn: (text) => session.err(`${paint(33, '!')} ${text}\n`),
+    step,
+    confirm: async (question) => {
+      if (process.stdin.isTTY !== true) {
+        session.err(`${question}\nNobody can answer here: run it with -y to agree.\n`);
+        return false;
+      }
+      const terminal = createInterface({ input: process.stdin, output: process.stdout });
+      try {
+        return /^y(es)?$/i.test((await terminal.question(question)).trim());
+      } finally {
+        terminal.close();
+      }
+    },
+  };
+}

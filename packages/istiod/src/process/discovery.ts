@@ -1,0 +1,251 @@
+import { defaultMeshConfig, VERSION } from '@istio-ts/api';
+import { createKubeClient, loadKubeConfig } from '@istio-ts/kube';
+import { createMesh, MeshSources, trustDomainOf, watchMesh } from '@istio-ts/mesh';
+import { istiodDnsNames, loadAuthority } from '@istio-ts/security';
+import { createEngine } from '@istio-ts/xds';
+import { createAdsServer } from '../ads/server.ts';
+import { createInjectionHandler, watchInjectorConfig } from '../admission/inject.ts';
+import { createValidationHandler } from '../admission/validate.ts';
+import { loadOrCreateRoot } from '../authority/root-secret.ts';
+import { createCaService } from '../ca/service.ts';
+import { watchMeshConfig } from '../config/mesh-config.ts';
+import { keepRootCertificates } from '../controllers/root-certificates.ts';
+import { keepWebhookCertificates } from '../controllers/webhook-certificates.ts';
+import { createGrpcServers } from '../grpc/servers.ts';
+import { controlZRoutes } from '../http/controlz.ts';
+import { createDebug } from '../http/debug.ts';
+import { createHttpServer } from '../http/server.ts';
+import { createHttpServers } from '../http/servers.ts';
+import { createTokenAuthenticator } from '../identity/token-authenticator.ts';
+import { createLoggers, parseLogLevels } from '../log.ts';
+import { createAdsMetrics, createCaMetrics, registerProcessMetrics } from '../metrics/pilot.ts';
+import { MetricsRegistry } from '../metrics/registry.ts';
+import type { ListenAddress, Settings } from '../settings.ts';
+import { certificateSubject } from './certificate-subject.ts';
+import { debugCommands } from './debug-commands.ts';
+import { reportProblems } from './report-problems.ts';
+
+const serverCertificateMs = 365 * 24 * 3600 * 1000;
+const renewalMs = 24 * 3600 * 1000;
+
+/** A running control plane. */
+export interface Discovery {
+  /** Ends everything: streams are told to reconnect, requests under way get `graceMs` to end. */
+  close(graceMs: number): Promise<void>;
+}
+
+/**
+ * Starts the control plane: watches the cluster, keeps the mesh model and every proxy's configuration current, signs certificates, answers the
+ * webhooks. Resolves when all ports listen; `/ready` says when the first configuration is complete. Rejects when the cluster cannot be reached or a
+ * port cannot be opened.
+ */
+export async function startDiscovery(
+  settings: Settings,
+  env: Readonly<Record<string, string | undefined>>,
+  args: readonly string[],
+): Promise<Discovery> {
+  const started = performance.now();
+  const levels = parseLogLevels(settings.logLevels);
+  const logger = createLoggers({
+    levels,
+    json: settings.logAsJson,
+    now: () => new Date(),
+    write: (line) => void process.stdout.write(line),
+  });
+  const log = logger('istiod');
+  const metrics = new MetricsRegistry();
+  registerProcessMetrics(metrics, VERSION, () => (performance.now() - started) / 1000);
+
+  const config = loadKubeConfig({
+    env,
+    preferInCluster: true,
+    ...(settings.kubeconfig !== undefined && { kubeconfig: settings.kubeconfig }),
+  });
+  const client = createKubeClient(config, { userAgent: 'pilot-discovery', dropManagedFields: true });
+  log.info(
+    `istiod ${VERSION}, revision ${settings.revision}, cluster ${settings.clusterId}, API server ${config.server}`,
+  );
+
+  const root = await loadOrCreateRoot(client, {
+    namespace: settings.namespace,
+    trustDomain: settings.trustDomain,
+    now: new Date(),
+  });
+  const authority = loadAuthority(root.material);
+  log.info(`the CA's root is ${root.source} and valid until ${authority.notAfter.toISOString()}`);
+  const serverTls = () => {
+    const { chain, key } = authority.issueServer({
+      dnsNames: istiodDnsNames(settings.namespace, settings.revision),
+      ttl: serverCertificateMs,
+      now: new Date(),
+    });
+    return { cert: chain, key, ca: authority.root };
+  };
+
+  const graphLog = logger('model');
+  const sources = new MeshSources({
+    meshConfig: defaultMeshConfig(),
+    onError: ({ collection, key, error }) =>
+      graphLog.error(`${collection} ${key}: ${error instanceof Error ? (error.stack ?? error.message) : error}`),
+  });
+  const mesh = createMesh(sources, { clusterId: settings.clusterId, domainSuffix: settings.dnsDomain });
+  const engineLog = logger('xds');
+  const internalErrors = metrics.counter(
+    'pilot_xds_generation_errors_total',
+    'Resources that could not be made; the ones before them stay in force.',
+  );
+  const engine = createEngine(mesh, {
+    onError: ({ type, name, error }) => {
+      internalErrors.add();
+      engineLog.error(`${type} ${name}: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
+    },
+    onSecretProblem: ({ origin, path, message }) =>
+      engineLog.warn(`${origin.kind} ${origin.namespace}/${origin.name}: ${path}: ${message}`),
+  });
+
+  const authenticateToken = createTokenAuthenticator(client, settings.tokenAudiences, Date.now);
+  const trustDomain = () => trustDomainOf(mesh.config.current);
+  let runDebug: ReturnType<typeof createDebug> | undefined;
+  const adsLog = logger('ads');
+  const ads = createAdsServer({
+    source: engine,
+    authenticateToken,
+    trustDomain: settings.trustDomain,
+    systemNamespace: settings.namespace,
+    controlPlaneId: JSON.stringify({ Component: 'istiod', ID: settings.podName, Info: { version: VERSION } }),
+    metrics: createAdsMetrics(metrics, VERSION),
+    log: adsLog,
+    now: Date.now,
+    debug: (command, caller) => {
+      const [name = '', query = ''] = command.split('?', 2);
+      const answer = runDebug?.(name, new URLSearchParams(query), caller);
+      if (!answer || answer.kind === 'error') return undefined;
+      return answer.kind === 'json' ? JSON.stringify(answer.value) : answer.text;
+    },
+    onConnection: ({ connectionId }, state) => adsLog.info(`${connectionId} ${state}`),
+  });
+  runDebug = createDebug({
+    connections: ads.connections,
+    systemNamespace: settings.namespace,
+    commands: debugCommands(mesh, sources, engine),
+  });
+  const ca = createCaService({
+    authority: () => authority,
+    trustDomain: settings.trustDomain,
+    authenticateToken,
+    subject: (caller) => certificateSubject(mesh, caller),
+    metrics: createCaMetrics(metrics),
+    log: logger('ca'),
+    now: () => new Date(),
+  });
+
+  let notReady: string | undefined = 'the first list of the cluster is not complete';
+  const injectionLog = logger('injector');
+  const injector = watchInjectorConfig(
+    client,
+    { namespace: settings.namespace, name: settings.injectorConfigMapName },
+    injectionLog,
+  );
+  const meshConfigLog = logger('meshconfig');
+  const meshConfigWatch = watchMeshConfig(
+    client,
+    { namespace: settings.namespace, name: settings.meshConfigMapName },
+    (value) => sources.meshConfig.set(value),
+    meshConfigLog,
+  );
+  const http = createHttpServers({
+    notReady: () => notReady,
+    runDebug,
+    metrics,
+    version: VERSION,
+    trustDomain: settings.trustDomain,
+    authenticateToken,
+    webhookTls: serverTls(),
+    inject: createInjectionHandler({
+      config: injector.current,
+      meshConfig: () => mesh.config.current,
+      revision: settings.revision,
+      metrics,
+      log: injectionLog,
+    }),
+    validate: createValidationHandler(metrics),
+    log: logger('http'),
+  });
+  const controlZ = createHttpServer({
+    routes: controlZRoutes({
+      version: VERSION,
+      args,
+      env,
+      levels: () => levels,
+      uptimeSeconds: () => (performance.now() - started) / 1000,
+    }),
+    log: logger('controlz'),
+  });
+  const grpc = createGrpcServers({
+    discovery: ads.methods,
+    certificates: ca,
+    tls: serverTls(),
+    keepaliveMs: settings.keepaliveMs,
+    log: logger('grpc'),
+  });
+
+  let recheck: ReturnType<typeof reportProblems>['recheck'] = () => undefined;
+  const meshWatch = watchMesh(client, sources, {
+    admits: (object) => {
+      recheck(object);
+      return true;
+    },
+    onError: (resource, error) => log.debug(`watch of ${resource.resource}: ${error.message}`),
+  });
+
+  const at = ({ host, port }: ListenAddress) => ({ port, ...(host !== '' && { host }) });
+  // Webhooks, health and metrics answer at once; proxies are let in when their configuration is complete, so that none ever sees half of it.
+  await Promise.all([
+    http.debug.listen(at(settings.http)),
+    http.monitoring.listen(at(settings.monitoring)),
+    controlZ.listen(at(settings.controlZ)),
+  ]);
+  await Promise.all([meshConfigWatch.synced, meshWatch.synced, injector.synced]);
+  const problems = reportProblems(mesh, client, metrics, log);
+  recheck = problems.recheck;
+  await Promise.all([
+    http.webhooks.listen(at(settings.https)),
+    grpc.plain.listen(at(settings.grpc)),
+    grpc.secure.listen(at(settings.secureGrpc)),
+  ]);
+  notReady = undefined;
+  log.info(
+    `ready after ${Math.round(performance.now() - started)} ms: ${mesh.services.size} services, ${mesh.workloads.size} workloads, trust domain ${trustDomain()}`,
+  );
+
+  const rootMaps = keepRootCertificates(client, () => authority.root, logger('rootcert'));
+  const webhooks = keepWebhookCertificates(
+    client,
+    { revision: settings.revision, validationName: settings.validationWebhookName, root: () => authority.root },
+    logger('webhooks'),
+  );
+  const renewal = setInterval(() => {
+    const tls = serverTls();
+    grpc.secure.setTls(tls);
+    http.webhooks.setTls(tls);
+  }, renewalMs);
+  renewal.unref();
+
+  return {
+    close: async (graceMs) => {
+      notReady = 'shutting down';
+      clearInterval(renewal);
+      for (const part of [rootMaps, webhooks, problems, meshWatch, meshConfigWatch, injector]) part.close();
+      await Promise.all([
+        grpc.plain.close(graceMs),
+        grpc.secure.close(graceMs),
+        http.webhooks.close(graceMs),
+        http.debug.close(graceMs),
+        http.monitoring.close(graceMs),
+        controlZ.close(graceMs),
+      ]);
+      engine.close();
+      client.close();
+    },
+  };
+}
