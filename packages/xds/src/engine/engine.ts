@@ -105,11 +105,21 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
     const switched = [...moved];
     stale.clear();
     moved.clear();
+    const failures: unknown[] = [];
+    const tell = (member: Member, changed: ReadonlySet<ResourceType>): void => {
+      try {
+        member.notify(changed);
+      } catch (error) {
+        failures.push(error);
+      }
+    };
     for (const group of work) {
       const changed = group.resources.publish();
-      if (changed.size > 0) for (const member of [...group.members]) member.notify(changed);
+      if (changed.size > 0) for (const member of [...group.members]) tell(member, changed);
     }
-    for (const member of switched) member.notify(new Set(allTypes));
+    for (const member of switched) tell(member, new Set(allTypes));
+    // One stream that fails must not keep the news from the others.
+    if (failures.length > 0) throw new AggregateError(failures, 'Listeners of configuration changes failed');
   };
   const request = (): void => {
     if (scheduled) return;
