@@ -121,11 +121,12 @@ function readBuckets(
   }
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
     throw new EnvironmentError(name, 'expected an object of prefix to list of numbers');
-  return Object.entries(parsed).map(([prefix, bounds]) => {
+  return Object.entries(parsed).flatMap(([prefix, bounds]) => {
     if (!Array.isArray(bounds) || !bounds.every((bound) => typeof bound === 'number' && bound > 0)) {
       throw new EnvironmentError(name, `buckets of "${prefix}" must be a list of numbers above 0`);
     }
-    // Istio's users know the metrics by the prefix of the Wasm extension that once made them.
-    return { match: { prefix: prefix === 'istiocustom' ? 'istio' : prefix }, buckets: bounds as readonly number[] };
+    // Istio's users know the metrics by the prefix of the Wasm extension that once made them; here they may be in any of these scopes.
+    const prefixes = prefix === 'istiocustom' ? ['istio', 'wasmcustom'] : [prefix];
+    return prefixes.map((name) => ({ match: { prefix: name }, buckets: bounds as readonly number[] }));
   });
 }
