@@ -83,7 +83,7 @@ interface InstallFlags extends SpecFlags {
 
 /** install, uninstall, manifest, profile, verify-install and kube-inject. */
 export const operatorCommands: CommandGroup = (program, act) => {
-  const load = () => import('../operator/index.ts');
+  const load = () => import('../install/index.ts');
   const install = (command: Command) =>
     withSpec(command)
       .option('-y, --skip-confirmation', 'do not ask')

@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline/promises';
-import type { Step, Ui } from '../operator/ui.ts';
+import type { Step, Ui } from '../install/ui.ts';
 import type { Session } from './session.ts';
 
 const spinner = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];

@@ -5,7 +5,7 @@ import { InjectionError, injectObject, parseInjectionConfig } from '@istio-ts/in
 import { KubeApiError, parseManifests, parseYaml } from '@istio-ts/kube';
 import { CliError } from '../cli/failure.ts';
 import type { Session } from '../cli/session.ts';
-import { manifestYaml } from '../operator/generate.ts';
+import { manifestYaml } from '../install/generate.ts';
 
 export interface KubeInjectFlags {
   readonly filename: string;

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { defaultMeshConfig, VERSION } from '@istio-ts/api';
 import { createKubeClient, loadKubeConfig } from '@istio-ts/kube';
 import { createMesh, MeshSources, trustDomainOf, watchMesh } from '@istio-ts/mesh';
@@ -28,6 +29,14 @@ import { reportProblems } from './report-problems.ts';
 const serverCertificateMs = 365 * 24 * 3600 * 1000;
 const renewalMs = 24 * 3600 * 1000;
 
+/** The chart names a kubeconfig for remote clusters that is mounted only where there is one (Secret `istio-kubeconfig`). */
+function withoutAbsentKubeconfig(
+  env: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string | undefined>> {
+  const { KUBECONFIG: file, ...rest } = env;
+  return file !== undefined && existsSync(file) ? env : rest;
+}
+
 /** A running control plane. */
 export interface Discovery {
   /** Ends everything: streams are told to reconnect, requests under way get `graceMs` to end. */
@@ -57,7 +66,7 @@ export async function startDiscovery(
   registerProcessMetrics(metrics, VERSION, () => (performance.now() - started) / 1000);
 
   const config = loadKubeConfig({
-    env,
+    env: withoutAbsentKubeconfig(env),
     preferInCluster: true,
     ...(settings.kubeconfig !== undefined && { kubeconfig: settings.kubeconfig }),
   });
