@@ -46,7 +46,10 @@ async function prepare(layout: ClusterLayout): Promise<void> {
     await cleanUp(layout);
   }
   const orphan = readProcessFile(layout.clusterPid);
-  if (orphan !== undefined) process.kill(orphan, 'SIGKILL');
+  if (orphan !== undefined) {
+    process.kill(orphan, 'SIGKILL');
+    while (readProcessFile(layout.clusterPid) === orphan) await new Promise((resolve) => setTimeout(resolve, 10));
+  }
   fs.mkdirSync(layout.run, { recursive: true, mode: 0o711 });
   // Layers of containers cannot lie on an overlay or a network file system.
   const type = fs.statfsSync(layout.run).type;

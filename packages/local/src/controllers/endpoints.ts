@@ -143,6 +143,14 @@ export function startEndpoints(
     const source = endpoints.byKey(keyOf(service));
     if (source === undefined) return [];
     if (source.metadata.labels?.['endpointslice.kubernetes.io/skip-mirror'] === 'true') return [];
+    // Slices that the API server keeps itself need no copy.
+    const others = slices
+      .list(namespaceOf(service))
+      .some(
+        (slice) =>
+          slice.metadata.labels?.[SERVICE_NAME] === nameOf(service) && slice.metadata.labels[MANAGED_BY] !== MIRROR,
+      );
+    if (others) return [];
     const subsets = Array.isArray(source.subsets) ? (source.subsets as EndpointSubset[]) : [];
     return subsets.map((subset, index) => {
       const list: SliceEndpoint[] = [];

@@ -34,7 +34,7 @@ export function createEventRecorder(
       const earlier = known.get(key);
       const failed = (error: Error) => {
         // Events of a namespace that is going away have nowhere to go.
-        if (!/terminating|not found/i.test(error.message)) log(`event ${reason} of ${name}: ${error.message}`);
+        if (!/terminat|not found/i.test(error.message)) log(`event ${reason} of ${name}: ${error.message}`);
       };
       if (earlier !== undefined) {
         earlier.count += 1;

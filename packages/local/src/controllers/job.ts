@@ -16,6 +16,8 @@ export function startJobs(
   events: EventRecorder,
   onError: (key: string, error: Error) => void,
 ): WorkQueue {
+  /** Jobs whose selector was asked for once; an API server that sets or refuses it is not asked again. */
+  const refusesSelector = new Set<string>();
   const queue = createWorkQueue({ reconcile, onError });
   jobs.onChange(({ object }) => queue.add(keyOf(object)));
   control.onOwner('Job', (key) => queue.add(key));
@@ -23,6 +25,14 @@ export function startJobs(
   async function reconcile(key: string): Promise<void> {
     const job = jobs.byKey(key);
     if (job === undefined || job.metadata.deletionTimestamp !== undefined) return;
+    if (job.spec.selector === undefined && !refusesSelector.has(uidOf(job))) {
+      // kubectl finds the pods of a Job by its selector.
+      refusesSelector.add(uidOf(job));
+      await client.patch(JOBS, nameOf(job), namespaceOf(job), 'merge', {
+        spec: { selector: { matchLabels: { 'batch.kubernetes.io/controller-uid': uidOf(job) } } },
+      });
+      return;
+    }
     const finished = finishedCondition(job);
     if (finished !== undefined) {
       await expire(job, finished);

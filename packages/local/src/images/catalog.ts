@@ -164,7 +164,7 @@ const ROWS: readonly Row[] = [
               { kind: 'directory', path: '/data', mode: 0o777 },
               script(
                 '/usr/local/bin/docker-entrypoint.sh',
-                '#!/bin/sh\ncase "${1-}" in -*|*.conf|"") set -- redis-server "$@";; esac\n[ "$1" != redis-server ] || set -- "$@" --protected-mode no\nexec "$@"\n',
+                '#!/bin/sh\ncase "$1" in -*|*.conf|"") set -- redis-server "$@";; esac\n[ "$1" != redis-server ] || set -- "$@" --protected-mode no\nexec "$@"\n',
               ),
             ],
           })
@@ -195,7 +195,7 @@ const ROWS: readonly Row[] = [
           { kind: 'directory', path: '/home/curl_user', mode: 0o777 },
           script(
             '/entrypoint.sh',
-            '#!/bin/sh\ncase "${1-}" in -*) set -- curl "$@";; esac\n[ -z "${1-}" ] || ! command -v "$1" >/dev/null 2>&1 || exec "$@"\nexec curl "$@"\n',
+            '#!/bin/sh\ncase "$1" in -*) set -- curl "$@";; esac\n[ -z "$1" ] || ! command -v "$1" >/dev/null 2>&1 || exec "$@"\nexec curl "$@"\n',
           ),
         ],
       }),

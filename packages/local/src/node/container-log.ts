@@ -3,9 +3,7 @@ import { dirname } from 'node:path';
 import { Socket } from 'node:net';
 
 /** A line (or part of one) that a container wrote. */
-export interface LogListener {
-  (stream: 'stdout' | 'stderr', data: Buffer): void;
-}
+export type LogListener = (stream: 'stdout' | 'stderr', data: Buffer) => void;
 
 /** Takes what a container writes into its log file, in the format of the Container Runtime Interface. */
 export interface LogPump {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import { Socket } from 'node:net';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type ContainerPlan, fstab, innerScript, outerScript } from './container-script.ts';
 import type { FifoPool } from './fifo-pool.ts';
@@ -29,6 +30,8 @@ export interface ContainerProcess {
   readonly exited: Promise<ExitInfo>;
   /** Sends a signal to the first process; false when there is none any more. */
   signal(name: NodeJS.Signals): boolean;
+  /** Whether the first process has a handler for the signal; without one it never notices it. */
+  handles(name: NodeJS.Signals): boolean;
   /** Stops watching; the container runs on. */
   release(): void;
 }
@@ -233,6 +236,14 @@ function watchContainer(
       try {
         process.kill(meta.pid, name);
         return true;
+      } catch {
+        return false;
+      }
+    },
+    handles(name) {
+      try {
+        const caught = /^SigCgt:\s*([0-9a-f]+)$/m.exec(fs.readFileSync(`/proc/${meta.pid}/status`, 'utf8'))?.[1];
+        return ((BigInt(`0x${caught ?? '0'}`) >> BigInt(constants.signals[name] - 1)) & 1n) === 1n;
       } catch {
         return false;
       }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { shellQuote } from '../network/command.ts';
 
 /** Everything a container's process is made of. All paths without prefix `in` are paths of the host. */
@@ -113,6 +114,15 @@ export function fstab(plan: ContainerPlan): string {
     plan.hostPid
       ? line('/proc', `${root}/proc`, 'none', ['rbind'])
       : line('proc', `${root}/proc`, 'proc', ['nosuid', 'nodev', 'noexec']),
+    // Settings of the whole machine are not a container's to change.
+    ...(plan.hostPid || plan.credentials.capabilities === undefined
+      ? []
+      : [
+          line(`${root}/proc/sys`, `${root}/proc/sys`, 'none', ['bind', 'ro']),
+          ...['sysrq-trigger', 'kcore', 'irq', 'bus', 'fs']
+            .filter((name) => existsSync(`/proc/${name}`))
+            .map((name) => line(`${root}/proc/${name}`, `${root}/proc/${name}`, 'none', ['bind', 'ro'])),
+        ]),
     line(plan.devices, `${root}/dev`, 'none', ['bind']),
     line('devpts', `${root}/dev/pts`, 'devpts', ['newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5']),
     line('shm', `${root}/dev/shm`, 'tmpfs', ['nosuid', 'nodev', 'size=64m', 'mode=1777']),
@@ -133,10 +143,10 @@ function depth(path: string): number {
 }
 
 function line(source: string, target: string, type: string, options: readonly string[]): string {
-  return `${escape(source)} ${escape(target)} ${type} ${escape(options.join(','))} 0 0`;
+  return `${escapeField(source)} ${escapeField(target)} ${type} ${escapeField(options.join(','))} 0 0`;
 }
 
-function escape(text: string): string {
+function escapeField(text: string): string {
   return text.replaceAll('\\', '\\134').replaceAll(' ', '\\040').replaceAll('\t', '\\011').replaceAll('\n', '\\012');
 }
 

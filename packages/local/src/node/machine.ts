@@ -127,8 +127,8 @@ export function machineInfo(): Record<string, string> {
     operatingSystem: 'linux',
     architecture: os.arch() === 'x64' ? 'amd64' : os.arch(),
     containerRuntimeVersion: 'istio-local://1.0.0',
-    kubeletVersion: 'v1.32.0',
-    kubeProxyVersion: 'v1.32.0',
+    kubeletVersion: 'v1.34.1',
+    kubeProxyVersion: 'v1.34.1',
   };
 }
 

@@ -539,7 +539,8 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
 
 async function haltProcess(container: ContainerProcess | undefined, graceSeconds: number): Promise<void> {
   if (container === undefined) return;
-  container.signal('SIGTERM');
+  // A first process that does not handle the signal would only let the time pass (pid_namespaces(7)).
+  container.signal(container.handles('SIGTERM') ? 'SIGTERM' : 'SIGKILL');
   const late = setTimeout(() => container.signal('SIGKILL'), graceSeconds * 1000);
   await container.exited;
   clearTimeout(late);

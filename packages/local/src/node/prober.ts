@@ -55,7 +55,9 @@ export function startProber(
   const schedule = (delay: number) => {
     timer = setTimeout(() => void tick(), delay);
   };
-  schedule(Math.max(0, (probe.initialDelaySeconds ?? 0) - age) * 1000);
+  // What is not eager first looks after a period: a program that is still starting has not failed.
+  const first = age > 0 || eager ? 0 : Math.min(period, 10_000);
+  schedule(first + Math.max(0, (probe.initialDelaySeconds ?? 0) - age) * 1000);
   return {
     stop() {
       stopped = true;
