@@ -22,16 +22,16 @@ function renamed(object: ApiObject, from: 0 | 1, apiVersion: string): ApiObject 
 
 function scalerToV1(object: ApiObject): ApiObject {
   const copy = clone(object);
-  const spec = asObject(copy['spec']);
-  const cpu = asObjects(spec['metrics']).find((metric) => asObject(metric['resource'])['name'] === 'cpu');
-  const utilisation = asObject(asObject(cpu?.['resource'])['target'])['averageUtilization'];
+  const spec = asObject(copy.spec);
+  const cpu = asObjects(spec.metrics).find((metric) => asObject(metric.resource).name === 'cpu');
+  const utilisation = asObject(asObject(cpu?.resource).target).averageUtilization;
   const { metrics: _m, behavior: _b, ...rest } = spec;
-  copy['spec'] = { ...rest, ...(utilisation === undefined ? {} : { targetCPUUtilizationPercentage: utilisation }) };
-  const { currentMetrics, conditions: _c, ...status } = asObject(copy['status']);
-  const current = asObjects(currentMetrics).find((metric) => asObject(metric['resource'])['name'] === 'cpu');
-  const percentage = asObject(asObject(current?.['resource'])['current'])['averageUtilization'];
-  if (copy['status'] !== undefined) {
-    copy['status'] = {
+  copy.spec = { ...rest, ...(utilisation === undefined ? {} : { targetCPUUtilizationPercentage: utilisation }) };
+  const { currentMetrics, conditions: _c, ...status } = asObject(copy.status);
+  const current = asObjects(currentMetrics).find((metric) => asObject(metric.resource).name === 'cpu');
+  const percentage = asObject(asObject(current?.resource).current).averageUtilization;
+  if (copy.status !== undefined) {
+    copy.status = {
       ...status,
       ...(percentage === undefined ? {} : { currentCPUUtilizationPercentage: percentage }),
     };
@@ -42,13 +42,13 @@ function scalerToV1(object: ApiObject): ApiObject {
 
 function scalerToV2(object: ApiObject): ApiObject {
   const copy = clone(object);
-  const { targetCPUUtilizationPercentage: percentage, ...spec } = asObject(copy['spec']);
-  if (percentage !== undefined && asArray(spec['metrics']).length === 0) {
-    spec['metrics'] = [
+  const { targetCPUUtilizationPercentage: percentage, ...spec } = asObject(copy.spec);
+  if (percentage !== undefined && asArray(spec.metrics).length === 0) {
+    spec.metrics = [
       { type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: percentage } } },
     ];
   }
-  copy['spec'] = spec;
+  copy.spec = spec;
   copy.apiVersion = 'autoscaling/v2';
   return copy;
 }

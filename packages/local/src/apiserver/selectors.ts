@@ -36,26 +36,28 @@ export function matchesRequirements(
   labels: Readonly<Record<string, unknown>>,
   requirements: readonly LabelRequirement[],
 ): boolean {
-  return requirements.every((requirement) => {
-    const value = labels[requirement.key];
-    switch (requirement.operator) {
-      case 'Exists':
-        return value !== undefined;
-      case 'DoesNotExist':
-        return value === undefined;
-      case 'In':
-        return typeof value === 'string' && requirement.values.includes(value);
-      case 'NotIn':
-        return typeof value !== 'string' || !requirement.values.includes(value);
-    }
-  });
+  return requirements.every((requirement) => matchesRequirement(labels, requirement));
+}
+
+function matchesRequirement(labels: Readonly<Record<string, unknown>>, requirement: LabelRequirement): boolean {
+  const value = Object.hasOwn(labels, requirement.key) ? labels[requirement.key] : undefined;
+  switch (requirement.operator) {
+    case 'Exists':
+      return value !== undefined;
+    case 'DoesNotExist':
+      return value === undefined;
+    case 'In':
+      return typeof value === 'string' && requirement.values.includes(value);
+    case 'NotIn':
+      return typeof value !== 'string' || !requirement.values.includes(value);
+  }
 }
 
 /** Whether labels match a LabelSelector object (meta/v1). An absent selector matches nothing, an empty one everything. */
 export function matchesLabelSelector(labels: Readonly<Record<string, unknown>>, selector: unknown): boolean {
   if (!isObject(selector)) return false;
-  for (const [key, value] of Object.entries(asObject(selector['matchLabels']))) if (labels[key] !== value) return false;
-  const expressions = Array.isArray(selector['matchExpressions']) ? selector['matchExpressions'] : [];
+  for (const [key, value] of Object.entries(asObject(selector.matchLabels))) if (labels[key] !== value) return false;
+  const expressions = Array.isArray(selector.matchExpressions) ? selector.matchExpressions : [];
   return matchesRequirements(labels, expressions.filter(isObject) as unknown as LabelRequirement[]);
 }
 

@@ -12,6 +12,7 @@ import { Authorizer } from './auth/rbac.ts';
 import { TokenAuthority } from './auth/tokens.ts';
 import type { User } from './auth/user.ts';
 import { bootstrap, keepNamespacesFurnished } from './bootstrap/bootstrap.ts';
+import { keepRolesAggregated } from './bootstrap/role-aggregation.ts';
 import { CustomResources } from './custom/custom-resources.ts';
 import { startGarbageCollection } from './garbage/garbage.ts';
 import { Handler } from './http/handler.ts';
@@ -70,6 +71,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const furnishing = { operations, serviceCidr, caCertificate: credentials.ca, advertise: options.advertise, log };
   await bootstrap(furnishing);
   const stopFurnishing = keepNamespacesFurnished(furnishing);
+  const stopAggregating = keepRolesAggregated(operations, log);
   const garbage = startGarbageCollection(operations, log);
 
   const sockets = new Set<Socket>();
@@ -169,6 +171,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     adminKubeconfig: (server, name = 'istio-local') => kubeconfig(server, name, credentials.ca, credentials.admin),
     close: async () => {
       stopFurnishing();
+      stopAggregating();
       await garbage.stop();
       custom.stop();
       for (const detach of detached) detach();

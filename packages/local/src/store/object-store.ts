@@ -42,17 +42,21 @@ export class ObjectStore {
   /** Opens or makes the database file. Throws when it is not a database of this program or is used by a second process. */
   constructor(path: string) {
     this.#database = new DatabaseSync(path);
-    this.#database.exec('PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-1024');
+    this.#database.exec(
+      'PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-1024',
+    );
     this.#database.exec(
       'CREATE TABLE IF NOT EXISTS objects (resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (resource, namespace, name)) WITHOUT ROWID; ' +
         'CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID; ' +
         "INSERT OR IGNORE INTO meta VALUES ('revision', '1')",
     );
-    this.#put = this.#database.prepare('INSERT OR REPLACE INTO objects (resource, namespace, name, body) VALUES (?, ?, ?, ?)');
+    this.#put = this.#database.prepare(
+      'INSERT OR REPLACE INTO objects (resource, namespace, name, body) VALUES (?, ?, ?, ?)',
+    );
     this.#remove = this.#database.prepare('DELETE FROM objects WHERE resource = ? AND namespace = ? AND name = ?');
     this.#setRevision = this.#database.prepare("UPDATE meta SET value = ? WHERE key = 'revision'");
     const row = this.#database.prepare("SELECT value FROM meta WHERE key = 'revision'").get();
-    this.#revision = Number(row?.['value'] ?? 1);
+    this.#revision = Number(row?.value ?? 1);
     this.#startRevision = this.#revision;
     const rows = this.#database.prepare('SELECT resource, namespace, name, body FROM objects').iterate();
     for (const { resource, namespace, name, body } of rows) {
@@ -113,7 +117,12 @@ export class ObjectStore {
     object.metadata.resourceVersion = String(revision);
     this.#transaction(revision, () => this.#put.run(key, namespace, object.metadata.name, JSON.stringify(object)));
     collection.objects.set(id, object);
-    this.#emit(key, collection, { type: current === undefined ? 'ADDED' : 'MODIFIED', revision, object, previous: current });
+    this.#emit(key, collection, {
+      type: current === undefined ? 'ADDED' : 'MODIFIED',
+      revision,
+      object,
+      previous: current,
+    });
     return object;
   }
 

@@ -25,22 +25,22 @@ interface Endpoint {
 
 function endpointOf(clientConfig: JsonObject, store: ObjectStore, dialService: DialService, seconds: number): Endpoint {
   const query = `timeout=${seconds}s`;
-  const plain = clientConfig['url'];
+  const plain = clientConfig.url;
   if (typeof plain === 'string') {
     const url = new URL(plain);
     if (url.search === '') url.search = query;
     return { url, dial: undefined };
   }
-  const reference = asObject(clientConfig['service']);
-  const name = asString(reference['name']);
-  const namespace = asString(reference['namespace']);
-  const port = asNumber(reference['port'], 443);
+  const reference = asObject(clientConfig.service);
+  const name = asString(reference.name);
+  const namespace = asString(reference.namespace);
+  const port = asNumber(reference.port, 443);
   const service = store.get('/services', namespace, name);
   if (service === undefined) throw new Error(`service "${name}" not found`);
-  const spec = asObject(service['spec']);
-  const address = asString(asArray(spec['clusterIPs'])[0]) || asString(spec['clusterIP']);
+  const spec = asObject(service.spec);
+  const address = asString(asArray(spec.clusterIPs)[0]) || asString(spec.clusterIP);
   if (address === '' || address === 'None') throw new Error(`service "${name}" has no ClusterIP`);
-  const path = asString(reference['path']);
+  const path = asString(reference.path);
   const url = new URL(`https://${name}.${namespace}.svc:${port}${path.startsWith('/') ? path : `/${path}`}?${query}`);
   return { url, dial: () => dialService(address, port) };
 }
@@ -57,7 +57,7 @@ export async function callWebhook(
   dialService: DialService = dialTcp,
 ): Promise<JsonObject> {
   const endpoint = endpointOf(clientConfig, store, dialService, seconds);
-  const bundle = asString(clientConfig['caBundle']);
+  const bundle = asString(clientConfig.caBundle);
   const ca = bundle === '' ? undefined : Buffer.from(bundle, 'base64');
   const signal = AbortSignal.timeout(seconds * 1000);
   try {

@@ -63,7 +63,7 @@ export class AdmissionChain implements Admission {
       const before = object;
       object = await this.#mutateOnce(webhook, { ...request, object });
       if (object !== before) changedSince = true;
-      if (webhook.webhook['reinvocationPolicy'] === 'IfNeeded') again.push(webhook);
+      if (webhook.webhook.reinvocationPolicy === 'IfNeeded') again.push(webhook);
     }
     // Built-in plug-ins see what the webhooks added, for example containers that need a token.
     const completed = admitServiceAccount({ ...request, object }, store);
@@ -82,11 +82,11 @@ export class AdmissionChain implements Admission {
     this.#requireAllowed(webhook, answer);
     if (answer.patch === undefined || request.object === undefined) return request.object;
     const patched = applyJsonPatch(clone(request.object), answer.patch);
-    if (!isObject(patched) || !isObject(patched['metadata'])) {
+    if (!isObject(patched) || !isObject(patched.metadata)) {
       throw new ApiError(
         500,
         'InternalError',
-        `Internal error occurred: admission webhook ${JSON.stringify(asString(webhook.webhook['name']))} returned a patch that does not give an object`,
+        `Internal error occurred: admission webhook ${JSON.stringify(asString(webhook.webhook.name))} returned a patch that does not give an object`,
       );
     }
     return patched as ApiObject;
@@ -108,11 +108,11 @@ export class AdmissionChain implements Admission {
     const { store } = this.#options;
     const found: Webhook[] = [];
     for (const configuration of store.list(key)) {
-      for (const webhook of asObjects(configuration['webhooks'])) {
-        if (concerned(webhook['rules'], request, webhook['matchPolicy']) === undefined) continue;
+      for (const webhook of asObjects(configuration.webhooks)) {
+        if (concerned(webhook.rules, request, webhook.matchPolicy) === undefined) continue;
         if (
-          !namespaceMatches(webhook['namespaceSelector'], request, store) ||
-          !objectMatches(webhook['objectSelector'], request)
+          !namespaceMatches(webhook.namespaceSelector, request, store) ||
+          !objectMatches(webhook.objectSelector, request)
         )
           continue;
         found.push({ configuration: configuration.metadata.name, webhook });
@@ -123,23 +123,23 @@ export class AdmissionChain implements Admission {
 
   /** Undefined when the webhook has nothing to say: its conditions do not match, or it failed and may be ignored. */
   async #ask({ webhook }: Webhook, request: AdmissionRequest): Promise<Answer | undefined> {
-    const name = asString(webhook['name']);
-    const ignore = webhook['failurePolicy'] === 'Ignore';
+    const name = asString(webhook.name);
+    const ignore = webhook.failurePolicy === 'Ignore';
     try {
-      if (!matchConditions(webhook['matchConditions'], request, this.#options.store)) return undefined;
-      if (request.context.dryRun && webhook['sideEffects'] !== 'None' && webhook['sideEffects'] !== 'NoneOnDryRun') {
+      if (!matchConditions(webhook.matchConditions, request, this.#options.store)) return undefined;
+      if (request.context.dryRun && webhook.sideEffects !== 'None' && webhook.sideEffects !== 'NoneOnDryRun') {
         throw new ApiError(400, 'BadRequest', `admission webhook ${JSON.stringify(name)} does not support dry run`);
       }
       const uid = randomUUID();
-      const seconds = asNumber(webhook['timeoutSeconds'], 10);
-      const version = concerned(webhook['rules'], request, webhook['matchPolicy']) ?? request.target.version;
+      const seconds = asNumber(webhook.timeoutSeconds, 10);
+      const version = concerned(webhook.rules, request, webhook.matchPolicy) ?? request.target.version;
       const review = {
         kind: 'AdmissionReview',
         apiVersion: 'admission.k8s.io/v1',
         request: reviewRequest(request, uid, version),
       };
       const answer = await callWebhook(
-        asObject(webhook['clientConfig']),
+        asObject(webhook.clientConfig),
         review,
         seconds,
         this.#options.store,
@@ -165,36 +165,36 @@ export class AdmissionChain implements Admission {
   }
 
   #read(answer: JsonObject, uid: string, name: string, request: AdmissionRequest): Answer {
-    const response = asObject(answer['response']);
-    if (response['uid'] !== uid)
-      throw new Error(`expected response.uid=${JSON.stringify(uid)}, got ${JSON.stringify(response['uid'])}`);
-    const warnings = asArray(response['warnings']).map(String);
+    const response = asObject(answer.response);
+    if (response.uid !== uid)
+      throw new Error(`expected response.uid=${JSON.stringify(uid)}, got ${JSON.stringify(response.uid)}`);
+    const warnings = asArray(response.warnings).map(String);
     request.context.warnings.push(...warnings);
-    const encoded = response['patch'];
+    const encoded = response.patch;
     let patch: unknown;
     if (typeof encoded === 'string' && encoded !== '') {
-      if (response['patchType'] !== 'JSONPatch')
+      if (response.patchType !== 'JSONPatch')
         throw new Error(
-          `webhook ${name} returned patch type ${JSON.stringify(response['patchType'])}, expected "JSONPatch"`,
+          `webhook ${name} returned patch type ${JSON.stringify(response.patchType)}, expected "JSONPatch"`,
         );
       patch = JSON.parse(Buffer.from(encoded, 'base64').toString('utf8'));
     }
-    return { allowed: response['allowed'] === true, status: asObject(response['status']), patch, warnings };
+    return { allowed: response.allowed === true, status: asObject(response.status), patch, warnings };
   }
 
   #requireAllowed({ webhook }: Webhook, answer: Answer): void {
     if (answer.allowed) return;
-    const name = JSON.stringify(asString(webhook['name']));
-    const message = asString(answer.status['message']);
-    const reason = asString(answer.status['reason']);
+    const name = JSON.stringify(asString(webhook.name));
+    const message = asString(answer.status.message);
+    const reason = asString(answer.status.reason);
     const text = message !== '' ? `: ${message}` : reason !== '' ? `: ${reason}` : ' without explanation';
-    const code = asNumber(answer.status['code'], 0);
+    const code = asNumber(answer.status.code, 0);
     const refusal = `admission webhook ${name} denied the request${text}`;
     throw new ApiError(
       code >= 400 && code < 600 ? code : 403,
       reason === '' ? 'Forbidden' : reason,
       refusal,
-      isObject(answer.status['details']) ? answer.status['details'] : undefined,
+      isObject(answer.status.details) ? answer.status.details : undefined,
     );
   }
 }

@@ -25,10 +25,10 @@ export function matchConditions(conditions: unknown, request: AdmissionRequest, 
   let failure: Error | undefined;
   for (const condition of list) {
     try {
-      if (evaluateCel(asString(condition['expression']), variables) !== true) return false;
+      if (evaluateCel(asString(condition.expression), variables) !== true) return false;
     } catch (error) {
       failure ??= new Error(
-        `match condition ${JSON.stringify(asString(condition['name']))}: ${error instanceof Error ? error.message : String(error)}`,
+        `match condition ${JSON.stringify(asString(condition.name))}: ${error instanceof Error ? error.message : String(error)}`,
       );
     }
   }

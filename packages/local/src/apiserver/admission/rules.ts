@@ -20,17 +20,17 @@ function resourceMatches(list: unknown, resource: string, subresource: string): 
 /** The version of a rule that covers the request: the request's own one, or (matchPolicy Equivalent) another served version. */
 export function matchRule(rule: JsonObject, request: AdmissionRequest, equivalent: boolean): string | undefined {
   const { definition, version, subresource, name } = request.target;
-  if (!has(rule['operations'], request.operation)) return undefined;
-  if (!has(rule['apiGroups'], definition.group)) return undefined;
-  if (!resourceMatches(rule['resources'], definition.resource, subresource)) return undefined;
-  const scope = rule['scope'] ?? '*';
+  if (!has(rule.operations, request.operation)) return undefined;
+  if (!has(rule.apiGroups, definition.group)) return undefined;
+  if (!resourceMatches(rule.resources, definition.resource, subresource)) return undefined;
+  const scope = rule.scope ?? '*';
   if (scope === 'Namespaced' && !definition.namespaced) return undefined;
   if (scope === 'Cluster' && definition.namespaced) return undefined;
-  const names = asArray(rule['resourceNames']);
+  const names = asArray(rule.resourceNames);
   if (names.length > 0 && !names.includes(name)) return undefined;
-  if (has(rule['apiVersions'], version)) return version;
+  if (has(rule.apiVersions, version)) return version;
   if (!equivalent) return undefined;
-  return definition.versions.find((other) => has(rule['apiVersions'], other));
+  return definition.versions.find((other) => has(rule.apiVersions, other));
 }
 
 /** Whether the labels of the request's namespace match; the namespace's own labels when the request is about a namespace. */

@@ -39,10 +39,10 @@ export function admitServiceAccount(request: AdmissionRequest, store: ObjectStor
   if (target.definition.kind !== 'Pod' || target.definition.group !== '') return object;
   if (object.metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined) return object;
   const pod = clone(object);
-  const spec = asObject(pod['spec']);
-  if (asString(spec['serviceAccountName']) === '') spec['serviceAccountName'] = 'default';
-  const name = asString(spec['serviceAccountName']);
-  spec['serviceAccount'] = name;
+  const spec = asObject(pod.spec);
+  if (asString(spec.serviceAccountName) === '') spec.serviceAccountName = 'default';
+  const name = asString(spec.serviceAccountName);
+  spec.serviceAccount = name;
   const account = store.get('/serviceaccounts', target.namespace, name);
   if (account === undefined) {
     throw forbidden(
@@ -51,25 +51,25 @@ export function admitServiceAccount(request: AdmissionRequest, store: ObjectStor
       `error looking up service account ${target.namespace}/${name}: serviceaccount "${name}" not found`,
     );
   }
-  if (asArray(spec['imagePullSecrets']).length === 0 && asArray(account['imagePullSecrets']).length > 0) {
-    spec['imagePullSecrets'] = clone(account['imagePullSecrets']);
+  if (asArray(spec.imagePullSecrets).length === 0 && asArray(account.imagePullSecrets).length > 0) {
+    spec.imagePullSecrets = clone(account.imagePullSecrets);
   }
-  const automount = spec['automountServiceAccountToken'] ?? account['automountServiceAccountToken'] ?? true;
+  const automount = spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true;
   if (automount !== true) return pod;
-  const containers = [...asObjects(spec['initContainers']), ...asObjects(spec['containers'])];
+  const containers = [...asObjects(spec.initContainers), ...asObjects(spec.containers)];
   const lacking = containers.filter(
-    (container) => !asObjects(container['volumeMounts']).some((mount) => mount['mountPath'] === MOUNT_PATH),
+    (container) => !asObjects(container.volumeMounts).some((mount) => mount.mountPath === MOUNT_PATH),
   );
   if (lacking.length === 0) return pod;
-  const volumes = asObjects(spec['volumes']);
-  let volume = asString(volumes.find((item) => asString(item['name']).startsWith('kube-api-access-'))?.['name']);
+  const volumes = asObjects(spec.volumes);
+  let volume = asString(volumes.find((item) => asString(item.name).startsWith('kube-api-access-'))?.name);
   if (volume === '') {
     volume = `kube-api-access-${suffix()}`;
-    spec['volumes'] = [...volumes, tokenVolume(volume)];
+    spec.volumes = [...volumes, tokenVolume(volume)];
   }
   for (const container of lacking) {
-    container['volumeMounts'] = [
-      ...asObjects(container['volumeMounts']),
+    container.volumeMounts = [
+      ...asObjects(container.volumeMounts),
       { name: volume, readOnly: true, mountPath: MOUNT_PATH },
     ];
   }
@@ -84,12 +84,12 @@ export function admitPodDefaults(request: AdmissionRequest, store: ObjectStore):
   if (object === undefined || request.operation !== 'CREATE' || target.subresource !== '') return object;
   if (target.definition.kind !== 'Pod' || target.definition.group !== '') return object;
   const pod = clone(object);
-  const spec = asObject(pod['spec']);
-  const className = asString(spec['priorityClassName']);
+  const spec = asObject(pod.spec);
+  const className = asString(spec.priorityClassName);
   const classes = store.list('scheduling.k8s.io/priorityclasses');
   const chosen =
     className === ''
-      ? classes.find((item) => item['globalDefault'] === true)
+      ? classes.find((item) => item.globalDefault === true)
       : classes.find((item) => item.metadata.name === className);
   if (className !== '' && chosen === undefined) {
     throw forbidden(
@@ -98,18 +98,18 @@ export function admitPodDefaults(request: AdmissionRequest, store: ObjectStore):
       `no PriorityClass with name ${className} was found`,
     );
   }
-  if (chosen !== undefined) spec['priorityClassName'] = chosen.metadata.name;
-  spec['priority'] = chosen?.['value'] ?? 0;
-  spec['preemptionPolicy'] = chosen?.['preemptionPolicy'] ?? 'PreemptLowerPriority';
-  const tolerations = asObjects(spec['tolerations']);
+  if (chosen !== undefined) spec.priorityClassName = chosen.metadata.name;
+  spec.priority = chosen?.value ?? 0;
+  spec.preemptionPolicy = chosen?.preemptionPolicy ?? 'PreemptLowerPriority';
+  const tolerations = asObjects(spec.tolerations);
   for (const key of TOLERATIONS) {
     const tolerated = tolerations.some(
       (item) =>
-        (item['key'] === key || asString(item['key']) === '') &&
-        (item['effect'] === 'NoExecute' || asString(item['effect']) === ''),
+        (item.key === key || asString(item.key) === '') &&
+        (item.effect === 'NoExecute' || asString(item.effect) === ''),
     );
     if (!tolerated) tolerations.push({ key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 });
   }
-  spec['tolerations'] = tolerations;
+  spec.tolerations = tolerations;
   return pod;
 }

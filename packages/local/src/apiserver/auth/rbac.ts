@@ -25,37 +25,37 @@ const has = (list: unknown, value: string) => {
 };
 
 function ruleAllows(rule: JsonObject, attributes: Attributes): boolean {
-  if (!has(rule['verbs'], attributes.verb)) return false;
+  if (!has(rule.verbs, attributes.verb)) return false;
   if (attributes.path !== '') {
-    return asArray(rule['nonResourceURLs']).some(
+    return asArray(rule.nonResourceURLs).some(
       (url) =>
         url === '*' ||
         url === attributes.path ||
         (typeof url === 'string' && url.endsWith('*') && attributes.path.startsWith(url.slice(0, -1))),
     );
   }
-  if (!has(rule['apiGroups'], attributes.group)) return false;
-  const resources = asArray(rule['resources']);
+  if (!has(rule.apiGroups, attributes.group)) return false;
+  const resources = asArray(rule.resources);
   const subresource = attributes.resource.includes('/') ? `*/${attributes.resource.split('/')[1]}` : undefined;
   const matches =
     resources.includes('*') ||
     resources.includes(attributes.resource) ||
     (subresource !== undefined && resources.includes(subresource));
   if (!matches) return false;
-  const names = asArray(rule['resourceNames']);
+  const names = asArray(rule.resourceNames);
   return names.length === 0 || (attributes.name !== '' && names.includes(attributes.name));
 }
 
 function bindingCovers(binding: JsonObject, user: User, bindingNamespace: string): boolean {
-  return asObjects(binding['subjects']).some((subject) => {
-    const name = asString(subject['name']);
-    switch (subject['kind']) {
+  return asObjects(binding.subjects).some((subject) => {
+    const name = asString(subject.name);
+    switch (subject.kind) {
       case 'User':
         return name === user.name;
       case 'Group':
         return user.groups.includes(name);
       case 'ServiceAccount':
-        return user.name === serviceAccountName(asString(subject['namespace']) || bindingNamespace, name);
+        return user.name === serviceAccountName(asString(subject.namespace) || bindingNamespace, name);
       default:
         return false;
     }
@@ -77,13 +77,13 @@ export class Authorizer {
     const found: JsonObject[] = [];
     const collect = (binding: JsonObject, bindingNamespace: string) => {
       if (!bindingCovers(binding, user, bindingNamespace)) return;
-      const role = asObject(binding['roleRef']);
-      const name = asString(role['name']);
+      const role = asObject(binding.roleRef);
+      const name = asString(role.name);
       const object =
-        role['kind'] === 'Role'
+        role.kind === 'Role'
           ? this.#store.get(`${RBAC}/roles`, bindingNamespace, name)
           : this.#store.get(`${RBAC}/clusterroles`, '', name);
-      found.push(...asObjects(object?.['rules']));
+      found.push(...asObjects(object?.rules));
     };
     for (const binding of this.#store.list(`${RBAC}/clusterrolebindings`)) collect(binding, '');
     if (namespace !== '')

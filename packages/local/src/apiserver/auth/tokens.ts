@@ -80,7 +80,7 @@ export class TokenAuthority {
     try {
       const parsedHeader: unknown = JSON.parse(Buffer.from(header, 'base64url').toString());
       const parsed: unknown = JSON.parse(Buffer.from(body, 'base64url').toString());
-      if (!isObject(parsedHeader) || parsedHeader['alg'] !== 'RS256' || !isObject(parsed))
+      if (!isObject(parsedHeader) || parsedHeader.alg !== 'RS256' || !isObject(parsed))
         return { error: 'invalid bearer token' };
       payload = parsed;
     } catch {
@@ -90,18 +90,17 @@ export class TokenAuthority {
       return { error: 'invalid bearer token' };
     }
     const now = Math.floor(this.#now() / 1000);
-    if (payload['iss'] !== ISSUER) return { error: 'invalid bearer token' };
-    if (typeof payload['exp'] !== 'number' || payload['exp'] <= now)
-      return { error: 'service account token has expired' };
-    if (typeof payload['nbf'] === 'number' && payload['nbf'] > now + 60)
+    if (payload.iss !== ISSUER) return { error: 'invalid bearer token' };
+    if (typeof payload.exp !== 'number' || payload.exp <= now) return { error: 'service account token has expired' };
+    if (typeof payload.nbf === 'number' && payload.nbf > now + 60)
       return { error: 'service account token is not valid yet' };
-    const given = asArray(payload['aud']).map(String);
+    const given = asArray(payload.aud).map(String);
     const matching = audiences.filter((audience) => given.includes(audience));
     if (matching.length === 0)
       return {
         error: `token audiences ${JSON.stringify(given)} is invalid for the target audiences ${JSON.stringify(audiences)}`,
       };
-    return this.#subject(asObject(payload['kubernetes.io']), asString(payload['jti']), matching);
+    return this.#subject(asObject(payload['kubernetes.io']), asString(payload.jti), matching);
   }
 
   #subject(
@@ -109,31 +108,31 @@ export class TokenAuthority {
     id: string,
     audiences: readonly string[],
   ): { readonly user: User; readonly audiences: readonly string[] } | { readonly error: string } {
-    const namespace = asString(claims['namespace']);
-    const account = asObject(claims['serviceaccount']);
-    const name = asString(account['name']);
+    const namespace = asString(claims.namespace);
+    const account = asObject(claims.serviceaccount);
+    const name = asString(account.name);
     const stored = this.#store.get('/serviceaccounts', namespace, name);
-    if (stored === undefined || stored.metadata.uid !== account['uid'])
+    if (stored === undefined || stored.metadata.uid !== account.uid)
       return { error: 'service account has been invalidated' };
     const extra: Record<string, string[]> = { 'authentication.kubernetes.io/credential-id': [`JTI=${id}`] };
-    const pod = claims['pod'];
+    const pod = claims.pod;
     if (isObject(pod)) {
-      const podName = asString(pod['name']);
+      const podName = asString(pod.name);
       const found = this.#store.get('/pods', namespace, podName);
-      if (found === undefined || found.metadata.uid !== pod['uid'])
+      if (found === undefined || found.metadata.uid !== pod.uid)
         return { error: 'service account token has been invalidated' };
       extra['authentication.kubernetes.io/pod-name'] = [podName];
-      extra['authentication.kubernetes.io/pod-uid'] = [asString(pod['uid'])];
+      extra['authentication.kubernetes.io/pod-uid'] = [asString(pod.uid)];
     }
-    const node = claims['node'];
+    const node = claims.node;
     if (isObject(node)) {
-      extra['authentication.kubernetes.io/node-name'] = [asString(node['name'])];
-      extra['authentication.kubernetes.io/node-uid'] = [asString(node['uid'])];
+      extra['authentication.kubernetes.io/node-name'] = [asString(node.name)];
+      extra['authentication.kubernetes.io/node-uid'] = [asString(node.uid)];
     }
     return {
       user: {
         name: serviceAccountName(namespace, name),
-        uid: asString(account['uid']),
+        uid: asString(account.uid),
         groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated'],
         extra,
       },
@@ -154,6 +153,6 @@ export class TokenAuthority {
 
   jwks(): object {
     const jwk = this.#publicKey.export({ format: 'jwk' });
-    return { keys: [{ use: 'sig', kty: jwk.kty, kid: this.keyId, alg: 'RS256', n: jwk['n'], e: jwk['e'] }] };
+    return { keys: [{ use: 'sig', kty: jwk.kty, kid: this.keyId, alg: 'RS256', n: jwk.n, e: jwk.e }] };
   }
 }

@@ -49,23 +49,22 @@ export class CustomResources implements CustomRules {
 
   #changed(crd: ApiObject, previous?: ApiObject): void {
     const { name } = crd.metadata;
-    if (previous === undefined || !equal(previous['spec'], crd['spec']))
-      this.#registry.setCustom(name, definitionOf(crd));
+    if (previous === undefined || !equal(previous.spec, crd.spec)) this.#registry.setCustom(name, definitionOf(crd));
     if (crd.metadata.deletionTimestamp !== undefined) {
       setImmediate(() => void this.#removeInstances(crd));
       return;
     }
     const wanted = this.#status(crd);
-    if (!equal(crd['status'], wanted)) setImmediate(() => void this.#writeStatus(name));
+    if (!equal(crd.status, wanted)) setImmediate(() => void this.#writeStatus(name));
   }
 
   #status(crd: ApiObject): JsonObject {
-    const spec = asObject(crd['spec']);
-    const known = asObjects(asObject(crd['status'])['conditions']);
+    const spec = asObject(crd.spec);
+    const known = asObjects(asObject(crd.status).conditions);
     const since = (type: string) =>
-      known.find((condition) => condition['type'] === type && condition['status'] === 'True')?.['lastTransitionTime'] ??
+      known.find((condition) => condition.type === type && condition.status === 'True')?.lastTransitionTime ??
       timestamp(this.#now());
-    const storage = asObjects(spec['versions']).find((version) => version['storage'] === true)?.['name'];
+    const storage = asObjects(spec.versions).find((version) => version.storage === true)?.name;
     return {
       conditions: [
         {
@@ -83,10 +82,8 @@ export class CustomResources implements CustomRules {
           lastTransitionTime: since('Established'),
         },
       ],
-      acceptedNames: spec['names'],
-      storedVersions: [
-        ...new Set([...((asObject(crd['status'])['storedVersions'] as string[] | undefined) ?? []), storage]),
-      ],
+      acceptedNames: spec.names,
+      storedVersions: [...new Set([...((asObject(crd.status).storedVersions as string[] | undefined) ?? []), storage])],
     };
   }
 

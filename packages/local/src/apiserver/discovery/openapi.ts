@@ -34,7 +34,7 @@ function customSchemaName(group: string, version: string, kind: string): string 
 function collectRefs(value: unknown, into: Set<string>): void {
   if (Array.isArray(value)) for (const item of value) collectRefs(item, into);
   else if (isObject(value)) {
-    const ref = value['$ref'];
+    const ref = value.$ref;
     if (typeof ref === 'string') {
       const name = ref.slice(REF_PREFIX.length);
       if (!into.has(name)) {

@@ -46,10 +46,10 @@ function strip(object: JsonObject): JsonObject {
 }
 
 function entries(object: JsonObject | undefined): readonly ManagedFieldsEntry[] {
-  const metadata = object?.['metadata'];
-  const list = isObject(metadata) ? metadata['managedFields'] : undefined;
+  const metadata = object?.metadata;
+  const list = isObject(metadata) ? metadata.managedFields : undefined;
   if (!Array.isArray(list)) return [];
-  return list.filter((entry): entry is ManagedFieldsEntry => isObject(entry) && isObject(entry['fieldsV1']));
+  return list.filter((entry): entry is ManagedFieldsEntry => isObject(entry) && isObject(entry.fieldsV1));
 }
 
 function isAuthor(entry: ManagedFieldsEntry, author: Author, operation: 'Apply' | 'Update'): boolean {

@@ -306,7 +306,7 @@ class Collector {
         if (store.get(key, name, object.metadata.name) !== undefined) remaining += 1;
       }
     }
-    if (remaining > 0 || !asArray(asObject(namespace['spec'])['finalizers']).includes('kubernetes')) return;
+    if (remaining > 0 || !asArray(asObject(namespace.spec).finalizers).includes('kubernetes')) return;
     const target = this.#target('/namespaces', '', name);
     if (target === undefined) return;
     await this.#operations.update(
@@ -314,8 +314,8 @@ class Collector {
       (current) => ({
         ...current,
         spec: {
-          ...asObject(current['spec']),
-          finalizers: asArray(asObject(current['spec'])['finalizers']).filter((item) => item !== 'kubernetes'),
+          ...asObject(current.spec),
+          finalizers: asArray(asObject(current.spec).finalizers).filter((item) => item !== 'kubernetes'),
         },
       }),
       CONTEXT,

@@ -25,6 +25,8 @@ export function decodeBody(bytes: Buffer, contentType: string): unknown {
   const type = contentType.split(';')[0]?.trim() ?? '';
   if (type === 'application/vnd.kubernetes.protobuf') return bytes.length === 0 ? undefined : decodeProtobuf(bytes);
   const text = bytes.toString('utf8');
+  // No Kubernetes object has a field of this name; copying it would change an object's prototype.
+  if (text.includes('__proto__')) throw badRequest('the body of the request has a field "__proto__"');
   if (type.endsWith('yaml')) {
     try {
       return load(text);

@@ -363,13 +363,13 @@ export class Handler {
     const body = await call.body();
     const query = call.url.searchParams;
     const options = isObject(body) ? body : {};
-    const policy = query.get('propagationPolicy') ?? asString(options['propagationPolicy']);
-    const orphan = options['orphanDependents'];
-    const grace = query.get('gracePeriodSeconds') ?? options['gracePeriodSeconds'];
+    const policy = query.get('propagationPolicy') ?? asString(options.propagationPolicy);
+    const orphan = options.orphanDependents;
+    const grace = query.get('gracePeriodSeconds') ?? options.gracePeriodSeconds;
     if (policy !== '' && policy !== 'Foreground' && policy !== 'Background' && policy !== 'Orphan') {
       throw badRequest(`invalid propagationPolicy ${JSON.stringify(policy)}: must be Foreground, Background or Orphan`);
     }
-    const preconditions = asObject(options['preconditions']);
+    const preconditions = asObject(options.preconditions);
     const { uid, resourceVersion } = preconditions;
     return {
       ...NO_DELETE_OPTIONS,
@@ -381,7 +381,7 @@ export class Handler {
   }
 
   #withBodyDryRun(context: RequestContext, body: unknown): RequestContext {
-    const dryRun = isObject(body) ? body['dryRun'] : undefined;
+    const dryRun = isObject(body) ? body.dryRun : undefined;
     return Array.isArray(dryRun) && dryRun.includes('All') ? { ...context, dryRun: true } : context;
   }
 

@@ -54,6 +54,8 @@ export function toApiError(error: unknown): ApiError {
 
 export function sendError(request: IncomingMessage, response: ServerResponse, error: unknown): void {
   const known = toApiError(error);
+  // What is left of the request is not read.
+  if (known.code === 413 && !response.headersSent) response.setHeader('Connection', 'close');
   const retry = known.details?.retryAfterSeconds;
   if (retry !== undefined && !response.headersSent) response.setHeader('Retry-After', String(retry));
   sendJson(request, response, known.code, statusObject(known));

@@ -64,11 +64,11 @@ export class KindRules {
   prepareCreate(object: ApiObject, target: Target, context: RequestContext): void {
     switch (storageKey(target.definition)) {
       case '/pods':
-        object['status'] = { phase: 'Pending', qosClass: qualityOfService(asObject(object['spec'])) };
+        object.status = { phase: 'Pending', qosClass: qualityOfService(asObject(object.spec)) };
         break;
       case '/namespaces':
-        object['spec'] = { ...asObject(object['spec']), finalizers: ['kubernetes'] };
-        object['status'] = { phase: 'Active' };
+        object.spec = { ...asObject(object.spec), finalizers: ['kubernetes'] };
+        object.status = { phase: 'Active' };
         break;
       case '/secrets':
         mergeStringData(object);
@@ -79,10 +79,10 @@ export class KindRules {
         ];
         break;
       case 'certificates.k8s.io/certificatesigningrequests': {
-        const spec = asObject(object['spec']);
-        spec['username'] = context.user.name;
-        spec['groups'] = [...context.user.groups];
-        if (context.user.uid !== undefined) spec['uid'] = context.user.uid;
+        const spec = asObject(object.spec);
+        spec.username = context.user.name;
+        spec.groups = [...context.user.groups];
+        if (context.user.uid !== undefined) spec.uid = context.user.uid;
         break;
       }
       default:
@@ -95,15 +95,15 @@ export class KindRules {
         mergeStringData(object);
         break;
       case 'certificates.k8s.io/certificatesigningrequests':
-        object['spec'] = current['spec'];
+        object.spec = current.spec;
         break;
       case '/namespaces':
-        if (target.subresource !== 'finalize') object['spec'] = current['spec'];
+        if (target.subresource !== 'finalize') object.spec = current.spec;
         break;
       case '/pods':
-        if (target.subresource === '' && isObject(object['spec']) && isObject(current['spec'])) {
-          const node = asString(current['spec']['nodeName']);
-          if (node !== '') object['spec']['nodeName'] = node;
+        if (target.subresource === '' && isObject(object.spec) && isObject(current.spec)) {
+          const node = asString(current.spec.nodeName);
+          if (node !== '') object.spec.nodeName = node;
         }
         break;
       case '/services':
@@ -126,14 +126,14 @@ export class KindRules {
         }
       }
       const result: ApiObject = { ...clone(current), metadata };
-      if (wanted['status'] === undefined) delete result['status'];
-      else result['status'] = wanted['status'];
+      if (wanted.status === undefined) delete result.status;
+      else result.status = wanted.status;
       return result;
     }
     if (!subresourcesOf(definition, version).includes('status')) return wanted;
     const result: ApiObject = { ...wanted };
-    if (current['status'] === undefined) delete result['status'];
-    else result['status'] = clone(current['status']);
+    if (current.status === undefined) delete result.status;
+    else result.status = clone(current.status);
     return result;
   }
 
@@ -177,10 +177,10 @@ export class KindRules {
   /** Seconds until a pod is really removed; 0 for everything else, and for pods that no node runs. */
   gracePeriod(object: ApiObject, definition: ResourceDefinition, requested: number | undefined): number {
     if (storageKey(definition) !== '/pods') return 0;
-    const spec = asObject(object['spec']);
-    const phase = asString(asObject(object['status'])['phase']);
-    if (asString(spec['nodeName']) === '' || phase === 'Succeeded' || phase === 'Failed') return 0;
-    const configured = spec['terminationGracePeriodSeconds'];
+    const spec = asObject(object.spec);
+    const phase = asString(asObject(object.status).phase);
+    if (asString(spec.nodeName) === '' || phase === 'Succeeded' || phase === 'Failed') return 0;
+    const configured = spec.terminationGracePeriodSeconds;
     const grace = requested ?? (typeof configured === 'number' ? configured : 30);
     if (grace < 0)
       throw new ApiError(
@@ -193,35 +193,34 @@ export class KindRules {
 }
 
 function mergeStringData(object: ApiObject): void {
-  const plain = object['stringData'];
+  const plain = object.stringData;
   if (!isObject(plain)) return;
-  const data = { ...asObject(object['data']) };
+  const data = { ...asObject(object.data) };
   for (const [key, value] of Object.entries(plain)) data[key] = Buffer.from(String(value)).toString('base64');
-  object['data'] = data;
-  delete object['stringData'];
+  object.data = data;
+  delete object.stringData;
 }
 
 /** Clients that replace a Service without naming its addresses keep them. */
 function keepServiceAddresses(object: ApiObject, current: ApiObject): void {
-  const spec = asObject(object['spec']);
-  const before = asObject(current['spec']);
-  if (spec['type'] === 'ExternalName' || before['type'] === 'ExternalName') return;
-  if (asString(spec['clusterIP']) === '') {
-    if (before['clusterIP'] !== undefined) spec['clusterIP'] = before['clusterIP'];
-    if (before['clusterIPs'] !== undefined && asArray(spec['clusterIPs']).length === 0)
-      spec['clusterIPs'] = before['clusterIPs'];
+  const spec = asObject(object.spec);
+  const before = asObject(current.spec);
+  if (spec.type === 'ExternalName' || before.type === 'ExternalName') return;
+  if (asString(spec.clusterIP) === '') {
+    if (before.clusterIP !== undefined) spec.clusterIP = before.clusterIP;
+    if (before.clusterIPs !== undefined && asArray(spec.clusterIPs).length === 0) spec.clusterIPs = before.clusterIPs;
   }
 }
 
 /** Kubernetes documentation, "Pod Quality of Service Classes". */
 function qualityOfService(spec: Record<string, unknown>): string {
-  const containers = [...asArray(spec['containers']), ...asArray(spec['initContainers'])].map(asObject);
+  const containers = [...asArray(spec.containers), ...asArray(spec.initContainers)].map(asObject);
   let any = false;
   let all = containers.length > 0;
   for (const item of containers) {
-    const resources = asObject(item['resources']);
-    const limits = asObject(resources['limits']);
-    const requests = asObject(resources['requests']);
+    const resources = asObject(item.resources);
+    const limits = asObject(resources.limits);
+    const requests = asObject(resources.requests);
     if (Object.keys(limits).length > 0 || Object.keys(requests).length > 0) any = true;
     for (const key of ['cpu', 'memory']) {
       if (limits[key] === undefined || (requests[key] ?? limits[key]) !== limits[key]) all = false;

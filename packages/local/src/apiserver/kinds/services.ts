@@ -39,45 +39,44 @@ export class ServiceAllocator {
   #usedPorts(self: ApiObject): Set<number> {
     const used = new Set<number>();
     for (const service of this.#others(self)) {
-      const spec = asObject(service['spec']);
-      for (const port of asObjects(spec['ports'])) if (typeof port['nodePort'] === 'number') used.add(port['nodePort']);
-      if (typeof spec['healthCheckNodePort'] === 'number') used.add(spec['healthCheckNodePort']);
+      const spec = asObject(service.spec);
+      for (const port of asObjects(spec.ports)) if (typeof port.nodePort === 'number') used.add(port.nodePort);
+      if (typeof spec.healthCheckNodePort === 'number') used.add(spec.healthCheckNodePort);
     }
     return used;
   }
 
   /** Completes a Service: ClusterIP, node ports, IP families. Throws a 422 `ApiError` when a requested one is taken or out of range. */
   complete(service: ApiObject, old: ApiObject | undefined): void {
-    const spec = asObject(service['spec']);
-    const before = asObject(old?.['spec']);
-    const type = spec['type'];
+    const spec = asObject(service.spec);
+    const before = asObject(old?.spec);
+    const type = spec.type;
     if (type === 'ExternalName') {
       for (const field of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy']) delete spec[field];
     } else {
-      if (asString(spec['clusterIP']) === '') {
-        const fromList = asString(asArray(spec['clusterIPs'])[0]);
-        spec['clusterIP'] = fromList !== '' ? fromList : asString(before['clusterIP']);
+      if (asString(spec.clusterIP) === '') {
+        const fromList = asString(asArray(spec.clusterIPs)[0]);
+        spec.clusterIP = fromList !== '' ? fromList : asString(before.clusterIP);
       }
-      if (spec['clusterIP'] === '') spec['clusterIP'] = this.#freeAddress(service);
-      else if (spec['clusterIP'] !== 'None' && spec['clusterIP'] !== before['clusterIP'])
-        this.#checkAddress(service, asString(spec['clusterIP']));
-      spec['clusterIPs'] = [spec['clusterIP']];
+      if (spec.clusterIP === '') spec.clusterIP = this.#freeAddress(service);
+      else if (spec.clusterIP !== 'None' && spec.clusterIP !== before.clusterIP)
+        this.#checkAddress(service, asString(spec.clusterIP));
+      spec.clusterIPs = [spec.clusterIP];
     }
-    const wantsPorts =
-      type === 'NodePort' || (type === 'LoadBalancer' && spec['allocateLoadBalancerNodePorts'] !== false);
+    const wantsPorts = type === 'NodePort' || (type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts !== false);
     if (wantsPorts) this.#nodePorts(service, spec, before);
-    else if (type !== 'LoadBalancer') for (const port of asObjects(spec['ports'])) delete port['nodePort'];
+    else if (type !== 'LoadBalancer') for (const port of asObjects(spec.ports)) delete port.nodePort;
     if (type !== 'NodePort' && type !== 'LoadBalancer') {
-      delete spec['externalTrafficPolicy'];
-      delete spec['allocateLoadBalancerNodePorts'];
-      delete spec['healthCheckNodePort'];
-    } else if (type === 'LoadBalancer' && spec['externalTrafficPolicy'] === 'Local') {
-      spec['healthCheckNodePort'] ??= before['healthCheckNodePort'] ?? this.#freePort(this.#usedPorts(service));
-    } else delete spec['healthCheckNodePort'];
+      delete spec.externalTrafficPolicy;
+      delete spec.allocateLoadBalancerNodePorts;
+      delete spec.healthCheckNodePort;
+    } else if (type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local') {
+      spec.healthCheckNodePort ??= before.healthCheckNodePort ?? this.#freePort(this.#usedPorts(service));
+    } else delete spec.healthCheckNodePort;
   }
 
   #freeAddress(service: ApiObject): string {
-    const used = new Set(this.#others(service).map((other) => asObject(other['spec'])['clusterIP']));
+    const used = new Set(this.#others(service).map((other) => asObject(other.spec).clusterIP));
     const size = this.#last - this.#first;
     const reserved = Math.min(255, Math.max(1, Math.floor(size / 16)));
     for (let attempt = 0; attempt < 64; attempt += 1) {
@@ -107,19 +106,18 @@ export class ServiceAllocator {
       this.#refuse(service, fieldError.invalid(field, [address], `failed to allocate IP ${address}: ${why}`));
     if (number <= this.#first || number > this.#last)
       throw refused(`the provided network does not match the current range (${this.#cidr})`);
-    if (this.#others(service).some((other) => asObject(other['spec'])['clusterIP'] === address))
+    if (this.#others(service).some((other) => asObject(other.spec).clusterIP === address))
       throw refused('provided IP is already allocated');
   }
 
   #nodePorts(service: ApiObject, spec: JsonObject, before: JsonObject): void {
     const used = this.#usedPorts(service);
     const own = new Map<string, number>();
-    for (const port of asObjects(before['ports'])) {
-      if (typeof port['nodePort'] === 'number')
-        own.set(`${String(port['protocol'])}/${String(port['port'])}`, port['nodePort']);
+    for (const port of asObjects(before.ports)) {
+      if (typeof port.nodePort === 'number') own.set(`${String(port.protocol)}/${String(port.port)}`, port.nodePort);
     }
-    asObjects(spec['ports']).forEach((port, index) => {
-      const requested = port['nodePort'];
+    asObjects(spec.ports).forEach((port, index) => {
+      const requested = port.nodePort;
       const field = `spec.ports[${index}].nodePort`;
       if (typeof requested === 'number' && requested !== 0) {
         if (requested < FIRST_NODE_PORT || requested > LAST_NODE_PORT) {
@@ -136,9 +134,9 @@ export class ServiceAllocator {
           throw this.#refuse(service, fieldError.invalid(field, requested, 'provided port is already allocated'));
         return;
       }
-      const kept = own.get(`${String(port['protocol'])}/${String(port['port'])}`);
-      port['nodePort'] = kept ?? this.#freePort(used);
-      used.add(port['nodePort'] as number);
+      const kept = own.get(`${String(port.protocol)}/${String(port.port)}`);
+      port.nodePort = kept ?? this.#freePort(used);
+      used.add(port.nodePort as number);
     });
   }
 
@@ -158,5 +156,5 @@ export class ServiceAllocator {
 
 /** Whether an object is a Service that may need addresses. */
 export function isService(object: ApiObject): boolean {
-  return object.kind === 'Service' && object.apiVersion === 'v1' && isObject(object['spec']);
+  return object.kind === 'Service' && object.apiVersion === 'v1' && isObject(object.spec);
 }

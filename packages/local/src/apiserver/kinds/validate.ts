@@ -27,7 +27,7 @@ function pathSegment(name: string): string | undefined {
 export function validateMetadata(object: ApiObject, key: string): FieldError[] {
   const meta = object.metadata as JsonObject;
   const errors: FieldError[] = [];
-  const name = meta['name'];
+  const name = meta.name;
   if (name === undefined || name === '')
     errors.push(fieldError.required('metadata.name', 'name or generateName is required'));
   else if (typeof name !== 'string') errors.push(fieldError.typeInvalid('metadata.name', name, 'must be a string'));
@@ -35,21 +35,21 @@ export function validateMetadata(object: ApiObject, key: string): FieldError[] {
     const problem = (NAME_RULES[key] ?? subdomainProblem)(name);
     if (problem !== undefined) errors.push(fieldError.invalid('metadata.name', name, problem));
   }
-  errors.push(...labelErrors(meta['labels'], 'metadata.labels'));
+  errors.push(...labelErrors(meta.labels, 'metadata.labels'));
   let size = 0;
-  for (const [annotation, value] of Object.entries(asObject(meta['annotations']))) {
+  for (const [annotation, value] of Object.entries(asObject(meta.annotations))) {
     errors.push(...qualifiedNameErrors(annotation.toLowerCase(), 'metadata.annotations'));
     size += annotation.length + String(value).length;
   }
   if (size > 262_144) errors.push(fieldError.tooLong('metadata.annotations', 262_144));
-  asArray(meta['ownerReferences']).forEach((reference, index) => {
+  asArray(meta.ownerReferences).forEach((reference, index) => {
     const path = `metadata.ownerReferences[${index}]`;
     for (const field of ['apiVersion', 'kind', 'name', 'uid']) {
       if (asString(asObject(reference)[field]) === '')
         errors.push(fieldError.invalid(`${path}.${field}`, '', `${field} must not be empty`));
     }
   });
-  for (const finalizer of asArray(meta['finalizers'])) {
+  for (const finalizer of asArray(meta.finalizers)) {
     if (typeof finalizer !== 'string')
       errors.push(fieldError.invalid('metadata.finalizers', finalizer, 'must be a string'));
     else errors.push(...qualifiedNameErrors(finalizer, 'metadata.finalizers'));
@@ -90,8 +90,8 @@ function probeErrors(value: unknown, path: string): FieldError[] {
   if (handlers.length === 0) errors.push(fieldError.required(path, 'must specify a handler type'));
   if (handlers.length > 1)
     errors.push(fieldError.forbidden(`${path}.${handlers[1]}`, 'may not specify more than 1 handler type'));
-  if (isObject(value['httpGet'])) errors.push(...portReference(value['httpGet']['port'], `${path}.httpGet.port`));
-  if (isObject(value['tcpSocket'])) errors.push(...portReference(value['tcpSocket']['port'], `${path}.tcpSocket.port`));
+  if (isObject(value.httpGet)) errors.push(...portReference(value.httpGet.port, `${path}.httpGet.port`));
+  if (isObject(value.tcpSocket)) errors.push(...portReference(value.tcpSocket.port, `${path}.tcpSocket.port`));
   for (const field of [
     'initialDelaySeconds',
     'timeoutSeconds',
@@ -113,7 +113,7 @@ function containerErrors(
   volumes: ReadonlySet<string>,
 ): FieldError[] {
   const errors: FieldError[] = [];
-  const name = item['name'];
+  const name = item.name;
   if (typeof name !== 'string' || name === '') errors.push(fieldError.required(`${path}.name`));
   else {
     const problem = labelProblem(name);
@@ -121,15 +121,15 @@ function containerErrors(
     if (names.has(name)) errors.push(fieldError.duplicate(`${path}.name`, name));
     names.add(name);
   }
-  if (asString(item['image']) === '') errors.push(fieldError.required(`${path}.image`));
+  if (asString(item.image) === '') errors.push(fieldError.required(`${path}.image`));
   errors.push(...oneOf(item, 'imagePullPolicy', path, ['Always', 'IfNotPresent', 'Never']));
   const portNames = new Set<string>();
-  asObjects(item['ports']).forEach((port, index) => {
+  asObjects(item.ports).forEach((port, index) => {
     const at = `${path}.ports[${index}]`;
-    if (port['containerPort'] === undefined) errors.push(fieldError.required(`${at}.containerPort`));
-    else errors.push(...portNumber(port['containerPort'], `${at}.containerPort`));
+    if (port.containerPort === undefined) errors.push(fieldError.required(`${at}.containerPort`));
+    else errors.push(...portNumber(port.containerPort, `${at}.containerPort`));
     errors.push(...oneOf(port, 'protocol', at, ['SCTP', 'TCP', 'UDP']));
-    const portName = port['name'];
+    const portName = port.name;
     if (typeof portName === 'string' && portName !== '') {
       if (!PORT_NAME.test(portName))
         errors.push(
@@ -143,22 +143,22 @@ function containerErrors(
       portNames.add(portName);
     }
   });
-  asObjects(item['env']).forEach((env, index) => {
-    if (asString(env['name']) === '') errors.push(fieldError.required(`${path}.env[${index}].name`));
-    if (env['value'] !== undefined && env['value'] !== '' && env['valueFrom'] !== undefined) {
+  asObjects(item.env).forEach((env, index) => {
+    if (asString(env.name) === '') errors.push(fieldError.required(`${path}.env[${index}].name`));
+    if (env.value !== undefined && env.value !== '' && env.valueFrom !== undefined) {
       errors.push(
         fieldError.invalid(`${path}.env[${index}].valueFrom`, '', 'may not be specified when `value` is not empty'),
       );
     }
   });
   const mountPaths = new Set<string>();
-  asObjects(item['volumeMounts']).forEach((mount, index) => {
+  asObjects(item.volumeMounts).forEach((mount, index) => {
     const at = `${path}.volumeMounts[${index}]`;
-    const volume = asString(mount['name']);
+    const volume = asString(mount.name);
     if (volume === '') errors.push(fieldError.required(`${at}.name`));
     else if (!volumes.has(volume))
       errors.push({ type: 'FieldValueNotFound', field: `${at}.name`, text: `Not found: ${JSON.stringify(volume)}` });
-    const mountPath = asString(mount['mountPath']);
+    const mountPath = asString(mount.mountPath);
     if (mountPath === '') errors.push(fieldError.required(`${at}.mountPath`));
     if (mountPaths.has(mountPath)) errors.push(fieldError.invalid(`${at}.mountPath`, mountPath, 'must be unique'));
     mountPaths.add(mountPath);
@@ -171,8 +171,8 @@ function containerErrors(
 export function podSpecErrors(spec: JsonObject, path: string, templates = false): FieldError[] {
   const errors: FieldError[] = [];
   const volumes = new Set<string>();
-  asObjects(spec['volumes']).forEach((item, index) => {
-    const name = asString(item['name']);
+  asObjects(spec.volumes).forEach((item, index) => {
+    const name = asString(item.name);
     if (name === '') errors.push(fieldError.required(`${path}.volumes[${index}].name`));
     else {
       const problem = labelProblem(name);
@@ -187,7 +187,7 @@ export function podSpecErrors(spec: JsonObject, path: string, templates = false)
       );
   });
   const names = new Set<string>();
-  const containers = asArray(spec['containers']);
+  const containers = asArray(spec.containers);
   if (containers.length === 0) errors.push(fieldError.required(`${path}.containers`));
   for (const field of ['initContainers', 'containers']) {
     asObjects(spec[field]).forEach((item, index) => {
@@ -196,22 +196,22 @@ export function podSpecErrors(spec: JsonObject, path: string, templates = false)
   }
   errors.push(...oneOf(spec, 'restartPolicy', path, ['Always', 'OnFailure', 'Never']));
   errors.push(...oneOf(spec, 'dnsPolicy', path, ['ClusterFirstWithHostNet', 'ClusterFirst', 'Default', 'None']));
-  if (!templates) errors.push(...labelErrors(spec['nodeSelector'], `${path}.nodeSelector`));
+  if (!templates) errors.push(...labelErrors(spec.nodeSelector, `${path}.nodeSelector`));
   return errors;
 }
 
 function templateErrors(spec: JsonObject, path: string): FieldError[] {
-  const template = asObject(spec['template']);
-  const errors = labelErrors(asObject(template['metadata'])['labels'], `${path}.template.metadata.labels`);
-  return [...errors, ...podSpecErrors(asObject(template['spec']), `${path}.template.spec`, true)];
+  const template = asObject(spec.template);
+  const errors = labelErrors(asObject(template.metadata).labels, `${path}.template.metadata.labels`);
+  return [...errors, ...podSpecErrors(asObject(template.spec), `${path}.template.spec`, true)];
 }
 
 function selectorErrors(spec: JsonObject, old: ApiObject | undefined): FieldError[] {
-  const selector = spec['selector'];
-  const template = asObject(asObject(spec['template'])['metadata'])['labels'];
+  const selector = spec.selector;
+  const template = asObject(asObject(spec.template).metadata).labels;
   if (!isObject(selector)) return [fieldError.required('spec.selector')];
   const empty =
-    Object.keys(asObject(selector['matchLabels'])).length === 0 && asArray(selector['matchExpressions']).length === 0;
+    Object.keys(asObject(selector.matchLabels)).length === 0 && asArray(selector.matchExpressions).length === 0;
   const errors: FieldError[] = [];
   if (empty) errors.push(fieldError.invalid('spec.selector', selector, 'empty selector is invalid for deployment'));
   else if (!matchesLabelSelector(asObject(template), selector)) {
@@ -223,7 +223,7 @@ function selectorErrors(spec: JsonObject, old: ApiObject | undefined): FieldErro
       ),
     );
   }
-  if (old !== undefined && !equal(asObject(old['spec'])['selector'], selector)) {
+  if (old !== undefined && !equal(asObject(old.spec).selector, selector)) {
     errors.push(fieldError.invalid('spec.selector', selector, 'field is immutable'));
   }
   return errors;
@@ -231,12 +231,12 @@ function selectorErrors(spec: JsonObject, old: ApiObject | undefined): FieldErro
 
 function workloadErrors(policies: readonly string[]): Rule {
   return (object, old) => {
-    const spec = asObject(object['spec']);
+    const spec = asObject(object.spec);
     const errors = [...selectorErrors(spec, old), ...templateErrors(spec, 'spec')];
-    const replicas = spec['replicas'];
+    const replicas = spec.replicas;
     if (typeof replicas === 'number' && replicas < 0)
       errors.push(fieldError.invalid('spec.replicas', replicas, 'must be greater than or equal to 0'));
-    const policy = asString(asObject(asObject(spec['template'])['spec'])['restartPolicy']);
+    const policy = asString(asObject(asObject(spec.template).spec).restartPolicy);
     if (policy !== '' && !policies.includes(policy))
       errors.push(fieldError.notSupported('spec.template.spec.restartPolicy', policy, policies));
     return errors;
@@ -244,22 +244,22 @@ function workloadErrors(policies: readonly string[]): Rule {
 }
 
 function serviceErrors(object: ApiObject, old: ApiObject | undefined): FieldError[] {
-  const spec = asObject(object['spec']);
+  const spec = asObject(object.spec);
   const errors = [
     ...oneOf(spec, 'type', 'spec', ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort']),
     ...oneOf(spec, 'sessionAffinity', 'spec', ['ClientIP', 'None']),
-    ...labelErrors(spec['selector'], 'spec.selector'),
+    ...labelErrors(spec.selector, 'spec.selector'),
   ];
-  const ports = asObjects(spec['ports']);
-  const headless = spec['clusterIP'] === 'None';
-  if (spec['type'] === 'ExternalName') {
-    if (asString(spec['externalName']) === '') errors.push(fieldError.required('spec.externalName'));
+  const ports = asObjects(spec.ports);
+  const headless = spec.clusterIP === 'None';
+  if (spec.type === 'ExternalName') {
+    if (asString(spec.externalName) === '') errors.push(fieldError.required('spec.externalName'));
   } else if (ports.length === 0 && !headless) errors.push(fieldError.required('spec.ports'));
   const names = new Set<string>();
   const numbers = new Set<string>();
   ports.forEach((port, index) => {
     const path = `spec.ports[${index}]`;
-    const name = asString(port['name']);
+    const name = asString(port.name);
     if (name === '' && ports.length > 1) errors.push(fieldError.required(`${path}.name`));
     if (name !== '') {
       const problem = labelProblem(name);
@@ -267,20 +267,20 @@ function serviceErrors(object: ApiObject, old: ApiObject | undefined): FieldErro
       if (names.has(name)) errors.push(fieldError.duplicate(`${path}.name`, name));
       names.add(name);
     }
-    errors.push(...portNumber(port['port'], `${path}.port`));
+    errors.push(...portNumber(port.port, `${path}.port`));
     errors.push(...oneOf(port, 'protocol', path, ['SCTP', 'TCP', 'UDP']));
-    if (port['targetPort'] !== undefined) errors.push(...portReference(port['targetPort'], `${path}.targetPort`));
-    const id = `${String(port['protocol'])}/${String(port['port'])}`;
-    if (numbers.has(id)) errors.push(fieldError.duplicate(path, { protocol: port['protocol'], port: port['port'] }));
+    if (port.targetPort !== undefined) errors.push(...portReference(port.targetPort, `${path}.targetPort`));
+    const id = `${String(port.protocol)}/${String(port.port)}`;
+    if (numbers.has(id)) errors.push(fieldError.duplicate(path, { protocol: port.protocol, port: port.port }));
     numbers.add(id);
   });
-  const before = asObject(old?.['spec'])['clusterIP'];
-  const both = spec['type'] !== 'ExternalName' && asObject(old?.['spec'])['type'] !== 'ExternalName';
-  if (old !== undefined && both && typeof before === 'string' && before !== '' && spec['clusterIP'] !== before) {
+  const before = asObject(old?.spec).clusterIP;
+  const both = spec.type !== 'ExternalName' && asObject(old?.spec).type !== 'ExternalName';
+  if (old !== undefined && both && typeof before === 'string' && before !== '' && spec.clusterIP !== before) {
     errors.push(
       fieldError.invalid(
         'spec.clusterIPs[0]',
-        asArray(spec['clusterIPs'])[0] ?? spec['clusterIP'],
+        asArray(spec.clusterIPs)[0] ?? spec.clusterIP,
         'may not change once set',
       ),
     );
@@ -300,7 +300,7 @@ const MUTABLE_POD_FIELDS = new Set([
 ]);
 
 function podErrors(object: ApiObject, old: ApiObject | undefined): FieldError[] {
-  const spec = asObject(object['spec']);
+  const spec = asObject(object.spec);
   const errors = podSpecErrors(spec, 'spec');
   if (old === undefined) return errors;
   const frozen = (value: unknown): JsonObject => {
@@ -312,7 +312,7 @@ function podErrors(object: ApiObject, old: ApiObject | undefined): FieldError[] 
     }
     return result;
   };
-  if (!equal(frozen(spec), frozen(old['spec']))) {
+  if (!equal(frozen(spec), frozen(old.spec))) {
     errors.push(
       fieldError.forbidden(
         'spec',
@@ -324,12 +324,12 @@ function podErrors(object: ApiObject, old: ApiObject | undefined): FieldError[] 
 }
 
 function jobErrors(object: ApiObject, old: ApiObject | undefined): FieldError[] {
-  const spec = asObject(object['spec']);
+  const spec = asObject(object.spec);
   const errors = templateErrors(spec, 'spec');
-  const policy = asString(asObject(asObject(spec['template'])['spec'])['restartPolicy']);
+  const policy = asString(asObject(asObject(spec.template).spec).restartPolicy);
   if (policy === 'Always')
     errors.push(fieldError.required('spec.template.spec.restartPolicy', 'valid values: "OnFailure", "Never"'));
-  if (old !== undefined && !equal(asObject(old['spec'])['template'], spec['template'])) {
+  if (old !== undefined && !equal(asObject(old.spec).template, spec.template)) {
     errors.push(fieldError.invalid('spec.template', '', 'field is immutable'));
   }
   return errors;
@@ -354,7 +354,7 @@ function dataErrors(limit: number): Rule {
       }
     }
     if (size > limit) errors.push(fieldError.tooLong('', limit));
-    if (old !== undefined && old['immutable'] === true) {
+    if (old !== undefined && old.immutable === true) {
       for (const field of ['data', 'binaryData', 'immutable']) {
         if (!equal(old[field], object[field]))
           errors.push(fieldError.forbidden(field, 'field is immutable when `immutable` is set'));
@@ -366,31 +366,31 @@ function dataErrors(limit: number): Rule {
 
 function secretErrors(object: ApiObject, old: ApiObject | undefined): FieldError[] {
   const errors = dataErrors(1_048_576)(object, old);
-  for (const [key, value] of Object.entries(asObject(object['data']))) {
+  for (const [key, value] of Object.entries(asObject(object.data))) {
     if (typeof value === 'string' && !/^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(value))
       errors.push(fieldError.invalid(`data[${key}]`, '<value omitted>', 'illegal base64 data'));
   }
-  if (old !== undefined && old['type'] !== object['type'])
-    errors.push(fieldError.invalid('type', object['type'], 'field is immutable'));
+  if (old !== undefined && old.type !== object.type)
+    errors.push(fieldError.invalid('type', object.type, 'field is immutable'));
   const needed: Readonly<Record<string, readonly string[]>> = {
     'kubernetes.io/tls': ['tls.crt', 'tls.key'],
     'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
     'kubernetes.io/ssh-auth': ['ssh-privatekey'],
   };
-  for (const key of needed[asString(object['type'])] ?? []) {
-    if (asObject(object['data'])[key] === undefined) errors.push(fieldError.required(`data[${key}]`));
+  for (const key of needed[asString(object.type)] ?? []) {
+    if (asObject(object.data)[key] === undefined) errors.push(fieldError.required(`data[${key}]`));
   }
   return errors;
 }
 
 function bindingErrors(object: ApiObject, old: ApiObject | undefined): FieldError[] {
-  const reference = asObject(object['roleRef']);
+  const reference = asObject(object.roleRef);
   const errors: FieldError[] = [];
-  if (asString(reference['name']) === '') errors.push(fieldError.required('roleRef.name'));
+  if (asString(reference.name) === '') errors.push(fieldError.required('roleRef.name'));
   errors.push(
     ...oneOf(reference, 'kind', 'roleRef', ['ClusterRole', ...(object.kind === 'RoleBinding' ? ['Role'] : [])]),
   );
-  if (old !== undefined && !equal(old['roleRef'], object['roleRef']))
+  if (old !== undefined && !equal(old.roleRef, object.roleRef))
     errors.push(fieldError.invalid('roleRef', reference, 'cannot change roleRef'));
   return errors;
 }
@@ -398,9 +398,9 @@ function bindingErrors(object: ApiObject, old: ApiObject | undefined): FieldErro
 function webhookErrors(object: ApiObject): FieldError[] {
   const errors: FieldError[] = [];
   const names = new Set<string>();
-  asObjects(object['webhooks']).forEach((webhook, index) => {
+  asObjects(object.webhooks).forEach((webhook, index) => {
     const path = `webhooks[${index}]`;
-    const name = asString(webhook['name']);
+    const name = asString(webhook.name);
     if (name.split('.').length < 3)
       errors.push(
         fieldError.invalid(`${path}.name`, name, 'should be a domain with at least three segments separated by dots'),
@@ -409,15 +409,15 @@ function webhookErrors(object: ApiObject): FieldError[] {
     names.add(name);
     errors.push(...oneOf(webhook, 'failurePolicy', path, ['Fail', 'Ignore']));
     errors.push(...oneOf(webhook, 'sideEffects', path, ['None', 'NoneOnDryRun']));
-    if (webhook['sideEffects'] === undefined)
+    if (webhook.sideEffects === undefined)
       errors.push(fieldError.required(`${path}.sideEffects`, 'must specify one of None, NoneOnDryRun'));
-    const versions = asArray(webhook['admissionReviewVersions']);
+    const versions = asArray(webhook.admissionReviewVersions);
     if (!versions.includes('v1'))
       errors.push(fieldError.invalid(`${path}.admissionReviewVersions`, versions, 'must include at least one of v1'));
-    const client = asObject(webhook['clientConfig']);
-    if ((client['url'] === undefined) === (client['service'] === undefined))
+    const client = asObject(webhook.clientConfig);
+    if ((client.url === undefined) === (client.service === undefined))
       errors.push(fieldError.required(`${path}.clientConfig`, 'exactly one of url or service is required'));
-    const seconds = webhook['timeoutSeconds'];
+    const seconds = webhook.timeoutSeconds;
     if (typeof seconds === 'number' && (seconds < 1 || seconds > 30))
       errors.push(
         fieldError.invalid(`${path}.timeoutSeconds`, seconds, 'the timeout value must be between 1 and 30 seconds'),
@@ -439,9 +439,9 @@ const RULES: Readonly<Record<string, Rule>> = {
   'apps/daemonsets': workloadErrors(['Always']),
   'batch/jobs': jobErrors,
   'batch/cronjobs': (object) => {
-    const spec = asObject(object['spec']);
-    const errors = templateErrors(asObject(asObject(spec['jobTemplate'])['spec']), 'spec.jobTemplate.spec');
-    if (asString(spec['schedule']) === '') errors.push(fieldError.required('spec.schedule'));
+    const spec = asObject(object.spec);
+    const errors = templateErrors(asObject(asObject(spec.jobTemplate).spec), 'spec.jobTemplate.spec');
+    if (asString(spec.schedule) === '') errors.push(fieldError.required('spec.schedule'));
     return errors;
   },
   'rbac.authorization.k8s.io/rolebindings': bindingErrors,
@@ -451,12 +451,12 @@ const RULES: Readonly<Record<string, Rule>> = {
   'admissionregistration.k8s.io/mutatingwebhookconfigurations': webhookErrors,
   'admissionregistration.k8s.io/validatingwebhookconfigurations': webhookErrors,
   'autoscaling/horizontalpodautoscalers': (object) => {
-    const spec = asObject(object['spec']);
+    const spec = asObject(object.spec);
     const errors: FieldError[] = [];
-    const max = spec['maxReplicas'];
+    const max = spec.maxReplicas;
     if (typeof max !== 'number' || max < 1)
       errors.push(fieldError.invalid('spec.maxReplicas', max ?? 0, 'must be greater than 0'));
-    else if (typeof spec['minReplicas'] === 'number' && spec['minReplicas'] > max) {
+    else if (typeof spec.minReplicas === 'number' && spec.minReplicas > max) {
       errors.push(fieldError.invalid('spec.maxReplicas', max, 'must be greater than or equal to `minReplicas`'));
     }
     return errors;
@@ -465,14 +465,14 @@ const RULES: Readonly<Record<string, Rule>> = {
 
 function rulesErrors(object: ApiObject): FieldError[] {
   const errors: FieldError[] = [];
-  asObjects(object['rules']).forEach((rule, index) => {
+  asObjects(object.rules).forEach((rule, index) => {
     const path = `rules[${index}]`;
-    if (asArray(rule['verbs']).length === 0)
+    if (asArray(rule.verbs).length === 0)
       errors.push(fieldError.required(`${path}.verbs`, 'verbs must contain at least one value'));
-    if (asArray(rule['nonResourceURLs']).length > 0) return;
-    if (asArray(rule['apiGroups']).length === 0)
+    if (asArray(rule.nonResourceURLs).length > 0) return;
+    if (asArray(rule.apiGroups).length === 0)
       errors.push(fieldError.required(`${path}.apiGroups`, 'resource rules must supply at least one api group'));
-    if (asArray(rule['resources']).length === 0)
+    if (asArray(rule.resources).length === 0)
       errors.push(fieldError.required(`${path}.resources`, 'resource rules must supply at least one resource'));
   });
   return errors;

@@ -74,8 +74,8 @@ export class Operations {
     if (!depthWithin(body, MAX_DEPTH)) throw badRequest(`the object is nested deeper than ${MAX_DEPTH} levels`);
     const { definition } = target;
     const apiVersion = apiVersionOf(definition.group, target.version);
-    const kind = body['kind'];
-    const given = body['apiVersion'];
+    const kind = body.kind;
+    const given = body.apiVersion;
     if (!(partial && kind === undefined) && kind !== undefined && kind !== '' && kind !== definition.kind) {
       throw badRequest(`${JSON.stringify(kind)} is not of the expected kind ${JSON.stringify(definition.kind)}`);
     }
@@ -84,7 +84,7 @@ export class Operations {
         `the API version in the data (${String(given)}) does not match the expected API version (${apiVersion})`,
       );
     }
-    const metadata = body['metadata'];
+    const metadata = body.metadata;
     if (metadata !== undefined && metadata !== null && !isObject(metadata))
       throw badRequest('metadata must be an object');
     const object: ApiObject = {
@@ -154,11 +154,11 @@ export class Operations {
     meta.creationTimestamp = timestamp(this.now());
     delete meta.deletionTimestamp;
     delete meta.deletionGracePeriodSeconds;
-    delete meta['selfLink'];
+    delete meta.selfLink;
     delete meta.generation;
     if (countsGeneration(definition)) meta.generation = 1;
     if (subresourcesOf(definition, version).includes('status') && this.#rules.dropsStatusOnCreate(definition))
-      delete object['status'];
+      delete object.status;
     this.#rules.applyDefaults(object, target, undefined);
     this.#rules.prepareCreate(object, target, context);
     const named: Target = { ...target, name: meta.name ?? '' };
@@ -282,7 +282,7 @@ export class Operations {
     if (object.metadata.deletionTimestamp === undefined) return false;
     if ((object.metadata.finalizers ?? []).length > 0) return false;
     if (definition.kind === 'Namespace' && definition.group === '') {
-      const finalizers = asObject(object['spec'])['finalizers'];
+      const finalizers = asObject(object.spec).finalizers;
       return !Array.isArray(finalizers) || finalizers.length === 0;
     }
     return (object.metadata.deletionGracePeriodSeconds ?? 0) === 0;
@@ -301,7 +301,7 @@ export class Operations {
       const value = old[field];
       if (value !== undefined) (meta as JsonObject)[field] = value;
     }
-    delete meta['selfLink'];
+    delete meta.selfLink;
   }
 
   #bumpGeneration(object: ApiObject, current: ApiObject, target: Target): void {
@@ -353,7 +353,7 @@ export class Operations {
         next.metadata.deletionGracePeriodSeconds = grace;
         if (before === undefined && next.metadata.generation !== undefined) next.metadata.generation += 1;
       }
-      if (namespaced) next['status'] = { ...asObject(next['status']), phase: 'Terminating' };
+      if (namespaced) next.status = { ...asObject(next.status), phase: 'Terminating' };
       const gone = this.#isGone(next, definition);
       if (context.dryRun) return { object: convert(next, definition, version), removed: gone };
       try {

@@ -15,7 +15,7 @@ export function applyJsonPatch(target: unknown, patch: unknown): unknown {
     );
   }
   for (const operation of patch) {
-    if (!isObject(operation) || typeof operation['op'] !== 'string' || typeof operation['path'] !== 'string') {
+    if (!isObject(operation) || typeof operation.op !== 'string' || typeof operation.path !== 'string') {
       throw badRequest('each operation of a JSON patch needs "op" and "path"');
     }
   }

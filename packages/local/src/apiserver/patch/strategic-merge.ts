@@ -9,14 +9,14 @@ import { badRequest } from '../status.ts';
  */
 export function strategicMerge(target: unknown, patch: unknown, schema: Schema | undefined): unknown {
   if (!isObject(patch)) return clone(patch);
-  const directive = patch['$patch'];
+  const directive = patch.$patch;
   if (directive === 'replace') return cleaned(without(patch, '$patch'));
   if (directive === 'delete') return {};
   if (directive !== undefined && directive !== 'merge')
     throw badRequest(`invalid $patch directive: ${JSON.stringify(directive)}`);
   const base = isObject(target) ? target : {};
   const result: JsonObject = { ...base };
-  const retain = patch['$retainKeys'];
+  const retain = patch.$retainKeys;
   if (Array.isArray(retain)) for (const key of Object.keys(result)) if (!retain.includes(key)) delete result[key];
   for (const key of Object.keys(patch)) {
     if (key === '$patch' || key === '$retainKeys') continue;
@@ -40,7 +40,7 @@ export function strategicMerge(target: unknown, patch: unknown, schema: Schema |
     else if (isObject(value)) {
       const strategy = field?.['x-kubernetes-patch-strategy'] ?? '';
       if (strategy.split(',').includes('replace')) result[key] = cleaned(value);
-      else if (isObject(value) && value['$patch'] === 'delete') delete result[key];
+      else if (isObject(value) && value.$patch === 'delete') delete result[key];
       else result[key] = strategicMerge(result[key], value, below);
     } else result[key] = value;
   }
@@ -62,7 +62,7 @@ function without(object: JsonObject, key: string): JsonObject {
 function cleaned(value: unknown): unknown {
   if (Array.isArray(value))
     return value
-      .filter((item) => !(isObject(item) && item['$patch'] !== undefined && item['$patch'] !== 'merge'))
+      .filter((item) => !(isObject(item) && item.$patch !== undefined && item.$patch !== 'merge'))
       .map(cleaned);
   if (!isObject(value)) return value;
   const result: JsonObject = {};
@@ -88,10 +88,10 @@ function mergeList(
   const strategy = (field?.['x-kubernetes-patch-strategy'] ?? '').split(',');
   const key = field?.['x-kubernetes-patch-merge-key'];
   const items = field?.items === undefined ? undefined : resolve(field.items);
-  const replaces = patch.some((item) => isObject(item) && item['$patch'] === 'replace');
+  const replaces = patch.some((item) => isObject(item) && item.$patch === 'replace');
   if (replaces || !strategy.includes('merge')) {
     return patch
-      .filter((item) => !(isObject(item) && item['$patch'] === 'replace' && Object.keys(item).length === 1))
+      .filter((item) => !(isObject(item) && item.$patch === 'replace' && Object.keys(item).length === 1))
       .map(cleaned);
   }
   if (key === undefined) {
@@ -99,14 +99,14 @@ function mergeList(
     for (const item of patch) if (!result.some((existing) => equal(existing, item))) result.push(clone(item));
     return result;
   }
-  if (!exists) return patch.filter((item) => !(isObject(item) && item['$patch'] === 'delete')).map(cleaned);
+  if (!exists) return patch.filter((item) => !(isObject(item) && item.$patch === 'delete')).map(cleaned);
   let result = [...target];
   for (const item of patch) {
     if (!isObject(item)) throw badRequest(`expected an object with the merge key ${key}, got ${JSON.stringify(item)}`);
     const id = item[key];
     if (id === undefined) throw badRequest(`map: ${JSON.stringify(item)} does not contain declared merge key: ${key}`);
     const same = (existing: unknown) => isObject(existing) && equal(existing[key], id);
-    if (item['$patch'] === 'delete') {
+    if (item.$patch === 'delete') {
       result = result.filter((existing) => !same(existing));
       continue;
     }

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../json.ts';
+import { ensureObject, type JsonObject } from '../json.ts';
 import { badRequest } from '../status.ts';
 import { wireFieldsJson } from './generated/wire-fields.ts';
 
@@ -185,7 +185,7 @@ function message(bytes: Buffer, type: string, depth: number): JsonObject {
       const entry = values(bytesOf(raw));
       const key = entry.get(1);
       const value = entry.get(2);
-      const map = (result[field.name] ??= {}) as JsonObject;
+      const map = ensureObject(result, field.name);
       const name = key === undefined ? '' : bytesOf(key).toString('utf8');
       if (field.listValue) {
         map[name] =
@@ -194,8 +194,10 @@ function message(bytes: Buffer, type: string, depth: number): JsonObject {
       continue;
     }
     if (field.repeated) {
-      const list = (result[field.name] ??= []) as unknown[];
-      list.push(scalar(raw, field.type, depth));
+      const known = result[field.name];
+      const item = scalar(raw, field.type, depth);
+      if (Array.isArray(known)) known.push(item);
+      else result[field.name] = [item];
       continue;
     }
     if (field.listValue) {

@@ -21,8 +21,8 @@ function count(query: URLSearchParams, name: string): number | undefined {
 
 /** The container a request is about; the only one if none is named. Throws 400 with the names to choose from. */
 export function containerOf(pod: Record<string, unknown>, requested: string | null, podName: string): string {
-  const spec = asObject(pod['spec']);
-  const names = (field: string) => asObjects(spec[field]).map((item) => asString(item['name']));
+  const spec = asObject(pod.spec);
+  const names = (field: string) => asObjects(spec[field]).map((item) => asString(item.name));
   const containers = names('containers');
   const all = [...containers, ...names('initContainers'), ...names('ephemeralContainers')];
   if (requested !== null && requested !== '') {
@@ -76,11 +76,11 @@ export function podHandlers(options: SpecialOptions): [string, SpecialHandler][]
     const pod = operations.stored({ ...target, subresource: '' });
     const body = asObject(await call.body());
     for (const budget of operations.store.list('policy/poddisruptionbudgets', target.namespace)) {
-      if (!matchesLabelSelector(asObject(pod.metadata.labels), asObject(budget['spec'])['selector'])) continue;
-      const ready = asObjects(asObject(pod['status'])['conditions']).some(
-        (condition) => condition['type'] === 'Ready' && condition['status'] === 'True',
+      if (!matchesLabelSelector(asObject(pod.metadata.labels), asObject(budget.spec).selector)) continue;
+      const ready = asObjects(asObject(pod.status).conditions).some(
+        (condition) => condition.type === 'Ready' && condition.status === 'True',
       );
-      if (ready && asNumber(asObject(budget['status'])['disruptionsAllowed']) <= 0) {
+      if (ready && asNumber(asObject(budget.status).disruptionsAllowed) <= 0) {
         throw new ApiError(
           429,
           'TooManyRequests',
@@ -96,9 +96,9 @@ export function podHandlers(options: SpecialOptions): [string, SpecialHandler][]
         );
       }
     }
-    const deletion = asObject(body['deleteOptions']);
-    const grace = deletion['gracePeriodSeconds'];
-    const dryRun = asArray(deletion['dryRun']).includes('All') || context.dryRun;
+    const deletion = asObject(body.deleteOptions);
+    const grace = deletion.gracePeriodSeconds;
+    const dryRun = asArray(deletion.dryRun).includes('All') || context.dryRun;
     await operations.delete(
       { ...target, subresource: '' },
       { ...NO_DELETE_OPTIONS, gracePeriodSeconds: typeof grace === 'number' ? grace : undefined },
@@ -108,21 +108,21 @@ export function podHandlers(options: SpecialOptions): [string, SpecialHandler][]
   };
   const bind = async (call: Call, target: Target): Promise<void> => {
     const body = asObject(await call.body());
-    const node = asString(asObject(body['target'])['name']);
+    const node = asString(asObject(body.target).name);
     if (node === '') throw badRequest('Binding "" is invalid: target.name: Required value');
     await operations.update(
       { ...target, subresource: '' },
       (pod) => {
-        const spec = asObject(pod['spec']);
-        const before = asString(spec['nodeName']);
+        const spec = asObject(pod.spec);
+        const before = asString(spec.nodeName);
         if (before !== '')
           throw conflict(
             target.definition,
             target.name,
             `pod ${target.name} is already assigned to node ${JSON.stringify(before)}`,
           );
-        const status = asObject(pod['status']);
-        const conditions = asObjects(status['conditions']).filter((condition) => condition['type'] !== 'PodScheduled');
+        const status = asObject(pod.status);
+        const conditions = asObjects(status.conditions).filter((condition) => condition.type !== 'PodScheduled');
         conditions.push({
           type: 'PodScheduled',
           status: 'True',
@@ -138,7 +138,7 @@ export function podHandlers(options: SpecialOptions): [string, SpecialHandler][]
   const binding: SpecialHandler = (call) => bind(call, call.target);
   const bindings: SpecialHandler = async (call) => {
     const body = await call.body();
-    const name = isObject(body) ? asString(asObject(body['metadata'])['name']) : '';
+    const name = isObject(body) ? asString(asObject(body.metadata).name) : '';
     const served = operations.registry.find('', 'v1', 'pods');
     if (served === undefined) throw badRequest('pods are not served');
     await bind(

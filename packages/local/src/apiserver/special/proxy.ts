@@ -84,16 +84,14 @@ export function proxyHandlers({
   const pod: SpecialHandler = async (call) => {
     const { name, port } = splitName(call.target.name);
     const object = operations.stored({ ...call.target, name, subresource: '' });
-    const containerPorts = asObjects(asObject(object['spec'])['containers']).flatMap((item) =>
-      asObjects(item['ports']),
-    );
+    const containerPorts = asObjects(asObject(object.spec).containers).flatMap((item) => asObjects(item.ports));
     const number =
       port === ''
-        ? containerPorts[0]?.['containerPort']
-        : (containerPorts.find((item) => item['name'] === port)?.['containerPort'] ?? Number(port));
+        ? containerPorts[0]?.containerPort
+        : (containerPorts.find((item) => item.name === port)?.containerPort ?? Number(port));
     if (typeof number !== 'number' || !Number.isInteger(number))
       throw badRequest(`pod ${name} has no port ${JSON.stringify(port)}`);
-    const address = asString(asObject(object['status'])['podIP']);
+    const address = asString(asObject(object.status).podIP);
     await forward(call, () =>
       dialPod !== undefined && address !== ''
         ? dialPod(address, number)
@@ -102,13 +100,12 @@ export function proxyHandlers({
   };
   const service: SpecialHandler = async (call) => {
     const { name, port } = splitName(call.target.name);
-    const spec = asObject(operations.stored({ ...call.target, name, subresource: '' })['spec']);
-    const ports = asObjects(spec['ports']);
-    const number =
-      port === '' ? ports[0]?.['port'] : (ports.find((item) => item['name'] === port)?.['port'] ?? Number(port));
+    const spec = asObject(operations.stored({ ...call.target, name, subresource: '' }).spec);
+    const ports = asObjects(spec.ports);
+    const number = port === '' ? ports[0]?.port : (ports.find((item) => item.name === port)?.port ?? Number(port));
     if (typeof number !== 'number' || !Number.isInteger(number))
       throw badRequest(`service ${name} has no port ${JSON.stringify(port)}`);
-    const address = asString(asArray(spec['clusterIPs'])[0]) || asString(spec['clusterIP']);
+    const address = asString(asArray(spec.clusterIPs)[0]) || asString(spec.clusterIP);
     if (address === '' || address === 'None')
       throw new ApiError(503, 'ServiceUnavailable', `service ${name} has no ClusterIP`);
     await forward(call, () => (dialService ?? plainConnect)(address, number));

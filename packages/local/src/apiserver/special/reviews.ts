@@ -20,25 +20,25 @@ function userInfo(user: User): JsonObject {
 }
 
 function attributesOf(spec: JsonObject): Attributes {
-  const nonResource = spec['nonResourceAttributes'];
+  const nonResource = spec.nonResourceAttributes;
   if (isObject(nonResource)) {
     return {
-      verb: asString(nonResource['verb']),
+      verb: asString(nonResource.verb),
       group: '',
       resource: '',
       namespace: '',
       name: '',
-      path: asString(nonResource['path']) || '/',
+      path: asString(nonResource.path) || '/',
     };
   }
-  const resource = asObject(spec['resourceAttributes']);
-  const subresource = asString(resource['subresource']);
+  const resource = asObject(spec.resourceAttributes);
+  const subresource = asString(resource.subresource);
   return {
-    verb: asString(resource['verb']),
-    group: asString(resource['group']),
-    resource: `${asString(resource['resource'])}${subresource === '' ? '' : `/${subresource}`}`,
-    namespace: asString(resource['namespace']),
-    name: asString(resource['name']),
+    verb: asString(resource.verb),
+    group: asString(resource.group),
+    resource: `${asString(resource.resource)}${subresource === '' ? '' : `/${subresource}`}`,
+    namespace: asString(resource.namespace),
+    name: asString(resource.name),
     path: '',
   };
 }
@@ -56,15 +56,15 @@ export function reviewHandlers({ operations, authorizer, tokens }: SpecialOption
     sendJson(call.request, call.response, code, {
       kind: definition.kind,
       apiVersion: `${definition.group}/${version}`,
-      metadata: { creationTimestamp: null, ...asObject(body['metadata']) },
-      ...(body['spec'] === undefined ? {} : { spec: body['spec'] }),
-      status: body['status'],
+      metadata: { creationTimestamp: null, ...asObject(body.metadata) },
+      ...(body.spec === undefined ? {} : { spec: body.spec }),
+      status: body.status,
     });
   };
   const access = (subject: (call: Call, spec: JsonObject) => User): SpecialHandler => {
     return async (call) => {
       const body = await bodyOf(call);
-      const spec = asObject(body['spec']);
+      const spec = asObject(body.spec);
       const decision = authorizer.check(subject(call, spec), attributesOf(spec));
       answer(call, {
         ...body,
@@ -73,14 +73,14 @@ export function reviewHandlers({ operations, authorizer, tokens }: SpecialOption
     };
   };
   const named = (_call: Call, spec: JsonObject): User => ({
-    name: asString(spec['user']),
-    groups: strings(spec['groups']),
+    name: asString(spec.user),
+    groups: strings(spec.groups),
   });
   const tokenReview: SpecialHandler = async (call) => {
     const body = await bodyOf(call);
-    const spec = asObject(body['spec']);
-    const audiences = strings(spec['audiences']);
-    const result = tokens.check(asString(spec['token']), audiences.length === 0 ? [DEFAULT_AUDIENCE] : audiences);
+    const spec = asObject(body.spec);
+    const audiences = strings(spec.audiences);
+    const result = tokens.check(asString(spec.token), audiences.length === 0 ? [DEFAULT_AUDIENCE] : audiences);
     const status =
       'error' in result
         ? { user: {}, authenticated: false, error: result.error }
@@ -89,11 +89,11 @@ export function reviewHandlers({ operations, authorizer, tokens }: SpecialOption
   };
   const rulesReview: SpecialHandler = async (call) => {
     const body = await bodyOf(call);
-    const all: JsonObject[] = authorizer.rules(call.context.user, asString(asObject(body['spec'])['namespace']));
+    const all: JsonObject[] = authorizer.rules(call.context.user, asString(asObject(body.spec).namespace));
     if (call.context.user.groups.includes('system:masters'))
       all.push({ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }, { verbs: ['*'], nonResourceURLs: ['*'] });
-    const resourceRules = all.filter((rule) => asArray(rule['resources']).length > 0);
-    const nonResourceRules = all.filter((rule) => asArray(rule['nonResourceURLs']).length > 0);
+    const resourceRules = all.filter((rule) => asArray(rule.resources).length > 0);
+    const nonResourceRules = all.filter((rule) => asArray(rule.nonResourceURLs).length > 0);
     answer(call, { ...body, status: { resourceRules, nonResourceRules, incomplete: false } });
   };
   const tokenRequest: SpecialHandler = async (call) => {
@@ -101,25 +101,25 @@ export function reviewHandlers({ operations, authorizer, tokens }: SpecialOption
     const { target } = call;
     const account = operations.stored({ ...target, subresource: '' });
     const body = await call.body();
-    const spec = asObject(asObject(body)['spec']);
-    const audiences = strings(spec['audiences']);
-    const seconds = spec['expirationSeconds'];
+    const spec = asObject(asObject(body).spec);
+    const audiences = strings(spec.audiences);
+    const seconds = spec.expirationSeconds;
     if (typeof seconds === 'number' && seconds < 600) {
       throw invalid('authentication.k8s.io', 'TokenRequest', '', [
         fieldError.invalid('spec.expirationSeconds', seconds, 'may not specify a duration less than 10 minutes'),
       ]);
     }
     const expirationSeconds = Math.min(typeof seconds === 'number' ? seconds : 3600, 2 ** 32);
-    const reference = spec['boundObjectRef'];
+    const reference = spec.boundObjectRef;
     let bound: { kind: string; name: string; uid: string } | undefined;
     let node: { name: string; uid: string } | undefined;
     if (isObject(reference)) {
-      const kind = asString(reference['kind']);
-      const name = asString(reference['name']);
+      const kind = asString(reference.kind);
+      const name = asString(reference.name);
       const key = kind === 'Pod' ? '/pods' : kind === 'Secret' ? '/secrets' : kind === 'Node' ? '/nodes' : undefined;
       if (key === undefined) throw badRequest(`cannot bind token for type ${kind}`);
       const found = operations.store.get(key, kind === 'Node' ? '' : target.namespace, name);
-      const uid = asString(reference['uid']);
+      const uid = asString(reference.uid);
       if (found === undefined || (uid !== '' && uid !== found.metadata.uid)) {
         throw conflict(
           { group: '', resource: key.slice(1) },
@@ -128,7 +128,7 @@ export function reviewHandlers({ operations, authorizer, tokens }: SpecialOption
         );
       }
       bound = { kind, name, uid: found.metadata.uid };
-      const nodeName = asString(asObject(found['spec'])['nodeName']);
+      const nodeName = asString(asObject(found.spec).nodeName);
       const nodeObject = kind === 'Pod' && nodeName !== '' ? operations.store.get('/nodes', '', nodeName) : undefined;
       if (nodeObject !== undefined) node = { name: nodeName, uid: nodeObject.metadata.uid };
     }

@@ -29,9 +29,9 @@ function fieldsOf(target: Target): ScaleFields {
 function selectorText(selector: unknown): string {
   if (typeof selector === 'string') return selector;
   const object = asObject(selector);
-  const labels = isObject(object['matchLabels'])
-    ? object['matchLabels']
-    : object['matchExpressions'] === undefined
+  const labels = isObject(object.matchLabels)
+    ? object.matchLabels
+    : object.matchExpressions === undefined
       ? object
       : {};
   return Object.entries(labels)
@@ -43,8 +43,7 @@ function selectorText(selector: unknown): string {
 function scaleOf(object: ApiObject, target: Target): JsonObject {
   const fields = fieldsOf(target);
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
-  const selector =
-    fields.selector === undefined ? asObject(object['spec'])['selector'] : at(object, ...fields.selector);
+  const selector = fields.selector === undefined ? asObject(object.spec).selector : at(object, ...fields.selector);
   return {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
@@ -100,8 +99,8 @@ export function scaleHandlers({ operations }: SpecialOptions): [string, SpecialH
                   body,
                 );
         }
-        const replicas = asObject(asObject(wanted)['spec'])['replicas'];
-        const given = asObject(asObject(wanted)['metadata'])['resourceVersion'];
+        const replicas = asObject(asObject(wanted).spec).replicas;
+        const given = asObject(asObject(wanted).metadata).resourceVersion;
         if (typeof replicas !== 'number' || !Number.isInteger(replicas) || replicas < 0) {
           throw badRequest(
             `spec.replicas: Invalid value: ${JSON.stringify(replicas)}: must be greater than or equal to 0`,

@@ -29,7 +29,14 @@ export function exitStatus(code: number): object {
 }
 
 export function failureStatus(message: string): object {
-  return { metadata: {}, status: 'Failure', message, reason: 'InternalError', details: { causes: [{ message }] }, code: 500 };
+  return {
+    metadata: {},
+    status: 'Failure',
+    message,
+    reason: 'InternalError',
+    details: { causes: [{ message }] },
+    code: 500,
+  };
 }
 
 function copied(from: Readable, to: Writable): Promise<void> {
@@ -58,7 +65,11 @@ function watchSizes(resize: Readable, session: ExecSession): void {
 }
 
 /** Connects a running command with the client until the command ends or the client goes. */
-export async function runSession(start: Promise<ExecSession>, channels: ExecChannels, log: (line: string) => void): Promise<void> {
+export async function runSession(
+  start: Promise<ExecSession>,
+  channels: ExecChannels,
+  log: (line: string) => void,
+): Promise<void> {
   let session: ExecSession;
   try {
     session = await start;

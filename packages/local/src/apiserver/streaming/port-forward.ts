@@ -23,7 +23,13 @@ export function forwardOverSpdy(socket: Duplex, head: Buffer, dial: DialPort): v
     const port = Number(stream.headers.get('port'));
     const type = stream.headers.get('streamtype');
     const id = stream.headers.get('requestid') ?? String(type === 'error' ? stream.id : stream.id - 2);
-    if (!Number.isInteger(port) || port < 1 || port > 65_535 || (type !== 'data' && type !== 'error') || pairs.size > MAX_PENDING) {
+    if (
+      !Number.isInteger(port) ||
+      port < 1 ||
+      port > 65_535 ||
+      (type !== 'data' && type !== 'error') ||
+      pairs.size > MAX_PENDING
+    ) {
       connection.reset(stream.id);
       return;
     }
@@ -62,7 +68,12 @@ async function join(data: SpdyStream, error: SpdyStream, port: number, dial: Dia
  * The older form over a WebSocket: the ports stand in the query, the n-th of them has channel 2n for data and 2n+1 for errors, and both
  * start with the port as two bytes, little end first.
  */
-export function forwardOverWebSocket(socket: WebSocket, ports: readonly number[], base64: boolean, dial: DialPort): void {
+export function forwardOverWebSocket(
+  socket: WebSocket,
+  ports: readonly number[],
+  base64: boolean,
+  dial: DialPort,
+): void {
   const upstreams = new Map<number, Duplex>();
   const waiting = new Map<number, Buffer[]>();
   socket.on('error', () => {});
@@ -99,7 +110,11 @@ export function forwardOverWebSocket(socket: WebSocket, ports: readonly number[]
         });
       },
       (error: unknown) => {
-        errors.write(Buffer.from(`error forwarding port ${port} to pod: ${error instanceof Error ? error.message : String(error)}`));
+        errors.write(
+          Buffer.from(
+            `error forwarding port ${port} to pod: ${error instanceof Error ? error.message : String(error)}`,
+          ),
+        );
         waiting.delete(index * 2);
       },
     );

@@ -6,12 +6,18 @@ import type { WantedStreams } from './web-socket-channels.ts';
 const STREAMS_TIMEOUT = 30_000;
 
 /** The streams of exec and attach over SPDY; rejects when the client does not open them in time. */
-export function spdyChannels(socket: Duplex, head: Buffer, wanted: WantedStreams, protocol: string): Promise<ExecChannels> {
+export function spdyChannels(
+  socket: Duplex,
+  head: Buffer,
+  wanted: WantedStreams,
+  protocol: string,
+): Promise<ExecChannels> {
   const expected = ['error'];
   if (wanted.stdin) expected.push('stdin');
   if (wanted.stdout) expected.push('stdout');
   if (wanted.stderr && !wanted.tty) expected.push('stderr');
-  if (wanted.tty && (protocol.startsWith('v3') || protocol.startsWith('v4') || protocol.startsWith('v5'))) expected.push('resize');
+  if (wanted.tty && (protocol.startsWith('v3') || protocol.startsWith('v4') || protocol.startsWith('v5')))
+    expected.push('resize');
   const streams = new Map<string, SpdyStream>();
   const gone = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   return new Promise((resolve, reject) => {
@@ -32,7 +38,12 @@ export function spdyChannels(socket: Duplex, head: Buffer, wanted: WantedStreams
   });
 }
 
-function channelsOf(connection: SpdyConnection, streams: ReadonlyMap<string, SpdyStream>, protocol: string, gone: Promise<void>): ExecChannels {
+function channelsOf(
+  connection: SpdyConnection,
+  streams: ReadonlyMap<string, SpdyStream>,
+  protocol: string,
+  gone: Promise<void>,
+): ExecChannels {
   const error = streams.get('error');
   const versioned = protocol.startsWith('v4') || protocol.startsWith('v5');
   return {

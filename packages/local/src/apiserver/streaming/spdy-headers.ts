@@ -22,7 +22,17 @@ function prefixed(text: string): Buffer {
 }
 
 function dictionary(): Buffer {
-  const words = [...WORDS.split(' '), '200 OK', 'version', 'HTTP/1.1', 'url', 'public', 'set-cookie', 'keep-alive', 'origin'];
+  const words = [
+    ...WORDS.split(' '),
+    '200 OK',
+    'version',
+    'HTTP/1.1',
+    'url',
+    'public',
+    'set-cookie',
+    'keep-alive',
+    'origin',
+  ];
   return Buffer.concat([...words.map(prefixed), Buffer.from(TAIL, 'latin1')]);
 }
 

@@ -23,10 +23,25 @@ export interface UpgradeOptions {
   readonly log: (line: string) => void;
 }
 
-const EXEC_PROTOCOLS = ['v5.channel.k8s.io', 'v4.channel.k8s.io', 'v3.channel.k8s.io', 'v2.channel.k8s.io', 'channel.k8s.io', 'v4.base64.channel.k8s.io', 'base64.channel.k8s.io'];
+const EXEC_PROTOCOLS = [
+  'v5.channel.k8s.io',
+  'v4.channel.k8s.io',
+  'v3.channel.k8s.io',
+  'v2.channel.k8s.io',
+  'channel.k8s.io',
+  'v4.base64.channel.k8s.io',
+  'base64.channel.k8s.io',
+];
 const SPDY_EXEC_PROTOCOLS = ['v4.channel.k8s.io', 'v3.channel.k8s.io', 'v2.channel.k8s.io', 'channel.k8s.io'];
 const TUNNEL = 'SPDY/3.1+portforward.k8s.io';
-const FORWARD_PROTOCOLS = [TUNNEL, 'v4.channel.k8s.io', 'v4.base64.channel.k8s.io', 'portforward.k8s.io', 'channel.k8s.io', 'base64.channel.k8s.io'];
+const FORWARD_PROTOCOLS = [
+  TUNNEL,
+  'v4.channel.k8s.io',
+  'v4.base64.channel.k8s.io',
+  'portforward.k8s.io',
+  'channel.k8s.io',
+  'base64.channel.k8s.io',
+];
 const MAX_MESSAGE = 8 * 1024 * 1024;
 
 /** Requests that turn the connection into something else: exec, attach and port-forward, over WebSocket or SPDY/3.1. */
@@ -45,9 +60,15 @@ export class Upgrades {
       this.#authorize(identify(), request, info, url.searchParams);
       const served = this.#options.operations.registry.find('', 'v1', 'pods');
       if (served === undefined) throw pathNotFound();
-      const pod = this.#options.operations.stored({ ...served, namespace: info.namespace, name: info.name, subresource: '' });
+      const pod = this.#options.operations.stored({
+        ...served,
+        namespace: info.namespace,
+        name: info.name,
+        subresource: '',
+      });
       const protocol = String(request.headers.upgrade ?? '').toLowerCase();
-      if (protocol !== 'websocket' && protocol !== 'spdy/3.1') throw badRequest(`cannot upgrade to ${JSON.stringify(protocol)}`);
+      if (protocol !== 'websocket' && protocol !== 'spdy/3.1')
+        throw badRequest(`cannot upgrade to ${JSON.stringify(protocol)}`);
       const webSocket = protocol === 'websocket';
       switch (info.subresource) {
         case 'exec':
@@ -61,14 +82,22 @@ export class Upgrades {
           throw pathNotFound();
       }
     } catch (error) {
-      if (!(error instanceof ApiError)) this.#options.log(`upgrade: ${error instanceof Error ? error.message : String(error)}`);
+      if (!(error instanceof ApiError))
+        this.#options.log(`upgrade: ${error instanceof Error ? error.message : String(error)}`);
       refuse(socket, toApiError(error));
     }
   }
 
   #authorize(user: User, request: IncomingMessage, info: RequestInfo, query: URLSearchParams): void {
     const verb = verbOf(request.method ?? 'GET', info, query);
-    const attributes = { verb, group: '', resource: `pods/${info.subresource}`, namespace: info.namespace, name: info.name, path: '' };
+    const attributes = {
+      verb,
+      group: '',
+      resource: `pods/${info.subresource}`,
+      namespace: info.namespace,
+      name: info.name,
+      path: '',
+    };
     if (this.#options.authorizer.check(user, attributes).allowed) return;
     if (user.name === 'system:anonymous') throw new ApiError(401, 'Unauthorized', 'Unauthorized');
     throw forbidden({ group: '', resource: 'pods' }, info.name, refusal(user, attributes));
@@ -85,10 +114,16 @@ export class Upgrades {
   ): Promise<void> {
     const { runtime, log } = this.#options;
     const flag = (name: string) => query.get(name) === 'true' || query.get(name) === '1';
-    const wanted: WantedStreams = { stdin: flag('stdin'), stdout: flag('stdout'), stderr: flag('stderr'), tty: flag('tty') };
+    const wanted: WantedStreams = {
+      stdin: flag('stdin'),
+      stdout: flag('stdout'),
+      stderr: flag('stderr'),
+      tty: flag('tty'),
+    };
     const container = containerOf(pod, query.get('container'), info.name);
     const command = query.getAll('command');
-    if (info.subresource === 'exec' && command.length === 0) throw badRequest('you must specify at least one command for the container');
+    if (info.subresource === 'exec' && command.length === 0)
+      throw badRequest('you must specify at least one command for the container');
     let channels: ExecChannels;
     if (webSocket) {
       const accepted = await acceptWebSocket(request, socket, head, EXEC_PROTOCOLS);
@@ -111,7 +146,14 @@ export class Upgrades {
     await runSession(start, channels, log);
   }
 
-  #portForward(request: IncomingMessage, socket: Duplex, head: Buffer, query: URLSearchParams, info: RequestInfo, webSocket: boolean): void {
+  #portForward(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    query: URLSearchParams,
+    info: RequestInfo,
+    webSocket: boolean,
+  ): void {
     const dial = (port: number) => this.#options.runtime.dial(info.namespace, info.name, port);
     if (!webSocket) {
       const protocol = negotiateSpdy(request, ['portforward.k8s.io']);
@@ -125,8 +167,15 @@ export class Upgrades {
           forwardOverSpdy(createWebSocketStream(accepted), Buffer.alloc(0), dial);
           return;
         }
-        const ports = query.getAll('ports').flatMap((text) => text.split(',')).map(Number);
-        if (ports.length === 0 || ports.length > 64 || ports.some((port) => !Number.isInteger(port) || port < 1 || port > 65_535)) {
+        const ports = query
+          .getAll('ports')
+          .flatMap((text) => text.split(','))
+          .map(Number);
+        if (
+          ports.length === 0 ||
+          ports.length > 64 ||
+          ports.some((port) => !Number.isInteger(port) || port < 1 || port > 65_535)
+        ) {
           accepted.close(1002, 'the query needs ports');
           return;
         }
@@ -137,15 +186,26 @@ export class Upgrades {
   }
 }
 
-function acceptWebSocket(request: IncomingMessage, socket: Duplex, head: Buffer, protocols: readonly string[]): Promise<WebSocket> {
+function acceptWebSocket(
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  protocols: readonly string[],
+): Promise<WebSocket> {
   const offered = String(request.headers['sec-websocket-protocol'] ?? '')
     .split(',')
     .map((protocol) => protocol.trim())
     .filter((protocol) => protocol !== '' && !protocol.startsWith('base64url.bearer.'));
   const chosen = offered.find((protocol) => protocols.includes(protocol));
-  if (offered.length > 0 && chosen === undefined) throw badRequest(`unable to upgrade: unsupported protocols ${JSON.stringify(offered)}`);
+  if (offered.length > 0 && chosen === undefined)
+    throw badRequest(`unable to upgrade: unsupported protocols ${JSON.stringify(offered)}`);
   return new Promise((resolve) => {
-    const server = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE, perMessageDeflate: false, handleProtocols: () => chosen ?? false });
+    const server = new WebSocketServer({
+      noServer: true,
+      maxPayload: MAX_MESSAGE,
+      perMessageDeflate: false,
+      handleProtocols: () => chosen ?? false,
+    });
     server.handleUpgrade(request, socket, head, resolve);
   });
 }
@@ -153,15 +213,25 @@ function acceptWebSocket(request: IncomingMessage, socket: Duplex, head: Buffer,
 /** The subprotocol of a SPDY request. Throws 403 in the form in which clients expect it. */
 function negotiateSpdy(request: IncomingMessage, supported: readonly string[]): string {
   const header = request.headers['x-stream-protocol-version'];
-  const offered = (Array.isArray(header) ? header.join(',') : (header ?? '')).split(',').map((protocol) => protocol.trim()).filter((protocol) => protocol !== '');
+  const offered = (Array.isArray(header) ? header.join(',') : (header ?? ''))
+    .split(',')
+    .map((protocol) => protocol.trim())
+    .filter((protocol) => protocol !== '');
   if (offered.length === 0) return supported.at(-1) ?? '';
   const chosen = supported.find((protocol) => offered.includes(protocol));
-  if (chosen === undefined) throw new ApiError(403, 'Forbidden', `unable to upgrade: unable to negotiate protocol: client supports ${JSON.stringify(offered)}, server accepts ${JSON.stringify(supported)}`);
+  if (chosen === undefined)
+    throw new ApiError(
+      403,
+      'Forbidden',
+      `unable to upgrade: unable to negotiate protocol: client supports ${JSON.stringify(offered)}, server accepts ${JSON.stringify(supported)}`,
+    );
   return chosen;
 }
 
 function acceptSpdy(socket: Duplex, protocol: string): void {
-  socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: ${protocol}\r\n\r\n`);
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: ${protocol}\r\n\r\n`,
+  );
 }
 
 function refuse(socket: Duplex, error: ApiError): void {

@@ -30,7 +30,10 @@ export function channelWriter(socket: WebSocket, channel: number, base64: boolea
 }
 
 /** Splits a message into its channel and content. */
-export function readMessage(data: Buffer, base64: boolean): { readonly channel: number; readonly content: Buffer } | undefined {
+export function readMessage(
+  data: Buffer,
+  base64: boolean,
+): { readonly channel: number; readonly content: Buffer } | undefined {
   const first = data[0];
   if (first === undefined) return undefined;
   if (!base64) return { channel: first, content: data.subarray(1) };
@@ -78,7 +81,11 @@ export function webSocketChannels(socket: WebSocket, protocol: string, wanted: W
     finish: (result) =>
       new Promise((resolve) => {
         const failed = (result as { status?: string }).status !== 'Success';
-        const text = statusAsText ? (failed ? String((result as { message?: string }).message ?? '') : '') : JSON.stringify(result);
+        const text = statusAsText
+          ? failed
+            ? String((result as { message?: string }).message ?? '')
+            : ''
+          : JSON.stringify(result);
         status.write(Buffer.from(text), () => {
           socket.close(1000);
           resolve();
