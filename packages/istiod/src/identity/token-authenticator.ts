@@ -23,7 +23,7 @@ export function createTokenAuthenticator(
     accepted.delete(id);
     let review: KubeObject;
     try {
-      review = tokenReview(token, audiences) as unknown as KubeObject;
+      review = { ...tokenReview(token, audiences), metadata: {} };
     } catch (error) {
       if (error instanceof TokenError) return { authenticated: false, reason: error.message };
       throw error;
