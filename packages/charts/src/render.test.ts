@@ -19,6 +19,11 @@ const haveHelm = spawnSync('helm', ['version'], { stdio: 'ignore' }).status === 
 const VARIANTS: readonly { readonly name: string; readonly chart: string; readonly values: string }[] = [
   ...CHARTS.map((chart) => ({ name: `${chart}: defaults`, chart, values: '{}' })),
   {
+    name: 'base: named default revision',
+    chart: 'base',
+    values: '{defaultRevision: canary, base: {excludedCRDs: [gateways.networking.istio.io]}}',
+  },
+  {
     name: 'istiod: revision and replicas',
     chart: 'istiod',
     values:
