@@ -58,8 +58,7 @@ export function startHostAccess(options: {
     if (!exposed) {
       if (before !== undefined) closeAll(before);
       opened.delete(key);
-      if (service !== undefined && service.status?.loadBalancer?.ingress?.length)
-        await writeAddress(service, undefined);
+      if (service?.status?.loadBalancer?.ingress?.length) await writeAddress(service, undefined);
       return;
     }
     const current = before ?? { address: undefined, servers: new Map() };
