@@ -5,6 +5,7 @@ import type { Logger } from '../log.ts';
 /** The ConfigMap that carries the mesh's trust anchors into every namespace, where the sidecars mount it. */
 export const rootCertificateConfigMap = 'istio-ca-root-cert';
 const key = 'root-cert.pem';
+const retryMs = 1000;
 
 /**
  * Keeps `istio-ca-root-cert` in every namespace and equal to the CA's root; repairs it when somebody changes or deletes it. Namespaces that are being
@@ -26,30 +27,32 @@ export function keepRootCertificates(
     return object !== undefined && object.metadata.deletionTimestamp === undefined;
   };
   const write = async (namespace: string): Promise<void> => {
-    await client.patch(
-      kubernetesTypes.ConfigMap,
-      rootCertificateConfigMap,
-      namespace,
-      'apply',
-      {
-        apiVersion: 'v1',
-        kind: 'ConfigMap',
-        metadata: { name: rootCertificateConfigMap, namespace, labels: { 'istio.io/config': 'true' } },
-        data: { [key]: root() },
-      },
-      { fieldManager: 'istiod', force: true },
-    );
+    const object: KubeObject = {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: rootCertificateConfigMap, namespace, labels: { 'istio.io/config': 'true' } },
+      data: { [key]: root() },
+    };
+    // Creating and updating is all that istiod's role allows: the ConfigMap is istiod's alone.
+    try {
+      await client.create(kubernetesTypes.ConfigMap, object);
+    } catch (error) {
+      if (!(error instanceof KubeApiError && error.reason === 'AlreadyExists')) throw error;
+      await client.update(kubernetesTypes.ConfigMap, object);
+    }
   };
   const reconcile = (namespace: string): void => {
     if (closed || !mapsSynced || busy.has(namespace) || !wanted(namespace) || current.get(namespace) === root()) return;
     busy.add(namespace);
     write(namespace)
       .catch((error: Error) => {
-        const gone =
-          error instanceof KubeApiError && (error.status === 404 || error.status === 409 || error.status === 403);
-        if (!gone) log.warn(`cannot write ConfigMap ${namespace}/${rootCertificateConfigMap}: ${error.message}`);
-        // The watch reports what is there; a failed write is tried again at the next event or refresh.
-        else current.delete(namespace);
+        // A namespace that is going away takes no new objects.
+        const ending =
+          error instanceof KubeApiError &&
+          (error.status === 404 || (error.status === 403 && error.message.includes('being terminated')));
+        if (ending) return;
+        log.warn(`cannot write ConfigMap ${namespace}/${rootCertificateConfigMap}: ${error.message}`);
+        setTimeout(reconcile, retryMs, namespace).unref();
       })
       .finally(() => busy.delete(namespace));
   };
