@@ -161,7 +161,7 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-describe('a local cluster', { skip, timeout: 180_000 }, () => {
+describe('a local cluster', { skip, timeout: 120_000 }, () => {
   let port = 0;
   let address = '';
 
@@ -310,7 +310,7 @@ describe('a local cluster', { skip, timeout: 180_000 }, () => {
   });
 
   it('runs jobs to their end', async () => {
-    await kubectl('create job sum --image=busybox -- sh -c echo\u00a0$((20+22))'.replace('\u00a0', '${IFS}'));
+    await kubectl('create job sum --image=busybox -- expr 20 + 22');
     await kubectl('wait --for=condition=complete job/sum --timeout=20s');
     assert.equal(await kubectl('logs job/sum'), '42');
     await kubectl('delete job sum');

@@ -17,6 +17,7 @@ const PROGRAMS: Readonly<Record<string, readonly [string, string, string]>> = {
   nsenter: ['util-linux', 'util-linux', 'util-linux'],
   unshare: ['util-linux', 'util-linux', 'util-linux'],
   setpriv: ['util-linux', 'util-linux', 'setpriv'],
+  setsid: ['util-linux', 'util-linux', 'setsid'],
   script: ['bsdutils', 'util-linux-script', 'util-linux-misc'],
   mount: ['mount', 'util-linux', 'mount'],
   umount: ['mount', 'util-linux', 'umount'],

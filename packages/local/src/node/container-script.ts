@@ -174,7 +174,7 @@ export PATH=${shellQuote(path)}
 command -v -- ${shellQuote(command)} > /dev/null || { echo exec: ${shellQuote(JSON.stringify(command))}: ${command.includes('/') ? 'no such file or directory' : "executable file not found in '$PATH'"} >&2; fail; }
 umask 022
 echo start >&3
-exec /usr/bin/setpriv ${setprivArguments(plan.credentials).join(' ')} -- /usr/bin/env ${[...envArguments(plan.env), ...plan.argv].map(shellQuote).join(' ')} 2>&5 3>&- 5>&-
+exec ${plan.tty ? '/usr/bin/setsid -c ' : ''}/usr/bin/setpriv ${setprivArguments(plan.credentials).join(' ')} -- /usr/bin/env ${[...envArguments(plan.env), ...plan.argv].map(shellQuote).join(' ')} 2>&5 3>&- 5>&-
 `;
 }
 

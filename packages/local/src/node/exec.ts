@@ -22,7 +22,10 @@ export async function execIn(
   const { plan, pid } = container;
   const terminal: Record<string, string> = options.tty ? { TERM: 'xterm' } : {};
   const args = [
-    ...['-t', String(pid), '-m', '-u', '-i', '-n', '-p', '--', '/usr/bin/setpriv'],
+    ...['-t', String(pid), '-m', '-u', '-i', '-n', '-p', '--'],
+    // A session of its own inside the container's pid namespace, so that shells there have job control.
+    ...(options.tty ? ['/usr/bin/setsid', '-c'] : []),
+    '/usr/bin/setpriv',
     ...setprivArguments(plan.credentials),
     ...['--', '/usr/bin/env', '-C', plan.workingDir],
     ...envArguments({ ...terminal, ...plan.env }),
