@@ -14,6 +14,7 @@ import type { User } from './auth/user.ts';
 import { bootstrap, keepNamespacesFurnished } from './bootstrap/bootstrap.ts';
 import { keepRolesAggregated } from './bootstrap/role-aggregation.ts';
 import { CustomResources } from './custom/custom-resources.ts';
+import { expireEvents } from './garbage/event-expiry.ts';
 import { startGarbageCollection } from './garbage/garbage.ts';
 import { Handler } from './http/handler.ts';
 import { sendError } from './http/respond.ts';
@@ -72,6 +73,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   await bootstrap(furnishing);
   const stopFurnishing = keepNamespacesFurnished(furnishing);
   const stopAggregating = keepRolesAggregated(operations, log);
+  const stopExpiring = expireEvents(store, now);
   const garbage = startGarbageCollection(operations, log);
 
   const sockets = new Set<Socket>();
@@ -172,6 +174,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     close: async () => {
       stopFurnishing();
       stopAggregating();
+      stopExpiring();
       await garbage.stop();
       custom.stop();
       for (const detach of detached) detach();

@@ -13,6 +13,7 @@ import {
   subresourcesOf,
 } from '../discovery/discovery.ts';
 import { openApiIndex, openApiV2, openApiV3 } from '../discovery/openapi.ts';
+import { OPENAPI_V2_PROTOBUF, openApiV2Protobuf } from '../discovery/openapi-v2-protobuf.ts';
 import { VERSION_INFO } from '../discovery/version.ts';
 import { asObject, asString, clone, isObject, type JsonObject } from '../json.ts';
 import type { ApiObject } from '../object.ts';
@@ -24,7 +25,7 @@ import { decodeBody, readBody } from './body.ts';
 import { list, selectionOf, selects } from './list.ts';
 import { patchKind, patchObject } from './patch.ts';
 import { negotiate } from './representation.ts';
-import { parsePath, type RequestInfo } from './request-info.ts';
+import { parsePath, type RequestInfo, urlOf } from './request-info.ts';
 import { addWarnings, sendError, sendJson, sendText } from './respond.ts';
 import { watch } from './watch.ts';
 
@@ -67,7 +68,7 @@ export class Handler {
 
   async handle(request: IncomingMessage, response: ServerResponse, user: User): Promise<void> {
     try {
-      const url = new URL(request.url ?? '/', 'http://localhost');
+      const url = urlOf(request.url);
       if (PUBLIC_PATHS.has(url.pathname) || /^\/(livez|readyz|healthz)\//.test(url.pathname)) {
         this.#public(request, response, url);
         return;
@@ -151,6 +152,15 @@ export class Handler {
       return;
     }
     if (path === '/openapi/v2') {
+      if (String(request.headers.accept ?? '').includes(OPENAPI_V2_PROTOBUF)) {
+        const bytes = openApiV2Protobuf();
+        response.writeHead(200, {
+          'Content-Type': OPENAPI_V2_PROTOBUF.replace('@', '.'),
+          'Content-Length': bytes.length,
+        });
+        response.end(bytes);
+        return;
+      }
       sendJson(request, response, 200, this.#cached(path, () => openApiV2(registry)) ?? '{}');
       return;
     }

@@ -1,3 +1,5 @@
+import { badRequest } from '../status.ts';
+
 /** What a URL path addresses (Kubernetes API concepts, "Resource URIs"). */
 export interface RequestInfo {
   /** Set for paths below /api/v1 and /apis/<group>/<version>. */
@@ -53,4 +55,13 @@ export function parsePath(path: string): RequestInfo | undefined {
     subresource: decode(tail[2]),
     rest: tail.slice(3).join('/'),
   };
+}
+
+/** The URL of a request line. Throws a 400 `ApiError` for what is none. */
+export function urlOf(text: string | undefined): URL {
+  try {
+    return new URL(`http://localhost${text ?? '/'}`);
+  } catch {
+    throw badRequest('the path of the request is malformed');
+  }
 }

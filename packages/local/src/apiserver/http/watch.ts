@@ -114,7 +114,14 @@ export function watch(
     if (initial === 'true' && bookmarks) bookmark(true);
   }
   for (const event of missed) deliver(event);
-  const stop = store.listen(key, deliver);
+  const stop = store.listen(key, (event) => {
+    // Whoever wrote the object must not suffer from a watcher that cannot be served.
+    try {
+      deliver(event);
+    } catch {
+      response.destroy();
+    }
+  });
   const timer = bookmarks ? setInterval(() => bookmark(false), BOOKMARK_EVERY) : undefined;
   const seconds = Number(query.get('timeoutSeconds') ?? '0') || 1800 + Math.floor(Math.random() * 1800);
   const end = setTimeout(() => response.end(), Math.min(seconds, 86_400) * 1000);

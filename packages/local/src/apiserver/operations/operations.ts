@@ -7,12 +7,15 @@ import { ownershipAfterUpdate } from '../fields/managed-fields.ts';
 import { asObject, clone, depthWithin, equal, isObject, type JsonObject } from '../json.ts';
 import { type KindRules, unknownFields } from '../kinds/rules.ts';
 import { type ApiObject, apiVersionOf, timestamp } from '../object.ts';
+import { typeMismatch } from '../kinds/types.ts';
 import type { ResourceRegistry } from '../registry.ts';
+import { OBJECT_META, REF_PREFIX, type Schema } from '../schema/schema.ts';
 import { alreadyExists, ApiError, badRequest, conflict, forbidden, MODIFIED_MESSAGE, notFound } from '../status.ts';
 import type { Admission } from './admission.ts';
 import type { DeleteOptions, RequestContext, Target } from './context.ts';
 
 const MAX_DEPTH = 100;
+const META: Schema = { $ref: `${REF_PREFIX}${OBJECT_META}` };
 const RETRIES = 8;
 
 /** A change to an existing object: gets a copy in the version of the request, returns the wanted state. */
@@ -87,6 +90,12 @@ export class Operations {
     const metadata = body.metadata;
     if (metadata !== undefined && metadata !== null && !isObject(metadata))
       throw badRequest('metadata must be an object');
+    const mismatch = isObject(metadata) ? typeMismatch(metadata, META, 'ObjectMeta.metadata') : undefined;
+    if (mismatch !== undefined) {
+      throw badRequest(
+        `${definition.kind} in version ${JSON.stringify(target.version)} cannot be handled as a ${definition.kind}: ${mismatch}`,
+      );
+    }
     const object: ApiObject = {
       ...body,
       apiVersion,

@@ -5,7 +5,7 @@ import type { NodeRuntime } from '../../node-runtime.ts';
 import { type Authorizer, refusal } from '../auth/rbac.ts';
 import type { User } from '../auth/user.ts';
 import { verbOf } from '../http/handler.ts';
-import { parsePath, type RequestInfo } from '../http/request-info.ts';
+import { parsePath, type RequestInfo, urlOf } from '../http/request-info.ts';
 import { toApiError } from '../http/respond.ts';
 import type { ApiObject } from '../object.ts';
 import type { Operations } from '../operations/operations.ts';
@@ -54,7 +54,7 @@ export class Upgrades {
 
   async handle(request: IncomingMessage, socket: Duplex, head: Buffer, identify: () => User): Promise<void> {
     try {
-      const url = new URL(request.url ?? '/', 'http://localhost');
+      const url = urlOf(request.url);
       const info = parsePath(url.pathname);
       if (info === undefined || info.group !== '' || info.resource !== 'pods') throw pathNotFound();
       this.#authorize(identify(), request, info, url.searchParams);
