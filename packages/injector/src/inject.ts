@@ -268,11 +268,18 @@ function applyProbes(pod: JsonObject, settings: ProxyConfig, rewrite: boolean, f
   return mapProxy(changed, (proxy) => withVariable(proxy, 'ISTIO_KUBE_APP_PROBERS', text));
 }
 
-/** The rules come before everything; the proxy first where applications wait for it, else last. */
+/**
+ * The order of the containers. With a native sidecar the mesh comes first, so that other init containers are part of it; without one the rules come
+ * last, so that init containers still have a network. The proxy is last among the containers, or first where applications wait for it.
+ */
 function reorder(pod: JsonObject, hold: boolean): JsonObject {
   const spec = objectAt(pod, 'spec');
-  const rank = (container: JsonObject): number =>
-    container.name === 'istio-init' || container.name === 'istio-validation' ? 0 : container.name === PROXY ? 1 : 2;
+  const native = listAt(pod, 'spec', 'initContainers').some((container) => container.name === PROXY);
+  const rank = (container: JsonObject): number => {
+    if (container.name === 'istio-validation') return 0;
+    if (container.name === 'istio-init') return native ? 1 : 4;
+    return container.name === PROXY ? 2 : 3;
+  };
   const proxyRank = (container: JsonObject): number => (container.name === PROXY ? (hold ? 0 : 2) : 1);
   const sortBy = (list: readonly JsonObject[], by: (container: JsonObject) => number): readonly JsonObject[] =>
     [...list].sort((a, b) => by(a) - by(b));
