@@ -1,6 +1,6 @@
 // Bundles every program into dist/bin/NAME.mjs (and dist/bin/samples/NAME.mjs), so that each starts from one file: less memory, faster start.
 // Programs are the files packages/*/src/bin/*.ts and samples/*/src/bin/*.ts. Data files that programs read go to dist/data.
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { dataFolders } from './data-folders.mjs';
@@ -20,6 +20,17 @@ function programsOf(folder) {
     );
 }
 
+/** Moves every file of `from` over its predecessor in `to`, then removes what `from` does not have. */
+function replaceFolder(from, to) {
+  mkdirSync(to, { recursive: true });
+  const wanted = new Set(readdirSync(from));
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    if (entry.isDirectory()) replaceFolder(join(from, entry.name), join(to, entry.name));
+    else renameSync(join(from, entry.name), join(to, entry.name));
+  }
+  for (const name of readdirSync(to)) if (!wanted.has(name)) rmSync(join(to, name), { recursive: true, force: true });
+}
+
 /** Builds all bundles into `out` (dist by default); throws when a source does not compile. */
 export async function build(out = join(root, 'dist')) {
   const { build: bundle } = await import('esbuild');
@@ -27,11 +38,12 @@ export async function build(out = join(root, 'dist')) {
   for (const file of programsOf('packages')) entries[`bin/${basename(file, '.ts')}`] = file;
   for (const file of programsOf('samples')) entries[`bin/samples/${basename(file, '.ts')}`] = file;
   mkdirSync(out, { recursive: true });
-  rmSync(join(out, 'bin'), { recursive: true, force: true });
+  // Built beside the old programs and moved over them file by file: a running cluster starts from this folder at any time.
+  const staging = join(out, `.staging-${process.pid}`);
   await bundle({
     absWorkingDir: root,
     entryPoints: entries,
-    outdir: out,
+    outdir: staging,
     outExtension: { '.js': '.mjs' },
     bundle: true,
     format: 'esm',
@@ -48,10 +60,12 @@ export async function build(out = join(root, 'dist')) {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
   });
-  rmSync(join(out, 'data'), { recursive: true, force: true });
   for (const { from, to } of dataFolders) {
-    if (existsSync(join(root, from))) cpSync(join(root, from), join(out, 'data', to), { recursive: true });
+    if (existsSync(join(root, from))) cpSync(join(root, from), join(staging, 'data', to), { recursive: true });
   }
+  replaceFolder(join(staging, 'bin'), join(out, 'bin'));
+  replaceFolder(join(staging, 'data'), join(out, 'data'));
+  rmSync(staging, { recursive: true, force: true });
   writeFileSync(join(out, 'package.json'), '{"type":"module"}\n');
   return Object.keys(entries).map((name) => relative(root, join(out, `${name}.mjs`)));
 }

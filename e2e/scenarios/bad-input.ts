@@ -11,13 +11,11 @@ export function badInput(cluster: () => Cluster): void {
     return stderr;
   };
 
-  test('a VirtualService without hosts', async () => {
-    assert.match(
-      await refused(
-        'apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: nobody}\nspec:\n  http: [{route: [{destination: {host: frontend}}]}]\n',
-      ),
-      /hosts/,
+  test('a route to nowhere', async () => {
+    const message = await refused(
+      'apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: nobody}\nspec:\n  hosts: [frontend]\n  http: [{route: [{destination: {subset: v1}}]}]\n',
     );
+    assert.match(message, /http\[0\]\.route\[0\]\.destination\.host/);
   });
 
   test('weights that make no sense', async () => {

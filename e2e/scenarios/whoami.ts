@@ -12,7 +12,11 @@ const browser = 'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_10; rv:33.0) Gecko/20
 
 /** The whoami tutorial: a gateway by host, nine to one, a timeout, and a match on the browser. */
 export function whoami(cluster: () => Cluster): void {
-  const gateway = async () => cluster().loadBalancer('istio-system', 'istio-ingressgateway');
+  let address: Promise<string> | undefined;
+  const gateway = () => {
+    address ??= cluster().loadBalancer('istio-system', 'istio-ingressgateway');
+    return address;
+  };
   const who = async (path = '/', headers: Record<string, string> = {}) =>
     http(`http://${await gateway()}${path}`, { headers: { host, ...headers } });
   const version = (body: string) => /Hostname: whoami-(v\d)/.exec(body)?.[1];
