@@ -118,7 +118,8 @@ export function canary(cluster: () => Cluster): void {
     await until('the split to be in force', async () => ((await slowOf(8, url)) > 0 ? true : undefined));
     let slow = 0;
     for (let round = 0; round < 5; round++) slow += await slowOf(80, url);
-    assert.ok(slow >= 80 && slow <= 120, `${slow} of 400 were slow`);
+    // A quarter of 400 is 100, give or take 8.7; five times that is no longer chance.
+    assert.ok(slow >= 57 && slow <= 143, `${slow} of 400 were slow`);
   });
 
   test('new weights are in force at once', async () => {

@@ -107,7 +107,7 @@ const ROWS: readonly Row[] = [
         entrypoint: ['/usr/local/bin/pilot-agent'],
         env: { ISTIO_META_ISTIO_PROXY_SHA: 'istio-proxy:istio-ts', ENVOY_BINARY: '/usr/local/bin/envoy' },
         files: [
-          script('/usr/local/bin/pilot-agent', launcher('pilot-agent', '--max-semi-space-size=1 ')),
+          script('/usr/local/bin/pilot-agent', launcher('pilot-agent', '--lite-mode --max-semi-space-size=1 ')),
           { kind: 'host', path: '/usr/local/bin/envoy', source: machine.envoy },
           { kind: 'directory', path: '/etc/istio/proxy', mode: 0o777 },
           { kind: 'directory', path: '/etc/istio/config', mode: 0o755 },
