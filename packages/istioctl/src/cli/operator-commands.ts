@@ -79,6 +79,7 @@ interface InstallFlags extends SpecFlags {
   readonly dryRun?: boolean;
   readonly readinessTimeout: string;
   readonly verify?: boolean;
+  readonly force?: boolean;
 }
 
 /** install, uninstall, manifest, profile, verify-install and kube-inject. */
@@ -90,7 +91,7 @@ export const operatorCommands: CommandGroup = (program, act) => {
       .option('--dry-run', 'let the cluster check everything, change nothing')
       .addOption(new Option('--readiness-timeout <duration>', 'how long to wait for each part').default('5m0s'))
       .option('--verify', 'check the installation afterwards')
-      .option('--force', 'accepted for compatibility: an installation never stops at validation')
+      .option('--force', 'go on in spite of mistakes in the settings')
       .action(
         act(async (session, flags: InstallFlags) =>
           (await load()).runInstall({
@@ -99,6 +100,7 @@ export const operatorCommands: CommandGroup = (program, act) => {
             skipConfirmation: flags.skipConfirmation === true,
             readinessTimeoutMs: durationMs(flags.readinessTimeout),
             verify: flags.verify === true,
+            force: flags.force === true,
           }),
         ),
       );
@@ -135,14 +137,16 @@ Examples:
   withSpec(manifest.command('generate'))
     .description('print the objects; needs no cluster')
     .option('-o, --output <folder>', 'write files into a folder instead')
+    .option('--force', 'go on in spite of mistakes in the settings')
     .addHelpText(
       'after',
       '\nExamples:\n  istioctl manifest generate --set profile=demo > istio.yaml\n  istioctl manifest generate -f my-config.yaml | kubectl delete --ignore-not-found=true -f -',
     )
     .action(
-      act(async (session, flags: SpecFlags & { output?: string }) =>
+      act(async (session, flags: SpecFlags & { output?: string; force?: boolean }) =>
         (await load()).runManifestGenerate({
           ...specOf(session, flags),
+          force: flags.force === true,
           ...(flags.output !== undefined && { output: flags.output }),
         }),
       ),

@@ -37,13 +37,14 @@ export function terminalUi(session: Session): Ui {
     warn: (text) => session.err(`${paint(33, '!')} ${text}\n`),
     step,
     confirm: async (question) => {
-      if (process.stdin.isTTY !== true) {
-        session.err(`${question}\nNobody can answer here: run it with -y to agree.\n`);
-        return false;
-      }
+      // The answer may come from a pipe too (`echo y | istioctl install`); the end of input is a no.
       const terminal = createInterface({ input: process.stdin, output: process.stdout });
       try {
-        return /^y(es)?$/i.test((await terminal.question(question)).trim());
+        const ended = new Promise<undefined>((resolve) => terminal.once('close', () => resolve(undefined)));
+        const answer = await Promise.race([terminal.question(question), ended]);
+        if (process.stdin.isTTY !== true) session.out(`${answer ?? ''}\n`);
+        if (answer === undefined) session.err('Nobody answered: run it with -y to agree.\n');
+        return /^y(es)?$/i.test(answer?.trim() ?? '');
       } finally {
         terminal.close();
       }

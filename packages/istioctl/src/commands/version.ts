@@ -98,7 +98,7 @@ export async function runVersion(session: Session, flags: VersionFlags): Promise
     return 0;
   }
   if (note) {
-    session.err(`${note}\n`);
+    session.out(`${note}\n`);
     session.out(mesh.length === 0 ? `client version: ${VERSION}\n` : '');
   }
   if (!flags.remote) session.out(`client version: ${VERSION}\n`);

@@ -99,12 +99,44 @@ export function unready(object: KubeObject): string | undefined {
         ? undefined
         : 'not established';
     }
+    case 'MutatingWebhookConfiguration':
+    case 'ValidatingWebhookConfiguration': {
+      const webhooks = (object.webhooks ?? []) as readonly Webhook[];
+      return webhooks.some(({ clientConfig }) => clientConfig?.service !== undefined && !clientConfig.caBundle)
+        ? 'istiod has not put its certificate authority (caBundle) in yet'
+        : undefined;
+    }
     default:
       return undefined;
   }
 }
 
-/** Waits until Deployments and CRDs among the objects are ready; `onWait` hears what is missing. Raises OperatorError when `timeoutMs` has passed. */
+interface Webhook {
+  readonly clientConfig?: { readonly service?: unknown; readonly caBundle?: string };
+}
+
+const waited: Readonly<Record<string, ResourceType>> = {
+  Deployment: kubernetesTypes.Deployment,
+  CustomResourceDefinition: kubernetesTypes.CustomResourceDefinition,
+  MutatingWebhookConfiguration: kubernetesTypes.MutatingWebhookConfiguration,
+  ValidatingWebhookConfiguration: kubernetesTypes.ValidatingWebhookConfiguration,
+};
+
+/**
+ * The objects among these that become ready some time after they were applied. Webhooks only together with the istiod that completes them: where a
+ * control plane elsewhere answers, nobody here does.
+ */
+export function becomingReady(objects: readonly KubeObject[]): readonly KubeObject[] {
+  const withIstiod = objects.some(({ kind, metadata }) => kind === 'Deployment' && metadata.labels?.app === 'istiod');
+  return objects.filter(
+    ({ kind }) => waited[kind] !== undefined && (withIstiod || !kind.endsWith('WebhookConfiguration')),
+  );
+}
+
+/**
+ * Waits until Deployments, CRDs and istiod's webhooks among the objects are ready; `onWait` hears what is missing. Raises OperatorError when `timeoutMs`
+ * has passed.
+ */
 export async function waitReady(
   client: KubeClient,
   objects: readonly KubeObject[],
@@ -112,27 +144,59 @@ export async function waitReady(
   onWait: (text: string) => void,
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;
-  const waiting = new Map(
-    objects
-      .filter(({ kind }) => kind === 'Deployment' || kind === 'CustomResourceDefinition')
-      .map((object) => [nameOf(object), object]),
-  );
-  const types: Readonly<Record<string, ResourceType>> = {
-    Deployment: kubernetesTypes.Deployment,
-    CustomResourceDefinition: kubernetesTypes.CustomResourceDefinition,
-  };
+  const waiting = new Map(becomingReady(objects).map((object) => [nameOf(object), object]));
   while (waiting.size > 0) {
     for (const [name, object] of [...waiting]) {
-      const type = types[object.kind];
+      const type = waited[object.kind];
       if (!type) continue;
-      const missing = unready(await client.get(type, object.metadata.name ?? '', object.metadata.namespace));
+      const missing = await missingOf(client, type, object);
       if (missing === undefined) waiting.delete(name);
       else if (performance.now() > deadline)
         throw new OperatorError(
-          `${name} is not ready after ${Math.round(timeoutMs / 1000)} s: ${missing}. See: kubectl get pods -n ${object.metadata.namespace ?? 'default'}; kubectl get events -n ${object.metadata.namespace ?? 'default'}`,
+          `${name} is not ready after ${Math.round(timeoutMs / 1000)} s: ${missing}${hintFor(object, await lastWarning(client, object))}`,
         );
       else onWait(`${name.replace(/^Deployment\//, '')}: ${missing}`);
     }
     if (waiting.size > 0) await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+async function missingOf(client: KubeClient, type: ResourceType, object: KubeObject): Promise<string | undefined> {
+  try {
+    return unready(await client.get(type, object.metadata.name ?? '', object.metadata.namespace));
+  } catch (error) {
+    if (error instanceof KubeApiError && error.status === 404) return 'someone removed it';
+    throw error;
+  }
+}
+
+function hintFor(object: KubeObject, warning: string | undefined): string {
+  const namespace = object.metadata.namespace;
+  const said = warning === undefined ? '' : ` (${warning})`;
+  return namespace === undefined
+    ? said
+    : `${said}. See: kubectl get pods -n ${namespace}; kubectl get events -n ${namespace}`;
+}
+
+/** What the cluster last complained about in the namespace of an object: usually the reason. */
+async function lastWarning(client: KubeClient, object: KubeObject): Promise<string | undefined> {
+  const name = object.metadata.name ?? '';
+  if (object.kind !== 'Deployment') return undefined;
+  try {
+    const { items } = await client.list(
+      { group: '', version: 'v1', resource: 'events', kind: 'Event', namespaced: true },
+      { ...(object.metadata.namespace !== undefined && { namespace: object.metadata.namespace }) },
+    );
+    const warnings = items.filter((event) => {
+      const about = (event.involvedObject ?? {}) as { readonly name?: string };
+      return event.type === 'Warning' && (about.name === name || about.name?.startsWith(`${name}-`));
+    });
+    const at = (event: KubeObject) =>
+      String(event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp);
+    const last = warnings.sort((a, b) => at(a).localeCompare(at(b))).at(-1);
+    return last === undefined ? undefined : `${String(last.reason)}: ${String(last.message)}`;
+  } catch {
+    // Only a help for the message: without it the message is still right.
+    return undefined;
   }
 }

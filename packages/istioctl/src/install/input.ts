@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { type JsonObject, loadProfile } from '@istio-ts/charts';
 import { parseManifests } from '@istio-ts/kube';
+import { chartDefaults } from './chart-values.ts';
 import { OperatorError } from './failure.ts';
 import { hasLegacySettings, translateLegacy } from './legacy.ts';
 import { setPath, splitSetting } from './set-path.ts';
-import { componentFields, type InstallSpec, mergeSpec, specFields } from './spec.ts';
+import { type InstallSpec, mergeSpec } from './spec.ts';
+import { mistakesError, validateSpec } from './validate.ts';
 
 export interface SpecInput {
   /** Folder with the charts and profiles; `--manifests` gives another one. */
@@ -15,6 +17,8 @@ export interface SpecInput {
   readonly sets: readonly string[];
   readonly revision?: string;
   readonly istioNamespace: string;
+  /** Mistakes in the settings become warnings. */
+  readonly force?: boolean;
 }
 
 export interface ReadSpec {
@@ -61,28 +65,10 @@ function readFiles(files: readonly string[]): {
   return { specs, messages };
 }
 
-function check(spec: JsonObject): void {
-  const unknown = Object.keys(spec).find((key) => !specFields.includes(key));
-  if (unknown !== undefined)
-    throw new OperatorError(
-      `unknown setting "${unknown}": the top-level settings are ${specFields.join(', ')} (settings of charts stand below "values")`,
-    );
-  const components = isObject(spec.components) ? spec.components : {};
-  const component = Object.keys(components).find((key) => !componentFields.includes(key));
-  if (component !== undefined)
-    throw new OperatorError(`unknown component "components.${component}": there are ${componentFields.join(', ')}`);
-  for (const list of ['ingressGateways', 'egressGateways']) {
-    const gateways = components[list];
-    if (gateways !== undefined && !Array.isArray(gateways))
-      throw new OperatorError(`components.${list} must be a list of gateways, each with a name`);
-    for (const [index, gateway] of (Array.isArray(gateways) ? gateways : []).entries()) {
-      if (!isObject(gateway) || typeof gateway.name !== 'string')
-        throw new OperatorError(`components.${list}[${index}].name is missing: every gateway needs a name`);
-    }
-  }
-  if (spec.values !== undefined && !isObject(spec.values)) throw new OperatorError('values must be a mapping');
-  if (spec.meshConfig !== undefined && !isObject(spec.meshConfig))
-    throw new OperatorError('meshConfig must be a mapping');
+/** A profile with what it inherits from the default one. Raises ChartError for an unknown name. */
+export function wholeProfile(chartsDir: string, name: string): JsonObject {
+  const base = loadProfile(chartsDir, 'default');
+  return name === 'default' ? base : mergeSpec(base, loadProfile(chartsDir, name));
 }
 
 /**
@@ -96,13 +82,7 @@ export function readSpec(input: SpecInput): ReadSpec {
   const fromFiles = specs.reduce(mergeSpec, {});
   const named = settings.findLast(([path]) => path === 'profile')?.[1] ?? fromFiles.profile ?? 'default';
   const profile = String(named);
-  let spec = loadProfile(input.chartsDir, 'default');
-  if (profile !== 'default')
-    spec =
-      profile === 'empty' || profile === 'external'
-        ? loadProfile(input.chartsDir, profile)
-        : mergeSpec(spec, loadProfile(input.chartsDir, profile));
-  spec = mergeSpec(spec, fromFiles);
+  let spec = mergeSpec(wholeProfile(input.chartsDir, profile), fromFiles);
   for (const [path, value] of settings) spec = setPath(spec, path, value);
   if (hasLegacySettings(spec)) {
     const translated = translateLegacy(spec);
@@ -115,6 +95,9 @@ export function readSpec(input: SpecInput): ReadSpec {
     namespace: spec.namespace ?? input.istioNamespace,
     ...(input.revision !== undefined && { revision: input.revision }),
   };
-  check(spec);
-  return { profile, spec: spec as InstallSpec, messages };
+  const checked = validateSpec(spec, chartDefaults(input.chartsDir));
+  const mistakes = checked.problems.filter(({ severity }) => severity === 'error');
+  if (mistakes.length > 0 && input.force !== true) throw mistakesError(mistakes);
+  messages.push(...checked.problems.map(({ path, message }) => `${path}: ${message}`));
+  return { profile, spec: checked.spec as InstallSpec, messages };
 }

@@ -21,6 +21,8 @@ export interface InstallOptions {
   readonly skipConfirmation: boolean;
   readonly readinessTimeoutMs: number;
   readonly verify: boolean;
+  /** Installs in spite of mistakes in the settings. */
+  readonly force: boolean;
 }
 
 async function installComponent(

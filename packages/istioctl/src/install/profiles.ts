@@ -1,8 +1,7 @@
-import { type JsonObject, loadProfile, profileNames } from '@istio-ts/charts';
+import { type JsonObject, profileNames } from '@istio-ts/charts';
 import { dump } from 'js-yaml';
 import { OperatorError } from './failure.ts';
-import { readSpec } from './input.ts';
-import { mergeSpec } from './spec.ts';
+import { readSpec, wholeProfile } from './input.ts';
 import type { Ui } from './ui.ts';
 
 export interface ProfileOptions {
@@ -15,11 +14,6 @@ export async function runProfileList({ ui, chartsDir }: ProfileOptions): Promise
   ui.line('Istio configuration profiles:');
   for (const name of profileNames(chartsDir)) ui.line(`    ${name}`);
   return 0;
-}
-
-function wholeProfile(chartsDir: string, name: string): JsonObject {
-  const own = loadProfile(chartsDir, name);
-  return name === 'default' || name === 'empty' ? own : mergeSpec(loadProfile(chartsDir, 'default'), own);
 }
 
 const yaml = (value: unknown) => dump(value, { lineWidth: -1, noRefs: true, sortKeys: true });

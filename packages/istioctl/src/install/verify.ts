@@ -1,5 +1,5 @@
 import { KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
-import { nameOf, unready } from './apply.ts';
+import { becomingReady, nameOf, unready } from './apply.ts';
 import { OperatorError } from './failure.ts';
 import { readSpec } from './input.ts';
 import { generateManifests } from './manifests.ts';
@@ -19,11 +19,13 @@ export interface VerifyOptions {
 /** Checks that each object is in the cluster and ready; returns how many are not. */
 export async function verifyObjects(client: KubeClient, objects: readonly KubeObject[], ui: Ui): Promise<number> {
   let failures = 0;
+  const late = new Set(becomingReady(objects));
   for (const object of objects) {
     const shown = `${object.kind}: ${object.metadata.name}${object.metadata.namespace ? `.${object.metadata.namespace}` : ''}`;
     try {
       const type = await client.resolve(object.apiVersion, object.kind);
-      const missing = unready(await client.get(type, object.metadata.name ?? '', object.metadata.namespace));
+      const present = await client.get(type, object.metadata.name ?? '', object.metadata.namespace);
+      const missing = late.has(object) ? unready(present) : undefined;
       if (missing === undefined) ui.line(`✔ ${shown} checked successfully`);
       else {
         failures += 1;

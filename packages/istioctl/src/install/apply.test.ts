@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { KubeObject } from '@istio-ts/kube';
+import { becomingReady, unready } from './apply.ts';
+
+const object = (kind: string, name: string, more: object = {}): KubeObject => ({
+  apiVersion: 'v1',
+  kind,
+  metadata: { name },
+  ...more,
+});
+const service = { name: 'istiod', namespace: 'istio-system' };
+
+test('a webhook is ready when istiod has put its certificate authority into each entry', () => {
+  const webhook = (...bundles: (string | undefined)[]) =>
+    object('MutatingWebhookConfiguration', 'istio-sidecar-injector', {
+      webhooks: bundles.map((caBundle) => ({ clientConfig: { service, ...(caBundle !== undefined && { caBundle }) } })),
+    });
+  assert.match(unready(webhook('Q0E=', '')) ?? '', /caBundle/);
+  assert.match(unready(webhook(undefined)) ?? '', /caBundle/);
+  assert.equal(unready(webhook('Q0E=', 'Q0E=')), undefined);
+});
+
+test('webhooks are waited for only where this installation brings the istiod that completes them', () => {
+  const webhook = object('ValidatingWebhookConfiguration', 'v');
+  const istiod: KubeObject = {
+    ...object('Deployment', 'istiod'),
+    metadata: { name: 'istiod', labels: { app: 'istiod' } },
+  };
+  assert.deepEqual(becomingReady([webhook, object('ConfigMap', 'c')]), []);
+  assert.deepEqual(becomingReady([webhook, istiod, object('ConfigMap', 'c')]), [webhook, istiod]);
+});
