@@ -11,6 +11,8 @@ const options = {
   interactive: process.stdout.isTTY === true,
   now: () => performance.now(),
 };
+// A pager or `head` that stops reading is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 const [command, ...words] = process.argv.slice(2);
 try {
   if (command === 'stop') await stopDemo(options, words);

@@ -122,10 +122,10 @@ async function waitForPods(client: KubeClient, options: DemoOptions): Promise<nu
   const started = options.now();
   let shown = '';
   for (;;) {
-    const list = await pods(client, shop);
+    const list = [...(await pods(client, control)), ...(await pods(client, shop))];
     const ready = list.filter(({ done }) => done).length;
     const waiting = list.filter(({ done }) => !done);
-    const line = ` • Online Boutique: ${ready} of ${list.length} pods are ready${waiting.length > 0 && waiting.length <= 3 ? `, waiting for ${waiting.map(({ name }) => name.replace(/-[^-]+-[^-]+$/, '')).join(', ')}` : ''}`;
+    const line = ` • Istio and Online Boutique: ${ready} of ${list.length} pods are ready${waiting.length > 0 && waiting.length <= 3 ? `, waiting for ${waiting.map(({ name }) => name.replace(/-[^-]+-[^-]+$/, '')).join(', ')}` : ''}`;
     if (line !== shown) {
       if (options.interactive) options.out(`\r\x1b[K${line}`);
       else options.out(`${line}\n`);
@@ -178,7 +178,7 @@ export async function startDemo(options: DemoOptions): Promise<void> {
     const deployed = (await client.list(kubernetesTypes.Deployment, { namespace: shop })).items.length > 0;
     if (!deployed) await deploy(client, options.root);
     const count = await waitForPods(client, options);
-    options.out(` ✓ Online Boutique: ${count} pods are ready\n`);
+    options.out(` ✓ Istio and Online Boutique: ${count} pods are ready\n`);
     options.out(
       `\nThe mesh is up after ${seconds(options.now() - begun)}.\n${summary(await ingressAddress(client), options.root)}`,
     );

@@ -122,6 +122,7 @@ export function createNode({ name, context, pods, configMaps, secrets, dialer }:
       });
       live = true;
       await removeOrphans();
+      await Promise.all([...workers.values()].map(({ settled }) => settled));
     },
 
     async logs(namespace, pod, options): Promise<Readable> {

@@ -37,6 +37,8 @@ export interface NodeContext {
 /** The life of one pod on the node. */
 export interface PodWorker {
   readonly uid: string;
+  /** Resolves when the pod's status says what there is of it, after a start of the cluster. */
+  readonly settled: Promise<void>;
   pod(): Pod;
   update(pod: Pod): void;
   /** The object is gone from the API server: end at once. */
@@ -65,6 +67,7 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
   let sandbox: Sandbox | undefined;
   let volumesDirty = true;
   let adopted = false;
+  const settled = Promise.withResolvers<void>();
   let gone = false;
   let halted = false;
   let released = false;
@@ -168,6 +171,7 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
             `pod ${namespaceOf(pod)}/${nameOf(pod)}: ${error instanceof Error ? error.stack : String(error)}`,
           );
           wakeIn(2000);
+          settled.resolve();
         }
       } while (again && !finished && !released && !halted);
       running = false;
@@ -191,11 +195,18 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
   async function sync(): Promise<void> {
     if (!adopted) {
       adopted = true;
+      // A pod that never ran here has nothing to be found again.
+      if (pod.status?.containerStatuses === undefined) settled.resolve();
       sandbox = await loadSandbox(paths);
       if (sandbox !== undefined) {
         if (!sandbox.hostNetwork) context.sandboxes.addresses.reserve(sandbox.address);
         await adoptContainers(runner, list);
-      } else inherit();
+      } else {
+        inherit();
+        // What the API server still says of containers that are gone: nobody may take it for the present.
+        if (pod.status?.containerStatuses !== undefined) await publish();
+      }
+      settled.resolve();
     }
     if (gone || pod.metadata.deletionTimestamp !== undefined) {
       await terminate();
@@ -458,6 +469,7 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
 
   return {
     uid,
+    settled: settled.promise,
     pod: () => pod,
     update(next) {
       const before = pod;
