@@ -93,7 +93,7 @@ const ROWS: readonly Row[] = [
       hostImage(machine, 'pilot', {
         ...istioUser,
         entrypoint: ['/usr/local/bin/pilot-discovery'],
-        files: [script('/usr/local/bin/pilot-discovery', launcher('pilot-discovery'))],
+        files: [script('/usr/local/bin/pilot-discovery', launcher('pilot-discovery', '--max-semi-space-size=4 '))],
       }),
   },
   {
