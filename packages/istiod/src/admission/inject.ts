@@ -120,7 +120,7 @@ export function createInjectionHandler(options: InjectionHandlerOptions): (revie
       uid = read.request.uid;
       apiVersion = read.apiVersion;
       const { object, namespace } = read.request;
-      if (!object || object.kind !== 'Pod') return reviewAnswer(apiVersion, uid, { allowed: true });
+      if (object?.kind !== 'Pod') return reviewAnswer(apiVersion, uid, { allowed: true });
       return reviewAnswer(
         apiVersion,
         uid,

@@ -226,7 +226,7 @@ describe('a stream', () => {
     await client.send({ typeUrl: TypeUrl.cluster, responseNonce: first.nonce });
     const second = await client.receive();
     assert.equal(second.resources?.length, 19);
-    assert.equal((second.resources?.[0]?.resource as { connectTimeout?: string }).connectTimeout, '19s');
+    assert.equal((second.resources?.[0]?.resource as { connectTimeout?: string } | undefined)?.connectTimeout, '19s');
     assert.match(running.metrics.text(), /pilot_xds_pushes\{type="cds"\} 2/);
   });
 
@@ -279,7 +279,7 @@ describe('debug types', () => {
     for (const deadline = Date.now() + 5000; (await stateOf()) !== 'SYNCED'; ) assert.ok(Date.now() < deadline);
 
     const dump = await ask(channel, 'istio.io/debug', ['config_dump?proxyID=pod-1.shop']);
-    const bytes = (dump.resources?.[0] as unknown as { value: string }).value;
+    const bytes = (dump.resources?.[0] as unknown as { value: string } | undefined)?.value ?? '';
     const json = JSON.parse(Buffer.from(bytes, 'base64').toString());
     assert.equal(json.configs[0].dynamicActiveClusters[0].cluster.name, 'c');
     await assert.rejects(ask(channel, 'istio.io/debug', ['nonsense']), { status: 'NOT_FOUND' });

@@ -12,7 +12,7 @@ export interface ControlZOptions {
 
 // Values of variables whose names look like this are never shown.
 const secret = /(TOKEN|SECRET|PASSWORD|KEY|CREDENTIAL)/i;
-const escape = (text: string) => text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
+const escapeHtml = (text: string) => text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
 
 /** ControlZ, istiod's introspection pages: one HTML page for people and each part as JSON. Listens on the pod's loopback only. */
 export function controlZRoutes(options: ControlZOptions): HttpRoutes {
@@ -38,9 +38,9 @@ export function controlZRoutes(options: ControlZOptions): HttpRoutes {
   const page = () => {
     const sections = Object.entries(parts).map(
       ([name, read]) =>
-        `<h2 id="${name}">${name} <a href="/${name}">JSON</a></h2><pre>${escape(JSON.stringify(read(), null, 2))}</pre>`,
+        `<h2 id="${name}">${name} <a href="/${name}">JSON</a></h2><pre>${escapeHtml(JSON.stringify(read(), null, 2))}</pre>`,
     );
-    return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>ControlZ - istiod</title><style>body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}pre{background:#f4f4f0;padding:1rem;overflow:auto;border-radius:.5rem}h2 a{font-size:.8rem;font-weight:400}</style></head><body><h1>istiod ${escape(options.version)}</h1>${sections.join('')}</body></html>`;
+    return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>ControlZ - istiod</title><style>body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}pre{background:#f4f4f0;padding:1rem;overflow:auto;border-radius:.5rem}h2 a{font-size:.8rem;font-weight:400}</style></head><body><h1>istiod ${escapeHtml(options.version)}</h1>${sections.join('')}</body></html>`;
   };
   return {
     '/': () => ({ status: 200, headers: { 'content-type': 'text/html; charset=utf-8' }, body: page() }),

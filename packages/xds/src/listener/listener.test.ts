@@ -12,8 +12,7 @@ function line(chain: FilterChain): string {
   const http = chain.filters?.at(-1)?.name === 'envoy.filters.network.http_connection_manager';
   const rds = (last?.rds as { routeConfigName?: string } | undefined)?.routeConfigName;
   const inline = (last?.routeConfig as { name?: string } | undefined)?.name;
-  const weighted = (last?.weightedClusters as { clusters: { name: string; weight: number }[] } | undefined)
-    ?.clusters;
+  const weighted = (last?.weightedClusters as { clusters: { name: string; weight: number }[] } | undefined)?.clusters;
   const cidrs = (ranges: typeof match.prefixRanges) =>
     ranges?.map((r) => `${r.addressPrefix}/${r.prefixLen}`).join(',');
   return [
@@ -25,9 +24,7 @@ function line(chain: FilterChain): string {
     match.serverNames !== undefined ? `sni ${match.serverNames.join(',')}` : '',
     chain.transportSocket !== undefined ? 'terminated' : '',
     '->',
-    http
-      ? `http ${rds ?? inline}`
-      : (weighted?.map((c) => `${c.name}=${c.weight}`).join(' ') ?? String(last?.cluster)),
+    http ? `http ${rds ?? inline}` : (weighted?.map((c) => `${c.name}=${c.weight}`).join(' ') ?? String(last?.cluster)),
   ]
     .filter((s) => s !== '')
     .join(' ');
