@@ -2,18 +2,19 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createServer as createHttpServer, get } from 'node:http';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import * as tls from 'node:tls';
+import { findEnvoy, withoutEnvoy } from '@istio-ts/envoy/testing/binary';
 import { createCsr, describeCertificate, exportPrivateKey, generatePrivateKey } from '@istio-ts/security';
 import { mutualTlsListener, startFakeIstiod } from './fake-istiod.test-support.ts';
 
-const ENVOY = process.env.ENVOY_BINARY ?? '/usr/local/bin/envoy';
-const skip = !existsSync(ENVOY);
+const ENVOY = findEnvoy();
+const skip = withoutEnvoy;
 const running: RunningAgent[] = [];
 const cleanups: (() => void | Promise<void>)[] = [];
 after(async () => {
@@ -115,7 +116,7 @@ async function startAgent(
         ISTIO_META_APP_CONTAINERS: 'server',
         ISTIO_META_POD_PORTS: '[{"containerPort":7070}]',
         ISTIOD_SAN: 'istiod.istio-system.svc',
-        ENVOY_BINARY: ENVOY,
+        ENVOY_BINARY: ENVOY ?? '',
         ENVOY_STATUS_PORT: String(ports.ready),
         ENVOY_PROMETHEUS_PORT: String(ports.prometheus),
         PROXY_CONFIG: JSON.stringify({

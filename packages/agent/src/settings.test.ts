@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { requireEnvoy, withoutEnvoy } from '@istio-ts/envoy/testing/binary';
 import fc from 'fast-check';
 import * as yaml from 'js-yaml';
 import { renderBootstrap } from './bootstrap/render.ts';
@@ -72,11 +73,11 @@ const variants: Readonly<Record<string, AgentSettings>> = {
   }),
 };
 for (const [name, settings] of Object.entries(variants)) {
-  test(`Envoy accepts the bootstrap: ${name}`, { skip: !existsSync('/usr/local/bin/envoy') }, () => {
+  test(`Envoy accepts the bootstrap: ${name}`, { skip: withoutEnvoy }, () => {
     const directory = mkdtempSync(join(tmpdir(), 'agent-bootstrap-'));
     const file = join(directory, 'envoy.json');
     writeFileSync(file, JSON.stringify(renderBootstrap(settings, '1.30.0')));
-    const result = spawnSync('/usr/local/bin/envoy', ['--mode', 'validate', '-l', 'warn', '-c', file], {
+    const result = spawnSync(requireEnvoy(), ['--mode', 'validate', '-l', 'warn', '-c', file], {
       encoding: 'utf8',
     });
     rmSync(directory, { recursive: true });

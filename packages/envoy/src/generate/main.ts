@@ -4,13 +4,14 @@ import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import { requireEnvoy } from '../testing/binary.ts';
 import { carveFileDescriptors, readElfSection } from './carve.ts';
 import { parseProto, resolveTypeNames } from './proto-text.ts';
 import { trimFiles, typeKinds } from './trim.ts';
 import { writeTypes } from './types.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const binary = process.argv[2] ?? '/usr/local/bin/envoy';
+const binary = process.argv[2] ?? requireEnvoy();
 
 const carved = carveFileDescriptors(readElfSection(binary, 'protodesc_cold')).map((bytes) =>
   fromBinary(FileDescriptorProtoSchema, bytes),

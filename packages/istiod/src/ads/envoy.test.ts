@@ -9,6 +9,7 @@ import { after, before, describe, it } from 'node:test';
 import type { Cluster, ClusterLoadAssignment, Listener, RouteConfiguration } from '@istio-ts/envoy';
 import { typedAny } from '@istio-ts/envoy';
 import { createGrpcServer, type GrpcServer } from '@istio-ts/envoy/grpc';
+import { requireEnvoy } from '@istio-ts/envoy/testing/binary';
 import {
   createCsr,
   createRootCertificate,
@@ -255,7 +256,7 @@ for (const { apiType, tls } of [
       const config = join(folder, 'envoy.json');
       writeFileSync(config, JSON.stringify(bootstrap));
       envoy = spawn(
-        '/usr/local/bin/envoy',
+        requireEnvoy(),
         [
           '-c',
           config,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { deployment, eventually, HAS_KUBECTL, startTestServer, type TestServer }
 
 const BOUTIQUE =
   process.env.ISTIO_TS_BOUTIQUE ??
-  join(import.meta.dirname, '../../../../../shared/data/online-boutique/kubernetes-manifests.yaml');
+  join(import.meta.dirname, '../../../../samples/online-boutique/kubernetes-manifests.yaml');
 
 describe('kubectl', { skip: HAS_KUBECTL ? false : 'there is no kubectl on this machine' }, () => {
   let server: TestServer;
@@ -209,9 +209,7 @@ describe('kubectl', { skip: HAS_KUBECTL ? false : 'there is no kubectl on this m
     web.close();
   });
 
-  it('deploys Online Boutique unmodified', {
-    skip: existsSync(BOUTIQUE) ? false : 'the manifest is not on this machine',
-  }, async () => {
+  it('deploys Online Boutique', async () => {
     const manifest = readFileSync(BOUTIQUE, 'utf8');
     await run('create namespace shop');
     const created = await run('apply -n shop -f -', manifest);

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Cluster, Listener, RouteConfiguration } from '@istio-ts/envoy';
+import { requireEnvoy } from '@istio-ts/envoy/testing/binary';
 
 /** What a real Envoy runs in a component test: generated resources, given statically. */
 export interface EnvoySetup {
@@ -85,7 +86,7 @@ export async function startEnvoy(setup: EnvoySetup): Promise<RunningEnvoy> {
   const path = join(directory, 'envoy.json');
   await writeFile(path, JSON.stringify(bootstrap));
   const child: ChildProcess = spawn(
-    '/usr/local/bin/envoy',
+    requireEnvoy(),
     ['-c', path, '--concurrency', '1', '--disable-hot-restart', '-l', 'warning'],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
