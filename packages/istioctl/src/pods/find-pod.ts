@@ -46,16 +46,29 @@ function selectorOf(object: KubeObject): string {
     .join(',');
 }
 
+async function existingPod(client: KubeClient, name: string, namespace: string): Promise<PodName> {
+  try {
+    await client.get(kubernetesTypes.Pod, name, namespace);
+    return { name, namespace };
+  } catch (error) {
+    if (error instanceof KubeApiError && error.status === 404)
+      throw new CliError(
+        `there is no pod "${name}" in namespace ${namespace}: give its namespace with -n or as ${name}.NAMESPACE, or name a workload, as in deploy/NAME`,
+      );
+    throw error;
+  }
+}
+
 /**
  * Finds the pod that a user means: `name`, `name.namespace`, or `kind/name[.namespace]` of a workload or service, of which the first running pod is
  * taken. Raises CliError that says what was looked for.
  */
 export async function findPod(client: KubeClient, target: string, namespace: string): Promise<PodName> {
   const [kind, rest] = target.includes('/') ? (target.split('/', 2) as [string, string]) : ['pod', target];
-  const dot = rest.indexOf('.');
+  const dot = rest.lastIndexOf('.');
   const name = dot > 0 ? rest.slice(0, dot) : rest;
   const where = dot > 0 ? rest.slice(dot + 1) : namespace;
-  if (kind === 'pod' || kind === 'pods' || kind === 'po') return { name, namespace: where };
+  if (kind === 'pod' || kind === 'pods' || kind === 'po') return existingPod(client, name, where);
   const type = workloadTypes[kind as keyof typeof workloadTypes];
   if (!type)
     throw new CliError(

@@ -6,14 +6,18 @@ const freeForm = new Set([
   'platform_metadata',
   'labels',
   'environment_variables',
+  'json_format',
+  'static_layer',
 ]);
 
 /** Turns the names that Envoy's admin prints (`connect_timeout`) into those of ProtoJSON (`connectTimeout`), as istioctl has always printed them. */
 export function camelCaseKeys(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(camelCaseKeys);
   if (typeof value !== 'object' || value === null) return value;
+  const struct = String((value as Readonly<Record<string, unknown>>)['@type']).endsWith('.TypedStruct');
   return Object.fromEntries(
     Object.entries(value).map(([key, child]) => {
+      if (struct && key === 'value') return [key, child];
       // A key with a dot is a key of a map (an extension's name): its value is a message again.
       const name =
         key.includes('.') || key.startsWith('@')

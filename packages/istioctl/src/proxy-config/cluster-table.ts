@@ -4,7 +4,11 @@ import { directionOf, type ClusterFilter, parseClusterName } from './cluster-nam
 type Json = Readonly<Record<string, unknown>>;
 
 const typeOf = (cluster: Json): string => {
-  const extension = (cluster.cluster_type as Json | undefined)?.name;
+  const custom = cluster.cluster_type as Json | undefined;
+  const extension = custom?.name;
+  // Envoy's newer form of the two kinds of DNS clusters; people know them by their old names.
+  if (extension === 'envoy.clusters.dns')
+    return (custom?.typed_config as Json | undefined)?.all_addresses_in_single_endpoint ? 'LOGICAL_DNS' : 'STRICT_DNS';
   return String(cluster.type ?? extension ?? 'STATIC');
 };
 

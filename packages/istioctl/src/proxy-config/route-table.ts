@@ -25,12 +25,19 @@ export function virtualServiceOf(route: Json): string {
   return direct ? String(direct.status ?? '') : '';
 }
 
-/** First domain, and how many more there are. */
+const isAddress = (domain: string) => /^[\d.]+$/.test(domain) || domain.includes('[') || domain.split(':').length > 2;
+
+/** The two shortest names of a virtual host and how many more there are. Names with a port or a final dot stand for the same name without. */
+export function domainSummary(domains: readonly string[]): string {
+  const names = [
+    ...new Set(domains.map((domain) => (isAddress(domain) ? domain : domain.replace(/:\d+$/, '').replace(/\.$/, '')))),
+  ].sort((a, b) => Number(isAddress(a)) - Number(isAddress(b)) || a.length - b.length);
+  const more = names.length > 2 ? ` + ${names.length - 2} more...` : '';
+  return `${names.slice(0, 2).join(', ')}${more}`;
+}
+
 function domains(host: Json): string {
-  const all = Array.isArray(host.domains) ? (host.domains as readonly string[]) : [];
-  return all.length > 1
-    ? `${all[0]}, ${all[1]}${all.length > 2 ? ` + ${all.length - 2} more...` : ''}`
-    : (all[0] ?? '');
+  return domainSummary(Array.isArray(host.domains) ? (host.domains as readonly string[]) : []);
 }
 
 /** The table of `istioctl proxy-config route`. */

@@ -45,9 +45,11 @@ const seconds = (date: Date) => date.toISOString().replace(/\.\d+Z$/, 'Z');
 
 /** The table of `istioctl proxy-config secret`. `now` decides whether a certificate is valid. */
 export function secretTable(rows: readonly SecretRow[], now: Date): string {
+  // Envoy keeps a secret once for each way in which it was asked for; for people it is one.
+  const distinct = [...new Map(rows.map((row) => [JSON.stringify(row), row])).values()];
   return table(
     ['RESOURCE NAME', 'TYPE', 'STATUS', 'VALID CERT', 'SERIAL NUMBER', 'NOT AFTER', 'NOT BEFORE', 'TRUST DOMAIN'],
-    rows.map(({ name, type, state, pem }) => {
+    distinct.map(({ name, type, state, pem }) => {
       if (!pem) return [name, type, state, 'false', '', '', '', ''];
       const { serial, notAfter, notBefore, spiffe } = describeCertificate(pem);
       const trustDomain = /^spiffe:\/\/([^/]+)/.exec(spiffe ?? '')?.[1] ?? '';
