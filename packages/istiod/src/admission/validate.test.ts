@@ -27,11 +27,11 @@ test('an invalid one is refused with object, field and reason', () => {
     apiVersion: 'networking.istio.io/v1',
     kind: 'VirtualService',
     metadata: { name: 'a' },
-    spec: { hosts: [], http: [{ route: [{ destination: { host: 'a' } }] }] },
+    spec: { hosts: ['not a host'], http: [{ route: [{ destination: { host: 'a' } }] }] },
   };
   const { allowed, status } = response(handle(review(object)));
   assert.equal(allowed, false);
-  assert.match(status?.message ?? '', /VirtualService ns\/a is invalid: spec\.hosts/);
+  assert.match(status?.message ?? '', /VirtualService ns\/a is invalid: spec\.hosts\[0\]/);
 });
 
 test('what is not a review, a deletion and other kinds', () => {
