@@ -91,7 +91,9 @@ export function unready(object: KubeObject): string | undefined {
       if (Number(status.updatedReplicas ?? 0) < wanted)
         return `${status.updatedReplicas ?? 0} of ${wanted} pods are up to date`;
       if (Number(status.readyReplicas ?? 0) < wanted) return `${status.readyReplicas ?? 0} of ${wanted} pods are ready`;
-      return Number(status.replicas ?? 0) > wanted ? 'an old pod is ending' : undefined;
+      return Number(status.replicas ?? 0) > wanted
+        ? 'new pods are not ready yet, or old ones have not ended'
+        : undefined;
     }
     case 'CustomResourceDefinition': {
       const conditions = (status.conditions ?? []) as readonly { readonly type: string; readonly status: string }[];

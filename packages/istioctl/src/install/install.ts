@@ -1,3 +1,4 @@
+import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import { VERSION } from '@istio-ts/api/version';
 import type { KubeClient, KubeObject } from '@istio-ts/kube';
 import { applyAll, ensureNamespace, waitReady } from './apply.ts';
@@ -41,11 +42,29 @@ async function installComponent(
       if (!options.dryRun) await ensureNamespace(client, name as string);
     await applyAll(client, objects, options.dryRun);
     if (!options.dryRun) await waitReady(client, objects, options.readinessTimeoutMs, (text) => step.note(text));
-    step.done(done);
+    step.done(options.dryRun ? `${title} checked` : done);
   } catch (error) {
-    step.fail(`${title} encountered an error: ${(error as Error).message}`);
+    // The reason follows in the last line of the command.
+    step.fail(`${title} encountered an error`);
     throw error;
   }
+}
+
+/** What the cluster can check before anything was made: not the objects in namespaces that are still to come. */
+async function checkable(
+  client: KubeClient,
+  ui: Ui,
+  manifests: readonly ComponentManifests[],
+): Promise<readonly ComponentManifests[]> {
+  const { items } = await client.list(kubernetesTypes.Namespace);
+  const present = new Set(items.map(({ metadata }) => metadata.name));
+  const canBeChecked = ({ metadata }: KubeObject) =>
+    metadata.namespace === undefined || present.has(metadata.namespace);
+  const later = manifests.flatMap(({ objects }) => objects.filter((object) => !canBeChecked(object)));
+  const namespaces = [...new Set(later.map(({ metadata }) => metadata.namespace))].join(', ');
+  if (later.length > 0)
+    ui.warn(`${later.length} objects are not checked, because their namespace ${namespaces} does not exist yet`);
+  return manifests.map(({ component, objects }) => ({ component, objects: objects.filter(canBeChecked) }));
 }
 
 /** `istioctl install`: returns the exit code. Raises OperatorError, ChartError and KubeApiError, whose messages are for users. */
@@ -72,7 +91,8 @@ export async function runInstall(options: InstallOptions): Promise<number> {
   const client = options.client();
   const namespace = spec.namespace ?? options.istioNamespace;
   if (!options.dryRun && manifests.length > 0) await ensureNamespace(client, namespace);
-  const of = (component: ComponentName) => manifests.filter((entry) => entry.component === component);
+  const applied = options.dryRun ? await checkable(client, options.ui, manifests) : manifests;
+  const of = (component: ComponentName) => applied.filter((entry) => entry.component === component);
   for (const component of ['Base', 'Pilot'] as const)
     for (const entry of of(component)) await installComponent(options, entry, namespace);
   // Gateways need istiod, but not each other.
@@ -82,7 +102,7 @@ export async function runInstall(options: InstallOptions): Promise<number> {
   const failed = gateways.find((result) => result.status === 'rejected');
   if (failed) throw failed.reason;
   if (options.dryRun) {
-    options.ui.line('Dry run: the cluster accepts everything; nothing was changed.');
+    options.ui.line('Dry run: the cluster accepts what was checked; nothing was changed.');
     return 0;
   }
   const wanted: readonly KubeObject[] = manifests.flatMap(({ objects }) => objects);
