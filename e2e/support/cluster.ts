@@ -17,6 +17,8 @@ export function obstacle(): string | undefined {
 export interface Cluster {
   readonly name: string;
   readonly home: string;
+  /** The environment in which kubectl and istioctl find this cluster. */
+  readonly env: NodeJS.ProcessEnv;
   kubectl(...args: readonly string[]): Promise<string>;
   tryKubectl(...args: readonly string[]): Promise<Output>;
   apply(yaml: string, namespace?: string): Promise<string>;
@@ -74,6 +76,7 @@ export async function startCluster(): Promise<Cluster> {
   return {
     name,
     home,
+    env,
     kubectl,
     tryKubectl,
     istioctl,

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { until } from '../../support/shell.ts';
+import { destinationRule, echo, istio, manifest, service, type World } from './world.ts';
+
+/** What DestinationRules do to requests inside of the mesh. */
+export function destination(world: () => World): void {
+  const apply = (...objects: readonly object[]) => world().cluster.apply(manifest(objects), 'traffic');
+  const reachable = (url: string) =>
+    until(`an answer of ${url}`, async () => ((await world().client.call(url)).status === 200 ? true : undefined));
+  const versions = async (url: string, times: number, headers: Record<string, string> = {}) => {
+    const answers = await world().client.calls({ url, times, headers });
+    return answers.map((seen) => echo(seen).version);
+  };
+
+  test('ROUND_ROBIN shares out, a hash on a header sticks', async () => {
+    await apply(
+      service('balanced'),
+      destinationRule('balanced', { loadBalancer: { simple: 'ROUND_ROBIN' } }),
+      service('sticky'),
+      destinationRule('sticky', { loadBalancer: { consistentHash: { httpHeaderName: 'x-user' } } }),
+    );
+    await reachable('http://balanced:8080/');
+    await reachable('http://sticky:8080/');
+    const shared = await versions('http://balanced:8080/', 40);
+    const v1 = shared.filter((version) => version === 'v1').length;
+    assert.ok(v1 >= 12 && v1 <= 28, `${v1} of 40 went to v1`);
+    await until('the hash to be in force', async () =>
+      new Set(await versions('http://sticky:8080/', 12, { 'x-user': 'anna' })).size === 1 ? true : undefined,
+    );
+    const chosen = new Set<string>();
+    for (let user = 0; user < 12; user++) {
+      const of = new Set(await versions('http://sticky:8080/', 4, { 'x-user': `user-${user}` }));
+      assert.equal(of.size, 1, `user-${user} went to ${[...of].join(' and ')}`);
+      for (const version of of) chosen.add(version);
+    }
+    assert.equal(chosen.size, 2, 'all users went to one pod');
+  });
+
+  test('a full connection pool answers 503 with the reason', async () => {
+    await apply(
+      service('pooled'),
+      destinationRule('pooled', {
+        connectionPool: { tcp: { maxConnections: 1 }, http: { http1MaxPendingRequests: 1, http2MaxRequests: 1 } },
+      }),
+    );
+    await reachable('http://pooled:8080/');
+    const answers = await until('an overflow', async () => {
+      const seen = await world().client.calls({ url: 'http://pooled:8080/?delay=200', times: 8, parallel: 8 });
+      return seen.some(({ status }) => status === 503) ? seen : undefined;
+    });
+    assert.ok(answers.some(({ status }) => status === 200));
+    const refused = answers.filter(({ status }) => status === 503);
+    for (const seen of refused) {
+      assert.equal(seen.headers['x-envoy-overloaded'], 'true');
+      assert.match(seen.text, /reset reason: overflow/);
+    }
+  });
+
+  test('an endpoint that fails is ejected, and istioctl shows it', async () => {
+    await apply(
+      service('flaky'),
+      destinationRule('flaky', {
+        outlierDetection: {
+          consecutive5xxErrors: 3,
+          interval: '0.5s',
+          baseEjectionTime: '60s',
+          maxEjectionPercent: 100,
+        },
+      }),
+      istio('VirtualService', 'flaky', {
+        hosts: ['flaky'],
+        http: [{ retries: { attempts: 0 }, route: [{ destination: { host: 'flaky' } }] }],
+      }),
+    );
+    await reachable('http://flaky:8080/');
+    await until('the ejection', async () => {
+      const seen = await world().client.calls({ url: 'http://flaky:8080/?fail=v2', times: 20 });
+      return seen.every(({ status }) => status === 200) ? true : undefined;
+    });
+    const pod = (
+      await world().cluster.kubectl(
+        'get',
+        'pod',
+        '-n',
+        'traffic',
+        '-l',
+        'app=client',
+        '-o',
+        'jsonpath={.items[0].metadata.name}',
+      )
+    ).trim();
+    const table = await world().cluster.istioctl(
+      ...['proxy-config', 'endpoint', `${pod}.traffic`, '--cluster', 'outbound|8080||flaky.traffic.svc.cluster.local'],
+    );
+    assert.equal(table.match(/HEALTHY\s+OK/g)?.length, 1, table);
+    assert.equal(table.match(/HEALTHY\s+FAILED/g)?.length, 1, table);
+    const bySubset = await versions('http://flaky:8080/', 10);
+    assert.deepEqual([...new Set(bySubset)], ['v1']);
+  });
+
+  test('TLS modes: none, that of the mesh, and that of an HTTPS origin', async () => {
+    const host = 'external.outside.svc.cluster.local';
+    await apply(
+      service('plain'),
+      destinationRule('plain', { tls: { mode: 'DISABLE' } }),
+      service('meshed'),
+      destinationRule('meshed', { tls: { mode: 'ISTIO_MUTUAL' } }),
+      istio('ServiceEntry', 'originated', {
+        hosts: ['secure.example.test'],
+        ports: [{ number: 80, name: 'http', protocol: 'HTTP', targetPort: 8443 }],
+        location: 'MESH_EXTERNAL',
+        resolution: 'STATIC',
+        addresses: ['240.7.7.7'],
+        endpoints: [{ address: await world().address('outside', 'origin') }],
+      }),
+      istio('DestinationRule', 'originated', {
+        host: 'secure.example.test',
+        trafficPolicy: { tls: { mode: 'SIMPLE', sni: 'secure.example.test', insecureSkipVerify: true } },
+      }),
+    );
+    const identity = async (url: string) => echo(await world().client.call(url)).headers['x-forwarded-client-cert'];
+    await until('plain text where TLS is off', async () =>
+      (await identity('http://plain:8080/')) === undefined ? true : undefined,
+    );
+    await until('mutual TLS', async () =>
+      /spiffe:\/\/cluster.local\/ns\/traffic\/sa\/client/.test((await identity('http://meshed:8080/')) ?? '')
+        ? true
+        : undefined,
+    );
+    const origin = await until('the HTTPS origin', async () => {
+      const seen = await world().client.call({ url: 'http://secure.example.test/', connectTo: '240.7.7.7' });
+      if (seen.status !== 200) throw new Error(`${seen.status} ${seen.text}`);
+      return echo(seen);
+    });
+    assert.equal(origin.version, 'outside');
+    // Without a sidecar there is nothing to be mutual with.
+    const external = await world().client.call(`http://${host}:8080/`);
+    assert.equal(echo(external).headers['x-forwarded-client-cert'], undefined);
+  });
+}

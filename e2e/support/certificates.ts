@@ -1,0 +1,42 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface Pair {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** A certificate of one host made with openssl: signed by `issuer`, else by itself (then it may sign others). */
+export function certificateFor(host: string, issuer?: Pair): Pair {
+  const folder = mkdtempSync(join(tmpdir(), 'istio-ts-certificate-'));
+  const file = (name: string) => join(folder, name);
+  try {
+    if (issuer) {
+      writeFileSync(file('ca.crt'), issuer.certificate);
+      writeFileSync(file('ca.key'), issuer.key);
+    }
+    execFileSync(
+      'openssl',
+      [
+        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'],
+        ...['-keyout', file('tls.key'), '-out', file('tls.crt'), '-subj', `/CN=${host}`],
+        ...['-addext', `subjectAltName=DNS:${host}`],
+        ...(issuer ? ['-CA', file('ca.crt'), '-CAkey', file('ca.key'), '-addext', 'basicConstraints=CA:FALSE'] : []),
+      ],
+      { stdio: 'ignore' },
+    );
+    return { certificate: readFileSync(file('tls.crt'), 'utf8'), key: readFileSync(file('tls.key'), 'utf8') };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A Secret as a manifest. */
+export function secret(name: string, data: Readonly<Record<string, string>>, type = 'Opaque'): string {
+  const encoded = Object.fromEntries(
+    Object.entries(data).map(([key, text]) => [key, Buffer.from(text).toString('base64')]),
+  );
+  return `${JSON.stringify({ apiVersion: 'v1', kind: 'Secret', metadata: { name }, type, data: encoded })}\n`;
+}

@@ -1,0 +1,32 @@
+import { after, before, describe } from 'node:test';
+import { destination } from './scenarios/traffic/destination.ts';
+import { external } from './scenarios/traffic/external.ts';
+import { gatewayTls } from './scenarios/traffic/gateway-tls.ts';
+import { protocols } from './scenarios/traffic/protocols.ts';
+import { routing } from './scenarios/traffic/routing.ts';
+import { startWorld, type World } from './scenarios/traffic/world.ts';
+import { type Cluster, obstacle, startCluster } from './support/cluster.ts';
+
+const reason = obstacle();
+
+describe('traffic in the mesh, seen by clients', { skip: reason ?? false }, () => {
+  let cluster: Cluster | undefined;
+  let world: World | undefined;
+  before(async () => {
+    cluster = await startCluster();
+    world = await startWorld(cluster);
+  });
+  after(async () => {
+    world?.close();
+    await cluster?.down();
+  });
+  const started = (): World => {
+    if (!world) throw new Error('the world did not start');
+    return world;
+  };
+  routing(started);
+  gatewayTls(started);
+  destination(started);
+  external(started);
+  protocols(started);
+});
