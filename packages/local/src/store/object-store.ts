@@ -18,12 +18,17 @@ export class StoreConflict extends Error {}
 interface Collection {
   readonly objects: Map<string, ApiObject>;
   readonly history: StoreEvent[];
+  /** Size of each event in `history`, and of all together, in characters of JSON. */
+  readonly sizes: number[];
+  size: number;
   /** Events with a revision at or below this are no longer in `history`. */
   compacted: number;
   readonly listeners: Set<StoreListener>;
 }
 
+/** Events kept per resource for watches that come back: so many, and so many characters of JSON (but always the latest). */
 const HISTORY = 1000;
+const HISTORY_SIZE = 8 * 1024 * 1024;
 
 /**
  * All objects of the cluster: durable in one SQLite database (write-ahead log, every change one transaction), complete in memory.
@@ -73,7 +78,14 @@ export class ObjectStore {
   #collection(key: string): Collection {
     let collection = this.#collections.get(key);
     if (collection === undefined) {
-      collection = { objects: new Map(), history: [], compacted: this.#startRevision, listeners: new Set() };
+      collection = {
+        objects: new Map(),
+        history: [],
+        sizes: [],
+        size: 0,
+        compacted: this.#startRevision,
+        listeners: new Set(),
+      };
       this.#collections.set(key, collection);
     }
     return collection;
@@ -115,14 +127,11 @@ export class ObjectStore {
     if (current !== expected) throw new StoreConflict();
     const revision = this.#revision + 1;
     object.metadata.resourceVersion = String(revision);
-    this.#transaction(revision, () => this.#put.run(key, namespace, object.metadata.name, JSON.stringify(object)));
+    const body = JSON.stringify(object);
+    this.#transaction(revision, () => this.#put.run(key, namespace, object.metadata.name, body));
     collection.objects.set(id, object);
-    this.#emit(key, collection, {
-      type: current === undefined ? 'ADDED' : 'MODIFIED',
-      revision,
-      object,
-      previous: current,
-    });
+    const type = current === undefined ? 'ADDED' : 'MODIFIED';
+    this.#emit(key, collection, { type, revision, object, previous: current }, body.length);
     return object;
   }
 
@@ -136,7 +145,7 @@ export class ObjectStore {
     this.#transaction(revision, () => this.#remove.run(key, namespace, expected.metadata.name));
     collection.objects.delete(id);
     const object = { ...expected, metadata: { ...expected.metadata, resourceVersion: String(revision) } };
-    this.#emit(key, collection, { type: 'DELETED', revision, object, previous: expected });
+    this.#emit(key, collection, { type: 'DELETED', revision, object, previous: expected }, 1000);
     return object;
   }
 
@@ -153,11 +162,15 @@ export class ObjectStore {
     this.#revision = revision;
   }
 
-  #emit(key: string, collection: Collection, event: StoreEvent): void {
-    collection.history.push(event);
-    if (collection.history.length > HISTORY) {
-      const dropped = collection.history.splice(0, HISTORY / 4);
-      collection.compacted = dropped.at(-1)?.revision ?? collection.compacted;
+  #emit(key: string, collection: Collection, event: StoreEvent, size: number): void {
+    const { history, sizes } = collection;
+    history.push(event);
+    sizes.push(size);
+    collection.size += size;
+    if (history.length > HISTORY || (collection.size > HISTORY_SIZE && history.length > 1)) {
+      const count = Math.ceil(history.length / 4);
+      collection.compacted = history.splice(0, count).at(-1)?.revision ?? collection.compacted;
+      for (const dropped of sizes.splice(0, count)) collection.size -= dropped;
     }
     for (const listener of [...collection.listeners]) listener(event);
     for (const listener of [...this.#everything]) listener(key, event);

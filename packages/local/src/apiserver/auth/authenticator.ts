@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import { TLSSocket } from 'node:tls';
-import { ApiError, forbidden } from '../status.ts';
-import type { Authorizer } from './rbac.ts';
+import { ApiError, badRequest, forbidden } from '../status.ts';
+import { type Authorizer, refusal } from './rbac.ts';
 import { DEFAULT_AUDIENCE, type TokenAuthority } from './tokens.ts';
 import { ANONYMOUS, type User } from './user.ts';
 
+const EXTRA = 'impersonate-extra-';
 const LOCAL: User = { name: 'system:admin', groups: ['system:masters', 'system:authenticated'] };
 
 /** Tells who makes a request: by client certificate, by bearer token, or nobody in particular. */
@@ -45,28 +46,52 @@ export class Authenticator {
     return result.user;
   }
 
-  /** Applies the `Impersonate-*` headers. Throws 403 when the user may not do that. */
+  /** Applies the `Impersonate-*` headers. Throws 403 when the user may not do that, 400 for headers that name no user. */
   impersonated(user: User, request: IncomingMessage, authorizer: Authorizer): User {
-    const name = request.headers['impersonate-user'];
-    if (typeof name !== 'string' || name === '') return user;
-    const header = request.headers['impersonate-group'];
-    const groups =
-      header === undefined ? [] : Array.isArray(header) ? header : header.split(',').map((group) => group.trim());
-    const check = (resource: string, what: string, group = '') => {
-      const attributes = { verb: 'impersonate', group, resource, namespace: '', name: what, path: '' };
+    const { headers } = request;
+    const values = (header: string): string[] => request.headersDistinct[header] ?? [];
+    const name = values('impersonate-user')[0] ?? '';
+    const groups = values('impersonate-group');
+    const uid = values('impersonate-uid')[0];
+    const extras = Object.keys(headers).filter((header) => header.startsWith(EXTRA));
+    if (name === '') {
+      if (groups.length > 0 || uid !== undefined || extras.length > 0)
+        throw badRequest('requested groups, a uid or extra values to impersonate without impersonating a user');
+      return user;
+    }
+    const check = (resource: string, what: string, group = '', namespace = '') => {
+      const attributes = { verb: 'impersonate', group, resource, namespace, name: what, path: '' };
       if (!authorizer.check(user, attributes).allowed) {
-        throw forbidden(
-          { group, resource },
-          what,
-          `User ${JSON.stringify(user.name)} cannot impersonate resource ${JSON.stringify(resource)} in API group ${JSON.stringify(group)} at the cluster scope`,
-        );
+        throw forbidden({ group, resource: resource.split('/')[0] ?? '' }, what, refusal(user, attributes));
       }
     };
-    check('users', name);
+    const account = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(name);
+    if (account === null) check('users', name);
+    else check('serviceaccounts', account[2] ?? '', '', account[1] ?? '');
     for (const group of groups) check('groups', group);
-    const account = /^system:serviceaccount:([^:]+):[^:]+$/.exec(name);
+    if (uid !== undefined) check('uids', uid, 'authentication.k8s.io');
+    const extra: Record<string, string[]> = {};
+    for (const header of extras) {
+      const key = decodeKey(header.slice(EXTRA.length));
+      extra[key] = values(header);
+      for (const value of values(header)) check(`userextras/${key}`, value, 'authentication.k8s.io');
+    }
     const implied = account === null ? [] : ['system:serviceaccounts', `system:serviceaccounts:${account[1] ?? ''}`];
-    return { name, groups: [...new Set([...groups, ...(groups.length === 0 ? implied : []), 'system:authenticated'])] };
+    const standing = name === ANONYMOUS.name ? 'system:unauthenticated' : 'system:authenticated';
+    return {
+      name,
+      ...(uid === undefined ? {} : { uid }),
+      groups: [...new Set([...groups, ...(groups.length === 0 ? implied : []), standing])],
+      ...(extras.length === 0 ? {} : { extra }),
+    };
+  }
+}
+
+function decodeKey(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
   }
 }
 

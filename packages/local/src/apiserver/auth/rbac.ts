@@ -24,7 +24,8 @@ const has = (list: unknown, value: string) => {
   return values.includes('*') || values.includes(value);
 };
 
-function ruleAllows(rule: JsonObject, attributes: Attributes): boolean {
+/** Whether one rule of a role allows a request. */
+export function ruleAllows(rule: JsonObject, attributes: Attributes): boolean {
   if (!has(rule.verbs, attributes.verb)) return false;
   if (attributes.path !== '') {
     return asArray(rule.nonResourceURLs).some(

@@ -1,10 +1,13 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, randomUUID, sign, verify } from 'node:crypto';
 import type { ObjectStore } from '../../store/object-store.ts';
 import { asArray, asObject, asString, isObject, type JsonObject } from '../json.ts';
+import type { ApiObject } from '../object.ts';
 import { serviceAccountName, type User } from './user.ts';
 
 export const ISSUER = 'https://kubernetes.default.svc.cluster.local';
 export const DEFAULT_AUDIENCE = ISSUER;
+/** Milliseconds that a token outlives the deletion time of what it is bound to, as on a real server. */
+const DELETION_LEEWAY = 60_000;
 
 export interface BoundObject {
   readonly kind: string;
@@ -115,17 +118,23 @@ export class TokenAuthority {
     if (stored === undefined || stored.metadata.uid !== account.uid)
       return { error: 'service account has been invalidated' };
     const extra: Record<string, string[]> = { 'authentication.kubernetes.io/credential-id': [`JTI=${id}`] };
+    if (this.#goneLong(stored)) return { error: 'service account has been deleted' };
+    const secret = claims.secret;
+    if (isObject(secret) && !this.#stillBound(this.#store.get('/secrets', namespace, asString(secret.name)), secret))
+      return { error: 'service account token has been invalidated' };
     const pod = claims.pod;
     if (isObject(pod)) {
       const podName = asString(pod.name);
-      const found = this.#store.get('/pods', namespace, podName);
-      if (found === undefined || found.metadata.uid !== pod.uid)
+      if (!this.#stillBound(this.#store.get('/pods', namespace, podName), pod))
         return { error: 'service account token has been invalidated' };
       extra['authentication.kubernetes.io/pod-name'] = [podName];
       extra['authentication.kubernetes.io/pod-uid'] = [asString(pod.uid)];
     }
     const node = claims.node;
     if (isObject(node)) {
+      // A pod's token names its node for information only; one that is bound to the node alone ends with it.
+      if (!isObject(pod) && !this.#stillBound(this.#store.get('/nodes', '', asString(node.name)), node))
+        return { error: 'service account token has been invalidated' };
       extra['authentication.kubernetes.io/node-name'] = [asString(node.name)];
       extra['authentication.kubernetes.io/node-uid'] = [asString(node.uid)];
     }
@@ -138,6 +147,16 @@ export class TokenAuthority {
       },
       audiences,
     };
+  }
+
+  #stillBound(found: ApiObject | undefined, claim: JsonObject): boolean {
+    return found !== undefined && found.metadata.uid === claim.uid && !this.#goneLong(found);
+  }
+
+  /** Objects that finalizers hold do not keep their tokens alive for ever. */
+  #goneLong(object: ApiObject): boolean {
+    const { deletionTimestamp } = object.metadata;
+    return deletionTimestamp !== undefined && Date.parse(deletionTimestamp) + DELETION_LEEWAY < this.#now();
   }
 
   /** OpenID provider metadata. */

@@ -50,17 +50,21 @@ export function watch(
   }
   const fromNow = wanted === '' || wanted === '0';
   const state = initial === 'true' || (initial === null && fromNow);
-  const missed = state || fromNow ? [] : store.since(key, Number(wanted));
+  // A revision that does not exist yet is one of an earlier state of this cluster: what the client knows cannot be continued.
+  const unknown = Number(wanted) > store.revision;
+  const missed = state || fromNow ? [] : unknown ? undefined : store.since(key, Number(wanted));
 
   response.writeHead(200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache, private' });
   response.flushHeaders();
   let first = true;
   let done = false;
+  // The state at the start may be of any size; what comes later may only pile up so far.
+  let limit = Number.POSITIVE_INFINITY;
   const plain = present === PLAIN;
   const write = (line: string) => {
     if (done) return;
     response.write(line);
-    if (response.writableLength > MAX_BUFFERED) response.destroy();
+    if (response.writableLength > limit) response.destroy();
   };
   const send = (type: string, object: ApiObject) => {
     const value = present(convert(object, definition, version), first);
@@ -114,6 +118,7 @@ export function watch(
     if (initial === 'true' && bookmarks) bookmark(true);
   }
   for (const event of missed) deliver(event);
+  limit = response.writableLength + MAX_BUFFERED;
   const stop = store.listen(key, (event) => {
     // Whoever wrote the object must not suffer from a watcher that cannot be served.
     try {

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { type ObjectStore, StoreConflict } from '../../store/object-store.ts';
+import type { User } from '../auth/user.ts';
 import { convert, toStorage } from '../conversion.ts';
 import { type ResourceDefinition, storageKey } from '../definitions.ts';
 import { subresourcesOf } from '../discovery/discovery.ts';
@@ -26,6 +27,8 @@ export interface OperationsOptions {
   readonly registry: ResourceRegistry;
   readonly rules: KindRules;
   readonly admission: Admission;
+  /** Throws 403 when a user may not write this state in place of the current one. */
+  readonly guard: (user: User, target: Target, object: ApiObject, current: ApiObject | undefined) => void;
   readonly now: () => number;
 }
 
@@ -49,6 +52,7 @@ export class Operations {
   readonly registry: ResourceRegistry;
   readonly #rules: KindRules;
   readonly #admission: Admission;
+  readonly #guard: OperationsOptions['guard'];
   readonly now: () => number;
 
   constructor(options: OperationsOptions) {
@@ -56,6 +60,7 @@ export class Operations {
     this.registry = options.registry;
     this.#rules = options.rules;
     this.#admission = options.admission;
+    this.#guard = options.guard;
     this.now = options.now;
   }
 
@@ -184,6 +189,7 @@ export class Operations {
       this.#rules.applyDefaults(object, target, undefined);
     }
     this.#rules.validate(object, target, undefined);
+    this.#guard(context.user, target, object, undefined);
     await this.#admission.validate({ ...request, object });
     const key = storageKey(definition);
     const name = object.metadata.name;
@@ -271,6 +277,7 @@ export class Operations {
     }
     this.#bumpGeneration(object, current, target);
     this.#rules.validate(object, target, current);
+    this.#guard(context.user, target, object, current);
     await this.#admission.validate({ ...request, object });
     if (!owned) this.#own(current, object, target, context);
     this.#rules.allocate(object, target, current, context.dryRun);

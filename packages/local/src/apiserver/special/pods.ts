@@ -146,6 +146,12 @@ export function podHandlers(options: SpecialOptions): [string, SpecialHandler][]
       { ...served, namespace: call.target.namespace, name, subresource: '' },
     );
   };
+  // Refused rather than stored and never started: `kubectl debug` would wait for it without a word.
+  const ephemeralContainers: SpecialHandler = async (call) => {
+    throw badRequest(
+      `the local cluster does not run ephemeral containers. Look into pod ${call.target.name} with kubectl exec, or debug a copy of it: kubectl debug ${call.target.name} --copy-to=${call.target.name}-debug --image=busybox -it`,
+    );
+  };
   const upgradeOnly: SpecialHandler = async () => {
     throw badRequest('Upgrade request required');
   };
@@ -154,6 +160,7 @@ export function podHandlers(options: SpecialOptions): [string, SpecialHandler][]
     ['/pods/eviction', eviction],
     ['/pods/binding', binding],
     ['/bindings', bindings],
+    ['/pods/ephemeralcontainers', ephemeralContainers],
     ['/pods/exec', upgradeOnly],
     ['/pods/attach', upgradeOnly],
     ['/pods/portforward', upgradeOnly],

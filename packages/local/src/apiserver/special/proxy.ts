@@ -52,6 +52,10 @@ function forward(call: Call, dial: () => Promise<Duplex>): Promise<void> {
           incoming.on('end', resolve);
           incoming.on('error', () => response.destroy());
         });
+        response.once('close', () => {
+          outgoing.destroy();
+          resolve();
+        });
         request.pipe(outgoing);
       },
       (error: unknown) =>

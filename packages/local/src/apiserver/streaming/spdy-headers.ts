@@ -44,6 +44,12 @@ export class HeaderCodec {
   readonly #inflate: Inflate = createInflate({ dictionary: DICTIONARY, finishFlush: constants.Z_SYNC_FLUSH });
   readonly #deflate: Deflate = createDeflate({ dictionary: DICTIONARY });
 
+  constructor() {
+    // Who waits for a block hears of its error; one that comes when nobody waits must not end the process.
+    this.#inflate.on('error', () => {});
+    this.#deflate.on('error', () => {});
+  }
+
   /** Names in lower case. Rejects malformed and too large blocks. */
   async decode(block: Buffer): Promise<Map<string, string>> {
     const bytes = await through(this.#inflate, block);
