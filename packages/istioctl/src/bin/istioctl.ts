@@ -3,7 +3,7 @@ import { KubeApiError, KubeConfigError } from '@istio-ts/kube';
 import { dashboardCommands } from '../cli/dashboard-commands.ts';
 import { CliError } from '../cli/failure.ts';
 import { inspectCommands } from '../cli/inspect-commands.ts';
-import { createProgram } from '../cli/program.ts';
+import { createProgram, withSwitches } from '../cli/program.ts';
 import { createSession } from '../cli/session.ts';
 import { localCommands } from '../cli/local-commands.ts';
 import { operatorCommands } from '../cli/operator-commands.ts';
@@ -28,7 +28,7 @@ const program = createProgram(
   [operatorCommands, inspectCommands, dashboardCommands, localCommands, unbuiltCommands],
 );
 try {
-  await program.parseAsync();
+  await program.parseAsync([...withSwitches(process.argv, program)]);
 } catch (error) {
   const known = error instanceof CliError || error instanceof KubeConfigError || error instanceof KubeApiError;
   const debug = process.env.ISTIOCTL_DEBUG ? (error as Error).stack : undefined;

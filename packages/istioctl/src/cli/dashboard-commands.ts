@@ -1,4 +1,4 @@
-import type { CommandGroup } from './program.ts';
+import { type CommandGroup, switchedOn } from './program.ts';
 
 /** dashboard: pages of the mesh's parts, brought to this machine. */
 export const dashboardCommands: CommandGroup = (program, act) => {
@@ -9,8 +9,8 @@ export const dashboardCommands: CommandGroup = (program, act) => {
       .command(name)
       .description(description)
       .option('--address <address>', 'address of this machine to listen on', 'localhost')
-      .option('-p, --port <port>', 'port of this machine to listen on (default: any free one)')
-      .option('--browser [boolean]', 'open a browser', (value: string) => value !== 'false', true);
+      .option('-p, --port <port>', 'port of this machine to listen on (default: any free one)');
+    switchedOn(command, 'browser', 'open a browser (--browser=false: only print the address)');
     if (uiPort !== undefined) command.option('--ui-port <port>', 'port of the page in the pod', uiPort);
     return command;
   };

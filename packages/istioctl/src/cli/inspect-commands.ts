@@ -1,21 +1,19 @@
 import { type Command, Option } from 'commander';
-import type { CommandGroup } from './program.ts';
-import { revisionOption } from './program.ts';
+import { type CommandGroup, revisionOption, switchedOn } from './program.ts';
 
 const output = (shown: string, fallback = 'short') =>
   new Option('-o, --output <format>', `output format: ${shown}`).default(fallback);
 const adminPort = () => new Option('--proxy-admin-port <port>', "port of Envoy's admin interface").default('15000');
 const file = () =>
   new Option('-f, --file <file>', 'a configuration dump of Envoy instead of a pod ("-" is standard input)');
+const verbose = (command: Command) => switchedOn(command, 'verbose', 'show all columns');
 const pod = ['[pod]', 'POD[.NAMESPACE] or KIND/NAME[.NAMESPACE]'] as const;
 
 /** version, proxy-status and proxy-config. */
 export const inspectCommands: CommandGroup = (program, act) => {
-  program
-    .command('version')
+  switchedOn(program.command('version'), 'remote', 'ask the control plane')
     .description('versions of istioctl, the control plane and the proxies')
     .option('-o, --output <format>', 'output format: yaml or json')
-    .option('--remote [boolean]', 'ask the control plane', (value: string) => value !== 'false', true)
     .option('-s, --short', 'print only the number', false)
     .addOption(revisionOption())
     .action(act(async (session, flags) => (await import('../commands/version.ts')).runVersion(session, flags)));
@@ -60,19 +58,17 @@ export const inspectCommands: CommandGroup = (program, act) => {
       '\nExamples:\n  istioctl proxy-config clusters deploy/frontend.istio-app\n  istioctl proxy-config clusters frontend-abc --fqdn cartservice.istio-app.svc.cluster.local -o json',
     )
     .action(act(async (session, flags, target) => (await load()).runProxyConfigCluster(session, flags, target)));
-  sub('listener', ['listeners', 'l'], 'listeners: where Envoy takes connections')
+  verbose(sub('listener', ['listeners', 'l'], 'listeners: where Envoy takes connections'))
     .addOption(output('short, json, yaml'))
     .addOption(file())
     .option('--address <address>', 'only this address')
     .option('--port <port>', 'only this port')
     .option('--type <type>', 'HTTP or TCP')
-    .option('--verbose [boolean]', 'show matches and destinations', (value: string) => value !== 'false', true)
     .action(act(async (session, flags, target) => (await load()).runProxyConfigListener(session, flags, target)));
-  sub('route', ['routes', 'r'], 'routes: which request goes where')
+  verbose(sub('route', ['routes', 'r'], 'routes: which request goes where'))
     .addOption(output('short, json, yaml'))
     .addOption(file())
     .option('--name <name>', 'only this route configuration')
-    .option('--verbose [boolean]', 'show all columns', (value: string) => value !== 'false', true)
     .action(act(async (session, flags, target) => (await load()).runProxyConfigRoute(session, flags, target)));
   sub('endpoint', ['endpoints', 'ep'], 'endpoints: the addresses behind the clusters, and their health')
     .addOption(output('short, json, yaml'))
@@ -90,10 +86,9 @@ export const inspectCommands: CommandGroup = (program, act) => {
     .addOption(output('json, yaml', 'json'))
     .addOption(file())
     .action(act(async (session, flags, target) => (await load()).runProxyConfigBootstrap(session, flags, target)));
-  sub('all', ['a'], 'everything')
+  verbose(sub('all', ['a'], 'everything'))
     .addOption(output('short, json, yaml'))
     .addOption(file())
-    .option('--verbose [boolean]', 'show matches and destinations', (value: string) => value !== 'false', true)
     .action(act(async (session, flags, target) => (await load()).runProxyConfigAll(session, flags, target)));
   sub('ecds', ['ec'], 'extensions that Envoy gets by name')
     .addOption(output('short, json, yaml'))

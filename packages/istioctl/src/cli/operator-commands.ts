@@ -118,6 +118,7 @@ Examples:
     .option('-y, --skip-confirmation', 'do not ask')
     .option('--dry-run', 'show what would be removed')
     .option('-v, --verbose', 'say more')
+    .addOption(new Option('--force').hideHelp())
     .action(
       act(async (session, flags: InstallFlags & { purge?: boolean; verbose?: boolean }) =>
         (await load()).runUninstall({
@@ -138,6 +139,8 @@ Examples:
     .description('print the objects; needs no cluster')
     .option('-o, --output <folder>', 'write files into a folder instead')
     .option('--force', 'go on in spite of mistakes in the settings')
+    .addOption(new Option('--dry-run').hideHelp())
+    .addOption(new Option('--cluster-specific').hideHelp())
     .addHelpText(
       'after',
       '\nExamples:\n  istioctl manifest generate --set profile=demo > istio.yaml\n  istioctl manifest generate -f my-config.yaml | kubectl delete --ignore-not-found=true -f -',

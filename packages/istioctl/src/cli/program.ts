@@ -23,6 +23,36 @@ const collect = (value: string, previous: readonly string[] | undefined): readon
 /** Adds `-r`, which many commands share. */
 export const revisionOption = () => new Option('-r, --revision <name>', 'control plane revision');
 
+/** Every option of a command and those below it. */
+function optionsOf(command: Command): readonly Option[] {
+  return [...command.options, ...command.commands.flatMap(optionsOf)];
+}
+
+/**
+ * Flags as Go's programs take them: `--purge=true` and `--browser=false` beside `--purge` and `--no-browser`. Only where every option of that name is a
+ * switch; words after `--` stay.
+ */
+export function withSwitches(argv: readonly string[], program: Command): readonly string[] {
+  const options = optionsOf(program);
+  const end = argv.indexOf('--');
+  return argv.flatMap((word, index) => {
+    const [, flag, value] = /^(--[a-zA-Z][\w-]*)=(true|false)$/.exec(word) ?? [];
+    if (flag === undefined || (end >= 0 && index > end)) return [word];
+    const named = options.filter(({ long }) => long === flag);
+    if (named.length === 0 || !named.every((option) => option.isBoolean())) return [word];
+    if (value === 'true') return [flag];
+    const negative = `--no-${flag.slice(2)}`;
+    return options.some(({ long }) => long === negative) ? [negative] : [];
+  });
+}
+
+/** Adds a switch that is on unless `--no-NAME` (or `--NAME=false`) turns it off. */
+export function switchedOn(command: Command, name: string, description: string): Command {
+  return command
+    .addOption(new Option(`--${name}`, description).default(true))
+    .addOption(new Option(`--no-${name}`).hideHelp());
+}
+
 /** The commands of istioctl. Each loads its code when it runs, so that a short command starts fast. */
 export type CommandGroup = (program: Command, action: Act) => void;
 
