@@ -204,13 +204,19 @@ export async function prepare(report, options = { kubectl: true }) {
       `the local cluster needs Linux (network namespaces); this is ${process.platform}. On another system use istioctl with a Kubernetes cluster`,
     );
   const parts = missingParts(options);
-  await Promise.all(
+  // All of them to their end, also when one fails: nothing goes on behind the back of a program that has ended.
+  const results = await Promise.allSettled(
     parts.map(async ({ name, bring }) => {
       const started = Date.now();
       await bring();
       report(`${name} (${((Date.now() - started) / 1000).toFixed(1)}s)`);
     }),
   );
+  const failures = results.flatMap(({ reason }) => reason ?? []);
+  if (failures.length > 0) {
+    const strange = failures.find((failure) => !(failure instanceof SetupError));
+    throw strange ?? new SetupError(failures.map(({ message }) => message).join('\n'));
+  }
   return parts.length;
 }
 

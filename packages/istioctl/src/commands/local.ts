@@ -49,7 +49,13 @@ export async function runLocalUp(session: Session, flags: LocalFlags): Promise<n
 
 /** `istioctl local down [--wipe]`. */
 export async function runLocalDown(session: Session, flags: LocalFlags): Promise<number> {
+  const absent = clusterStatus(flags.name).state === 'absent';
+  // Also of a cluster that is not there something may remain: a network, mounts, a context in the kubeconfig.
   await forUsers(downCluster(flags.name, { wipe: flags.wipe === true }));
+  if (absent) {
+    session.out(`There is no local cluster ${flags.name}.\n`);
+    return 0;
+  }
   session.out(
     flags.wipe
       ? `The local cluster ${flags.name} is gone, with its state.\n`

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import {
   type ClosableKubeClient,
@@ -14,6 +15,8 @@ import { type PodProgress, progressOf } from './pod-progress.ts';
 const context = 'istio-local';
 const shop = 'istio-app';
 const control = 'istio-system';
+/** On the shop's namespace once all of the shop was applied. */
+const deployedAnnotation = 'istio-ts/online-boutique-deployed';
 const patienceMs = 180_000;
 
 export interface DemoOptions {
@@ -83,6 +86,26 @@ async function ingressAddress(client: KubeClient): Promise<string> {
   return status?.loadBalancer?.ingress?.[0]?.ip ?? '(no address yet)';
 }
 
+/** True when the whole demo profile is there; an installation that was interrupted is not. */
+async function isInstalled(client: KubeClient): Promise<boolean> {
+  const have = new Set<string | undefined>();
+  for (const type of [kubernetesTypes.Deployment, kubernetesTypes.Service]) {
+    for (const { metadata } of (await client.list(type, { namespace: control })).items)
+      have.add(`${type.kind}/${metadata.name}`);
+  }
+  return ['istiod', 'istio-ingressgateway', 'istio-egressgateway'].every(
+    (name) => have.has(`Deployment/${name}`) && have.has(`Service/${name}`),
+  );
+}
+
+/** True when the shop was deployed to its end before; what the user changed since, or deleted, is theirs and stays. */
+async function isDeployed(client: KubeClient): Promise<boolean> {
+  const namespaces = (await client.list(kubernetesTypes.Namespace)).items;
+  return namespaces.some(
+    ({ metadata }) => metadata.name === shop && metadata.annotations?.[deployedAnnotation] === 'true',
+  );
+}
+
 async function deploy(client: KubeClient, root: string): Promise<void> {
   const namespace = {
     apiVersion: 'v1',
@@ -98,6 +121,8 @@ async function deploy(client: KubeClient, root: string): Promise<void> {
       await client.patch(type, object.metadata.name ?? '', shop, 'apply', object, apply);
     }
   }
+  const done = { ...namespace.metadata, annotations: { [deployedAnnotation]: 'true' } };
+  await client.patch(kubernetesTypes.Namespace, shop, undefined, 'apply', { ...namespace, metadata: done }, apply);
 }
 
 async function lastLines(client: KubeClient, pod: string, container: string | undefined): Promise<string> {
@@ -146,12 +171,20 @@ async function waitForPods(client: KubeClient, options: DemoOptions): Promise<nu
   }
 }
 
+/** The folders to put before the user's PATH: istioctl's, and that of kubectl when it was brought by the preparation. */
+function programFolders(root: string): string {
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  const kubectl = folders.find((folder) => existsSync(join(folder, 'kubectl')));
+  const brought = join(process.env.ISTIO_TS_HOME || join(homedir(), '.istio-ts'), 'bin');
+  return [join(root, 'bin'), ...(kubectl === brought ? [brought] : [])].join(delimiter);
+}
+
 function summary(address: string, root: string): string {
   return `
 The shop         http://${address}/
+First            export PATH=${programFolders(root)}:$PATH
 Kubernetes       kubectl get pods -n ${shop}                    (context ${context})
-istioctl         export PATH=${join(root, 'bin')}:$PATH
-                 istioctl proxy-status
+istioctl         istioctl proxy-status
                  istioctl proxy-config routes deploy/frontend -n ${shop}
 Stop             npm stop                                           (npm start brings it back)
 `;
@@ -171,12 +204,9 @@ export async function startDemo(options: DemoOptions): Promise<void> {
   const client = connect();
   if (!client) throw new DemoError(`the kubeconfig has no context ${context} after "istioctl local up"`);
   try {
-    const installed = (await client.list(kubernetesTypes.Deployment, { namespace: control })).items.some(
-      ({ metadata }) => metadata.name === 'istiod',
-    );
-    if (!installed) await istioctl(options.root, ['install', '--context', context, '--set', 'profile=demo', '-y']);
-    const deployed = (await client.list(kubernetesTypes.Deployment, { namespace: shop })).items.length > 0;
-    if (!deployed) await deploy(client, options.root);
+    if (!(await isInstalled(client)))
+      await istioctl(options.root, ['install', '--context', context, '--set', 'profile=demo', '-y']);
+    if (!(await isDeployed(client))) await deploy(client, options.root);
     const count = await waitForPods(client, options);
     options.out(` ✓ Istio and Online Boutique: ${count} pods are ready\n`);
     options.out(

@@ -61,7 +61,7 @@ export function reviewAnswer(apiVersion: string, uid: string, answer: AdmissionA
     response: {
       uid,
       allowed: answer.allowed,
-      ...(answer.message !== undefined && { status: { message: answer.message, reason: 'Invalid', code: 422 } }),
+      ...(answer.message !== undefined && { status: { message: answer.message, reason: 'BadRequest', code: 400 } }),
       ...(answer.warnings !== undefined && answer.warnings.length > 0 && { warnings: answer.warnings }),
       ...(answer.patch !== undefined &&
         answer.patch.length > 0 && {

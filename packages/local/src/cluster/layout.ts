@@ -89,9 +89,10 @@ export function distDirectory(env: NodeJS.ProcessEnv = process.env): string {
   return fromSource ? join(dirname(here), '..', '..', '..', '..', 'dist') : dirname(dirname(here));
 }
 
-/** The Envoy binary: `ENVOY_BINARY`, `<state>/envoy/envoy`, or `envoy` in the PATH. */
+/** The Envoy binary: `ENVOY_BINARY` (also when there is no such file: who names one means it), `<state>/envoy/envoy`, or `envoy` in the PATH. */
 export function findEnvoy(env: NodeJS.ProcessEnv = process.env, home = stateHome(env)): string | undefined {
-  const candidates = [env.ENVOY_BINARY ?? '', join(home, 'envoy', 'envoy')];
+  if (env.ENVOY_BINARY) return env.ENVOY_BINARY;
+  const candidates = [join(home, 'envoy', 'envoy')];
   for (const directory of (env.PATH ?? '').split(':')) if (directory !== '') candidates.push(join(directory, 'envoy'));
-  return candidates.find((path) => path !== '' && existsSync(path));
+  return candidates.find((path) => existsSync(path));
 }

@@ -237,12 +237,13 @@ export function canonical(value: unknown): string {
   );
 }
 
-const SAFE = 'bcdfghjklmnpqrstvwxz2456789';
+/** The letters for the digits 0 to 9 in names of ReplicaSets (`78c76f67d7`), as Kubernetes' `SafeEncodeString` has them. */
+const DIGIT_LETTERS = '456789bcdf';
 
-/** A short name for a pod template, in the letters Kubernetes uses, so that no words come out. */
+/** A short name for a pod template: a 32-bit number whose digits are written so that no words come out. */
 export function templateHash(template: PodTemplate, collisions: number): string {
   const digest = createHash('sha256').update(canonical(template)).update(String(collisions)).digest();
-  return [...digest.subarray(0, 10)].map((byte) => SAFE[byte % SAFE.length]).join('');
+  return String(digest.readUInt32BE(0)).replace(/\d/g, (digit) => DIGIT_LETTERS[Number(digit)] ?? '');
 }
 
 /** Whether the keys of two objects are the same. */

@@ -7,7 +7,7 @@ export type LogListener = (stream: 'stdout' | 'stderr', data: Buffer) => void;
 
 /** Takes what a container writes into its log file, in the format of the Container Runtime Interface. */
 export interface LogPump {
-  /** Hears the raw bytes as they come, for `attach`. */
+  /** Hears the raw bytes as they come, for `attach`; the first listener also hears what was written before it came, if that was little. */
   onData(listener: LogListener): () => void;
   /** Resolves when both pipes have ended and everything is in the file. */
   readonly ended: Promise<void>;
@@ -16,6 +16,8 @@ export interface LogPump {
 
 const ROTATE_AT = 10 * 1024 * 1024;
 const KEEP_ROTATED = 2;
+/** What is kept for the first listener: more than a program writes between its start and the `attach` of `kubectl run`. */
+const EARLY_LIMIT = 4 * 1024;
 /** CRI splits longer lines into partial ones. */
 const LINE_LIMIT = 16 * 1024;
 
@@ -32,6 +34,8 @@ export function startLogPump(
   let descriptor = fs.openSync(file, 'a');
   let size = fs.fstatSync(descriptor).size;
   const listeners = new Set<LogListener>();
+  let early: { readonly stream: 'stdout' | 'stderr'; readonly data: Buffer }[] | undefined = [];
+  let earlySize = 0;
   const sockets: Socket[] = [];
   let open = 0;
   let finish: () => void = () => {};
@@ -67,6 +71,11 @@ export function startLogPump(
     sockets.push(socket);
     socket.on('data', (data: Buffer) => {
       for (const listener of listeners) listener(stream, data);
+      if (early !== undefined) {
+        earlySize += data.length;
+        if (earlySize <= EARLY_LIMIT) early.push({ stream, data });
+        else early = undefined;
+      }
       const chunk = rest.length === 0 ? data : Buffer.concat([rest, data]);
       const stamp = timestamp();
       let text = '';
@@ -99,6 +108,8 @@ export function startLogPump(
 
   return {
     onData(listener) {
+      for (const { stream, data } of early ?? []) listener(stream, data);
+      early = undefined;
       listeners.add(listener);
       return () => listeners.delete(listener);
     },

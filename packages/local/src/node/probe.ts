@@ -56,6 +56,14 @@ function portNumber(port: number | string, container: Container): number {
   return named.containerPort;
 }
 
+/** What went wrong with a connection, in the words that people know from kubelet. */
+function dialFailure(host: string, port: number, error: Error): string {
+  const code = 'code' in error ? error.code : undefined;
+  if (code === 'ECONNREFUSED') return `dial tcp ${host}:${port}: connect: connection refused`;
+  if (code === 'ECONNRESET') return `read tcp ${host}:${port}: read: connection reset by peer`;
+  return `dial tcp ${host}:${port}: ${error.message}`;
+}
+
 function httpGet(action: HttpGetAction, target: ProbeTarget, timeout: number): Promise<ProbeResult> {
   const secure = action.scheme?.toUpperCase() === 'HTTPS';
   const host = action.host || target.podIP;
@@ -87,7 +95,7 @@ function httpGet(action: HttpGetAction, target: ProbeTarget, timeout: number): P
     });
     request.on('error', (error) => {
       clearTimeout(deadline);
-      resolve({ ok: false, message: `Get "${url}": ${error.message}` });
+      resolve({ ok: false, message: `Get "${url}": ${dialFailure(host, port, error)}` });
     });
     request.end();
   });
@@ -103,7 +111,7 @@ function tcp(host: string, port: number, timeout: number): Promise<ProbeResult> 
     };
     const deadline = setTimeout(() => finish({ ok: false, message: `dial tcp ${host}:${port}: i/o timeout` }), timeout);
     socket.on('connect', () => finish({ ok: true, message: '' }));
-    socket.on('error', (error) => finish({ ok: false, message: `dial tcp ${host}:${port}: ${error.message}` }));
+    socket.on('error', (error) => finish({ ok: false, message: dialFailure(host, port, error) }));
   });
 }
 

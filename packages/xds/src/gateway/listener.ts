@@ -1,5 +1,6 @@
 import type { ConfigListenerFilter, FilterChain, FilterChainMatch, Listener } from '@istio-ts/envoy';
 import type { Origin, ProxyScope } from '@istio-ts/mesh/model';
+import { alpnFilter } from '../filter/alpn.ts';
 import { httpConnectionManager } from '../filter/http-connection-manager.ts';
 import { inboundPolicies } from '../filter/policies.ts';
 import { tcpProxy } from '../filter/tcp-proxy.ts';
@@ -30,7 +31,8 @@ function httpFilters({ scope, context, address }: Building, server: BoundServer)
       statPrefix: `outbound_${address}_${server.listenerPort};`,
       routes: { kind: 'rds', name: server.routeName },
       metrics: httpMetrics(context.proxy, { side: 'source' }),
-      filters: inboundPolicies(scope).http,
+      // Any route of a gateway may lead to a port whose protocol is sniffed.
+      filters: [...inboundPolicies(scope).http, alpnFilter()],
     }),
   ];
 }
