@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -9,15 +10,13 @@ const programs: ChildProcess[] = [];
 const logs: string[] = [];
 let shop = '';
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
+/** Ports that nobody listens on, all different: each is held until all are known. */
+async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  await Promise.all(servers.map((server) => once(server.listen(0, '127.0.0.1'), 'listening')));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => once(server.close(), 'close')));
+  return ports;
 }
 
 /** Starts a program and resolves when it says that it listens. */
@@ -51,8 +50,8 @@ before(async () => {
     'recommendationservice',
     'checkoutservice',
   ];
-  const ports = new Map<string, number>();
-  for (const name of [...names, 'frontend']) ports.set(name, await freePort());
+  const free = await freePorts(names.length + 1);
+  const ports = new Map([...names, 'frontend'].map((name, index) => [name, free[index]!]));
   const at = (name: string) => `127.0.0.1:${ports.get(name)}`;
   const addresses = {
     PRODUCT_CATALOG_SERVICE_ADDR: at('productcatalogservice'),

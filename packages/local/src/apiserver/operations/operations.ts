@@ -89,7 +89,7 @@ export class Operations {
     }
     if (given !== undefined && given !== '' && given !== apiVersion) {
       throw badRequest(
-        `the API version in the data (${String(given)}) does not match the expected API version (${apiVersion})`,
+        `the API version in the data (${typeof given === 'string' ? given : JSON.stringify(given)}) does not match the expected API version (${apiVersion})`,
       );
     }
     const metadata = body.metadata;
