@@ -60,6 +60,22 @@ describe('requests that want to stop the server', () => {
     assert.deepEqual((await server.call('PATCH', `${MAPS}/victim`, small, type)).body.data, { a: 'b', c: 'b' });
   });
 
+  it('refuses holes in lists, which those who read them would stumble over', async () => {
+    const pods = '/api/v1/namespaces/default/pods';
+    const pod = (spec: object) => ({ metadata: { name: 'holes' }, spec });
+    const container = { name: 'a', image: 'a' };
+    for (const spec of [
+      { containers: [null] },
+      { containers: [container, null] },
+      { containers: [{ ...container, args: [null] }] },
+      { containers: [container], volumes: [null] },
+    ]) {
+      assert.equal((await server.call('POST', pods, pod(spec))).status, 400, JSON.stringify(spec));
+    }
+    const owners = { metadata: { name: 'holes', ownerReferences: [null] } };
+    assert.equal((await server.call('POST', MAPS, owners)).status, 400);
+  });
+
   it('has no field that changes a prototype, however it is written', async () => {
     const body = '{"metadata":{"name":"p"},"\\u005f_proto__":{"data":{"a":"b"}}}';
     assert.equal((await server.call('POST', MAPS, body)).status, 400);

@@ -78,6 +78,8 @@ describe('structured merge', () => {
   it('finds no difference between equal objects', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
+        // Bodies with such a field are refused before they get here.
+        fc.pre(!JSON.stringify(value).includes('__proto__'));
         const object: JsonObject = { value: value as unknown };
         assert.deepEqual(compare(object, clone(object), undefined), { changed: {}, removed: {} });
       }),

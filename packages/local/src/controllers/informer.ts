@@ -36,14 +36,16 @@ export function createInformer<T extends KubeObject>(
   const synced = new Promise<void>((resolve) => {
     finishSync = resolve;
   });
-  const tell = (change: Change<T>) => {
-    for (const listener of listeners) {
-      try {
-        listener(change);
-      } catch (error) {
-        onError(error instanceof Error ? error : new Error(String(error)));
-      }
+  // One object that a listener cannot cope with must not keep the others from being heard, nor end the process.
+  const tellOne = (listener: (change: Change<T>) => void, change: Change<T>) => {
+    try {
+      listener(change);
+    } catch (error) {
+      onError(error instanceof Error ? error : new Error(String(error)));
     }
+  };
+  const tell = (change: Change<T>) => {
+    for (const listener of listeners) tellOne(listener, change);
   };
   const watch: Watch = client.watch<T>(
     type,
@@ -83,7 +85,7 @@ export function createInformer<T extends KubeObject>(
       namespace === undefined ? [...objects.values()] : [...(namespaces.get(namespace)?.values() ?? [])],
     onChange(listener) {
       listeners.push(listener);
-      for (const object of [...objects.values()]) listener({ type: 'ADDED', object, previous: undefined });
+      for (const object of [...objects.values()]) tellOne(listener, { type: 'ADDED', object, previous: undefined });
     },
     synced,
     close: () => watch.close(),

@@ -395,8 +395,8 @@ export class Handler {
     return Array.isArray(dryRun) && dryRun.includes('All') ? { ...context, dryRun: true } : context;
   }
 
-  async #delete(call: Call): Promise<void> {
-    const { target, request, response } = call;
+  /** What a deletion's query and body ask for, and the context that a dry run in the body makes. */
+  async #deletion(call: Call): Promise<{ readonly options: DeleteOptions; readonly context: RequestContext }> {
     let body: unknown;
     const remembered: Call = {
       ...call,
@@ -406,7 +406,12 @@ export class Handler {
       },
     };
     const options = await this.#deleteOptions(remembered);
-    const context = this.#withBodyDryRun(call.context, body);
+    return { options, context: this.#withBodyDryRun(call.context, body) };
+  }
+
+  async #delete(call: Call): Promise<void> {
+    const { target, request, response } = call;
+    const { options, context } = await this.#deletion(call);
     const { object, removed } = await this.#options.operations.delete(target, options, context);
     addWarnings(response, context.warnings);
     if (!removed || target.definition.kind === 'Pod') {
@@ -430,16 +435,7 @@ export class Handler {
   async #deleteCollection(call: Call): Promise<void> {
     const { operations } = this.#options;
     const { target, url, request, response } = call;
-    let body: unknown;
-    const remembered: Call = {
-      ...call,
-      body: async () => {
-        body ??= await call.body();
-        return body;
-      },
-    };
-    const options = await this.#deleteOptions(remembered);
-    const context = this.#withBodyDryRun(call.context, body);
+    const { options, context } = await this.#deletion(call);
     const selection = selectionOf(target, url.searchParams);
     const doomed = operations.store
       .list(storageKey(target.definition), selection.namespace)

@@ -57,6 +57,8 @@ export function typeMismatch(value: unknown, unresolved: Schema, path = ''): str
         return wrong(
           `[]${GO_TYPES[schema.items === undefined ? 'object' : (resolve(schema.items).type ?? 'object')] ?? ''}`,
         );
+      // Nobody who reads lists expects holes in them.
+      if (value.includes(null)) return `null is not an element of a list (field ${path})`;
       if (schema.items === undefined) return undefined;
       for (const item of value) {
         const found = typeMismatch(item, schema.items, path);
