@@ -26,5 +26,6 @@ export * from './regex.ts';
 export * from './resource-types.ts';
 export type { Duration, Struct, TypeOf } from './schema/schema.ts';
 export * from './security/policies.ts';
+export * from './status-names.ts';
 export * from './telemetry/telemetry.ts';
 export * from './version.ts';

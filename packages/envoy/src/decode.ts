@@ -3,7 +3,7 @@ import { encodeUnchecked } from './encode.ts';
 import { DecodeError } from './errors.ts';
 import type { FieldSchema, FieldType, ScalarType } from './registry.ts';
 import { registry } from './registry.ts';
-import { isDefaultScalar, SCALAR_WIRE_TYPES } from './scalar-writers.ts';
+import { isDefaultScalar, SCALAR_WIRE_TYPES, wireTypeOf } from './scalar-writers.ts';
 import { formatDuration, formatTimestamp, hasSpecialJson, typeNameOf, WRAPPERS } from './well-known.ts';
 import { WireReader, WireType } from './wire.ts';
 
@@ -214,17 +214,6 @@ function valueReader(type: FieldType): ValueReader {
         return within(reader, () => read(reader, depth + 1));
       };
     }
-  }
-}
-
-function wireTypeOf(type: FieldType): number {
-  switch (type.kind) {
-    case 'scalar':
-      return SCALAR_WIRE_TYPES[type.scalar];
-    case 'enum':
-      return WireType.Varint;
-    case 'message':
-      return WireType.Bytes;
   }
 }
 

@@ -9,6 +9,7 @@ import {
   SCALAR_WRITERS,
   toBytes,
   type ValueWriter,
+  wireTypeOf,
 } from './scalar-writers.ts';
 import { hasSpecialJson, parseDuration, parseTimestamp, typeNameOf, WRAPPERS } from './well-known.ts';
 import { ReverseWriter, WireType } from './wire.ts';
@@ -263,17 +264,6 @@ function enumWriter(typeName: string): ValueWriter {
 
 function tagOf(field: FieldSchema): number {
   return field.number * 8 + wireTypeOf(field.type);
-}
-
-function wireTypeOf(type: FieldType): number {
-  switch (type.kind) {
-    case 'scalar':
-      return SCALAR_WIRE_TYPES[type.scalar];
-    case 'enum':
-      return WireType.Varint;
-    case 'message':
-      return WireType.Bytes;
-  }
 }
 
 function secondsNanosBody(parse: (value: unknown) => { seconds: bigint; nanos: number }): ValueWriter {

@@ -4,14 +4,13 @@ function joinPath(path: string, rest: string): string {
   return rest.startsWith('[') ? path + rest : `${path}.${rest}`;
 }
 
-/** An object does not fit its message type. */
-export class EncodeError extends Error {
-  override readonly name = 'EncodeError';
+/** An error whose place is put together on the way out of nested messages. */
+abstract class PlacedError extends Error {
   /** What is wrong, without the place. */
   readonly reason: string;
-  /** The message type that was being encoded. */
+  /** The outermost message type, once it is known. */
   typeName = '';
-  /** Where in the object, empty for the object itself. */
+  /** Where in the message, empty for the message itself. */
   path: string;
 
   constructor(reason: string, path = '') {
@@ -34,26 +33,12 @@ export class EncodeError extends Error {
   }
 }
 
+/** An object does not fit its message type. */
+export class EncodeError extends PlacedError {
+  override readonly name = 'EncodeError';
+}
+
 /** Bytes are no message of the type. */
-export class DecodeError extends Error {
+export class DecodeError extends PlacedError {
   override readonly name = 'DecodeError';
-  readonly reason: string;
-  typeName = '';
-  path = '';
-
-  constructor(reason: string) {
-    super(reason);
-    this.reason = reason;
-  }
-
-  within(segment: string): this {
-    this.path = joinPath(segment, this.path);
-    return this;
-  }
-
-  in(typeName: string): this {
-    this.typeName = typeName;
-    this.message = `${typeName}${this.path === '' ? '' : ` field ${this.path}`}: ${this.reason}`;
-    return this;
-  }
 }

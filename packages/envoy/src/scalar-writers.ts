@@ -1,5 +1,5 @@
 import { EncodeError } from './errors.ts';
-import type { ScalarType } from './registry.ts';
+import type { FieldType, ScalarType } from './registry.ts';
 import type { ReverseWriter } from './wire.ts';
 import { WireType } from './wire.ts';
 
@@ -132,3 +132,15 @@ export const SCALAR_WIRE_TYPES: Readonly<Record<ScalarType, number>> = {
   sfixed64: WireType.Fixed64,
   double: WireType.Fixed64,
 };
+
+/** The wire type of one value of a field; packed lists are Bytes whatever this says. */
+export function wireTypeOf(type: FieldType): number {
+  switch (type.kind) {
+    case 'scalar':
+      return SCALAR_WIRE_TYPES[type.scalar];
+    case 'enum':
+      return WireType.Varint;
+    case 'message':
+      return WireType.Bytes;
+  }
+}

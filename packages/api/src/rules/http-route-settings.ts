@@ -8,6 +8,7 @@ import type {
 } from '../networking/virtual-service.ts';
 import { fieldPath, itemPath, type ProblemList, quote } from '../problems.ts';
 import { checkFqdn, checkPositive, isDnsLabel, isHeaderName } from './checks.ts';
+import { GRPC_STATUS_NAMES, RETRY_CONDITIONS } from '../status-names.ts';
 
 // What an HTTP rule does besides routing (istio.io, reference of Virtual Service).
 
@@ -25,25 +26,6 @@ export function checkDestination(destination: Destination, path: string, problem
   if (destination.port && destination.port.number === undefined) problems.error(`${path}.port.number`, 'is required');
 }
 
-const retryConditions = new Set([
-  '5xx',
-  'gateway-error',
-  'reset',
-  'reset-before-request',
-  'connect-failure',
-  'envoy-ratelimited',
-  'retriable-4xx',
-  'refused-stream',
-  'retriable-status-codes',
-  'retriable-headers',
-  'http3-post-connect-failure',
-  'cancelled',
-  'deadline-exceeded',
-  'internal',
-  'resource-exhausted',
-  'unavailable',
-]);
-
 export function checkRetries(retries: HTTPRetry, path: string, problems: ProblemList): void {
   const others = retries.perTryTimeout ?? retries.retryOn ?? retries.retryRemoteLocalities ?? retries.backoff;
   if (!retries.attempts && others !== undefined && others !== '') {
@@ -54,34 +36,13 @@ export function checkRetries(retries: HTTPRetry, path: string, problems: Problem
   if (!retries.retryOn) return;
   for (const part of retries.retryOn.split(',')) {
     const condition = part.trim();
-    if (/^[1-5][0-9][0-9]$/.test(condition) || retryConditions.has(condition)) continue;
+    if (/^[1-5][0-9][0-9]$/.test(condition) || RETRY_CONDITIONS.has(condition)) continue;
     problems.error(
       `${path}.retryOn`,
       `${quote(condition)} is not a retry condition; use Envoy's names or status codes`,
     );
   }
 }
-
-/** Names of gRPC status codes (gRPC documentation, "Status codes and their use in gRPC"). */
-const grpcStatuses = new Set([
-  'OK',
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-]);
 
 export function checkFault(fault: HTTPFaultInjection, path: string, problems: ProblemList): void {
   const { delay, abort } = fault;
@@ -107,7 +68,7 @@ export function checkFault(fault: HTTPFaultInjection, path: string, problems: Pr
     if (httpStatus !== undefined && (httpStatus < 200 || httpStatus > 599)) {
       problems.error(`${path}.abort.httpStatus`, `must be between 200 and 599, not ${httpStatus}`);
     }
-    if (grpcStatus !== undefined && !grpcStatuses.has(grpcStatus)) {
+    if (grpcStatus !== undefined && !(GRPC_STATUS_NAMES as readonly string[]).includes(grpcStatus)) {
       problems.error(
         `${path}.abort.grpcStatus`,
         `${quote(grpcStatus)} is not a gRPC status; write for example UNAVAILABLE`,

@@ -12,7 +12,7 @@ import type {
 } from '@istio-ts/envoy';
 import { isIP } from 'node:net';
 import { trustDomainOf } from '@istio-ts/mesh';
-import { SDS_CLUSTER } from '../names.ts';
+import { AGENT_SECRETS } from '../secret/agent-source.ts';
 import { caCertificateName, credentialResource } from '../secret/names.ts';
 import { typed } from '../typed.ts';
 import type { ClientTls } from './traffic-policy.ts';
@@ -27,16 +27,6 @@ export interface ClientFiles {
 /** Where the roots of public certificate authorities are. */
 const systemRoots = '/etc/ssl/certs/ca-certificates.crt';
 
-const agent: ConfigSource = {
-  apiConfigSource: {
-    apiType: 'GRPC',
-    transportApiVersion: 'V3',
-    grpcServices: [{ envoyGrpc: { clusterName: SDS_CLUSTER } }],
-    setNodeOnFirstMessageOnly: true,
-  },
-  initialFetchTimeout: '0s',
-  resourceApiVersion: 'V3',
-};
 const controlPlane: ConfigSource = { ads: {}, initialFetchTimeout: '0s', resourceApiVersion: 'V3' };
 
 const secret = (name: string, sdsConfig: ConfigSource): SdsSecretConfig => ({ name, sdsConfig });
@@ -102,11 +92,11 @@ export function meshTls(
     commonTlsContext: {
       tlsParams: meshParameters(mesh),
       alpnProtocols: alpn,
-      tlsCertificateSdsSecretConfigs: [secret('default', agent)],
+      tlsCertificateSdsSecretConfigs: [secret('default', AGENT_SECRETS)],
       combinedValidationContext: {
         defaultValidationContext:
           identities.length > 0 ? { matchTypedSubjectAltNames: sanMatchers(withAliases(identities, mesh)) } : {},
-        validationContextSdsSecretConfig: secret('ROOTCA', agent),
+        validationContextSdsSecretConfig: secret('ROOTCA', AGENT_SECRETS),
       },
     },
     sni,

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { request } from 'node:http';
 import * as http2 from 'node:http2';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
@@ -16,6 +15,7 @@ import {
   startApp,
   startEnvoy,
 } from '../testing/envoy.ts';
+import { selfSigned } from '../testing/certificate.ts';
 import { istioObject, podObject, serviceObject, sliceObject } from '../testing/objects.ts';
 
 /**
@@ -27,35 +27,11 @@ const PEER = 'spiffe://cluster.local/ns/default/sa/server';
 const host = (name: string): string => `${name}.default.svc.cluster.local`;
 
 /** One certificate for all: it trusts itself. Its subject is what the CA writes for a workload. */
-function certificate(): { readonly pem: string; readonly key: string } {
-  const pem = execFileSync(
-    'openssl',
-    [
-      ...[
-        'req',
-        '-x509',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:P-256',
-        '-nodes',
-        '-keyout',
-        '-',
-        '-out',
-        '-',
-        '-days',
-        '2',
-      ],
-      ...['-subj', '/ST=Kubernetes/L=v7/OU=peer-app/CN=peer-v7', '-addext', `subjectAltName=critical,URI:${PEER}`],
-    ],
-    { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
-  );
-  const part = (pattern: RegExp): string => pattern.exec(pem)?.[0] ?? '';
-  return {
-    pem: part(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/),
-    key: part(/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+?-----END [A-Z ]*PRIVATE KEY-----/),
-  };
-}
+const certificate = () =>
+  selfSigned('peer-v7', {
+    subject: '/ST=Kubernetes/L=v7/OU=peer-app/CN=peer-v7',
+    extension: `subjectAltName=critical,URI:${PEER}`,
+  });
 
 const resources = <T>(result: OfflineResult, url: string): readonly T[] =>
   (result.resources.get(url) ?? []).map((r) => r.json() as T);
@@ -192,7 +168,7 @@ before(async () => {
   for (const [name, port] of Object.entries(target) as [string, number][]) {
     listeners.push({ ...boundTo(inbound, port), name: `virtualInbound-${name}` });
   }
-  const { pem, key } = certificate();
+  const { certificate: pem, key } = certificate();
   envoy = await startEnvoy({
     listeners,
     routes: new Map(resources<RouteConfiguration>(client, typeUrls.route).map((r) => [r.name ?? '', r])),

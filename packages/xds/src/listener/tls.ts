@@ -1,5 +1,4 @@
 import type {
-  ConfigSource,
   DownstreamTlsContext,
   SdsSecretConfig,
   SubjectAltNameMatcher,
@@ -8,7 +7,7 @@ import type {
 } from '@istio-ts/envoy';
 import type { ProxyScope } from '@istio-ts/mesh/model';
 import { memoByInputs } from '../memo.ts';
-import { SDS_CLUSTER } from '../names.ts';
+import { AGENT_SECRETS } from '../secret/agent-source.ts';
 import { typed } from '../typed.ts';
 
 /** Cipher suites of mutual TLS between proxies under TLS 1.2 (1.3 has its own); forward secrecy first. */
@@ -24,19 +23,8 @@ const MESH_CIPHERS = [
 /** What a server says it speaks: the codec follows what is negotiated, and that must be a real protocol and not one of Istio's names. */
 const SERVER_ALPN = ['h2', 'http/1.1'] as const;
 
-const AGENT: ConfigSource = {
-  apiConfigSource: {
-    apiType: 'GRPC',
-    transportApiVersion: 'V3',
-    grpcServices: [{ envoyGrpc: { clusterName: SDS_CLUSTER } }],
-    setNodeOnFirstMessageOnly: true,
-  },
-  initialFetchTimeout: '0s',
-  resourceApiVersion: 'V3',
-};
-
 /** A secret of the agent: `default` is the workload's certificate, `ROOTCA` what it trusts. */
-const agentSecret = (name: string): SdsSecretConfig => ({ name, sdsConfig: AGENT });
+const agentSecret = (name: string): SdsSecretConfig => ({ name, sdsConfig: AGENT_SECRETS });
 
 function meshParameters(mesh: ProxyScope['mesh']): TlsParameters {
   const settings = mesh.meshMTLS;

@@ -1,32 +1,12 @@
+import { GRPC_STATUS_NAMES } from '@istio-ts/api/status-names';
 import type { HTTPFault, TypedAny } from '@istio-ts/envoy';
 import { protoDuration } from '../duration.ts';
 import { typed } from '../typed.ts';
 import { fraction } from './percent.ts';
 import type { Fault } from './spec.ts';
 
-/** gRPC status codes by name (grpc/grpc doc/statuscodes.md). */
-const GRPC_STATUS = [
-  'OK',
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-] as const;
-
 function grpcStatus(text: string): number | undefined {
-  const byName = (GRPC_STATUS as readonly string[]).indexOf(text.toUpperCase());
+  const byName = (GRPC_STATUS_NAMES as readonly string[]).indexOf(text.toUpperCase());
   return byName !== -1 ? byName : /^\d+$/.test(text) ? Number(text) : undefined;
 }
 

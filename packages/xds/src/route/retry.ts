@@ -1,3 +1,4 @@
+import { RETRY_CONDITIONS } from '@istio-ts/api/status-names';
 import type { RouteRetryPolicy } from '@istio-ts/envoy';
 import { protoDuration } from '../duration.ts';
 import { typed } from '../typed.ts';
@@ -5,26 +6,6 @@ import type { Retries } from './spec.ts';
 
 /** Conditions of HTTPRetry.retryOn's documented default: the request cannot have been processed, so that trying again is safe. */
 const DEFAULT_RETRY_ON = 'connect-failure,refused-stream,unavailable,cancelled';
-
-/** Conditions that Envoy knows; other entries of retryOn must be HTTP status codes (Envoy router filter, x-envoy-retry-on and x-envoy-retry-grpc-on). */
-const CONDITIONS: ReadonlySet<string> = new Set([
-  '5xx',
-  'gateway-error',
-  'reset',
-  'reset-before-request',
-  'connect-failure',
-  'envoy-ratelimited',
-  'retriable-4xx',
-  'refused-stream',
-  'retriable-status-codes',
-  'retriable-headers',
-  'http3-post-connect-failure',
-  'cancelled',
-  'deadline-exceeded',
-  'internal',
-  'resource-exhausted',
-  'unavailable',
-]);
 
 const PREVIOUS_HOSTS = {
   name: 'envoy.retry_host_predicates.previous_hosts',
@@ -38,7 +19,7 @@ function conditions(retryOn: string): { readonly retryOn: string; readonly codes
   for (const part of retryOn.split(',').map((p) => p.trim())) {
     if (/^[1-5]\d\d$/.test(part)) {
       codes.push(Number(part));
-    } else if (CONDITIONS.has(part)) {
+    } else if (RETRY_CONDITIONS.has(part)) {
       names.push(part);
     }
   }

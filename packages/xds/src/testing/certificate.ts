@@ -1,7 +1,10 @@
 import { execFileSync } from 'node:child_process';
 
-/** A self-signed certificate and its key, in PEM form, made by openssl. */
-export function selfSigned(name: string): { readonly certificate: string; readonly key: string } {
+/** A self-signed certificate and its key, in PEM form, made by openssl; `extension` is one more X.509 extension in openssl's words. */
+export function selfSigned(
+  name: string,
+  { subject = `/CN=${name}`, extension }: { readonly subject?: string; readonly extension?: string } = {},
+): { readonly certificate: string; readonly key: string } {
   const pem = execFileSync(
     'openssl',
     [
@@ -19,7 +22,8 @@ export function selfSigned(name: string): { readonly certificate: string; readon
       '-days',
       '2',
       '-subj',
-      `/CN=${name}`,
+      subject,
+      ...(extension === undefined ? [] : ['-addext', extension]),
     ],
     { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
   );
