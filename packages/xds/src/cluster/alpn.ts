@@ -1,5 +1,6 @@
 import type { Protocol } from '@istio-ts/mesh/model';
 import { isHttp } from '@istio-ts/mesh';
+import type { AlpnChoice } from '../filter/alpn.ts';
 import type { UpstreamProtocol } from './http-protocol.ts';
 
 /**
@@ -11,4 +12,10 @@ export function meshAlpn(protocol: Protocol, upstream: UpstreamProtocol): readon
   if (upstream === 'http2') return ['istio-h2', 'istio', 'h2'];
   if (upstream === 'downstream') return ['istio'];
   return isHttp(protocol) ? ['istio-http/1.1', 'istio', 'http/1.1'] : ['istio'];
+}
+
+/** What requests have to offer instead of the `istio` of a sniffed port, or undefined where the cluster's own list says it all. */
+export function requestAlpn(protocol: Protocol, upstream: UpstreamProtocol): AlpnChoice | undefined {
+  if (upstream === 'downstream') return 'downstream';
+  return upstream === 'http1' && !isHttp(protocol) ? 'http1' : undefined;
 }

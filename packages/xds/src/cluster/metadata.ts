@@ -1,6 +1,6 @@
 import type { Metadata } from '@istio-ts/envoy';
 import type { MergedDestinationRule, Service } from '@istio-ts/mesh/model';
-import { ALPN_METADATA } from '../filter/alpn.ts';
+import { ALPN_METADATA, type AlpnChoice } from '../filter/alpn.ts';
 
 /**
  * Metadata of a cluster: `istio` as Istio's tools and EnvoyFilters know it (which services, which configuration object, which subset), and
@@ -10,8 +10,8 @@ export function clusterMetadata(options: {
   readonly services: readonly Service[];
   readonly rule?: MergedDestinationRule | undefined;
   readonly subset?: string;
-  /** The client's protocol goes upstream over mutual TLS, so that the filter `istio.alpn` has to choose what is offered. */
-  readonly downstreamProtocol?: boolean;
+  /** What the filter `istio.alpn` has to offer for requests to a sniffed port over mutual TLS. */
+  readonly alpn?: AlpnChoice | undefined;
 }): Metadata {
   const [first] = options.services;
   const [origin] = options.rule?.origins ?? [];
@@ -35,7 +35,7 @@ export function clusterMetadata(options: {
           host: first.hostname,
           name: serviceName(first),
           namespace: first.namespace,
-          ...(options.downstreamProtocol && { [ALPN_METADATA.key]: ALPN_METADATA.value }),
+          ...(options.alpn && { [ALPN_METADATA.key]: options.alpn }),
         },
       }),
     },

@@ -13,7 +13,7 @@ import { protoDuration } from '../duration.ts';
 import { buildLoadAssignment, type ClientPlace, type LocalitySettings, localitySettings } from '../endpoint/index.ts';
 import { type Generated, uniqueOrigins } from '../generated.ts';
 import { outboundCluster, sniDnatCluster } from '../names.ts';
-import { meshAlpn } from './alpn.ts';
+import { meshAlpn, requestAlpn } from './alpn.ts';
 import { circuitBreakers, connectionOptions, connectTimeout } from './connection-pool.ts';
 import { httpProtocol, type UpstreamProtocol } from './http-protocol.ts';
 import { loadBalancing } from './load-balancer.ts';
@@ -149,7 +149,7 @@ export function buildOutboundCluster(input: OutboundClusterInput): Generated<Clu
       services: [service],
       rule,
       subset: subset?.name ?? '',
-      downstreamProtocol: security.mutualTls && protocol === 'downstream',
+      alpn: security.mutualTls ? requestAlpn(port.protocol, protocol) : undefined,
     }),
     ...(options && { upstreamConnectionOptions: options }),
   };

@@ -2,12 +2,14 @@ import type { HttpFilter } from '@istio-ts/envoy';
 import { typed } from '../typed.ts';
 
 /**
- * Cluster metadata by which a cluster says that it speaks the client's protocol over mutual TLS, so that what it offers in the handshake has to be
- * chosen for each request (`filterMetadata['istio.svc'].alpn === 'downstream'`).
+ * Cluster metadata (`filterMetadata['istio.svc'].alpn`) by which a cluster of a sniffed port says which HTTP it speaks over mutual TLS, so that what
+ * it offers in the handshake has to be chosen for requests: the client's (a sidecar), or always HTTP/1.1 (a gateway).
  */
-export const ALPN_METADATA = { namespace: 'istio.svc', key: 'alpn', value: 'downstream' } as const;
+export const ALPN_METADATA = { namespace: 'istio.svc', key: 'alpn' } as const;
+export type AlpnChoice = 'downstream' | 'http1';
 
-const CHOSEN_BY_CLUSTER = `xds.cluster_metadata.filter_metadata['${ALPN_METADATA.namespace}']['${ALPN_METADATA.key}'] == '${ALPN_METADATA.value}'`;
+const choice = (value: AlpnChoice): string =>
+  `xds.cluster_metadata.filter_metadata['${ALPN_METADATA.namespace}']['${ALPN_METADATA.key}'] == '${value}'`;
 
 const FILTER: HttpFilter = {
   name: 'istio.alpn',
@@ -18,8 +20,10 @@ const FILTER: HttpFilter = {
         factoryKey: 'envoy.network.application_protocols',
         formatString: {
           textFormatSource: {
-            inlineString: `%CEL(${CHOSEN_BY_CLUSTER} ? (request.protocol == 'HTTP/2' ? 'istio-h2,istio,h2' : 'istio-http/1.1,istio,http/1.1') : '')%`,
+            inlineString: `%CEL(${choice('downstream')} && request.protocol == 'HTTP/2' ? 'istio-h2,istio,h2' : (${choice('downstream')} || ${choice('http1')} ? 'istio-http/1.1,istio,http/1.1' : ''))%`,
           },
+          // A cluster without that metadata makes the expression fail, which would otherwise be written as `-` and offered.
+          omitEmptyValues: true,
         },
         skipIfEmpty: true,
       },
