@@ -86,17 +86,27 @@ export class Graph {
     // A subscriber that changes a source starts another round after this one; it never disturbs it.
     if (this.#flushing) return;
     this.#flushing = true;
+    const failures: unknown[] = [];
     try {
       while (this.#stale.length > 0 || this.#notifications.length > 0) {
         this.#propagate();
         const notifications = this.#notifications;
         this.#notifications = [];
-        for (const notify of notifications) notify();
+        // A subscriber that fails must not keep the news from the others.
+        for (const notify of notifications) {
+          try {
+            notify();
+          } catch (error) {
+            failures.push(error);
+          }
+        }
       }
     } finally {
       this.#flushing = false;
     }
     const [first] = this.#errors.splice(0);
+    if (failures.length === 1) throw failures[0];
+    if (failures.length > 1) throw new AggregateError(failures, 'Subscribers of changes failed');
     if (first)
       throw new Error(`${first.collection}: the transformation of ${first.key} failed`, { cause: first.error });
   }

@@ -103,6 +103,8 @@ function order(request: IncomingMessage, response: ServerResponse): boolean {
 
 function isLocal(request: IncomingMessage): boolean {
   const address = request.socket.remoteAddress ?? '';
+  // 127.0.0.6 is where Envoy passes on what came from outside of the pod.
+  if (address.endsWith('127.0.0.6')) return false;
   return address === '::1' || /^(?:::ffff:)?127\./.test(address);
 }
 

@@ -7,7 +7,7 @@ import {
   type Node,
 } from '@istio-ts/envoy';
 import { GrpcError, type MethodHandler, type ServerCall } from '@istio-ts/envoy/grpc';
-import { formatSpiffe, type TokenReviewResult } from '@istio-ts/security';
+import { formatSpiffe, type TokenReviewResult, trustDomainOf } from '@istio-ts/security';
 import type { ProxyConfigSource, ProxyNode } from '@istio-ts/xds';
 import type { Logger } from '../log.ts';
 import type { AdsMetrics } from '../metrics/pilot.ts';
@@ -35,6 +35,8 @@ export interface AdsServerOptions {
   /** Whose token this is. Without it only client certificates count on the encrypted port. */
   readonly authenticateToken?: (token: string) => Promise<TokenReviewResult>;
   readonly trustDomain: string;
+  /** Other names of the mesh's trust domain (MeshConfig.trustDomainAliases). */
+  readonly trustDomainAliases?: () => readonly string[];
   /** Where istiod runs: identities of it may read everything by the debug types. */
   readonly systemNamespace: string;
   /** Says who answers, in every response (`{"Component":"istiod","ID":…,"Info":{"version":…}}`). */
@@ -200,21 +202,28 @@ class AdsStream<W extends Watch, R extends Request> {
   /** The SPIFFE identities that the connection proves; undefined on the plain port. Raises GrpcError UNAUTHENTICATED. */
   async #authenticate(): Promise<readonly string[] | undefined> {
     const { peer } = this.#call;
-    if (peer.uris.length > 0) return peer.uris;
+    // In plain text nothing is proved: a token could have been overheard, and what it gives (keys of gateways) would be read by all.
+    if (!peer.encrypted) return undefined;
+    const { trustDomain, trustDomainAliases = () => [] } = this.#options;
+    const ours = peer.uris.filter((uri) => isOfTrustDomain(uri, [trustDomain, ...trustDomainAliases()]));
+    if (ours.length > 0) return ours;
     const token = bearerToken(this.#call);
     const review = this.#options.authenticateToken;
     if (token !== undefined && review !== undefined) {
-      const result = await review(token);
+      const result = await review(token).catch((error: Error) => {
+        throw new GrpcError('UNAVAILABLE', `the token cannot be checked now: ${error.message}`);
+      });
       if (!result.authenticated) throw new GrpcError('UNAUTHENTICATED', `the token was not accepted: ${result.reason}`);
       const { namespace, serviceAccount } = result;
       return [formatSpiffe({ trustDomain: this.#options.trustDomain, namespace, serviceAccount })];
     }
-    if (!peer.encrypted) return undefined;
+    if (peer.certificateError !== undefined)
+      throw new GrpcError('UNAUTHENTICATED', `the client certificate does not verify: ${peer.certificateError}`);
     throw new GrpcError(
       'UNAUTHENTICATED',
-      peer.certificateError === undefined
+      peer.uris.length === 0
         ? 'show a client certificate of the mesh or a service account token'
-        : `the client certificate does not verify: ${peer.certificateError}`,
+        : `the client certificate is of another trust domain than ${trustDomain}: ${peer.uris.join(', ').slice(0, 300)}`,
     );
   }
 
@@ -304,6 +313,11 @@ class AdsStream<W extends Watch, R extends Request> {
     );
     return true;
   }
+}
+
+function isOfTrustDomain(uri: string, trustDomains: readonly string[]): boolean {
+  const domain = trustDomainOf(uri);
+  return domain !== undefined && trustDomains.includes(domain);
 }
 
 function isLoopback(address: string): boolean {

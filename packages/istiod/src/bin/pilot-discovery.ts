@@ -1,5 +1,5 @@
 import { VERSION } from '@istio-ts/api/version';
-import { startDiscovery } from '../process/discovery.ts';
+import { type Discovery, startDiscovery } from '../process/discovery.ts';
 import { parseSettings, SettingsError } from '../settings.ts';
 
 const usage = `pilot-discovery: the control plane of the mesh
@@ -27,9 +27,17 @@ switch (command) {
     break;
   case 'request': {
     const [method = 'GET', path = '/debug'] = words;
-    const answer = await fetch(`http://127.0.0.1:8080${path.startsWith('/') ? path : `/${path}`}`, { method });
-    process.stdout.write(await answer.text());
-    process.exitCode = answer.ok ? 0 : 1;
+    try {
+      const answer = await fetch(`http://127.0.0.1:8080${path.startsWith('/') ? path : `/${path}`}`, { method });
+      process.stdout.write(await answer.text());
+      process.exitCode = answer.ok ? 0 : 1;
+    } catch (error) {
+      const { message, cause } = error as Error;
+      process.stderr.write(
+        `istiod does not answer on 127.0.0.1:8080: ${cause instanceof Error ? cause.message : message}\n`,
+      );
+      process.exitCode = 1;
+    }
     break;
   }
   default: {
@@ -44,12 +52,27 @@ async function discovery(flags: readonly string[]): Promise<void> {
     process.stdout.write(usage);
     return;
   }
+  let running: Discovery | undefined;
+  let graceMs = 0;
+  let stopping = false;
+  // From the beginning: as the first process of a container it would not be ended by a signal that it does not handle. A second one is in a hurry.
+  const stop = (): void => {
+    if (!running || stopping) process.exit(0);
+    stopping = true;
+    running.close(graceMs).then(
+      () => process.exit(0),
+      (error: Error) => {
+        process.stderr.write(`${error.stack ?? error.message}\n`);
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
   try {
     const settings = parseSettings(flags, process.env);
-    const running = await startDiscovery(settings, process.env, process.argv.slice(2));
-    const stop = () => void running.close(settings.shutdownMs).then(() => process.exit(0));
-    process.once('SIGTERM', stop);
-    process.once('SIGINT', stop);
+    graceMs = settings.shutdownMs;
+    running = await startDiscovery(settings, process.env, process.argv.slice(2));
   } catch (error) {
     process.stderr.write(`${error instanceof SettingsError ? error.message : ((error as Error).stack ?? error)}\n`);
     process.exit(1);

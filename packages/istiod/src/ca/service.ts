@@ -30,6 +30,8 @@ export interface CaServiceOptions {
   /** The authority that signs now; asked for at every request because its root may be rotated. */
   readonly authority: () => Pick<CertificateAuthority, 'sign'>;
   readonly trustDomain: string;
+  /** Other names of the mesh's trust domain (MeshConfig.trustDomainAliases). */
+  readonly trustDomainAliases?: () => readonly string[];
   /** Whose token this is (audience istio-ca). */
   readonly authenticateToken: (token: string) => Promise<TokenReviewResult>;
   /** What the control plane knows of the caller's workload, for the certificate's subject; never what the request says. */
@@ -110,8 +112,13 @@ async function authenticate(call: ServerCall, options: CaServiceOptions): Promis
   const remoteAddress = call.peer.remoteAddress.replace(/^::ffff:/, '');
   const token = bearerToken(call);
   let refusal = 'show a service account token or the client certificate to renew';
+  let unavailable = false;
   if (token !== undefined) {
-    const result = await options.authenticateToken(token);
+    const result = await options.authenticateToken(token).catch((error: Error) => {
+      // While the API server is away, whoever still has a certificate can renew it.
+      unavailable = true;
+      return { authenticated: false, reason: `it cannot be checked now: ${error.message}` } as const;
+    });
     if (result.authenticated) {
       const { namespace, serviceAccount, podName, podUid } = result;
       return {
@@ -125,12 +132,24 @@ async function authenticate(call: ServerCall, options: CaServiceOptions): Promis
   }
   for (const uri of call.peer.uris) {
     try {
-      return { identity: parseSpiffe(uri), podName: undefined, podUid: undefined, remoteAddress };
+      const identity = parseSpiffe(uri);
+      // Meshes may share a root: a workload of another one is nobody here.
+      const known = [options.trustDomain, ...(options.trustDomainAliases?.() ?? [])];
+      if (!known.includes(identity.trustDomain)) {
+        refusal += `; the client certificate is of another trust domain: ${identity.trustDomain}`;
+        continue;
+      }
+      return {
+        identity: { ...identity, trustDomain: options.trustDomain },
+        podName: undefined,
+        podUid: undefined,
+        remoteAddress,
+      };
     } catch (error) {
       if (!(error instanceof SpiffeError)) throw error;
     }
   }
   if (call.peer.certificateError !== undefined)
     refusal += `; the client certificate does not verify: ${call.peer.certificateError}`;
-  throw new GrpcError('UNAUTHENTICATED', refusal);
+  throw new GrpcError(unavailable ? 'UNAVAILABLE' : 'UNAUTHENTICATED', refusal);
 }

@@ -3,6 +3,8 @@ import { KubeApiError, type KubeClient, type KubeObject, type ResourceType } fro
 import type { Logger } from '../log.ts';
 
 const conditionType = 'Accepted';
+/** Longest message that conditions of Kubernetes take (meta/v1 Condition). */
+const maxMessage = 32_768;
 
 interface Condition {
   readonly type: string;
@@ -14,7 +16,7 @@ interface Condition {
 
 const conditionsOf = (object: KubeObject): readonly Condition[] => {
   const status = object.status as { readonly conditions?: readonly Condition[] } | undefined;
-  return status?.conditions ?? [];
+  return Array.isArray(status?.conditions) ? status.conditions : [];
 };
 
 /** The conditions that an object should have, or undefined when it has them already. An object that was never refused gets no condition at all. */
@@ -33,7 +35,11 @@ export function wantedConditions(
           type: conditionType,
           status: 'False',
           reason: 'Invalid',
-          message: `ignored; the last valid configuration stays in force: ${errors.map(({ path, message }) => `${path}: ${message}`).join('; ')}`,
+          message:
+            `ignored; the last valid configuration stays in force: ${errors.map(({ path, message }) => `${path}: ${message}`).join('; ')}`.slice(
+              0,
+              maxMessage,
+            ),
         };
   if (existing && existing.status === wanted.status && existing.message === wanted.message) return undefined;
   return [

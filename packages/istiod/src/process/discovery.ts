@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { defaultMeshConfig, VERSION } from '@istio-ts/api';
-import { createKubeClient, loadKubeConfig } from '@istio-ts/kube';
+import { createKubeClient, type KubeObject, loadKubeConfig } from '@istio-ts/kube';
 import { createMesh, MeshSources, trustDomainOf, watchMesh } from '@istio-ts/mesh';
 import { istiodDnsNames, loadAuthority } from '@istio-ts/security';
 import { createEngine } from '@istio-ts/xds';
@@ -14,7 +15,7 @@ import { keepRootCertificates } from '../controllers/root-certificates.ts';
 import { keepWebhookCertificates } from '../controllers/webhook-certificates.ts';
 import { createGrpcServers } from '../grpc/servers.ts';
 import { controlZRoutes } from '../http/controlz.ts';
-import { createDebug } from '../http/debug.ts';
+import { createDebug, debugText } from '../http/debug.ts';
 import { createHttpServer } from '../http/server.ts';
 import { createHttpServers } from '../http/servers.ts';
 import { createTokenAuthenticator } from '../identity/token-authenticator.ts';
@@ -24,7 +25,10 @@ import { MetricsRegistry } from '../metrics/registry.ts';
 import type { ListenAddress, Settings } from '../settings.ts';
 import { certificateSubject } from './certificate-subject.ts';
 import { debugCommands } from './debug-commands.ts';
-import { reportProblems } from './report-problems.ts';
+import { persist } from './persist.ts';
+import { reportProblems, wasRefused } from './report-problems.ts';
+import { steadyClient } from './steady-client.ts';
+import { surviveUncaught } from './uncaught.ts';
 
 const serverCertificateMs = 365 * 24 * 3600 * 1000;
 const renewalMs = 24 * 3600 * 1000;
@@ -45,8 +49,8 @@ export interface Discovery {
 
 /**
  * Starts the control plane: watches the cluster, keeps the mesh model and every proxy's configuration current, signs certificates, answers the
- * webhooks. Resolves when all ports listen; `/ready` says when the first configuration is complete. Rejects when the cluster cannot be reached or a
- * port cannot be opened.
+ * webhooks. Resolves when all ports listen; `/ready` says when the first configuration is complete. While the cluster cannot be reached or the CA's
+ * secret cannot be used it says so and tries again. Rejects for settings that cannot work: no kubeconfig, or a port that cannot be opened.
  */
 export async function startDiscovery(
   settings: Settings,
@@ -63,6 +67,10 @@ export async function startDiscovery(
   });
   const log = logger('istiod');
   const metrics = new MetricsRegistry();
+  const uncaught = metrics.counter('istiod_uncaught_errors_total', 'Errors that no part of istiod was prepared for.');
+  const stopSurviving = surviveUncaught(process, log, () => uncaught.add());
+  // A reader of the log that goes away is no reason to end.
+  process.stdout.on('error', () => undefined);
   registerProcessMetrics(metrics, VERSION, () => (performance.now() - started) / 1000);
 
   const config = loadKubeConfig({
@@ -70,17 +78,21 @@ export async function startDiscovery(
     preferInCluster: true,
     ...(settings.kubeconfig !== undefined && { kubeconfig: settings.kubeconfig }),
   });
-  const client = createKubeClient(config, { userAgent: 'pilot-discovery', dropManagedFields: true });
+  const connection = createKubeClient(config, { userAgent: 'pilot-discovery', dropManagedFields: true });
+  const client = steadyClient(connection, { log: logger('kube'), now: Date.now, onFailure: () => uncaught.add() });
   log.info(
     `istiod ${VERSION}, revision ${settings.revision}, cluster ${settings.clusterId}, API server ${config.server}`,
   );
 
-  const root = await loadOrCreateRoot(client, {
-    namespace: settings.namespace,
-    trustDomain: settings.trustDomain,
-    now: new Date(),
-  });
-  const authority = loadAuthority(root.material);
+  const { root, authority } = await persist(
+    'the CA cannot be loaded',
+    async () => {
+      const { namespace } = settings;
+      const found = await loadOrCreateRoot(client, { namespace, trustDomain: settings.trustDomain, now: new Date() });
+      return { root: found, authority: loadAuthority(found.material) };
+    },
+    { log, sleep },
+  );
   log.info(`the CA's root is ${root.source} and valid until ${authority.notAfter.toISOString()}`);
   const serverTls = () => {
     const { chain, key } = authority.issueServer({
@@ -110,27 +122,35 @@ export async function startDiscovery(
     },
     onSecretProblem: ({ origin, path, message }) =>
       engineLog.warn(`${origin.kind} ${origin.namespace}/${origin.name}: ${path}: ${message}`),
+    onFailure: ({ errors }) => {
+      internalErrors.add({}, errors.length);
+      for (const error of errors) engineLog.error(error instanceof Error ? (error.stack ?? error.message) : `${error}`);
+    },
   });
 
   const authenticateToken = createTokenAuthenticator(client, settings.tokenAudiences, Date.now);
-  const trustDomain = () => trustDomainOf(mesh.config.current);
+  // Identities are of the mesh's trust domain as it is now, not as it was at the start.
+  const trust = {
+    get trustDomain() {
+      return trustDomainOf(mesh.config.current);
+    },
+    trustDomainAliases: () => mesh.config.current.trustDomainAliases ?? [],
+  };
   let runDebug: ReturnType<typeof createDebug> | undefined;
   const adsLog = logger('ads');
   const ads = createAdsServer({
     source: engine,
     authenticateToken,
-    trustDomain: settings.trustDomain,
+    get trustDomain() {
+      return trust.trustDomain;
+    },
+    trustDomainAliases: trust.trustDomainAliases,
     systemNamespace: settings.namespace,
     controlPlaneId: JSON.stringify({ Component: 'istiod', ID: settings.podName, Info: { version: VERSION } }),
     metrics: createAdsMetrics(metrics, VERSION),
     log: adsLog,
     now: Date.now,
-    debug: (command, caller) => {
-      const [name = '', query = ''] = command.split('?', 2);
-      const answer = runDebug?.(name, new URLSearchParams(query), caller);
-      if (!answer || answer.kind === 'error') return undefined;
-      return answer.kind === 'json' ? JSON.stringify(answer.value) : answer.text;
-    },
+    debug: (command, caller) => runDebug && debugText(runDebug)(command, caller),
     onConnection: ({ connectionId }, state) => adsLog.info(`${connectionId} ${state}`),
   });
   runDebug = createDebug({
@@ -140,7 +160,10 @@ export async function startDiscovery(
   });
   const ca = createCaService({
     authority: () => authority,
-    trustDomain: settings.trustDomain,
+    get trustDomain() {
+      return trust.trustDomain;
+    },
+    trustDomainAliases: trust.trustDomainAliases,
     authenticateToken,
     subject: (caller) => certificateSubject(mesh, caller),
     metrics: createCaMetrics(metrics),
@@ -167,7 +190,9 @@ export async function startDiscovery(
     runDebug,
     metrics,
     version: VERSION,
-    trustDomain: settings.trustDomain,
+    get trustDomain() {
+      return trust.trustDomain;
+    },
     authenticateToken,
     webhookTls: serverTls(),
     inject: createInjectionHandler({
@@ -198,13 +223,20 @@ export async function startDiscovery(
     log: logger('grpc'),
   });
 
-  let recheck: ReturnType<typeof reportProblems>['recheck'] = () => undefined;
+  // Objects of the first list that an earlier istiod refused: looked at when it is known what is wrong now.
+  const refusedBefore: KubeObject[] = [];
+  let recheck = (object: KubeObject): void => {
+    if (wasRefused(object)) refusedBefore.push(object);
+  };
   const meshWatch = watchMesh(client, sources, {
     admits: (object) => {
       recheck(object);
       return true;
     },
-    onError: (resource, error) => log.debug(`watch of ${resource.resource}: ${error.message}`),
+    onFailure: (error) => {
+      uncaught.add();
+      graphLog.error(error instanceof Error ? (error.stack ?? error.message) : `${error}`);
+    },
   });
 
   const at = ({ host, port }: ListenAddress) => ({ port, ...(host !== '' && { host }) });
@@ -217,6 +249,7 @@ export async function startDiscovery(
   await Promise.all([meshConfigWatch.synced, meshWatch.synced, injector.synced]);
   const problems = reportProblems(mesh, client, metrics, log);
   recheck = problems.recheck;
+  for (const object of refusedBefore.splice(0)) recheck(object);
   await Promise.all([
     http.webhooks.listen(at(settings.https)),
     grpc.plain.listen(at(settings.grpc)),
@@ -224,7 +257,7 @@ export async function startDiscovery(
   ]);
   notReady = undefined;
   log.info(
-    `ready after ${Math.round(performance.now() - started)} ms: ${mesh.services.size} services, ${mesh.workloads.size} workloads, trust domain ${trustDomain()}`,
+    `ready after ${Math.round(performance.now() - started)} ms: ${mesh.services.size} services, ${mesh.workloads.size} workloads, trust domain ${trust.trustDomain}`,
   );
 
   const rootMaps = keepRootCertificates(client, () => authority.root, logger('rootcert'));
@@ -234,9 +267,13 @@ export async function startDiscovery(
     logger('webhooks'),
   );
   const renewal = setInterval(() => {
-    const tls = serverTls();
-    grpc.secure.setTls(tls);
-    http.webhooks.setTls(tls);
+    try {
+      const tls = serverTls();
+      grpc.secure.setTls(tls);
+      http.webhooks.setTls(tls);
+    } catch (error) {
+      log.error(`istiod's own certificate was not renewed: ${error instanceof Error ? error.message : error}`);
+    }
   }, renewalMs);
   renewal.unref();
 
@@ -254,7 +291,8 @@ export async function startDiscovery(
         controlZ.close(graceMs),
       ]);
       engine.close();
-      client.close();
+      connection.close();
+      stopSurviving();
     },
   };
 }

@@ -7,6 +7,16 @@ import type { MetricsRegistry } from '../metrics/registry.ts';
 
 const typeOf = (kind: string) => (istioTypes as Readonly<Record<string, (typeof istioTypes)['VirtualService']>>)[kind];
 
+/** Whether an object's status says that an istiod refused it. */
+export function wasRefused(object: KubeObject): boolean {
+  const status = object.status as { readonly conditions?: unknown } | undefined;
+  const conditions = Array.isArray(status?.conditions) ? status.conditions : [];
+  return (
+    typeOf(object.kind) !== undefined &&
+    conditions.some((condition) => condition?.type === 'Accepted' && condition?.status === 'False')
+  );
+}
+
 /**
  * Tells people about objects that are ignored: a log line, the metric `pilot_total_rejected_configs`, and a condition in the object's status, which
  * is taken back when the object is mended.
@@ -61,14 +71,7 @@ export function reportProblems(
   return {
     // An object that was refused by an earlier istiod and mended while none ran.
     recheck: (object) => {
-      const status = object.status as
-        | { readonly conditions?: readonly { readonly type: string; readonly status: string }[] }
-        | undefined;
-      if (
-        !typeOf(object.kind) ||
-        !status?.conditions?.some(({ type, status: is }) => type === 'Accepted' && is === 'False')
-      )
-        return;
+      if (!wasRefused(object)) return;
       const key = `${object.kind}/${object.metadata.namespace ?? ''}/${object.metadata.name ?? ''}`;
       setImmediate(() => {
         if (!mesh.problems.has(key)) write(key);

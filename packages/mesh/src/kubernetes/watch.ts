@@ -9,6 +9,8 @@ export interface MeshWatchOptions {
   readonly admits?: (object: KubeObject) => boolean;
   /** Hears of every interruption of a watch; watches go on by themselves. */
   readonly onError?: (resource: ResourceType, error: Error) => void;
+  /** Hears of what went wrong while a batch was applied; the rest of the batch is in force. Without it the error is thrown where the batch runs. */
+  readonly onFailure?: (error: unknown) => void;
   /** Delays the processing of what arrives until the event loop is free; `setImmediate` by default. */
   readonly schedule?: (work: () => void) => void;
 }
@@ -26,6 +28,7 @@ export function watchMesh(
     resources = meshResources,
     admits = () => true,
     onError = () => {},
+    onFailure,
     schedule = (work) => void setImmediate(work),
   } = options;
   const waiting = new Set(resources);
@@ -41,12 +44,27 @@ export function watchMesh(
     if (closed) return;
     const events = queue;
     queue = [];
-    sources.batch(() => {
-      for (const { deleted, object } of events) {
-        if (deleted || !admits(object)) sources.delete(object);
-        else sources.set(object);
+    const attempt = (work: () => void): void => {
+      if (!onFailure) {
+        work();
+        return;
       }
-    });
+      try {
+        work();
+      } catch (error) {
+        onFailure(error);
+      }
+    };
+    // One object that cannot be read must not keep the others away.
+    attempt(() =>
+      sources.batch(() => {
+        for (const { deleted, object } of events)
+          attempt(() => {
+            if (deleted || !admits(object)) sources.delete(object);
+            else sources.set(object);
+          });
+      }),
+    );
     if (waiting.size === 0) resolveSynced();
   };
   const request = (): void => {

@@ -28,6 +28,8 @@ export interface EngineOptions {
   readonly onError?: (error: GenerationError) => void;
   /** Hears of Secrets that a proxy needs and that hold nothing usable. */
   readonly onSecretProblem?: (problem: Problem) => void;
+  /** Hears of classes and listeners that failed as a whole; by default it is thrown where the changes are published. */
+  readonly onFailure?: (error: AggregateError) => void;
 }
 
 /** Numbers for metrics and debug pages. */
@@ -84,6 +86,9 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
     schedule = (work) => void setImmediate(work),
     onError = () => {},
     onSecretProblem = () => {},
+    onFailure = (error) => {
+      throw error;
+    },
   } = options;
   const scopes = new Scopes(mesh);
   const groups = new Leases<Group>();
@@ -114,12 +119,18 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
       }
     };
     for (const group of work) {
-      const changed = group.resources.publish();
+      let changed: ReadonlySet<ResourceType>;
+      try {
+        changed = group.resources.publish();
+      } catch (error) {
+        failures.push(error);
+        continue;
+      }
       if (changed.size > 0) for (const member of [...group.members]) tell(member, changed);
     }
     for (const member of switched) tell(member, new Set(allTypes));
-    // One stream that fails must not keep the news from the others.
-    if (failures.length > 0) throw new AggregateError(failures, 'Listeners of configuration changes failed');
+    // One class or stream that fails must not keep the news from the others.
+    if (failures.length > 0) onFailure(new AggregateError(failures, 'Configuration changes could not be published'));
   };
   const request = (): void => {
     if (scheduled) return;
