@@ -20,9 +20,18 @@ export interface NodeRuntime {
   exec(
     namespace: string,
     pod: string,
-    options: { readonly container?: string; readonly command: readonly string[]; readonly tty: boolean; readonly stdin: boolean },
+    options: {
+      readonly container?: string;
+      readonly command: readonly string[];
+      readonly tty: boolean;
+      readonly stdin: boolean;
+    },
   ): Promise<ExecSession>;
-  attach(namespace: string, pod: string, options: { readonly container?: string; readonly tty: boolean; readonly stdin: boolean }): Promise<ExecSession>;
+  attach(
+    namespace: string,
+    pod: string,
+    options: { readonly container?: string; readonly tty: boolean; readonly stdin: boolean },
+  ): Promise<ExecSession>;
   /** A connection to 127.0.0.1:port inside the pod's network namespace. */
   dial(namespace: string, pod: string, port: number): Promise<Duplex>;
 }

@@ -33,7 +33,10 @@ function step<R>(from: MemoNode<R>, key: unknown): MemoNode<R> {
  * identity, primitives by value). The first input must be an object: when it goes away, so do the results. A function that reads only its argument
  * and whose `inputs` covers that argument cannot return a stale or foreign result (design, rule 1).
  */
-export function memoByInputs<A, R>(inputs: (argument: A) => readonly [object, ...unknown[]], compute: (argument: A) => R): (argument: A) => R {
+export function memoByInputs<A, R>(
+  inputs: (argument: A) => readonly [object, ...unknown[]],
+  compute: (argument: A) => R,
+): (argument: A) => R {
   const root = node<R>();
   return (argument) => {
     let at = root;

@@ -1,10 +1,12 @@
 /** Names of Envoy resources. They are part of Istio's interface: EnvoyFilters, dashboards and `istioctl proxy-config` depend on them. */
 
 /** Cluster of requests to a service port; `subset` is '' for all endpoints. */
-export const outboundCluster = (port: number, subset: string, host: string): string => `outbound|${port}|${subset}|${host}`;
+export const outboundCluster = (port: number, subset: string, host: string): string =>
+  `outbound|${port}|${subset}|${host}`;
 
 /** The same cluster by the name that an AUTO_PASSTHROUGH gateway finds in the SNI (characters that a DNS name may have). */
-export const sniDnatCluster = (port: number, subset: string, host: string): string => `outbound_.${port}_.${subset}_.${host}`;
+export const sniDnatCluster = (port: number, subset: string, host: string): string =>
+  `outbound_.${port}_.${subset}_.${host}`;
 
 /** Cluster of requests that arrive for the workload's own port. */
 export const inboundCluster = (port: number): string => `inbound|${port}||`;
