@@ -83,7 +83,8 @@ function build({ context, plan, isWildcard, restCluster }: ListenerInput): Liste
           statPrefix: `outbound_${plan.address}_${plan.port};`,
           routes: { kind: 'rds', name: plan.http },
           metrics: httpMetrics(proxy, { side: 'source' }),
-          filters: plan.sniffed ? [alpnFilter()] : [],
+          // A VirtualService may lead requests from any port to one whose protocol is sniffed.
+          filters: [alpnFilter()],
         }),
       ],
     });
