@@ -19,6 +19,8 @@ export function keepRootCertificates(
   const namespaces = new Map<string, KubeObject>();
   const current = new Map<string, string | undefined>();
   const busy = new Set<string>();
+  /** Something changed while the namespace's map was being written. */
+  const again = new Set<string>();
   let mapsSynced = false;
   let closed = false;
 
@@ -42,7 +44,11 @@ export function keepRootCertificates(
     }
   };
   const reconcile = (namespace: string): void => {
-    if (closed || !mapsSynced || busy.has(namespace) || !wanted(namespace) || current.get(namespace) === root()) return;
+    if (closed || !mapsSynced || !wanted(namespace) || current.get(namespace) === root()) return;
+    if (busy.has(namespace)) {
+      again.add(namespace);
+      return;
+    }
     busy.add(namespace);
     write(namespace)
       .catch((error: Error) => {
@@ -54,7 +60,10 @@ export function keepRootCertificates(
         log.warn(`cannot write ConfigMap ${namespace}/${rootCertificateConfigMap}: ${error.message}`);
         setTimeout(reconcile, retryMs, namespace).unref();
       })
-      .finally(() => busy.delete(namespace));
+      .finally(() => {
+        busy.delete(namespace);
+        if (again.delete(namespace)) reconcile(namespace);
+      });
   };
   const all = () => {
     for (const namespace of namespaces.keys()) reconcile(namespace);
