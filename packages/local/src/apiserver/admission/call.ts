@@ -66,7 +66,7 @@ export async function callWebhook(
     if (!isObject(answer)) throw new Error('the answer is not an object');
     return answer;
   } catch (error) {
-    const why = signal.aborted ? 'context deadline exceeded' : error instanceof Error ? error.message : String(error);
+    const why = signal.aborted ? 'context deadline exceeded' : reasonOf(error);
     throw new Error(`Post ${JSON.stringify(endpoint.url.toString())}: ${why}`);
   }
 }
@@ -123,4 +123,11 @@ function withAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
     signal.addEventListener('abort', () => reject(new Error('context deadline exceeded')), { once: true });
     promise.then(resolve, reject);
   });
+}
+
+/** In the words of Kubernetes, which people search for: `dial tcp 10.96.0.5:443: connect: connection refused`. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const refused = /^connect ECONNREFUSED (\S+)$/.exec(error.message);
+  return refused ? `dial tcp ${refused[1]}: connect: connection refused` : error.message;
 }
