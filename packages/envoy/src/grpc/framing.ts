@@ -2,9 +2,40 @@ import { gunzipSync } from 'node:zlib';
 import { GrpcError } from './status.ts';
 
 const HEADER_BYTES = 5;
+/** About what Node needs for a Buffer beside its bytes. */
+const CHUNK_COST = 128;
 
 /** One message as one buffer or as parts that follow one another. */
 export type MessageParts = Uint8Array | readonly Uint8Array[];
+
+/** How many bytes of unfinished messages may be kept, shared by the streams of a connection (and, by `parent`, by all connections). */
+export class ReceiveBudget {
+  readonly #limit: number;
+  readonly #parent: ReceiveBudget | undefined;
+  #used = 0;
+
+  constructor(limit: number, parent?: ReceiveBudget) {
+    this.#limit = limit;
+    this.#parent = parent;
+  }
+
+  get used(): number {
+    return this.#used;
+  }
+
+  /** Raises GrpcError RESOURCE_EXHAUSTED when it does not fit; nothing is taken then. */
+  take(bytes: number): void {
+    if (this.#used + bytes > this.#limit)
+      throw new GrpcError('RESOURCE_EXHAUSTED', `unfinished messages hold more than ${this.#limit} bytes`);
+    this.#parent?.take(bytes);
+    this.#used += bytes;
+  }
+
+  give(bytes: number): void {
+    this.#parent?.give(bytes);
+    this.#used -= bytes;
+  }
+}
 
 /**
  * Cuts a byte stream into messages (gRPC over HTTP2, "Length-Prefixed-Message"). A message over the limit is refused by
@@ -21,6 +52,11 @@ export class MessageParser {
   constructor(options: { readonly limit: number; readonly encoding: string | undefined }) {
     this.#limit = options.limit;
     this.#gzip = options.encoding === 'gzip';
+  }
+
+  /** Memory that a message takes that is not complete yet: its bytes, and what each piece costs, for a client may send it byte by byte. */
+  get held(): number {
+    return this.#buffered + this.#chunks.length * CHUNK_COST;
   }
 
   /** The messages that this chunk completes. */

@@ -156,6 +156,55 @@ describe('gRPC server', () => {
     assert.equal((await unary('/test.Echo/Once', Buffer.from('still here'))).toString(), 'still here|');
   });
 
+  it('keeps no more of unfinished messages than a connection and the server may hold', async () => {
+    const small = createGrpcServer({ methods, maxReceiveBytes: 64 * 1024, maxConnectionBytes: 100_000 });
+    const { port: at } = (await small.listen({ host: '127.0.0.1', port: 0 })) as AddressInfo;
+    const session = http2.connect(`http://127.0.0.1:${at}`);
+    session.on('error', () => {});
+    try {
+      // Each message alone would be allowed; none is ever finished.
+      const head = Buffer.alloc(5);
+      head.writeUInt32BE(60_000, 1);
+      const statuses = [1, 2, 3].map(
+        () =>
+          new Promise<string>((resolve) => {
+            const stream = session.request({
+              ':method': 'POST',
+              ':path': '/test.Echo/Once',
+              'content-type': 'application/grpc',
+            });
+            stream.on('error', () => {});
+            stream.on('response', (headers) => resolve(String(headers['grpc-status'])));
+            stream.write(Buffer.concat([head, Buffer.alloc(50_000)]));
+            setTimeout(() => resolve('open'), 5000).unref();
+          }),
+      );
+      assert.equal(await Promise.race(statuses), '8');
+    } finally {
+      session.destroy();
+      await small.close(100);
+    }
+  });
+
+  it('survives streams that are reset as they open', async () => {
+    const before = errors.length;
+    const session = http2.connect(`http://127.0.0.1:${port}`);
+    session.on('error', () => {});
+    const closed: Promise<void>[] = [];
+    for (let round = 0; round < 50; round++) {
+      for (const path of ['/test.Echo/Once', '/test.Echo/Stream', '/test.Echo/None']) {
+        const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc' });
+        stream.on('error', () => {});
+        closed.push(new Promise((resolve) => stream.once('close', resolve)));
+        stream.close(http2.constants.NGHTTP2_CANCEL);
+      }
+    }
+    await Promise.all(closed);
+    session.destroy();
+    assert.equal((await unary('/test.Echo/Once', Buffer.from('still there'))).toString(), 'still there|');
+    assert.equal(errors.length, before);
+  });
+
   it('tells a call when its client goes away', async () => {
     const aborted = Promise.withResolvers<string>();
     const watching = createGrpcServer({

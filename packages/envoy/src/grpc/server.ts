@@ -1,7 +1,7 @@
 import http2 from 'node:http2';
 import type { AddressInfo, ListenOptions } from 'node:net';
 import type { SecureContextOptions, TLSSocket } from 'node:tls';
-import type { MessageParts } from './framing.ts';
+import { type MessageParts, ReceiveBudget } from './framing.ts';
 import { encodeMessage, GrpcError, GrpcStatus, parseTimeout } from './status.ts';
 import { MessageWriter, readMessages } from './transport.ts';
 
@@ -46,6 +46,10 @@ export interface GrpcServerOptions {
   readonly tls?: SecureContextOptions;
   /** Default 4 MiB, as in other gRPC implementations. */
   readonly maxReceiveBytes?: number;
+  /** Bytes of unfinished messages kept for one connection, whatever its number of streams; default twice `maxReceiveBytes`. */
+  readonly maxConnectionBytes?: number;
+  /** The same for all connections together; default 128 MiB. */
+  readonly maxServerBytes?: number;
   /** Open streams per connection, default 100. */
   readonly maxStreams?: number;
   /** Connections at a time, default 10,000. */
@@ -71,10 +75,14 @@ export interface GrpcServer {
 }
 
 const DEFAULT_RECEIVE_BYTES = 4 * 1024 * 1024;
+const DEFAULT_SERVER_BYTES = 128 * 1024 * 1024;
 
 /** A gRPC server on Node's HTTP/2, in plain text or TLS. */
 export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   const sessions = new Set<http2.ServerHttp2Session>();
+  const serverBudget = new ReceiveBudget(options.maxServerBytes ?? DEFAULT_SERVER_BYTES);
+  const budgets = new WeakMap<http2.Http2Session, ReceiveBudget>();
+  const connectionBytes = options.maxConnectionBytes ?? 2 * (options.maxReceiveBytes ?? DEFAULT_RECEIVE_BYTES);
   const peers = new WeakMap<http2.Http2Session, Peer>();
   const closing = new AbortController();
   const settings: http2.ServerOptions = {
@@ -120,7 +128,13 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
       peer = peerOf(session);
       peers.set(session, peer);
     }
-    void serve(stream, headers, peer, options, closing.signal);
+    const budget = budgets.get(session) ?? new ReceiveBudget(connectionBytes, serverBudget);
+    budgets.set(session, budget);
+    serve(stream, headers, peer, options, closing.signal, budget).catch((error: unknown) => {
+      // A stream that its client reset at the same moment takes no answer.
+      stream.destroy();
+      options.onError?.(error, headers[':path'] ?? '');
+    });
   };
   server.on('session', onSession);
   server.on('stream', onStream);
@@ -218,6 +232,7 @@ async function serve(
   peer: Peer,
   options: GrpcServerOptions,
   closing: AbortSignal,
+  budget: ReceiveBudget,
 ): Promise<void> {
   const path = headers[':path'] ?? '';
   if (headers[':method'] !== 'POST' || !(headers['content-type'] ?? '').startsWith('application/grpc')) {
@@ -247,14 +262,14 @@ async function serve(
   const writer = new MessageWriter(stream);
   let finalStatus: GrpcError | undefined;
   const respond = (): void => {
-    if (stream.headersSent || stream.destroyed) return;
+    if (stream.headersSent || stream.destroyed || stream.closed) return;
     stream.respond(
       { ':status': 200, 'content-type': 'application/grpc', 'grpc-accept-encoding': 'identity,gzip' },
       { waitForTrailers: true },
     );
   };
   stream.once('wantTrailers', () => {
-    if (!stream.destroyed) stream.sendTrailers(statusHeaders(finalStatus));
+    if (!stream.destroyed && !stream.closed) stream.sendTrailers(statusHeaders(finalStatus));
   });
   const call: ServerCall = {
     path,
@@ -262,7 +277,12 @@ async function serve(
     peer,
     signal: abort.signal,
     messages: () =>
-      readMessages(stream, options.maxReceiveBytes ?? DEFAULT_RECEIVE_BYTES, headers['grpc-encoding']?.toString()),
+      readMessages(
+        stream,
+        options.maxReceiveBytes ?? DEFAULT_RECEIVE_BYTES,
+        headers['grpc-encoding']?.toString(),
+        budget,
+      ),
     write(message) {
       respond();
       return writer.write(message);
@@ -287,7 +307,7 @@ async function serve(
     // Whatever the handler still does for this call is to stop.
     if (!abort.signal.aborted) abort.abort(new GrpcError('CANCELLED', 'the call has ended'));
   }
-  if (stream.destroyed) return;
+  if (stream.destroyed || stream.closed) return;
   if (!stream.headersSent) {
     refuse(stream, finalStatus ?? new GrpcError('INTERNAL', 'no response'));
     return;
@@ -339,7 +359,7 @@ function statusHeaders(error: GrpcError | undefined): http2.OutgoingHttpHeaders 
 
 /** A response without messages: the status stands in the headers. */
 function refuse(stream: http2.ServerHttp2Stream, error: GrpcError): void {
-  if (stream.destroyed || stream.headersSent) return;
+  if (stream.destroyed || stream.closed || stream.headersSent) return;
   stream.respond({ ':status': 200, 'content-type': 'application/grpc', ...statusHeaders(error) }, { endStream: true });
   finish(stream);
 }

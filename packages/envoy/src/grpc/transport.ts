@@ -1,5 +1,5 @@
 import type { Http2Stream } from 'node:http2';
-import { frameSlices, type MessageParts, MessageParser } from './framing.ts';
+import { frameSlices, type MessageParts, MessageParser, type ReceiveBudget } from './framing.ts';
 import { GrpcError } from './status.ts';
 
 /** Writes messages to an HTTP/2 stream one after the other, waiting whenever the other side does not read. */
@@ -55,13 +55,25 @@ export async function* readMessages(
   stream: Http2Stream,
   limit: number,
   encoding: string | undefined,
+  budget?: ReceiveBudget,
 ): AsyncGenerator<Buffer> {
   const parser = new MessageParser({ limit, encoding });
+  let held = 0;
+  const hold = (bytes: number): void => {
+    if (bytes > held) budget?.take(bytes - held);
+    else budget?.give(held - bytes);
+    held = bytes;
+  };
   try {
-    for await (const chunk of stream.iterator({ destroyOnReturn: false })) yield* parser.push(chunk);
+    for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
+      yield* parser.push(chunk);
+      hold(parser.held);
+    }
   } catch (error) {
     if (error instanceof GrpcError) throw error;
     throw new GrpcError('CANCELLED', 'the stream was reset');
+  } finally {
+    hold(0);
   }
   if (stream.aborted) throw new GrpcError('CANCELLED', 'the stream was reset');
   parser.end();

@@ -60,10 +60,12 @@ async function start(tls: boolean): Promise<Running> {
     metrics: createAdsMetrics(metrics, 'test'),
     log: silent,
     now: Date.now,
-    authenticateToken: async (token) =>
-      token === 'cart'
+    authenticateToken: async (token) => {
+      if (token === 'unchecked') throw new Error('connect ECONNREFUSED');
+      return token === 'cart'
         ? { authenticated: true, namespace: 'shop', serviceAccount: 'cart' }
-        : { authenticated: false, reason: 'unknown' },
+        : { authenticated: false, reason: 'unknown' };
+    },
     debug: debugText(createDebug({ connections, systemNamespace: 'istio-system' })),
   });
   const own = authority.issueServer({ dnsNames: ['istiod.istio-system.svc'], now: new Date() });
@@ -79,7 +81,7 @@ async function start(tls: boolean): Promise<Running> {
 
 function open(
   { port }: Running,
-  account?: { readonly namespace: string; readonly serviceAccount: string } | 'tls',
+  account?: { readonly namespace: string; readonly serviceAccount: string; readonly trustDomain?: string } | 'tls',
 ): GrpcChannel {
   let channel: GrpcChannel;
   if (account === undefined) channel = openGrpcChannel({ kind: 'tcp', host: '127.0.0.1', port });
@@ -154,6 +156,31 @@ describe('who may connect', () => {
       running.source.nodes.map((node) => node.identity),
       ['spiffe://cluster.local/ns/shop/sa/cart', 'spiffe://cluster.local/ns/shop/sa/cart'],
     );
+  });
+
+  it('a token proves nothing on the plain port: what it gives could be read on the way', async () => {
+    const running = await start(false);
+    await firstAnswer(open(running), request, { authorization: 'Bearer cart' });
+    assert.deepEqual(
+      running.source.nodes.map((node) => node.identity),
+      [undefined],
+    );
+  });
+
+  it('a workload of another mesh that has the same root is nobody', async () => {
+    const running = await start(true);
+    const foreign = { trustDomain: 'other.example', namespace: 'shop', serviceAccount: 'cart' };
+    await assert.rejects(firstAnswer(open(running, foreign)), {
+      status: 'UNAUTHENTICATED',
+      message: /another trust domain than cluster\.local/,
+    });
+  });
+
+  it('a token that cannot be checked now may be shown again', async () => {
+    const running = await start(true);
+    await assert.rejects(firstAnswer(open(running, 'tls'), request, { authorization: 'Bearer unchecked' }), {
+      status: 'UNAVAILABLE',
+    });
   });
 
   it('refuses others, and nodes that are none', async () => {

@@ -30,10 +30,13 @@ describe('certificate service', () => {
       methods: createCaService({
         authority: () => authority,
         trustDomain: 'cluster.local',
-        authenticateToken: async (token) =>
-          token === 'good'
+        trustDomainAliases: () => ['old.example'],
+        authenticateToken: async (token) => {
+          if (token === 'unchecked') throw new Error('connect ECONNREFUSED');
+          return token === 'good'
             ? { authenticated: true, namespace: 'shop', serviceAccount: 'cart', podName: 'cart-1' }
-            : { authenticated: false, reason: 'expired' },
+            : { authenticated: false, reason: 'expired' };
+        },
         subject: (caller) => ({ workload: `w-${caller.podName ?? caller.remoteAddress}`, canonicalName: 'cart' }),
         metrics: createCaMetrics(registry),
         log: silent,
@@ -80,6 +83,29 @@ describe('certificate service', () => {
     assert.match(new X509Certificate(renewed[0]!).subject, /CN=w-127\.0\.0\.1/);
   });
 
+  const holder = (trustDomain: string) => {
+    const { csr, key } = makeCsr();
+    const identity = { trustDomain, namespace: 'shop', serviceAccount: 'cart' };
+    return { key, cert: authority.sign({ csr, identity, now: new Date() }).certificate };
+  };
+
+  it('a workload of another mesh that has the same root is nobody; one of an alias gets an identity of this mesh', async () => {
+    const { csr } = makeCsr();
+    await assert.rejects(ask({ csr }, holder('other.example')), {
+      status: 'UNAUTHENTICATED',
+      message: /another trust domain: other\.example/,
+    });
+    const [leaf] = await ask({ csr }, holder('old.example'));
+    assert.equal(new X509Certificate(leaf!).subjectAltName, 'URI:spiffe://cluster.local/ns/shop/sa/cart');
+  });
+
+  it('while tokens cannot be checked a certificate still renews, and others are told to come again', async () => {
+    const { csr } = makeCsr();
+    await assert.rejects(ask({ csr }, { token: 'unchecked' }), { status: 'UNAVAILABLE' });
+    const [leaf] = await ask({ csr }, { token: 'unchecked', ...holder('cluster.local') });
+    assert.equal(new X509Certificate(leaf!).subjectAltName, 'URI:spiffe://cluster.local/ns/shop/sa/cart');
+  });
+
   it('refuses who is not known and what is no request', async () => {
     const { csr } = makeCsr();
     await assert.rejects(ask({ csr }, {}), { status: 'UNAUTHENTICATED', message: /show a service account token/ });
@@ -93,7 +119,7 @@ describe('certificate service', () => {
       ask({ csr, metadata: { ImpersonatedIdentity: 'spiffe://cluster.local/ns/a/sa/b' } }, { token: 'good' }),
       { status: 'PERMISSION_DENIED' },
     );
-    assert.match(registry.text(), /citadel_server_authentication_failure_count\{error="UNAUTHENTICATED"\} 2/);
+    assert.match(registry.text(), /citadel_server_authentication_failure_count\{error="UNAUTHENTICATED"\} 3/);
   });
 });
 

@@ -102,7 +102,7 @@ describe('webhook certificates', () => {
     ],
   });
   const bundles = (object: KubeObject | undefined) =>
-    (object?.webhooks as { clientConfig: { caBundle?: string }; failurePolicy: string }[]).map(
+    ((object?.webhooks ?? []) as { clientConfig: { caBundle?: string }; failurePolicy: string }[]).map(
       ({ clientConfig, failurePolicy }) => `${Buffer.from(clientConfig.caBundle ?? '', 'base64')} ${failurePolicy}`,
     );
 
