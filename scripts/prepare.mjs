@@ -22,7 +22,16 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 export const envoyVersion = '1.40.0';
-export const home = process.env.ISTIO_TS_HOME || join(homedir(), '.istio-ts');
+/** Home of the person who called; with sudo that is not root's (as in packages/local/src/cluster/layout.ts). */
+function personalHome() {
+  const user = process.env.SUDO_USER;
+  if (!user || user === 'root' || process.getuid?.() !== 0) return homedir();
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((entry) => entry.startsWith(`${user}:`));
+  return line?.split(':')[5] || homedir();
+}
+export const home = process.env.ISTIO_TS_HOME || join(personalHome(), '.istio-ts');
 export const envoyPath = join(home, 'envoy', 'envoy');
 /** Names the version of the Envoy beside it. */
 const envoyVersionFile = join(home, 'envoy', 'VERSION');

@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ConnectionError, KubeApiError } from '@istio-ts/kube';
 import { DemoError, startDemo, stopDemo } from '../demo/start.ts';
 
 // Bundled to dist/bin/demo.mjs: the project's folder is two levels up.
@@ -19,7 +20,7 @@ try {
   else await startDemo(options);
 } catch (error) {
   process.stderr.write(
-    ` ✗ ${error instanceof DemoError ? error.message : ((error as Error).stack ?? String(error))}\n`,
+    ` ✗ ${error instanceof DemoError || error instanceof ConnectionError || error instanceof KubeApiError ? error.message : ((error as Error).stack ?? String(error))}\n`,
   );
   process.exitCode = 1;
 }

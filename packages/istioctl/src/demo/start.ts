@@ -1,15 +1,16 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import {
   type ClosableKubeClient,
+  ConnectionError,
   createKubeClient,
   type KubeClient,
   loadKubeConfig,
   parseManifests,
 } from '@istio-ts/kube';
+import { stateHome } from '@istio-ts/local/cluster/layout';
 import { type PodProgress, progressOf } from './pod-progress.ts';
 
 const context = 'istio-local';
@@ -147,7 +148,13 @@ async function waitForPods(client: KubeClient, options: DemoOptions): Promise<nu
   const started = options.now();
   let shown = '';
   for (;;) {
-    const list = [...(await pods(client, control)), ...(await pods(client, shop))];
+    const list: PodProgress[] = [];
+    try {
+      list.push(...(await pods(client, control)), ...(await pods(client, shop)));
+    } catch (error) {
+      // A cluster process that ended comes back by itself within seconds.
+      if (!(error instanceof ConnectionError) || options.now() - started > patienceMs) throw error;
+    }
     const ready = list.filter(({ done }) => done).length;
     const waiting = list.filter(({ done }) => !done);
     const line = ` • Istio and Online Boutique: ${ready} of ${list.length} pods are ready${waiting.length > 0 && waiting.length <= 3 ? `, waiting for ${waiting.map(({ name }) => name.replace(/-[^-]+-[^-]+$/, '')).join(', ')}` : ''}`;
@@ -175,7 +182,7 @@ async function waitForPods(client: KubeClient, options: DemoOptions): Promise<nu
 function programFolders(root: string): string {
   const folders = (process.env.PATH ?? '').split(delimiter);
   const kubectl = folders.find((folder) => existsSync(join(folder, 'kubectl')));
-  const brought = join(process.env.ISTIO_TS_HOME || join(homedir(), '.istio-ts'), 'bin');
+  const brought = join(stateHome(), 'bin');
   return [join(root, 'bin'), ...(kubectl === brought ? [brought] : [])].join(delimiter);
 }
 
