@@ -1,13 +1,19 @@
-import type { Server as NetServer } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { NodeRuntime } from '../node-runtime.ts';
+
+/** Somebody else's listening socket. */
+export interface ConnectionSource {
+  /** Says who gets the connections. */
+  serve(serve: (connection: Socket) => void): void;
+}
 
 /** One place where the API server accepts connections. */
 export type Listen =
   /** HTTPS; the API server opens the socket itself. Port 0 picks a free one (see `ApiServer.addresses`). */
   | { readonly kind: 'tls'; readonly host: string; readonly port: number }
   /** HTTPS on connections of a server that somebody else opened (and closes), for example in another network namespace. */
-  | { readonly kind: 'tls-server'; readonly server: NetServer }
+  | { readonly kind: 'tls-server'; readonly server: ConnectionSource }
   /** Plain HTTP on a Unix socket of mode 0600. Whoever can open it acts as `system:masters`; for the cluster's own parts. */
   | { readonly kind: 'unix'; readonly path: string };
 

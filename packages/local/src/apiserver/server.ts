@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
-import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { ObjectStore } from '../store/object-store.ts';
@@ -142,8 +142,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       case 'tls-server': {
         const server = tlsServer();
         const accept = (socket: Socket) => server.emit('connection', socket);
-        place.server.on('connection', accept);
-        detached.push(() => (place.server as NetServer).off('connection', accept));
+        place.server.serve(accept);
+        detached.push(() => place.server.serve((socket) => socket.destroy()));
         return undefined;
       }
       case 'unix': {

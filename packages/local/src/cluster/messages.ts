@@ -1,12 +1,17 @@
 /** What the cluster process asks of the supervisor, which lives in the host's network namespace. */
 export type Request =
   | { readonly op: 'listen'; readonly id: number; readonly host: string; readonly port: number }
+  | { readonly op: 'unlisten'; readonly host: string; readonly port: number }
+  /** The connection that came last has arrived. */
+  | { readonly op: 'taken' }
   | { readonly op: 'dns'; readonly id: number; readonly message: string }
   | { readonly op: 'phase'; readonly phase: ClusterPhase };
 
-/** The supervisor's answers and orders. A listening socket travels with `listening` as a handle. */
+/** The supervisor's answers and orders. With `connection` travels a connection to one of the host's sockets as a handle. */
 export type Reply =
-  | { readonly op: 'listening'; readonly id: number; readonly error?: string; readonly code?: string }
+  | { readonly op: 'listening'; readonly id: number; readonly port: number }
+  | { readonly op: 'listening'; readonly id: number; readonly error: string; readonly code?: string }
+  | { readonly op: 'connection'; readonly host: string; readonly port: number }
   | { readonly op: 'dns'; readonly id: number; readonly message: string | undefined }
   | { readonly op: 'stop' };
 

@@ -1,6 +1,5 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import type { Server } from 'node:net';
 import { createKubeClient, type KubeObject } from '@istio-ts/kube';
 import type { ApiServer } from '../apiserver/index.ts';
 import { startApiServer } from '../apiserver/index.ts';
@@ -14,7 +13,7 @@ import { createZoneSource } from '../dns/zone-source.ts';
 import { createImageStore } from '../images/image-store.ts';
 import { API_PORT, createAddressPool, DNS_ADDRESS, NODE_ADDRESS, SERVICE_CIDR } from '../network/addresses.ts';
 import { runCommand } from '../network/command.ts';
-import { startHostAccess } from '../network/host-access.ts';
+import { type HostServer, startHostAccess } from '../network/host-access.ts';
 import { createPacketFilter } from '../network/packet-filter.ts';
 import { startServiceProxy } from '../network/service-proxy.ts';
 import { createCniChain, ensureCniConfig } from '../node/cni.ts';
@@ -200,7 +199,7 @@ async function openApiPort(
   settings: ClusterSettings,
   parent: Parent,
   file: string,
-): Promise<{ readonly server: Server; readonly port: number }> {
+): Promise<{ readonly server: HostServer; readonly port: number }> {
   const saved = readJson(file);
   const earlier =
     typeof saved === 'object' && saved !== null && 'apiPort' in saved && typeof saved.apiPort === 'number'
@@ -212,8 +211,7 @@ async function openApiPort(
     for (let tries = 0; tries < (candidate === earlier ? 10 : 1); tries++) {
       try {
         const server = await parent.listen('127.0.0.1', candidate);
-        const address = server.address();
-        const port = typeof address === 'object' && address !== null ? address.port : candidate;
+        const { port } = server;
         writeJson(file, { apiPort: port });
         return { server, port };
       } catch (error) {

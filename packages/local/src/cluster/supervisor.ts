@@ -1,17 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
-import { createServer, type Server } from 'node:net';
 import { dirname, join } from 'node:path';
 import { exchangeWith, nameServers } from '../dns/upstream.ts';
 import { runCommand } from '../network/command.ts';
 import { ensureClusterNamespace, namespacePath } from '../network/namespace.ts';
 import { cleanUp } from './cleanup.ts';
+import { HostListeners } from './host-listeners.ts';
 import { type ClusterLayout, clusterLayout, programFile } from './layout.ts';
 import { type ClusterPhase, type ClusterSettings, FATAL_EXIT, type Reply, type Request } from './messages.ts';
 import { readProcessFile, removeFile, writeJson, writeProcessFile } from './process-file.ts';
 
 const RESTART = { first: 100, max: 10_000 };
 const STOP_TIMEOUT = 25_000;
+/** Milliseconds after which sockets are closed that a new cluster process has no use for. */
+const FORGET_AFTER = 60_000;
 
 /**
  * The process that stays in the host's network namespace: starts the cluster process in the cluster's namespace, starts it again when it ends,
@@ -64,10 +66,17 @@ function setPhase(layout: ClusterLayout, phase: ClusterPhase): void {
 }
 
 function supervise(layout: ClusterLayout, settings: ClusterSettings): Promise<void> {
-  return new Promise((resolve) => {
+  return new Promise((settle) => {
+    const resolve = () => {
+      clearTimeout(forgetting);
+      listeners.closeAll();
+      settle();
+    };
     let child: ChildProcess | undefined;
     let stopping = false;
     let delay = RESTART.first;
+    let forgetting: NodeJS.Timeout | undefined;
+    const listeners = new HostListeners();
     const log = (line: string) => console.log(`${new Date().toISOString()} supervisor: ${line}`);
 
     const start = () => {
@@ -88,9 +97,19 @@ function supervise(layout: ClusterLayout, settings: ClusterSettings): Promise<vo
       fs.closeSync(output);
       if (child.pid !== undefined) writeProcessFile(layout.clusterPid, child.pid);
       const current = child;
-      current.on('message', (message: Request) => void answer(current, layout, message, log));
+      listeners.use({
+        send: ({ host, port }, connection) => {
+          current.send({ op: 'connection', host, port } satisfies Reply, connection, { keepOpen: true }, () => {
+            // When it cannot be sent the process has ended, and the next one gets it.
+          });
+        },
+      });
+      clearTimeout(forgetting);
+      forgetting = setTimeout(() => listeners.closeUnclaimed(), FORGET_AFTER);
+      current.on('message', (message: Request) => void answer(current, listeners, layout, message, log));
       current.on('error', (error) => log(`cluster process: ${error.message}`));
       current.on('exit', (code, signal) => {
+        listeners.use(undefined);
         removeFile(layout.clusterPid);
         if (stopping) return resolve();
         if (code === FATAL_EXIT) {
@@ -123,6 +142,7 @@ function supervise(layout: ClusterLayout, settings: ClusterSettings): Promise<vo
 
 async function answer(
   child: ChildProcess,
+  listeners: HostListeners,
   layout: ClusterLayout,
   message: Request,
   log: (line: string) => void,
@@ -139,35 +159,24 @@ async function answer(
     }
     case 'listen': {
       try {
-        const server = await listen(message.host, message.port);
-        if (!child.connected) {
-          server.close();
-          return;
-        }
-        child.send({ op: 'listening', id: message.id } satisfies Reply, server, () => {
-          // The cluster process has the socket now; with it, not here, connections are accepted.
-          server.close();
-        });
+        const port = await listeners.listen(message.host, message.port);
+        send(child, { op: 'listening', id: message.id, port });
       } catch (error) {
         const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
         const text = error instanceof Error ? error.message : String(error);
         if (code !== 'EADDRINUSE') log(`listen on ${message.host}:${message.port}: ${text}`);
         send(child, { op: 'listening', id: message.id, error: text, ...(code === undefined ? {} : { code }) });
       }
+      return;
     }
+    case 'unlisten':
+      listeners.close(message.host, message.port);
+      return;
+    case 'taken':
+      listeners.taken();
   }
 }
 
 function send(child: ChildProcess, reply: Reply): void {
   if (child.connected) child.send(reply, () => {});
-}
-
-function listen(host: string, port: number): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const server = createServer({ pauseOnConnect: true });
-    // Nobody shall be served here; the window until the socket is handed over is short.
-    server.on('connection', (socket) => socket.destroy());
-    server.once('error', reject);
-    server.listen({ host, port, exclusive: true }, () => resolve(server));
-  });
 }

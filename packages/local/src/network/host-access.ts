@@ -1,4 +1,4 @@
-import type { Server, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { KubeClient } from '@istio-ts/kube';
 import type { Informer } from '../controllers/informer.ts';
 import { keyOf, nameOf, namespaceOf, type Service, SERVICES } from '../controllers/kinds.ts';
@@ -9,7 +9,15 @@ import { forwardTo } from './forward.ts';
 /** Opens listening sockets in the host's network namespace for a process that lives in the cluster's. */
 export interface HostBinder {
   /** Throws an error with `code` (`EADDRINUSE`, `EACCES`, ...) when the address cannot be used. */
-  listen(host: string, port: number): Promise<Server>;
+  listen(host: string, port: number): Promise<HostServer>;
+}
+
+/** A listening socket in the host's network namespace. */
+export interface HostServer {
+  readonly port: number;
+  /** Says who gets the connections. Each comes paused, and those that came earlier come first. */
+  serve(serve: (connection: Socket) => void): void;
+  close(): void;
 }
 
 const LAST_LOOPBACK = 250;
@@ -17,7 +25,10 @@ const LAST_LOOPBACK = 250;
 interface Opened {
   readonly address: string | undefined;
   /** `host:port` to its socket. */
-  readonly servers: Map<string, { readonly server: Server; target: { readonly host: string; readonly port: number } }>;
+  readonly servers: Map<
+    string,
+    { readonly server: HostServer; target: { readonly host: string; readonly port: number } }
+  >;
 }
 
 /**
@@ -119,7 +130,7 @@ export function startHostAccess(options: {
     for (const candidate of [asked, earlier]) if (candidate?.startsWith('127.')) candidates.add(candidate);
     for (let last = 1; last <= LAST_LOOPBACK; last++) candidates.add(`127.0.0.${last}`);
     for (const candidate of candidates) {
-      const fresh: { place: string; server: Server; port: number }[] = [];
+      const fresh: { place: string; server: HostServer; port: number }[] = [];
       let free = true;
       for (const port of ports) {
         const place = `${candidate}:${port}`;
@@ -152,13 +163,14 @@ export function startHostAccess(options: {
     return undefined;
   }
 
-  function add(current: Opened, place: string, server: Server, target: { host: string; port: number }): void {
+  function add(current: Opened, place: string, server: HostServer, target: { host: string; port: number }): void {
     const entry = { server, target };
     current.servers.set(place, entry);
-    // The options of the server that was opened elsewhere do not come along with its handle.
-    Object.assign(server, { allowHalfOpen: true, pauseOnConnect: true });
-    server.on('connection', (socket: Socket) => forwardTo(socket, entry.target));
-    server.on('error', (error) => log(`host port ${place}: ${error.message}`));
+    server.serve((connection) => {
+      // Options of the server that accepted it do not come along with its handle.
+      connection.allowHalfOpen = true;
+      forwardTo(connection, entry.target);
+    });
   }
 
   async function writeAddress(service: Service, address: string | undefined): Promise<void> {
