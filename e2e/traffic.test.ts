@@ -1,8 +1,11 @@
 import { after, before, describe } from 'node:test';
+import { access } from './scenarios/traffic/access.ts';
 import { destination } from './scenarios/traffic/destination.ts';
 import { external } from './scenarios/traffic/external.ts';
 import { gatewayTls } from './scenarios/traffic/gateway-tls.ts';
 import { protocols } from './scenarios/traffic/protocols.ts';
+import { rejected } from './scenarios/traffic/rejected.ts';
+import { rollout } from './scenarios/traffic/rollout.ts';
 import { routing } from './scenarios/traffic/routing.ts';
 import { startWorld, type World } from './scenarios/traffic/world.ts';
 import { type Cluster, obstacle, startCluster } from './support/cluster.ts';
@@ -29,4 +32,7 @@ describe('traffic in the mesh, seen by clients', { skip: reason ?? false }, () =
   destination(started);
   external(started);
   protocols(started);
+  access(started);
+  rollout(started);
+  rejected(started);
 });

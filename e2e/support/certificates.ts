@@ -33,10 +33,7 @@ export function certificateFor(host: string, issuer?: Pair): Pair {
   }
 }
 
-/** A Secret as a manifest. */
-export function secret(name: string, data: Readonly<Record<string, string>>, type = 'Opaque'): string {
-  const encoded = Object.fromEntries(
-    Object.entries(data).map(([key, text]) => [key, Buffer.from(text).toString('base64')]),
-  );
-  return `${JSON.stringify({ apiVersion: 'v1', kind: 'Secret', metadata: { name }, type, data: encoded })}\n`;
+/** A Secret that holds texts. */
+export function secret(name: string, data: Readonly<Record<string, string>>, type = 'Opaque'): object {
+  return { apiVersion: 'v1', kind: 'Secret', metadata: { name }, type, stringData: data };
 }

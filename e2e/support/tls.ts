@@ -1,4 +1,4 @@
-import { request } from 'node:https';
+import { request } from 'node:http';
 import { connect } from 'node:tls';
 
 export interface TlsAnswer {
@@ -29,7 +29,7 @@ export function https(
     socket.on('secureConnect', () => {
       const fingerprint = socket.getPeerX509Certificate()?.fingerprint256 ?? '';
       const outgoing = request(
-        { createConnection: () => socket, path: options.path ?? '/', headers: { host }, agent: false },
+        { createConnection: () => socket, path: options.path ?? '/', headers: { host } },
         (response) => {
           let body = '';
           response.on('data', (chunk: Buffer) => (body += chunk.toString()));

@@ -23,11 +23,11 @@ export function gatewayTls(world: () => World): void {
   test('servers of one port, each with the certificate of its Secret', async () => {
     const { cluster } = world();
     await cluster.apply(
-      secret('one', { 'tls.crt': one.certificate, 'tls.key': one.key }, 'kubernetes.io/tls') +
-        '---\n' +
-        secret('two', { cert: two.certificate, key: two.key }) +
-        '---\n' +
+      manifest([
+        secret('one', { 'tls.crt': one.certificate, 'tls.key': one.key }, 'kubernetes.io/tls'),
+        secret('two', { cert: two.certificate, key: two.key }),
         secret('mutual', { 'tls.crt': mutual.certificate, 'tls.key': mutual.key, 'ca.crt': authority.certificate }),
+      ]),
       'istio-system',
     );
     const tls = (credentialName: string, mode = 'SIMPLE') => ({ mode, credentialName });
@@ -115,7 +115,7 @@ export function gatewayTls(world: () => World): void {
     assert.equal((await get('one.example.test')).status, 200);
     const late = certificateFor('missing.example.test');
     await world().cluster.apply(
-      secret('no-such-secret', { 'tls.crt': late.certificate, 'tls.key': late.key }, 'kubernetes.io/tls'),
+      manifest([secret('no-such-secret', { 'tls.crt': late.certificate, 'tls.key': late.key }, 'kubernetes.io/tls')]),
       'istio-system',
     );
     const answer = await until('the new Secret', () => get('missing.example.test'));
@@ -126,7 +126,7 @@ export function gatewayTls(world: () => World): void {
     const renewed = certificateFor('one.example.test');
     const replace = (key: string) =>
       world().cluster.apply(
-        secret('one', { 'tls.crt': renewed.certificate, 'tls.key': key }, 'kubernetes.io/tls'),
+        manifest([secret('one', { 'tls.crt': renewed.certificate, 'tls.key': key }, 'kubernetes.io/tls')]),
         'istio-system',
       );
     await replace(two.key);

@@ -152,12 +152,9 @@ export async function startWorld(cluster: Cluster): Promise<World> {
     'traffic',
   );
   await cluster.apply(
-    secret('origin-tls', { 'tls.crt': outsideTls.certificate, 'tls.key': outsideTls.key }, 'kubernetes.io/tls'),
-    'outside',
-  );
-  await cluster.apply(
     manifest([
       programs,
+      secret('origin-tls', { 'tls.crt': outsideTls.certificate, 'tls.key': outsideTls.key }, 'kubernetes.io/tls'),
       ...workload({ name: 'origin', app: 'origin', version: 'outside', program: 'origin', tls: true }),
       ...workload({ name: 'stranger', app: 'stranger', program: 'client' }),
       service('external'),

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { until } from '../../support/shell.ts';
+import { echo, istio, manifest, service, type World, workload } from './world.ts';
+
+/** Who may talk to whom, and how: PeerAuthentication and AuthorizationPolicy. */
+export function access(world: () => World): void {
+  const apply = (...objects: readonly object[]) => world().cluster.apply(manifest(objects), 'traffic');
+  const guarded = { app: 'guarded' };
+  const url = (path = '/', port = 8080) => `http://guarded.traffic:${port}${path}`;
+  const status = async (from: 'client' | 'stranger', path: string, method = 'GET') =>
+    (await world()[from].call({ url: url(path), method })).status;
+
+  test('PERMISSIVE, STRICT, and modes of single ports', async () => {
+    await apply(service('guarded', guarded), ...workload({ name: 'guarded', app: 'guarded', program: 'origin' }));
+    await world().cluster.podsReady('traffic', 'app=guarded');
+    await until('an answer', async () => ((await status('client', '/')) === 200 ? true : undefined));
+    assert.equal(await status('stranger', '/'), 200);
+    const identity = async () => echo(await world().client.call(url())).headers['x-forwarded-client-cert'];
+    const mode = (spec: object) =>
+      apply(istio('PeerAuthentication', 'guarded', { selector: { matchLabels: guarded }, ...spec }));
+
+    await mode({ mtls: { mode: 'STRICT' } });
+    await until('plain text to be refused', async () => ((await status('stranger', '/')) === 0 ? true : undefined));
+    assert.match((await identity()) ?? '', /sa\/client/);
+
+    await mode({ mtls: { mode: 'STRICT' }, portLevelMtls: { 8080: { mode: 'PERMISSIVE' } } });
+    await until('plain text on the port that permits it', async () =>
+      (await status('stranger', '/')) === 200 ? true : undefined,
+    );
+    assert.match((await identity()) ?? '', /sa\/client/);
+
+    await mode({ mtls: { mode: 'STRICT' }, portLevelMtls: { 8080: { mode: 'DISABLE' } } });
+    await until('plain text between sidecars', async () => ((await identity()) === undefined ? true : undefined));
+    assert.equal(await status('stranger', '/'), 200);
+
+    await world().cluster.kubectl('delete', 'peerauthentication', '-n', 'traffic', 'guarded');
+    await until('mutual TLS again', async () => (/sa\/client/.test((await identity()) ?? '') ? true : undefined));
+  });
+
+  test('ALLOW and DENY by principal, path and method', async () => {
+    const policy = (name: string, action: string, rules: readonly object[]) =>
+      istio('AuthorizationPolicy', name, { selector: { matchLabels: guarded }, action, rules });
+    await apply(
+      policy('allow', 'ALLOW', [
+        {
+          from: [{ source: { principals: ['cluster.local/ns/traffic/sa/client'] } }],
+          to: [{ operation: { methods: ['GET'] } }],
+        },
+        { to: [{ operation: { paths: ['/public/*', '/ready'] } }] },
+      ]),
+      policy('deny', 'DENY', [{ to: [{ operation: { paths: ['/admin*'] } }] }]),
+    );
+    await until('the policies to be in force', async () =>
+      (await status('stranger', '/')) === 403 ? true : undefined,
+    );
+    await until('the denial', async () => ((await status('client', '/admin')) === 403 ? true : undefined));
+    assert.equal(await status('client', '/'), 200);
+    assert.equal(await status('client', '/', 'POST'), 403);
+    assert.equal(await status('client', '/public/x', 'POST'), 200);
+    assert.equal(await status('stranger', '/public/x'), 200);
+    const denied = await world().stranger.call(url('/'));
+    assert.equal(denied.text, 'RBAC: access denied');
+    await apply(policy('allow', 'ALLOW', []));
+    await until('nothing to be allowed', async () => ((await status('client', '/')) === 403 ? true : undefined));
+    await world().cluster.kubectl('delete', 'authorizationpolicy', '-n', 'traffic', 'allow', 'deny');
+    await until('all to be allowed', async () => ((await status('stranger', '/')) === 200 ? true : undefined));
+  });
+}
