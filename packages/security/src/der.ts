@@ -212,11 +212,10 @@ export function readOid(value: DerValue | undefined, what: string): string {
   return arcs.join('.');
 }
 
+/** The bytes of a bit string that holds whole bytes, as keys and signatures do: any unused bit makes it another encoding of the same value. */
 export function readBitString(value: DerValue | undefined, what: string): Buffer {
   const { content, offset } = expectTag(value, Tag.bitString, what);
-  const unused = content[0];
-  if (unused === undefined || unused > 7 || (unused > 0 && content.length === 1))
-    throw new DerError(`${what} is malformed`, offset);
+  if (content[0] !== 0) throw new DerError(`${what} is malformed`, offset);
   return content.subarray(1);
 }
 
