@@ -53,6 +53,8 @@ export function parseInjectionConfig(configText: string, valuesText: string): In
     : typeof config.template === 'string'
       ? { sidecar: config.template }
       : {};
+  if (Object.keys(templates).length === 0)
+    throw new InjectionError(SOURCE, 'config.templates', 'must be a mapping with at least one template by its name');
   const selectors = (key: string): readonly Selector[] => {
     const value = config[key] ?? [];
     if (!Array.isArray(value)) throw new InjectionError(SOURCE, `config.${key}`, 'must be a list of label selectors');
