@@ -53,6 +53,19 @@ describe('propagation', () => {
     assert.deepEqual(seen, ['1 2 4', '2 4 8']);
   });
 
+  it('tells all subscribers even when one of them fails, and goes on working', () => {
+    const graph = new Graph();
+    const a = new SourceCollection<number>(graph);
+    const seen: number[] = [];
+    a.subscribe(() => {
+      throw new Error('bad subscriber');
+    });
+    a.subscribe(() => seen.push(a.get('x') ?? 0));
+    assert.throws(() => a.set('x', 1), /bad subscriber/);
+    assert.throws(() => a.set('x', 2), /bad subscriber/);
+    assert.deepEqual(seen, [1, 2]);
+  });
+
   it('lets a subscriber change a source: that is the next round', () => {
     const graph = new Graph();
     const a = new SourceCollection<number>(graph);
