@@ -59,8 +59,9 @@ function askOne(server: string, message: Buffer): Promise<Buffer | undefined> {
     };
     const timer = setTimeout(finish, TIMEOUT, undefined);
     socket.on('error', () => finish(undefined));
-    // Connected, so that a refusal is noticed and only this server can answer.
-    socket.connect(53, server, () => {
+    // Connected, so that a refusal is noticed and only this server can answer. Without a route to the server there is an 'error' and no 'connect'
+    // (a callback of connect() would be called in both cases).
+    socket.once('connect', () => {
       socket.on('message', (answer) => {
         if (answer.length >= 12 && answer.readUInt16BE(0) === message.readUInt16BE(0)) finish(answer);
       });
@@ -68,5 +69,6 @@ function askOne(server: string, message: Buffer): Promise<Buffer | undefined> {
         if (error !== null) finish(undefined);
       });
     });
+    socket.connect(53, server);
   });
 }
