@@ -156,9 +156,11 @@ export abstract class Collection<T> implements GraphNode {
       for (const { key } of changes) for (const reader of [...(this.#readers.get(key) ?? [])]) reader.invalidate();
     }
     if (this.#listeners.size > 0) {
-      this.graph.afterPropagation(() => {
-        for (const listener of [...this.#listeners]) listener(changes);
-      });
+      // One entry each, so that one that fails does not keep the others from hearing it. Who has left meanwhile hears nothing.
+      for (const listener of this.#listeners)
+        this.graph.afterPropagation(() => {
+          if (this.#listeners.has(listener)) listener(changes);
+        });
     }
   }
 

@@ -67,4 +67,24 @@ describe('watching a cluster', () => {
     watch.close();
     assert.equal(closed.length, meshResources.length);
   });
+
+  it('an object that cannot be read at all keeps no other away', async () => {
+    const { client, of, all } = server();
+    const sources = new MeshSources({ meshConfig: defaultMeshConfig() });
+    const mesh = createMesh(sources);
+    const failures: unknown[] = [];
+    const watch = watchMesh(client, sources, {
+      admits: (object) => {
+        if (object.metadata.name === 'strange') throw new Error('strange object');
+        return true;
+      },
+      onFailure: (error) => failures.push(error),
+    });
+    for (const name of ['a', 'strange', 'b']) of('Service').send({ type: 'ADDED', object: service(name) });
+    for (const one of all()) one.send({ type: 'SYNCED' });
+    await watch.synced;
+    assert.equal(mesh.services.size, 2);
+    assert.equal(failures.length, 1);
+    watch.close();
+  });
 });
