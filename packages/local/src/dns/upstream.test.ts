@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { it } from 'node:test';
-import { exchangeWith } from './upstream.ts';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 it('a name server that there is no way to is no answer', async () => {
-  // An IPv6 address of another interface's scope, and the address that nothing may be sent to: connect() fails with both.
-  assert.equal(await exchangeWith(['fe80::1', '255.255.255.255'], Buffer.alloc(16)), undefined);
+  const module = fileURLToPath(new URL('./upstream.ts', import.meta.url));
+  const program = `const { exchangeWith } = await import(${JSON.stringify(module)});
+    console.log(await exchangeWith(['192.0.2.1', '2001:db8::1'], Buffer.alloc(16)));`;
+  // In a network namespace without any route, like a machine without a network.
+  const { stdout } = await promisify(execFile)('unshare', [
+    ...['--net', process.execPath, '--input-type=module', '--eval', program],
+  ]);
+  assert.equal(stdout.trim(), 'undefined');
 });
