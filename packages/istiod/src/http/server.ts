@@ -31,6 +31,8 @@ export interface HttpServerOptions {
   readonly tls?: SecureContextOptions;
   /** Default 1 MiB. */
   readonly maxBodyBytes?: number;
+  /** Of all requests that are arriving, default 64 MiB; what does not fit is told to come again (503). */
+  readonly maxWaitingBytes?: number;
   /** How long a request may take to arrive, default 30 s. */
   readonly requestTimeoutMs?: number;
   readonly log: Logger;
@@ -44,6 +46,10 @@ export interface HttpServer {
 }
 
 class BodyTooLarge extends Error {}
+class Overloaded extends Error {}
+
+const MAX_CONNECTIONS = 1000;
+const DEFAULT_WAITING_BYTES = 64 * 1024 * 1024;
 
 /** A small HTTP server by routes, with bounded bodies, headers and times. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
@@ -53,8 +59,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     headersTimeout: 10_000,
     keepAliveTimeout: 60_000,
   };
+  const waiting = { bytes: 0, limit: options.maxWaitingBytes ?? DEFAULT_WAITING_BYTES };
   const listener = (request: http.IncomingMessage, response: http.ServerResponse): void => {
-    void answer(request, options).then(
+    void answer(request, options, waiting).then(
       ({ status, headers, body }) => {
         response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', ...headers });
         response.end(request.method === 'HEAD' ? undefined : body);
@@ -66,6 +73,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     options.tls === undefined
       ? http.createServer(settings, listener)
       : https.createServer({ ...settings, minVersion: 'TLSv1.2', handshakeTimeout: 10_000, ...options.tls }, listener);
+  server.maxConnections = MAX_CONNECTIONS;
   server.on('clientError', (_, socket) => socket.destroy());
   server.on('tlsClientError', (_, socket) => socket.destroy());
   return {
@@ -93,13 +101,23 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   };
 }
 
-async function answer(request: http.IncomingMessage, options: HttpServerOptions): Promise<HttpResponse> {
+/** Bytes of bodies that are not complete, over all connections. */
+interface Waiting {
+  bytes: number;
+  readonly limit: number;
+}
+
+async function answer(
+  request: http.IncomingMessage,
+  options: HttpServerOptions,
+  waiting: Waiting,
+): Promise<HttpResponse> {
   const url = URL.parse(request.url ?? '/', 'http://localhost');
   if (url === null) return { status: 400, body: 'malformed URL\n' };
   const handler = findRoute(options.routes, url.pathname);
   if (handler === undefined) return { status: 404, body: '404 page not found\n' };
   try {
-    const body = await readBody(request, options.maxBodyBytes ?? 1024 * 1024);
+    const body = await readBody(request, options.maxBodyBytes ?? 1024 * 1024, waiting);
     return await handler({
       method: request.method ?? 'GET',
       path: url.pathname,
@@ -111,6 +129,8 @@ async function answer(request: http.IncomingMessage, options: HttpServerOptions)
   } catch (error) {
     if (error instanceof BodyTooLarge)
       return { status: 413, headers: { connection: 'close' }, body: `${error.message}\n` };
+    if (error instanceof Overloaded)
+      return { status: 503, headers: { connection: 'close', 'retry-after': '1' }, body: `${error.message}\n` };
     if (request.destroyed && !request.complete) throw error;
     options.log.error(`${request.method} ${url.pathname}: ${error instanceof Error ? error.stack : error}`);
     return { status: 500, body: 'internal error\n' };
@@ -125,17 +145,24 @@ function findRoute(routes: HttpRoutes, path: string): HttpHandler | undefined {
   return best === '' ? undefined : routes[best];
 }
 
-async function readBody(request: http.IncomingMessage, limit: number): Promise<Buffer> {
+async function readBody(request: http.IncomingMessage, limit: number, waiting: Waiting): Promise<Buffer> {
   const refuse = (): BodyTooLarge => new BodyTooLarge(`the request body is larger than ${limit} bytes`);
   if (Number(request.headers['content-length'] ?? 0) > limit) throw refuse();
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of request) {
-    length += (chunk as Buffer).length;
-    if (length > limit) throw refuse();
-    chunks.push(chunk as Buffer);
+  try {
+    for await (const chunk of request) {
+      const { length: bytes } = chunk as Buffer;
+      length += bytes;
+      waiting.bytes += bytes;
+      if (length > limit) throw refuse();
+      if (waiting.bytes > waiting.limit) throw new Overloaded('too many large requests at once');
+      chunks.push(chunk as Buffer);
+    }
+    return Buffer.concat(chunks);
+  } finally {
+    waiting.bytes -= length;
   }
-  return Buffer.concat(chunks);
 }
 
 /** A JSON document as a response. */
