@@ -116,7 +116,7 @@ export function protocols(world: () => World): void {
       const answer = await world().client.call('http://sniffed:8080/');
       return /sa\/client/.test(echo(answer).headers['x-forwarded-client-cert'] ?? '') ? true : undefined;
     });
-    assert.match(await answers({ host: 'sniffed', port: 9000, say: '\u0001any\n', until: 'any' }), /^v[12] .*any$/);
+    assert.match(await answers({ host: 'sniffed', port: 9000, say: '\u0001any\n', until: 'any\n' }), /^v[12] .*any\n$/);
   });
 
   test('headless services and the pods of a StatefulSet by name', async () => {

@@ -176,6 +176,13 @@ function sorted(endpoints: Iterable<Endpoint>): readonly Endpoint[] {
   return [...endpoints].sort((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0));
 }
 
+/** Names of a service's ports whose endpoints all take mutual TLS, sorted. */
+export function mutualTlsPorts(endpoints: readonly Endpoint[]): readonly string[] {
+  const ports = new Set(endpoints.map(({ servicePort }) => servicePort));
+  for (const { servicePort, tlsMode } of endpoints) if (tlsMode !== 'istio') ports.delete(servicePort);
+  return [...ports].sort();
+}
+
 /** The identities behind a service, sorted: what its certificates may say. */
 export function identitiesOf(service: Service, endpoints: readonly Endpoint[]): readonly string[] {
   const identities = new Set(service.subjectAltNames);

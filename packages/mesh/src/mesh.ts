@@ -20,7 +20,14 @@ import {
   ordered,
 } from '@istio-ts/collections';
 import { type NamespaceRules, mergeRules, namespaceRules, ruleGroupKey } from './destination-rule.ts';
-import { identitiesOf, type EndpointContext, listedEndpoints, selectedEndpoints, sliceEndpoints } from './endpoints.ts';
+import {
+  identitiesOf,
+  type EndpointContext,
+  listedEndpoints,
+  mutualTlsPorts,
+  selectedEndpoints,
+  sliceEndpoints,
+} from './endpoints.ts';
 import type { SecretFacts } from './kubernetes/facts.ts';
 import type { Config, Endpoint, Service, ServiceEndpoints, VirtualService, Workload } from './model.ts';
 import { byAge } from './order.ts';
@@ -69,6 +76,8 @@ export interface Mesh {
   readonly endpoints: Collection<ServiceEndpoints>;
   /** Identities behind a service, by `namespace/hostname`; changes far less often than its endpoints. */
   readonly identities: Collection<readonly string[]>;
+  /** Names of the ports of a service whose endpoints all take mutual TLS, by `namespace/hostname`. */
+  readonly mutualTlsPorts: Collection<readonly string[]>;
   /** Endpoints of the services whose addresses the proxy itself resolves: they are part of a cluster. By `namespace/hostname`. */
   readonly resolvedByProxy: Collection<ServiceEndpoints>;
   readonly virtualServices: Cell<readonly VirtualService[]>;
@@ -139,6 +148,14 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
     },
     { name: 'identities' },
   );
+  const portsWithMutualTls = map(
+    services,
+    (_service, key, fetch) => {
+      const ports = mutualTlsPorts(fetch.get(endpoints, key)?.endpoints ?? []);
+      return ports.length > 0 ? ports : undefined;
+    },
+    { name: 'ports with mutual TLS' },
+  );
   const resolvedByProxy = map(
     services,
     (service, key, fetch) =>
@@ -185,6 +202,7 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
     workloadsByAddress,
     endpoints,
     identities,
+    mutualTlsPorts: portsWithMutualTls,
     resolvedByProxy,
     virtualServices: ordered(virtualServices, byAge, { name: 'VirtualServices by age' }),
     destinationRules,

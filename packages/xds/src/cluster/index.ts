@@ -27,6 +27,7 @@ export { effectivePolicy } from './traffic-policy.ts';
 /** What clusters need beside the scope: derived from endpoints, but changing far less often. Keyed by `namespace/hostname`. */
 export interface ClusterInputs {
   readonly identities: ReadonlyMap<string, readonly string[]>;
+  readonly mutualTlsPorts: ReadonlyMap<string, readonly string[]>;
   readonly resolvedByProxy: ReadonlyMap<string, ServiceEndpoints>;
 }
 
@@ -74,6 +75,7 @@ export function* outboundClusterInputs(
           router,
           autoMutualTls: scope.autoMutualTls(service.hostname, target.port.number),
           identities: inputs.identities.get(key) ?? noIdentities,
+          mutualTlsEverywhere: inputs.mutualTlsPorts.get(key)?.includes(target.port.name) ?? false,
           endpoints,
           client: endpoints && client,
           files,
@@ -171,6 +173,7 @@ export function outboundInputsKey(scope: ProxyScope, inputs: ClusterInputs): rea
     scope.autoMutualTls,
     scope.serviceByHost,
     inputs.identities,
+    inputs.mutualTlsPorts,
     inputs.resolvedByProxy,
     scope.proxy.type,
     placed && JSON.stringify(clientPlace(scope)),

@@ -44,6 +44,8 @@ export interface OutboundClusterInput {
   readonly autoMutualTls: boolean;
   /** Identities that the service's endpoints may present. */
   readonly identities: readonly string[];
+  /** Whether every endpoint of the port takes mutual TLS. */
+  readonly mutualTlsEverywhere: boolean;
   /** Only for services whose names the proxy resolves itself: they are part of the cluster. */
   readonly endpoints: ServiceEndpoints | undefined;
   /** Only together with `endpoints`. */
@@ -62,6 +64,7 @@ export const outboundClusterKey = (input: OutboundClusterInput): readonly [objec
   input.router,
   input.autoMutualTls,
   input.identities,
+  input.mutualTlsEverywhere,
   input.endpoints,
   input.client && JSON.stringify(input.client),
   input.files && JSON.stringify(input.files),
@@ -223,8 +226,10 @@ function transportSecurity(
     case 'DISABLE':
       return plain;
     default:
-      // To an original destination there is no endpoint whose metadata could tell whether it has a proxy.
-      if (!input.autoMutualTls || discovery === 'ORIGINAL_DST' || service.meshExternal) return plain;
+      if (!input.autoMutualTls || service.meshExternal) return plain;
+      // To an original destination there is no endpoint whose metadata could tell whether it has a proxy: all of them have to.
+      if (discovery === 'ORIGINAL_DST')
+        return input.mutualTlsEverywhere ? { socket: mutual(), mutualTls: true, autoSni: false } : plain;
       return { matches: automaticTls(mutual(), wrap(rawBuffer)), mutualTls: true, autoSni: false };
   }
 }

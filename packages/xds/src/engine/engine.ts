@@ -170,6 +170,7 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
 
   const unsubscribe = [
     mesh.identities.subscribe(invalidateAll),
+    mesh.mutualTlsPorts.subscribe(invalidateAll),
     mesh.resolvedByProxy.subscribe(invalidateAll),
     mesh.secrets.subscribe(invalidateAll),
     mesh.endpoints.subscribe((changes) => {

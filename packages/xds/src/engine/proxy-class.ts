@@ -185,6 +185,7 @@ export class ProxyClass {
           scope.autoMutualTls,
           scope.trustDomain,
           mesh.identities.snapshot(),
+          mesh.mutualTlsPorts.snapshot(),
           mesh.resolvedByProxy.snapshot(),
         ];
       case endpointType:
@@ -255,6 +256,7 @@ export class ProxyClass {
     const { mesh, generators } = this.#shared;
     const inputs: ClusterInputs = {
       identities: mesh.identities.snapshot(),
+      mutualTlsPorts: mesh.mutualTlsPorts.snapshot(),
       resolvedByProxy: mesh.resolvedByProxy.snapshot(),
     };
     const outbound = outboundClusters({ scope, inputs });

@@ -4,6 +4,7 @@ import type {
   FilterChainMatch,
   Listener,
   RouteConfiguration,
+  RouteRetryPolicy,
 } from '@istio-ts/envoy';
 import { parseProtocol } from '@istio-ts/mesh';
 import type { InboundTarget, MutualTlsMode, Origin, ProxyScope } from '@istio-ts/mesh/model';
@@ -51,6 +52,9 @@ interface ChainInput {
   readonly policies: InboundPolicies;
 }
 
+/** A request that the application cannot have seen, because it closed the connection before, is sent again (Istio 1.24, inbound retries). */
+const UNSEEN_BY_APPLICATION: RouteRetryPolicy = { retryOn: 'reset-before-request', numRetries: 2 };
+
 function routes(name: string, hostName: string, cluster: string, operation: string | undefined): RouteConfiguration {
   return {
     name,
@@ -62,7 +66,7 @@ function routes(name: string, hostName: string, cluster: string, operation: stri
           {
             name: 'default',
             match: { prefix: '/' },
-            route: { cluster, ...timeouts(undefined) },
+            route: { cluster, ...timeouts(undefined), retryPolicy: UNSEEN_BY_APPLICATION },
             ...(operation !== undefined ? { decorator: { operation } } : {}),
           },
         ],
