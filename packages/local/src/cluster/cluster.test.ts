@@ -291,7 +291,7 @@ describe('a local cluster', { skip, timeout: 120_000 }, () => {
   it('says which images it knows when one is unknown', async () => {
     const message = await until('the message', async () => {
       const value = await kubectl('get pod stranger -o jsonpath={.status.containerStatuses[0].state.waiting}');
-      return value.includes('ErrImagePull') && value;
+      return /ErrImagePull|ImagePullBackOff/.test(value) && value;
     });
     assert.match(message, /nowhere\.example\/strange:v9 is unknown to this local cluster; known: .*busybox/);
     await kubectl('delete pod stranger');

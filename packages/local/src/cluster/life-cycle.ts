@@ -91,8 +91,8 @@ export async function upCluster(
     envoy,
     nodeName: name,
   };
-  const supervisor = existing ?? (await startSupervisor(layout, settings));
-  const phase = await waitUntilReady(layout, supervisor, options.timeout ?? 60_000, onProgress);
+  const started = existing ?? (await startSupervisor(layout, settings));
+  const { phase, supervisor } = await waitUntilReady(layout, started, options.timeout ?? 60_000, onProgress);
   const kubeconfig = options.kubeconfig === false ? layout.kubeconfig : mergeContext(layout, phase.server);
   return {
     name,
@@ -107,7 +107,6 @@ export async function upCluster(
 
 async function startSupervisor(layout: ClusterLayout, settings: ClusterSettings): Promise<number> {
   fs.mkdirSync(layout.logs, { recursive: true });
-  removeFile(layout.phase);
   rotate(join(layout.logs, 'cluster.log'));
   rotate(join(layout.logs, 'supervisor.log'));
   const output = fs.openSync(join(layout.logs, 'supervisor.log'), 'a');
@@ -137,23 +136,28 @@ function rotate(file: string): void {
 
 async function waitUntilReady(
   layout: ClusterLayout,
-  supervisor: number,
+  started: number,
   timeout: number,
   onProgress: (step: string) => void,
-): Promise<Extract<ClusterPhase, { phase: 'ready' }>> {
+): Promise<{ readonly phase: Extract<ClusterPhase, { phase: 'ready' }>; readonly supervisor: number }> {
   const deadline = Date.now() + timeout;
   let shown = '';
-  const start = processStart(supervisor);
+  let supervisor = started;
+  let start = processStart(supervisor);
   for (;;) {
-    const phase = readPhase(layout);
-    if (phase?.phase === 'ready') return phase;
+    const phase = readPhase(layout, supervisor);
+    if (phase?.phase === 'ready') return { phase, supervisor };
     if (phase?.phase === 'failed') throw new ClusterStartError(phase.message);
     if (phase?.phase === 'starting' && phase.step !== shown) {
       shown = phase.step;
       onProgress(shown);
     }
     if (start === undefined || processStart(supervisor) !== start) {
-      throw new ClusterStartError(`the cluster ended while it started\n${logTail(layout)}`);
+      // Somebody else may have started the cluster at the same moment, and been faster.
+      const other = readProcessFile(layout.supervisorPid);
+      if (other === undefined) throw new ClusterStartError(`the cluster ended while it started\n${logTail(layout)}`);
+      supervisor = other;
+      start = processStart(supervisor);
     }
     if (Date.now() > deadline) {
       throw new ClusterStartError(
@@ -164,9 +168,12 @@ async function waitUntilReady(
   }
 }
 
-function readPhase(layout: ClusterLayout): ClusterPhase | undefined {
+/** What the supervisor of this process id last said. */
+function readPhase(layout: ClusterLayout, supervisor: number): ClusterPhase | undefined {
   const value = readJson(layout.phase);
   if (typeof value !== 'object' || value === null || !('phase' in value)) return undefined;
+  // Supervisors of earlier builds do not say who they are.
+  if ('supervisor' in value && value.supervisor !== supervisor) return undefined;
   return value as ClusterPhase;
 }
 
@@ -239,8 +246,8 @@ export function clusterStatus(name: string = DEFAULT_CLUSTER): ClusterStatus {
   const common = { name, stateDir: layout.root };
   if (!fs.existsSync(layout.root)) return { state: 'absent', ...common };
   const supervisorPid = readProcessFile(layout.supervisorPid);
-  const phase = readPhase(layout);
   if (supervisorPid === undefined) return { state: 'stopped', ...common };
+  const phase = readPhase(layout, supervisorPid);
   if (phase?.phase !== 'ready') {
     return { state: 'starting', ...common, step: phase?.phase === 'starting' ? phase.step : 'start' };
   }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { processStart } from '../node/container-process.ts';
 
 interface Entry {
@@ -10,6 +10,31 @@ interface Entry {
 /** Notes that this process (or `pid`) is the one the file is about. */
 export function writeProcessFile(file: string, pid: number = process.pid): void {
   writeJson(file, { pid, start: processStart(pid) ?? '' } satisfies Entry);
+}
+
+/**
+ * Like `writeProcessFile` for this process, unless the file is about another one that still runs; then it stays as it is and the result is
+ * that process' id.
+ */
+export function claimProcessFile(file: string): number | undefined {
+  const own = `${file}.${process.pid}`;
+  writeProcessFile(own);
+  try {
+    for (;;) {
+      try {
+        // Fails when the file exists: of two processes that start at once, one gets it.
+        linkSync(own, file);
+        return undefined;
+      } catch (error) {
+        if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+        const other = readProcessFile(file);
+        if (other !== undefined) return other;
+        rmSync(file, { force: true });
+      }
+    }
+  } finally {
+    rmSync(own, { force: true });
+  }
 }
 
 /** Process id in the file, if that very process still runs. */

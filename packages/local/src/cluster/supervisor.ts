@@ -8,7 +8,7 @@ import { cleanUp } from './cleanup.ts';
 import { HostListeners } from './host-listeners.ts';
 import { type ClusterLayout, clusterLayout, programFile } from './layout.ts';
 import { type ClusterPhase, type ClusterSettings, FATAL_EXIT, type Reply, type Request } from './messages.ts';
-import { readProcessFile, removeFile, writeJson, writeProcessFile } from './process-file.ts';
+import { claimProcessFile, readProcessFile, removeFile, writeJson, writeProcessFile } from './process-file.ts';
 
 const RESTART = { first: 100, max: 10_000 };
 const STOP_TIMEOUT = 25_000;
@@ -25,7 +25,13 @@ export async function runSupervisor(settings: ClusterSettings): Promise<void> {
     fs.mkdirSync(directory, { recursive: true });
   }
   fs.chmodSync(layout.root, 0o711);
-  writeProcessFile(layout.supervisorPid);
+  // What programs print may be confidential.
+  fs.chmodSync(layout.logs, 0o700);
+  const other = claimProcessFile(layout.supervisorPid);
+  if (other !== undefined) {
+    console.log(`cluster ${settings.name} is being run by process ${other} already`);
+    return;
+  }
   setPhase(layout, { phase: 'starting', step: 'network' });
   try {
     await prepare(layout);
@@ -62,7 +68,8 @@ async function prepare(layout: ClusterLayout): Promise<void> {
 }
 
 function setPhase(layout: ClusterLayout, phase: ClusterPhase): void {
-  writeJson(layout.phase, phase);
+  // Tells what this supervisor says from what an earlier one left behind.
+  writeJson(layout.phase, { ...phase, supervisor: process.pid });
 }
 
 function supervise(layout: ClusterLayout, settings: ClusterSettings): Promise<void> {
