@@ -34,7 +34,10 @@ export function external(world: () => World): void {
         ],
       }),
     );
-    const seen = await versionAt('http://fixed.example.test/', '240.1.1.1');
+    const seen = await until('the rules of the entry', async () => {
+      const answer = await versionAt('http://fixed.example.test/', '240.1.1.1');
+      return answer.headers['x-through'] ? answer : undefined;
+    });
     assert.deepEqual(
       [seen.version, seen.headers['x-through'], seen.headers.host],
       ['outside', 'the mesh', 'fixed.example.test'],
