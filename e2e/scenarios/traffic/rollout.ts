@@ -32,7 +32,7 @@ export function rollout(world: () => World): void {
     await cluster.apply(
       manifest([
         service('rolled', { app: 'rolled' }),
-        ...workload({ name: 'rolled', app: 'rolled', program: 'origin', lingerSeconds: 1 }),
+        ...workload({ name: 'rolled', app: 'rolled', program: 'origin' }),
       ]),
       'traffic',
     );

@@ -27,8 +27,6 @@ interface Workload {
   readonly version?: string;
   readonly program: 'origin' | 'client';
   readonly tls?: boolean;
-  /** How long the pod still serves while it is already taken out of its Services. */
-  readonly lingerSeconds?: number;
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
 }
@@ -54,9 +52,6 @@ export function workload(of: Workload): readonly object[] {
                 image: 'docker.io/library/node:24',
                 command: ['node', `/programs/${of.program}.ts`],
                 env: [{ name: 'VERSION', value: labels.version }],
-                ...(of.lingerSeconds && {
-                  lifecycle: { preStop: { exec: { command: ['sleep', String(of.lingerSeconds)] } } },
-                }),
                 ...(of.program === 'origin' && {
                   ports: [{ containerPort: 8080 }],
                   readinessProbe: { httpGet: { path: '/ready', port: 8080 }, periodSeconds: 1 },

@@ -1,4 +1,5 @@
 import * as fs from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { KubeApiError, type KubeClient } from '@istio-ts/kube';
 import type { EventRecorder } from '../controllers/events.ts';
 import { nameOf, namespaceOf, type Pod, PODS, type PodStatus, type Service, uidOf } from '../controllers/kinds.ts';
@@ -54,6 +55,12 @@ export interface PodWorker {
 }
 
 const MOUNT_RETRY = 1000;
+
+/**
+ * How long a ready pod that is deleted goes on before its containers are told: long enough for its clients to learn that it is no endpoint any
+ * more. Kubernetes promises no order, but a kubelet is never as quick as this node, and programs that close their port at once rely on that.
+ */
+const WITHDRAWAL_MS = 500;
 const CRASH_BACKOFF = { first: 10_000, max: 300_000 };
 const STABLE_AFTER = 600_000;
 
@@ -428,6 +435,8 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
 
   async function terminate(): Promise<void> {
     const grace = gone ? 1 : (pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30);
+    // Not for pods that are to be killed at once, nor for those that no Service sends to.
+    if (!gone && grace > 1 && list.some((slot) => slot.ready)) await sleep(WITHDRAWAL_MS);
     await stopAll(grace);
     for (const slot of list) {
       if (slot.state.waiting === undefined) continue;
