@@ -1,5 +1,5 @@
-import { Redis } from 'ioredis';
 import type { CartItem } from './contract.ts';
+import { createRedisClient } from './redis-client.ts';
 
 /** Where carts are kept. */
 export interface CartStore {
@@ -12,27 +12,23 @@ const daySeconds = 86_400;
 
 /** Carts in Redis: one hash per user, product to quantity, forgotten after a day without change. */
 export function redisStore(address: string): CartStore {
-  const [host, port] = address.split(':');
-  const redis = new Redis({
-    host: host ?? 'localhost',
-    port: Number(port ?? 6379),
-    maxRetriesPerRequest: 3,
-    enableReadyCheck: false,
-  });
-  redis.on('error', (error) => process.stderr.write(`redis at ${address}: ${error.message}\n`));
+  const [host = 'localhost', port = '6379'] = address.split(':');
+  const redis = createRedisClient({ host, port: Number(port) });
   const key = (user: string) => `cart:${user}`;
   return {
     add: async (user, { productId, quantity }) => {
-      await redis.hincrby(key(user), productId, quantity);
-      await redis.expire(key(user), daySeconds);
+      await redis.command(['HINCRBY', key(user), productId, String(quantity)]);
+      await redis.command(['EXPIRE', key(user), String(daySeconds)], true);
     },
-    items: async (user) =>
-      Object.entries(await redis.hgetall(key(user))).map(([productId, quantity]) => ({
-        productId,
-        quantity: Number(quantity),
-      })),
+    items: async (user) => {
+      const reply = await redis.command(['HGETALL', key(user)], true);
+      const words = Array.isArray(reply) ? reply.map(String) : [];
+      return words.flatMap((productId, index) =>
+        index % 2 === 0 ? [{ productId, quantity: Number(words[index + 1]) }] : [],
+      );
+    },
     clear: async (user) => {
-      await redis.del(key(user));
+      await redis.command(['DEL', key(user)], true);
     },
   };
 }
