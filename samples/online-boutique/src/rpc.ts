@@ -88,7 +88,11 @@ export async function serve<S extends ServiceName>(
 /** A client of one service at `address` (host:port); its methods reject with the server's message. */
 export function connect<S extends ServiceName>(service: S, address: string): Handlers<S> {
   const definition = definitionOf(service);
-  const client = new Client(address, credentials.createInsecure());
+  // Services start in any order and restart: look again soon, not after minutes.
+  const client = new Client(address, credentials.createInsecure(), {
+    'grpc.initial_reconnect_backoff_ms': 200,
+    'grpc.max_reconnect_backoff_ms': 2000,
+  });
   const calls = Object.entries(definition).map(([method, { path, requestSerialize, responseDeserialize }]) => [
     method,
     (request: object) =>
