@@ -144,13 +144,17 @@ async function lastLines(client: KubeClient, pod: string, container: string | un
   return lines.length > 0 ? lines.join('\n') : '(no log)';
 }
 
-async function waitForPods(client: KubeClient, options: DemoOptions): Promise<number> {
+async function waitForPods(
+  client: KubeClient,
+  options: DemoOptions,
+  namespaces: readonly string[] = [control, shop],
+): Promise<number> {
   const started = options.now();
   let shown = '';
   for (;;) {
     const list: PodProgress[] = [];
     try {
-      list.push(...(await pods(client, control)), ...(await pods(client, shop)));
+      for (const namespace of namespaces) list.push(...(await pods(client, namespace)));
     } catch (error) {
       // A cluster process that ended comes back by itself within seconds.
       if (!(error instanceof ConnectionError) || options.now() - started > patienceMs) throw error;
@@ -213,7 +217,11 @@ export async function startDemo(options: DemoOptions): Promise<void> {
   try {
     if (!(await isInstalled(client)))
       await istioctl(options.root, ['install', '--context', context, '--set', 'profile=demo', '-y']);
-    if (!(await isDeployed(client))) await deploy(client, options.root);
+    if (!(await isDeployed(client))) {
+      // After an interrupted start istiod may still be coming up, and its webhooks have a say in what is deployed.
+      await waitForPods(client, options, [control]);
+      await deploy(client, options.root);
+    }
     const count = await waitForPods(client, options);
     options.out(` ✓ Istio and Online Boutique: ${count} pods are ready\n`);
     options.out(
