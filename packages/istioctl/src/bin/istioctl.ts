@@ -1,5 +1,17 @@
 import { VERSION } from '@istio-ts/api/version';
 import { KubeApiError, KubeConfigError } from '@istio-ts/kube';
+import { lifecycleCommands } from '../cli/lifecycle-commands.ts';
+import { manifestCommands } from '../cli/manifest-commands.ts';
+import { inClusterOperatorCommands } from '../cli/in-cluster-operator-commands.ts';
+import { analysisCommands } from '../cli/analysis-commands.ts';
+import { explainCommands } from '../cli/explain-commands.ts';
+import { injectionCommands } from '../cli/injection-commands.ts';
+import { adminCommands } from '../cli/admin-commands.ts';
+import { multiclusterCommands } from '../cli/multicluster-commands.ts';
+import { workloadCommands } from '../cli/workload-commands.ts';
+import { ambientCommands } from '../cli/ambient-commands.ts';
+import { bugReportCommands } from '../cli/bug-report-commands.ts';
+import { generalCommands } from '../cli/general-commands.ts';
 import { dashboardCommands } from '../cli/dashboard-commands.ts';
 import { CliError } from '../cli/failure.ts';
 import { inspectCommands } from '../cli/inspect-commands.ts';
@@ -25,7 +37,25 @@ const program = createProgram(
   (code) => {
     process.exitCode = code;
   },
-  [operatorCommands, inspectCommands, dashboardCommands, localCommands, unbuiltCommands],
+  [
+    operatorCommands,
+    lifecycleCommands,
+    manifestCommands,
+    inClusterOperatorCommands,
+    inspectCommands,
+    analysisCommands,
+    explainCommands,
+    injectionCommands,
+    adminCommands,
+    dashboardCommands,
+    multiclusterCommands,
+    workloadCommands,
+    ambientCommands,
+    bugReportCommands,
+    generalCommands,
+    localCommands,
+    unbuiltCommands,
+  ],
 );
 try {
   await program.parseAsync([...withSwitches(process.argv, program)]);

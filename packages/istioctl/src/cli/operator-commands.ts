@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { type Command, Option } from 'commander';
 import { CliError } from './failure.ts';
 import type { CommandGroup } from './program.ts';
-import { revisionOption } from './program.ts';
+import { parentCommand, revisionOption } from './program.ts';
 import type { Session } from './session.ts';
 import { terminalUi } from './terminal-ui.ts';
 
@@ -134,7 +134,7 @@ Examples:
     .description('is everything that an installation should have in the cluster, and ready?')
     .action(act(async (session, flags: SpecFlags) => (await load()).runVerifyInstall(specOf(session, flags))));
 
-  const manifest = program.command('manifest').description('the objects that an installation consists of');
+  const manifest = parentCommand(program, 'manifest', 'the objects that an installation consists of');
   withSpec(manifest.command('generate'))
     .description('print the objects; needs no cluster')
     .option('-o, --output <folder>', 'write files into a folder instead')

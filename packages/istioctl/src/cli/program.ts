@@ -46,6 +46,16 @@ export function withSwitches(argv: readonly string[], program: Command): readonl
   });
 }
 
+/** The parent of commands that several groups fill, for example `manifest`: made by whoever asks first. */
+export function parentCommand(program: Command, name: string, description: string): Command {
+  return program.commands.find((command) => command.name() === name) ?? program.command(name).description(description);
+}
+
+/** `istioctl experimental`, which several groups fill. */
+export const experimentalCommand = (program: Command): Command =>
+  program.commands.find((command) => command.name() === 'experimental') ??
+  program.command('experimental').aliases(['x', 'exp']).description('commands that may still change');
+
 /** Adds a switch that is on unless `--no-NAME` (or `--NAME=false`) turns it off. */
 export function switchedOn(command: Command, name: string, description: string): Command {
   return command

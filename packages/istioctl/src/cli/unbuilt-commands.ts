@@ -20,6 +20,7 @@ const unbuilt: Readonly<Record<string, string>> = {
 
 export const unbuiltCommands: CommandGroup = (program, act) => {
   for (const [name, what] of Object.entries(unbuilt)) {
+    if (program.commands.some((command) => command.name() === name)) continue;
     program
       .command(name, { hidden: true })
       .argument('[words...]')

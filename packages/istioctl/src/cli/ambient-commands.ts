@@ -1,0 +1,4 @@
+import type { CommandGroup } from './program.ts';
+
+/** waypoint and ztunnel-config. */
+export const ambientCommands: CommandGroup = () => {};

@@ -1,0 +1,4 @@
+import type { CommandGroup } from './program.ts';
+
+/** bug-report. */
+export const bugReportCommands: CommandGroup = () => {};
