@@ -1,5 +1,4 @@
 import { VERSION } from '@istio-ts/api/version';
-import { KubeApiError, KubeConfigError } from '@istio-ts/kube';
 import { lifecycleCommands } from '../cli/lifecycle-commands.ts';
 import { manifestCommands } from '../cli/manifest-commands.ts';
 import { inClusterOperatorCommands } from '../cli/in-cluster-operator-commands.ts';
@@ -57,11 +56,9 @@ const program = createProgram(
     unbuiltCommands,
   ],
 );
-try {
-  await program.parseAsync([...withSwitches(process.argv, program)]);
-} catch (error) {
-  const known = error instanceof CliError || error instanceof KubeConfigError || error instanceof KubeApiError;
-  const debug = process.env.ISTIOCTL_DEBUG ? (error as Error).stack : undefined;
-  process.stderr.write(`Error: ${debug ?? (error as Error).message}\n`);
-  process.exitCode = known && error instanceof CliError ? error.exitCode : 1;
-}
+// No `await` at the top: the single executable of the release is a CommonJS script, which cannot have one.
+program.parseAsync([...withSwitches(process.argv, program)]).catch((error: Error) => {
+  const debug = process.env.ISTIOCTL_DEBUG ? error.stack : undefined;
+  process.stderr.write(`Error: ${debug ?? error.message}\n`);
+  process.exitCode = error instanceof CliError ? error.exitCode : 1;
+});
