@@ -2,7 +2,8 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { compareStrings, readYaml } from '@istio-ts/gotemplate';
 import { ChartError } from './errors.ts';
-import type { Values } from './values.ts';
+import { isJsonObject } from './json.ts';
+import { mergeValues, type Values } from './values.ts';
 
 export interface ChartMetadata {
   readonly apiVersion: string;
@@ -19,6 +20,15 @@ export interface Chart {
   readonly templates: readonly { readonly path: string; readonly text: string }[];
   /** Everything else in the chart's folder: what templates reach as `.Files`. */
   readonly files: ReadonlyMap<string, string>;
+}
+
+/** Charts keep their defaults below this key of values.yaml, so that a profile can lie between them and what the user set. */
+const LAYERED_DEFAULTS = '_internal_defaults_do_not_set';
+
+/** The defaults of a chart by the names that users set them by. */
+export function defaultValues(chart: Chart): Values {
+  const { [LAYERED_DEFAULTS]: layered, ...plain } = chart.values;
+  return isJsonObject(layered) ? mergeValues(layered, plain) : plain;
 }
 
 /** A chart larger than this in all its files is refused, in bytes. */

@@ -1,11 +1,15 @@
 /**
  * Writes what the charts hold but nobody writes by hand: the custom resource definitions (from the schemas of `@istio-ts/api`),
- * and the egress gateway's chart (the ingress gateway's under another name). Run it with `node packages/charts/src/generate.ts`.
+ * the egress gateway's chart (the ingress gateway's under another name), and in each chart what all have alike: how values are
+ * layered, and the profiles. Run it with `node packages/charts/src/generate.ts`.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { customResourceDefinitions } from '@istio-ts/api';
 import { writeYaml } from '@istio-ts/gotemplate';
+
+/** Charts whose values lie in layers: defaults, then profiles, then what the user set. */
+const LAYERED = ['cni', 'ztunnel'] as const;
 
 /** Generated files by their path below the folder of the charts. */
 export function generatedFiles(manifests: string): ReadonlyMap<string, string> {
@@ -23,6 +27,13 @@ export function generatedFiles(manifests: string): ReadonlyMap<string, string> {
       text.replaceAll('istio-ingressgateway', 'istio-egressgateway').replaceAll('IngressGateways', 'EgressGateways'),
     );
   }
+  const shared = join(manifests, '..', 'shared');
+  for (const chart of LAYERED) {
+    for (const file of readdirSync(join(shared, 'templates')))
+      generated.set(`${chart}/templates/${file}`, readFileSync(join(shared, 'templates', file), 'utf8'));
+    for (const file of readdirSync(join(shared, 'profiles')))
+      generated.set(`${chart}/files/profile-${file}`, readFileSync(join(shared, 'profiles', file), 'utf8'));
+  }
   return generated;
 }
 
@@ -30,5 +41,8 @@ if (import.meta.main) {
   const manifests = join(import.meta.dirname, '..', 'manifests');
   rmSync(join(manifests, 'base', 'files', 'crds'), { recursive: true, force: true });
   mkdirSync(join(manifests, 'base', 'files', 'crds'), { recursive: true });
-  for (const [path, text] of generatedFiles(manifests)) writeFileSync(join(manifests, path), text);
+  for (const [path, text] of generatedFiles(manifests)) {
+    mkdirSync(dirname(join(manifests, path)), { recursive: true });
+    writeFileSync(join(manifests, path), text);
+  }
 }

@@ -6,14 +6,14 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { VERSION } from '@istio-ts/api';
 import { readYaml } from '@istio-ts/gotemplate';
-import { loadChart } from './chart.ts';
+import { defaultValues, loadChart } from './chart.ts';
 import { ChartError } from './errors.ts';
 import { generatedFiles } from './generate.ts';
 import { manifestText, renderChart } from './render.ts';
 import type { Values } from './values.ts';
 
 const manifests = join(import.meta.dirname, '..', 'manifests');
-const CHARTS = ['base', 'istiod', 'gateway', 'istio-ingress', 'istio-egress'];
+const CHARTS = ['base', 'istiod', 'gateway', 'cni', 'ztunnel', 'istio-ingress', 'istio-egress'];
 const haveHelm = spawnSync('helm', ['version'], { stdio: 'ignore' }).status === 0;
 
 const VARIANTS: readonly { readonly name: string; readonly chart: string; readonly values: string }[] = [
@@ -106,9 +106,10 @@ test('generated files are up to date', () => {
 
 test('charts and profiles carry the version of the product', () => {
   for (const chart of CHARTS) {
-    const { metadata, values } = loadChart(join(manifests, chart));
+    const loaded = loadChart(join(manifests, chart));
+    const { metadata } = loaded;
     assert.deepEqual([metadata.version, metadata.appVersion], [VERSION, VERSION], chart);
-    const global = values.global as Values;
+    const global = defaultValues(loaded).global as Values;
     if (global.tag !== undefined) assert.equal(global.tag, VERSION, chart);
   }
 });

@@ -3,6 +3,7 @@ import {
   compareStrings,
   DeliberateFailure,
   GoObject,
+  type GoValue,
   helmOptions,
   type Lookup,
   readYaml,
@@ -15,7 +16,7 @@ import type { Chart } from './chart.ts';
 import { ChartError } from './errors.ts';
 import { filesObject } from './files-object.ts';
 import { isJsonObject } from './json.ts';
-import { mergeValues, type Values } from './values.ts';
+import { coalesceValues, type Values } from './values.ts';
 
 export interface Release {
   readonly name: string;
@@ -137,9 +138,9 @@ function capabilitiesObject(capabilities: Capabilities): GoObject {
 export function renderChart(chart: Chart, input: RenderInput): Rendered {
   const { name } = chart.metadata;
   const set = new TemplateSet(helmOptions({ lookup: input.lookup }));
-  const values = asDecoded(mergeValues(chart.values, input.values ?? {}));
-  const data = {
-    // Shared by all templates of the chart: one may change them for those that follow, as in Helm.
+  const values = asDecoded(coalesceValues(chart.values, input.values ?? {}));
+  // Shared by all templates of the chart: one may change it for those that follow, as in Helm.
+  const data: Record<string, GoValue> = {
     Values: values,
     Chart: new GoObject('chart.Metadata', {
       Name: chart.metadata.name,
@@ -169,12 +170,8 @@ export function renderChart(chart: Chart, input: RenderInput): Rendered {
     for (const template of order) {
       const path = `${name}/${template.path}`;
       if (baseName(path).startsWith('_')) continue;
-      outputs.set(
-        path,
-        set
-          .execute(path, { ...data, Template: { Name: path, BasePath: `${name}/templates` } })
-          .replaceAll('<no value>', ''),
-      );
+      data.Template = { Name: path, BasePath: `${name}/templates` };
+      outputs.set(path, set.execute(path, data).replaceAll('<no value>', ''));
     }
   } catch (error) {
     throw new ChartError(name, describe(name, error), error);

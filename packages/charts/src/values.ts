@@ -21,3 +21,18 @@ export function mergeValues(under: Values, over: Values): Values {
   }
   return Object.fromEntries(merged);
 }
+
+/**
+ * What a chart's templates see of its defaults and of what the user set. As `mergeValues`, except that a null without a default
+ * stays, as in Helm: a chart whose templates layer values themselves has to see it.
+ */
+export function coalesceValues(defaults: Values, over: Values): Values {
+  const merged = new Map(Object.entries(defaults));
+  for (const [key, value] of Object.entries(over)) {
+    const present = merged.get(key);
+    if (value === null && merged.has(key)) merged.delete(key);
+    else if (isObject(present) && isObject(value)) merged.set(key, coalesceValues(present, value));
+    else merged.set(key, value);
+  }
+  return Object.fromEntries(merged);
+}
