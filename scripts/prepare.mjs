@@ -190,7 +190,9 @@ async function installSystemPrograms(missing) {
 export function missingParts({ kubectl }) {
   const programs = systemPrograms.filter(({ program }) => !which(program));
   const parts = [];
-  if (!packagesAreCurrent()) parts.push({ name: 'npm packages', bring: installPackages });
+  // A package that npm installed has no lock file: its dependencies came with it.
+  if (existsSync(join(root, 'package-lock.json')) && !packagesAreCurrent())
+    parts.push({ name: 'npm packages', bring: installPackages });
   if (!envoyIsCurrent()) parts.push({ name: `Envoy ${envoyVersion}`, bring: installEnvoy });
   if (programs.length > 0)
     parts.push({

@@ -9,6 +9,6 @@ export {
   type UpOptions,
   upCluster,
 } from './cluster/life-cycle.ts';
-export { clusterLayout, DEFAULT_CLUSTER, findEnvoy, stateHome } from './cluster/layout.ts';
+export { clusterLayout, DEFAULT_CLUSTER, distDirectory, findEnvoy, stateHome } from './cluster/layout.ts';
 export { PreflightError } from './cluster/preflight.ts';
 export type { ExecSession, NodeRuntime } from './node-runtime.ts';

@@ -1,7 +1,20 @@
-import { clusterLogs, clusterStatus, ClusterStartError, downCluster, PreflightError, upCluster } from '@istio-ts/local';
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  clusterLogs,
+  clusterStatus,
+  ClusterStartError,
+  distDirectory,
+  downCluster,
+  findEnvoy,
+  PreflightError,
+  upCluster,
+} from '@istio-ts/local';
 import { CliError } from '../cli/failure.ts';
 import { structured } from '../cli/output.ts';
 import type { Session } from '../cli/session.ts';
+import { isSingleExecutable } from '../single-executable.ts';
 
 export interface LocalFlags {
   readonly name: string;
@@ -23,8 +36,22 @@ async function forUsers<T>(work: Promise<T>): Promise<T> {
   }
 }
 
+/** Brings what the local cluster needs and the machine lacks. Raises CliError. */
+function prepareMachine(session: Session): void {
+  if (isSingleExecutable())
+    throw new CliError(
+      "the local cluster consists of more programs than this one file: get them with 'npm install -g' of the release's npm package, or from a checkout with 'npm start'",
+    );
+  const script = join(distDirectory(), '..', 'scripts', 'prepare.mjs');
+  if (findEnvoy() !== undefined || !existsSync(script)) return;
+  session.out(' installing what is missing\n');
+  const { status } = spawnSync(process.execPath, [script, '--quiet'], { stdio: ['ignore', 'inherit', 'inherit'] });
+  if (status !== 0) throw new CliError('the local cluster cannot be started: something that it needs is missing');
+}
+
 /** `istioctl local up`: starts the local cluster, or says that it runs. */
 export async function runLocalUp(session: Session, flags: LocalFlags): Promise<number> {
+  prepareMachine(session);
   const started = performance.now();
   let step: string | undefined;
   const finished = () => {
