@@ -1,0 +1,13 @@
+import type { AnalysisContext } from './context.ts';
+import type { InputKind } from './input-kinds.ts';
+
+/** One check. A pure function of what the context shows it; it reports what it finds and throws nothing. */
+export interface Analyzer {
+  /** Name for `--analyzer` and `--list-analyzers`, for example `service.PortNameAnalyzer`. */
+  readonly name: string;
+  /** One line: what it looks for. */
+  readonly description: string;
+  /** The kinds that it reads; nothing else is listed from the cluster. Kinds behind `context.services()` and `context.workloads()` must be named too: `serviceInputs`, `workloadInputs`. */
+  readonly inputs: readonly InputKind[];
+  readonly run: (context: AnalysisContext) => void;
+}
