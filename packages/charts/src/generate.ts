@@ -9,7 +9,7 @@ import { customResourceDefinitions } from '@istio-ts/api';
 import { writeYaml } from '@istio-ts/gotemplate';
 
 /** Charts whose values lie in layers: defaults, then profiles, then what the user set. */
-const LAYERED = ['cni', 'ztunnel'] as const;
+const LAYERED = ['base', 'istiod', 'gateway', 'cni', 'ztunnel', 'istio-ingress', 'istio-egress'] as const;
 
 /** Generated files by their path below the folder of the charts. */
 export function generatedFiles(manifests: string): ReadonlyMap<string, string> {

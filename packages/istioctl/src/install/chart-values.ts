@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { isJsonObject, type Json, type JsonObject, loadChart } from '@istio-ts/charts';
+import { defaultValues, isJsonObject, type Json, type JsonObject, loadChart } from '@istio-ts/charts';
 import { describe, joinPath, type Report } from './settings-report.ts';
 import { nearest, suggestion } from './suggestion.ts';
 
@@ -40,7 +40,7 @@ export function chartDefaults(chartsDir: string): JsonObject {
   let defaults: Json = {};
   for (const name of charts) {
     if (!existsSync(join(chartsDir, name))) continue;
-    const values = loadChart(join(chartsDir, name)).values;
+    const values = defaultValues(loadChart(join(chartsDir, name)));
     defaults = overlay(defaults, values);
     // Settings of istiod stand below `pilot` for istioctl and at the top for helm.
     if (name === 'istiod') defaults = overlay(defaults, { pilot: values });
