@@ -30,6 +30,7 @@ export function createIdentitySource(
   if (config.impersonate) {
     impersonation['Impersonate-User'] = config.impersonate.user;
     if (config.impersonate.groups.length > 0) impersonation['Impersonate-Group'] = [...config.impersonate.groups];
+    if (config.impersonate.uid !== undefined) impersonation['Impersonate-Uid'] = config.impersonate.uid;
   }
   return {
     current: async () => {

@@ -39,7 +39,7 @@ export interface KubeConfig {
     readonly serverName?: string;
   };
   readonly credentials: Credentials;
-  readonly impersonate?: { readonly user: string; readonly groups: readonly string[] };
+  readonly impersonate?: { readonly user: string; readonly groups: readonly string[]; readonly uid?: string };
 }
 
 export interface LoadOptions {
@@ -51,6 +51,7 @@ export interface LoadOptions {
   /** User to impersonate, as kubectl's `--as`. */
   readonly as?: string;
   readonly asGroups?: readonly string[];
+  readonly asUid?: string;
   /** Inside a pod, use the pod's service account even where the home directory has a kubeconfig. */
   readonly preferInCluster?: boolean;
 }
@@ -77,10 +78,22 @@ interface Merged {
 export function loadKubeConfig(options: LoadOptions): KubeConfig {
   const config = withoutImpersonation(options);
   if (options.as === undefined) {
-    if (options.asGroups?.length) throw new KubeConfigError('Impersonating groups needs a user too: add --as.');
+    if (options.asGroups?.length || options.asUid !== undefined)
+      throw new KubeConfigError('Impersonating a group or a UID needs a user too: add --as.');
     return config;
   }
-  return { ...config, impersonate: { user: options.as, groups: options.asGroups ?? [] } };
+  const uid = options.asUid !== undefined && { uid: options.asUid };
+  return { ...config, impersonate: { user: options.as, groups: options.asGroups ?? [], ...uid } };
+}
+
+/** Names of all contexts of the files that `loadKubeConfig` would read; empty where there is none. Throws `KubeConfigError`. */
+export function contextNames(options: Pick<LoadOptions, 'kubeconfig' | 'env'>): readonly string[] {
+  const { env, kubeconfig } = options;
+  const files = kubeconfig || env.KUBECONFIG || join(env.HOME || homedir(), '.kube', 'config');
+  const present = (kubeconfig ? [kubeconfig] : files.split(delimiter)).filter(
+    (file) => file !== '' && existsSync(file),
+  );
+  return [...merge(present).contexts.keys()];
 }
 
 function withoutImpersonation(options: LoadOptions): KubeConfig {

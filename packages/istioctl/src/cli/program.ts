@@ -1,4 +1,9 @@
-import { Command, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
+import { type CommandLine, readCommandLine, subcommand } from './command-line.ts';
+import { type UserDefault, userDefaults } from './defaults.ts';
+import { durationMs, wholeNumber } from './duration.ts';
+import { CliError, usageExitCode } from './failure.ts';
+import { groupCommands, helpLayout } from './help-layout.ts';
 import type { GlobalFlags, Session } from './session.ts';
 
 /** Makes a session out of the flags that stand before or after the command. */
@@ -13,38 +18,25 @@ interface RawGlobals {
   readonly istioNamespace: string;
   readonly as?: string;
   readonly asGroup?: readonly string[];
+  readonly asUid?: string;
+  readonly kubeclientTimeout: string;
+  readonly vklog?: string;
 }
 
-const collect = (value: string, previous: readonly string[] | undefined): readonly string[] => [
+/** For flags that may be given several times. */
+export const collect = (value: string, previous: readonly string[] | undefined): readonly string[] => [
   ...(previous ?? []),
   value,
 ];
 
+/** For flags that may be given several times and whose values are lists separated by commas. */
+export const collectList = (value: string, previous: readonly string[] | undefined): readonly string[] => [
+  ...(previous ?? []),
+  ...value.split(',').filter((entry) => entry !== ''),
+];
+
 /** Adds `-r`, which many commands share. */
 export const revisionOption = () => new Option('-r, --revision <name>', 'control plane revision');
-
-/** Every option of a command and those below it. */
-function optionsOf(command: Command): readonly Option[] {
-  return [...command.options, ...command.commands.flatMap(optionsOf)];
-}
-
-/**
- * Flags as Go's programs take them: `--purge=true` and `--browser=false` beside `--purge` and `--no-browser`. Only where every option of that name is a
- * switch; words after `--` stay.
- */
-export function withSwitches(argv: readonly string[], program: Command): readonly string[] {
-  const options = optionsOf(program);
-  const end = argv.indexOf('--');
-  return argv.flatMap((word, index) => {
-    const [, flag, value] = /^(--[a-zA-Z][\w-]*)=(true|false)$/.exec(word) ?? [];
-    if (flag === undefined || (end >= 0 && index > end)) return [word];
-    const named = options.filter(({ long }) => long === flag);
-    if (named.length === 0 || !named.every((option) => option.isBoolean())) return [word];
-    if (value === 'true') return [flag];
-    const negative = `--no-${flag.slice(2)}`;
-    return options.some(({ long }) => long === negative) ? [negative] : [];
-  });
-}
 
 /** The parent of commands that several groups fill, for example `manifest`: made by whoever asks first. */
 export function parentCommand(program: Command, name: string, description: string): Command {
@@ -71,6 +63,24 @@ export type Act = (
   handler: (session: Session, flags: never, ...words: (string | undefined)[]) => Promise<number>,
 ) => (...args: unknown[]) => Promise<void>;
 
+/** The global flags out of what commander read; raises CliError for values that cannot be used. */
+function globalFlags(raw: RawGlobals): GlobalFlags {
+  const timeout = durationMs(raw.kubeclientTimeout, '--kubeclient-timeout');
+  return {
+    istioNamespace: raw.istioNamespace,
+    ...(raw.kubeconfig !== undefined && { kubeconfig: raw.kubeconfig }),
+    ...(raw.context !== undefined && { context: raw.context }),
+    ...(raw.namespace !== undefined && { namespace: raw.namespace }),
+    ...(raw.as !== undefined && { as: raw.as }),
+    ...(raw.asGroup !== undefined && { asGroup: raw.asGroup }),
+    ...(raw.asUid !== undefined && { asUid: raw.asUid }),
+    // Zero is Go's way to say "no limit"; a day is as good.
+    kubeclientTimeoutMs: timeout === 0 ? 24 * 3600 * 1000 : timeout,
+    verbosity: raw.vklog === undefined ? 0 : wholeNumber(raw.vklog, '--vklog'),
+  };
+}
+
+/** The tree of commands. Each reads its flags, opens a session and ends by `finish`; parse command lines with {@link runProgram}. */
 export function createProgram(
   version: string,
   openSession: OpenSession,
@@ -86,8 +96,15 @@ export function createProgram(
     .option('-n, --namespace <name>', 'namespace to work in')
     .option('--as <user>', 'user to impersonate')
     .option('--as-group <group>', 'group to impersonate; may be given several times', collect)
+    .option('--as-uid <uid>', 'UID to impersonate')
+    .option('--kubeclient-timeout <duration>', 'how long one request to the Kubernetes API may take', '15s')
+    .option('--vklog <level>', 'from level 6 on, print each request to the Kubernetes API')
+    .helpOption('-h, --help', 'what a command does and takes')
+    .helpCommand(false)
+    .configureHelp(helpLayout)
     .showHelpAfterError('(run with --help for what is possible)')
     .showSuggestionAfterError(true)
+    .exitOverride()
     .addHelpText(
       'after',
       `
@@ -103,14 +120,7 @@ Examples:
       const command = args.at(-1) as Command;
       const words = args.slice(0, -2) as (string | undefined)[];
       const raw = command.optsWithGlobals() as RawGlobals & Readonly<Record<string, unknown>>;
-      const session = openSession({
-        istioNamespace: raw.istioNamespace,
-        ...(raw.kubeconfig !== undefined && { kubeconfig: raw.kubeconfig }),
-        ...(raw.context !== undefined && { context: raw.context }),
-        ...(raw.namespace !== undefined && { namespace: raw.namespace }),
-        ...(raw.as !== undefined && { as: raw.as }),
-        ...(raw.asGroup !== undefined && { asGroup: raw.asGroup }),
-      });
+      const session = openSession(globalFlags(raw));
       try {
         finish(await handler(session, raw as never, ...words));
       } finally {
@@ -118,5 +128,57 @@ Examples:
       }
     };
   for (const group of groups) group(program, act);
+  groupCommands(program);
   return program;
+}
+
+/** Puts users' defaults under the flags of all commands. */
+function applyDefaults(command: Command, defaults: readonly UserDefault[]): void {
+  for (const { flag, value } of defaults) {
+    const option = command.options.find(({ long }) => long === `--${flag}`);
+    if (option)
+      command.setOptionValueWithSource(option.attributeName(), option.isBoolean() ? value === 'true' : value, 'env');
+  }
+  for (const child of command.commands) applyDefaults(child, defaults);
+}
+
+/** `istioctl proxy-status` is `istioctl experimental proxy-status` for users who prefer experimental commands. */
+function preferExperimental(line: CommandLine, program: Command): CommandLine {
+  const experimental = subcommand(program, 'experimental');
+  const [name = ''] = line.words;
+  const twin = line.command.parent === program && experimental ? subcommand(experimental, name) : undefined;
+  return twin ? { ...line, command: twin, words: ['experimental', ...line.words] } : line;
+}
+
+/**
+ * Runs the command that the words (without `node` and the script) name. A parent without a subcommand prints its help. Raises CliError for a command line
+ * that cannot be understood (exit code 64) and whatever the command raises.
+ */
+export async function runProgram(
+  program: Command,
+  words: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<void> {
+  const defaults = userDefaults(env).filter(({ isSet }) => isSet);
+  applyDefaults(program, defaults);
+  const read = readCommandLine(words, program);
+  const prefers = defaults.some(({ flag, value }) => flag === 'prefer-experimental' && value === 'true');
+  const line = prefers ? preferExperimental(read, program) : read;
+  try {
+    const asksVersion = line.command === program && line.words.includes('--client-version');
+    if (line.command.commands.length > 0 && line.operands === 0 && !asksVersion) line.command.outputHelp();
+    else await program.parseAsync([...line.words], { from: 'user' });
+  } catch (error) {
+    // commander has printed what is wrong; help and --client-version end this way too.
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode !== 0) throw new UsageFailure();
+  }
+}
+
+/** A command line that commander has refused and explained: only the exit code is left to set. */
+export class UsageFailure extends CliError {
+  constructor() {
+    super('', usageExitCode);
+    this.name = 'UsageFailure';
+  }
 }
