@@ -33,7 +33,7 @@ export function packFolder(folder, archive, seconds) {
     { maxBuffer: 1024 * 1024 * 1024 },
   );
   if (status !== 0) throw new Error(`tar cannot pack ${folder}: ${error?.message ?? stderr}`);
-  writeFileSync(archive, gzipSync(stdout, { level: constants.Z_BEST_COMPRESSION }));
+  writeFileSync(archive, gzipSync(stdout, { level: constants.Z_DEFAULT_COMPRESSION }));
 }
 
 export const sha256 = (file) => createHash('sha256').update(readFileSync(file)).digest('hex');
