@@ -4,7 +4,6 @@ import type { CommandGroup } from './program.ts';
 // Commands of Istio's istioctl that this one does not have yet: they are known by name, so that a user reads why instead of "unknown command".
 const unbuilt: Readonly<Record<string, string>> = {
   admin: 'log levels of istiod',
-  analyze: 'analysis of configuration',
   authz: 'authorization policies of a pod',
   'bug-report': 'collecting logs and configuration',
   completion: 'shell completion',
