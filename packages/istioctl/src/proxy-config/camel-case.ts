@@ -1,16 +1,36 @@
-// Below these keys stand users' own names (google.protobuf.Struct and maps), which must stay as they are.
+// Below these fields stand users' own names (google.protobuf.Struct and maps to text), which must stay as they are.
 const freeForm = new Set([
-  'filter_metadata',
+  'filterMetadata',
   'metadata',
   'fields',
-  'platform_metadata',
+  'platformMetadata',
   'labels',
-  'environment_variables',
-  'json_format',
-  'static_layer',
+  'environmentVariables',
+  'jsonFormat',
+  'staticLayer',
 ]);
 
-/** Turns the names that Envoy's admin prints (`connect_timeout`) into those of ProtoJSON (`connectTimeout`), as istioctl has always printed them. */
+// Maps whose keys users chose and whose values are messages again.
+const messageMaps = new Set([
+  'map',
+  'policies',
+  'providers',
+  'requirementMap',
+  'requires',
+  'typedFilterMetadata',
+  'typedPerFilterConfig',
+  'typedExtensionProtocolOptions',
+]);
+
+const camelCase = (key: string) =>
+  key.includes('.') || key.startsWith('@')
+    ? key
+    : key.replace(/_([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase());
+
+/**
+ * Turns the names that Envoy's admin prints (`connect_timeout`) into those of ProtoJSON (`connectTimeout`), as istioctl has always printed them.
+ * What has those names already stays as it is.
+ */
 export function camelCaseKeys(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(camelCaseKeys);
   if (typeof value !== 'object' || value === null) return value;
@@ -18,21 +38,23 @@ export function camelCaseKeys(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([key, child]) => {
       if (struct && key === 'value') return [key, child];
-      // A key with a dot is a key of a map (an extension's name): its value is a message again.
-      const name =
-        key.includes('.') || key.startsWith('@')
-          ? key
-          : key.replace(/_([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase());
-      if (key === 'filter_metadata' || (freeForm.has(key) && isPlainMap(key, child))) return [name, child];
+      const name = camelCase(key);
+      if (name === 'filterMetadata' || (freeForm.has(name) && isFreeForm(name, child))) return [name, child];
+      if (messageMaps.has(name) && isMap(child))
+        return [
+          name,
+          Object.fromEntries(Object.entries(child).map(([inner, message]) => [inner, camelCaseKeys(message)])),
+        ];
       return [name, camelCaseKeys(child)];
     }),
   );
 }
 
-/** `metadata` is Envoy's Metadata message in most places (with `filter_metadata` in it) and a Struct in a node. */
-function isPlainMap(key: string, child: unknown): boolean {
-  return (
-    key !== 'metadata' ||
-    !(typeof child === 'object' && child !== null && ('filter_metadata' in child || 'typed_filter_metadata' in child))
-  );
+const isMap = (child: unknown): child is Readonly<Record<string, unknown>> =>
+  typeof child === 'object' && child !== null && !Array.isArray(child);
+
+/** `metadata` is Envoy's Metadata message in most places (with `filterMetadata` in it) and a Struct in a node. */
+function isFreeForm(name: string, child: unknown): boolean {
+  const message = ['filter_metadata', 'typed_filter_metadata', 'filterMetadata', 'typedFilterMetadata'];
+  return name !== 'metadata' || !(isMap(child) && message.some((key) => key in child));
 }

@@ -2,10 +2,10 @@ import type { KubeClient } from '@istio-ts/kube';
 import { CliError } from '../cli/failure.ts';
 import type { PodName } from '../pods/find-pod.ts';
 import { podHttp } from '../pods/pod-http.ts';
+import { camelCaseKeys } from './camel-case.ts';
+import { type Json, list, object } from './json.ts';
 
-type Json = Readonly<Record<string, unknown>>;
-
-/** Envoy's answer to `/config_dump`, one entry a kind of configuration. */
+/** Envoy's answer to `/config_dump`, one entry a kind of configuration; names are camelCase whichever way the dump was printed. */
 export interface ConfigDump {
   readonly configs: readonly Json[];
 }
@@ -18,18 +18,21 @@ export async function fetchConfigDump(client: KubeClient, pod: PodName, adminPor
   );
 }
 
-/** Reads a dump, for example from a file. Raises CliError when it is none. */
-export function parseConfigDump(text: string, source: string): ConfigDump {
-  let dump: unknown;
+/** Reads JSON; raises CliError that names the source. */
+export function parseDocument(text: string, source: string, what: string): Json {
   try {
-    dump = JSON.parse(text);
+    return object(camelCaseKeys(JSON.parse(text)));
   } catch (error) {
-    throw new CliError(`${source} is not a configuration dump of Envoy: ${(error as Error).message}`);
+    throw new CliError(`${source} is not ${what}: ${(error as Error).message}`);
   }
-  const configs = (dump as { readonly configs?: unknown } | null)?.configs;
+}
+
+/** Reads a dump, for example from a file: of Envoy's admin port, of `istioctl proxy-config all -o json`, or of istiod. Raises CliError when it is none. */
+export function parseConfigDump(text: string, source: string): ConfigDump {
+  const { configs } = parseDocument(text, source, 'a configuration dump of Envoy');
   if (!Array.isArray(configs))
     throw new CliError(`${source} is not a configuration dump of Envoy: it has no "configs"`);
-  return { configs: configs as readonly Json[] };
+  return { configs: list(configs) };
 }
 
 /** The part of a dump with this type name, for example `ClustersConfigDump`; undefined when Envoy has none. */
@@ -37,30 +40,40 @@ export function section(dump: ConfigDump, name: string): Json | undefined {
   return dump.configs.find((config) => String(config['@type']).endsWith(`.${name}`));
 }
 
-const list = (value: unknown): readonly Json[] => (Array.isArray(value) ? (value as readonly Json[]) : []);
-const child = (value: Json, key: string): readonly Json[] => (value[key] === undefined ? [] : [value[key] as Json]);
+const child = (value: Json, key: string): readonly Json[] => (value[key] === undefined ? [] : [object(value[key])]);
 
-/** All clusters, static and dynamic, in snake case as Envoy prints them. */
+/** All clusters that are in force, static ones first. */
 export function clustersOf(dump: ConfigDump): readonly Json[] {
   const part = section(dump, 'ClustersConfigDump') ?? {};
-  return [...list(part.static_clusters), ...list(part.dynamic_active_clusters)].flatMap((entry) =>
+  return [...list(part.staticClusters), ...list(part.dynamicActiveClusters)].flatMap((entry) =>
     child(entry, 'cluster'),
   );
 }
 
+/** All listeners that are in force, static ones first. */
 export function listenersOf(dump: ConfigDump): readonly Json[] {
   const part = section(dump, 'ListenersConfigDump') ?? {};
-  return [
-    ...list(part.static_listeners).flatMap((entry) => child(entry, 'listener')),
-    ...list(part.dynamic_listeners).flatMap((entry) =>
-      child(entry, 'active_state').flatMap((state) => child(state, 'listener')),
-    ),
-  ];
+  return [...list(part.staticListeners), ...list(part.dynamicListeners)].flatMap(listenerOf);
 }
 
+/** The listener of an entry of the dump: in it (static) or in its active state (dynamic). */
+export const listenerOf = (entry: Json): readonly Json[] =>
+  entry.listener === undefined
+    ? child(entry, 'activeState').flatMap((state) => child(state, 'listener'))
+    : child(entry, 'listener');
+
+/** All route configurations, those inside listeners included. */
 export function routesOf(dump: ConfigDump): readonly Json[] {
   const part = section(dump, 'RoutesConfigDump') ?? {};
-  return [...list(part.static_route_configs), ...list(part.dynamic_route_configs)].flatMap((entry) =>
-    child(entry, 'route_config'),
+  return [...list(part.staticRouteConfigs), ...list(part.dynamicRouteConfigs)].flatMap((entry) =>
+    child(entry, 'routeConfig'),
+  );
+}
+
+/** All load assignments: the endpoints of the clusters. */
+export function assignmentsOf(dump: ConfigDump): readonly Json[] {
+  const part = section(dump, 'EndpointsConfigDump') ?? {};
+  return [...list(part.staticEndpointConfigs), ...list(part.dynamicEndpointConfigs)].flatMap((entry) =>
+    child(entry, 'endpointConfig'),
   );
 }

@@ -1,104 +1,127 @@
 import { table } from '../cli/table.ts';
-
-type Json = Readonly<Record<string, unknown>>;
-const list = (value: unknown): readonly Json[] => (Array.isArray(value) ? (value as readonly Json[]) : []);
+import { readAddress } from './address.ts';
+import { at, type Json, list, text, texts } from './json.ts';
 
 export interface ListenerFilter {
   readonly address?: string;
   readonly port?: number;
+  /** HTTP, TCP, HTTP+TCP or UNKNOWN, in any case. */
   readonly type?: string;
 }
 
-const socketOf = (listener: Json): Json =>
-  ((listener.address as Json | undefined)?.socket_address as Json | undefined) ?? {};
-export const addressOf = (listener: Json): string =>
-  String(socketOf(listener).address ?? ((listener.address as Json | undefined)?.pipe as Json | undefined)?.path ?? '');
-export const portOf = (listener: Json): number => Number(socketOf(listener).port_value ?? 0);
+const httpManager = 'HttpConnectionManager';
+const typedName = (filter: Json) =>
+  text(at(filter, 'typedConfig', '@type'))
+    .split('.')
+    .at(-1) ?? '';
+const isHttp = (filter: Json) =>
+  typedName(filter) === httpManager || filter.name === 'envoy.filters.network.http_connection_manager';
+const isTcp = (filter: Json) =>
+  typedName(filter) === 'TcpProxy' ||
+  filter.name === 'envoy.filters.network.tcp_proxy' ||
+  filter.name === 'envoy.tcp_proxy';
 
-const chainsOf = (listener: Json): readonly Json[] => [
-  ...list(listener.filter_chains),
-  ...(listener.default_filter_chain ? [listener.default_filter_chain as Json] : []),
+/** All addresses that a listener takes connections at. */
+export const addressesOf = (listener: Json): readonly string[] => [
+  readAddress(listener.address).host,
+  ...list(listener.additionalAddresses).map(({ address }) => readAddress(address).host),
 ];
-const typeOfChain = (chain: Json): 'HTTP' | 'TCP' =>
-  list(chain.filters).some(({ name }) => name === 'envoy.filters.network.http_connection_manager') ? 'HTTP' : 'TCP';
+export const portOf = (listener: Json): number => readAddress(listener.address).port ?? 0;
 
-/** Keeps the listeners that the flags ask for. */
+export const chainsOf = (listener: Json): readonly Json[] => [
+  ...list(listener.filterChains),
+  ...(listener.defaultFilterChain ? list([listener.defaultFilterChain]) : []),
+];
+
+type ChainType = 'HTTP' | 'TCP' | 'UNKNOWN';
+const typeOfChain = (chain: Json): ChainType => {
+  const filters = list(chain.filters);
+  return filters.some(isHttp) ? 'HTTP' : filters.some(isTcp) ? 'TCP' : 'UNKNOWN';
+};
+
+/** HTTP, TCP, HTTP+TCP or UNKNOWN: what the filter chains of a listener speak. */
+export function typeOfListener(listener: Json): string {
+  const types = [...new Set(chainsOf(listener).map(typeOfChain))].filter((type) => type !== 'UNKNOWN').sort();
+  return types.join('+') || 'UNKNOWN';
+}
+
+/** Keeps the listeners that the flags ask for. A listener of HTTP and TCP is one of HTTP and one of TCP too. */
 export function filterListeners(listeners: readonly Json[], filter: ListenerFilter): readonly Json[] {
+  const { address, port, type } = filter;
   return listeners.filter(
     (listener) =>
-      (filter.address === undefined || addressOf(listener).toLowerCase() === filter.address.toLowerCase()) &&
-      (filter.port === undefined || portOf(listener) === filter.port) &&
-      (filter.type === undefined ||
-        chainsOf(listener).some((chain) => typeOfChain(chain) === filter.type?.toUpperCase())),
+      (address === undefined || addressesOf(listener).some((own) => own.toLowerCase() === address.toLowerCase())) &&
+      (port === undefined || portOf(listener) === port) &&
+      (type === undefined ||
+        typeOfListener(listener) === type.toUpperCase() ||
+        typeOfListener(listener).split('+').includes(type.toUpperCase())),
   );
 }
 
 /** What a filter chain asks of a connection. */
 export function chainMatch(chain: Json): string {
-  const match = (chain.filter_chain_match ?? {}) as Json;
+  const match = chain.filterChainMatch;
   const words: string[] = [];
-  if (match.transport_protocol) words.push(`Trans: ${match.transport_protocol}`);
-  const protocols = match.application_protocols as readonly string[] | undefined;
-  if (protocols) words.push(`App: ${protocols.join(',')}`);
-  const names = match.server_names as readonly string[] | undefined;
-  if (names) words.push(`SNI: ${names.join(',')}`);
-  const ranges = list(match.prefix_ranges);
-  if (ranges.length > 0)
-    words.push(`Addr: ${ranges.map((range) => `${range.address_prefix}/${range.prefix_len}`).join(',')}`);
-  if (match.destination_port) words.push(`Addr: *:${match.destination_port}`);
+  const protocol = text(at(match, 'transportProtocol'));
+  if (protocol !== '') words.push(`Trans: ${protocol}`);
+  const protocols = texts(at(match, 'applicationProtocols'));
+  if (protocols.length > 0) words.push(`App: ${protocols.join(',')}`);
+  const names = texts(at(match, 'serverNames'));
+  if (names.length > 0) words.push(`SNI: ${names.join(',')}`);
+  const ranges = list(at(match, 'prefixRanges')).map(range);
+  const port = text(at(match, 'destinationPort'));
+  if (ranges.length > 0) words.push(`Addr: ${ranges.join(',')}${port === '' ? '' : `:${port}`}`);
+  else if (port !== '') words.push(`Addr: *:${port}`);
+  const sources = list(at(match, 'sourcePrefixRanges')).map(range);
+  if (sources.length > 0) words.push(`Source: ${sources.join(',')}`);
   return words.length > 0 ? words.join('; ') : 'ALL';
 }
 
-function weighted(clusters: readonly Json[]): string {
-  return clusters.map(({ name, weight }) => `Cluster: ${name} weight: ${weight}`).join('; ');
-}
+const range = (value: Json) => `${text(value.addressPrefix)}/${text(value.prefixLen) || '0'}`;
 
 /** Where a filter chain sends a connection. */
 export function destinationOf(chain: Json): string {
-  for (const filter of list(chain.filters)) {
-    const config = (filter.typed_config ?? {}) as Json;
-    if (filter.name === 'envoy.filters.network.http_connection_manager') {
-      const rds = config.rds as Json | undefined;
-      if (rds) return `Route: ${rds.route_config_name}`;
-      const inline = config.route_config as Json | undefined;
-      const hosts = list(inline?.virtual_hosts);
-      const action = (list(hosts[0]?.routes)[0]?.route ?? {}) as Json;
-      return action.cluster
-        ? `Inline Route: ${matchPrefix(hosts)} -> Cluster: ${action.cluster}`
-        : `Inline Route: ${inline?.name ?? ''}`;
+  const filters = list(chain.filters);
+  for (const filter of filters) {
+    const config = filter.typedConfig;
+    if (isHttp(filter)) {
+      const name = at(config, 'rds', 'routeConfigName');
+      if (name !== undefined) return `Route: ${text(name)}`;
+      const routes = list(at(config, 'routeConfig', 'virtualHosts')).flatMap((host) => list(host.routes));
+      if (routes.length > 1) return `Inline Route: ${routes.map(({ match }) => matchPath(match)).join(', ')}`;
+      const [route] = routes;
+      const cluster = text(at(route, 'route', 'cluster'));
+      return route !== undefined && cluster !== ''
+        ? `Inline Route: ${matchPath(route.match)} -> Cluster: ${cluster}`
+        : `Inline Route: ${text(at(config, 'routeConfig', 'name'))}`;
     }
-    if (filter.name === 'envoy.filters.network.tcp_proxy' || filter.name === 'envoy.tcp_proxy') {
-      if (config.cluster) return `Cluster: ${config.cluster}`;
-      return weighted(list((config.weighted_clusters as Json | undefined)?.clusters));
+    if (isTcp(filter)) {
+      const cluster = text(at(config, 'cluster'));
+      if (cluster !== '') return `Cluster: ${cluster}`;
+      const weighted = list(at(config, 'weightedClusters', 'clusters'));
+      return weighted.map(({ name, weight }) => `Cluster: ${text(name)} weight: ${text(weight)}`).join('; ');
     }
   }
-  return (
-    list(chain.filters)
-      .map(({ name }) => String(name))
-      .join(', ') || 'Non-HTTP/Non-TCP'
-  );
+  return filters.map(({ name }) => text(name)).join(', ') || 'Non-HTTP/Non-TCP';
 }
 
-function matchPrefix(hosts: readonly Json[]): string {
-  const match = (list(hosts[0]?.routes)[0]?.match ?? {}) as Json;
-  return match.prefix !== undefined ? `${match.prefix}*` : String(match.path ?? '*');
+function matchPath(match: unknown): string {
+  const prefix = at(match, 'prefix');
+  return prefix === undefined ? text(at(match, 'path')) || '*' : `${text(prefix)}*`;
 }
 
 /** The table of `istioctl proxy-config listener`. */
 export function listenerTable(listeners: readonly Json[], verbose: boolean): string {
-  const sorted = [...listeners].sort((a, b) => portOf(a) - portOf(b) || addressOf(a).localeCompare(addressOf(b)));
+  const address = (listener: Json) => addressesOf(listener).join(',');
+  const sorted = [...listeners].sort((a, b) => portOf(a) - portOf(b) || address(a).localeCompare(address(b)));
   if (!verbose)
     return table(
       ['ADDRESSES', 'PORT', 'TYPE'],
-      sorted.map((listener) => [
-        addressOf(listener),
-        String(portOf(listener)),
-        [...new Set(chainsOf(listener).map(typeOfChain))].sort().join('+'),
-      ]),
+      sorted.map((listener) => [address(listener), String(portOf(listener)), typeOfListener(listener)]),
     );
   const rows = sorted.flatMap((listener) =>
     chainsOf(listener).map((chain) => [
-      addressOf(listener),
+      address(listener),
       String(portOf(listener)),
       chainMatch(chain),
       destinationOf(chain),

@@ -18,11 +18,11 @@ test('a route names its VirtualService', () => {
   const text = routeTable([
     {
       name: '8000',
-      virtual_hosts: [
+      virtualHosts: [
         {
           name: 'httpbin:8000',
           domains: ['httpbin'],
-          routes: [{ match: { prefix: '/status' }, metadata: { filter_metadata: { istio: { config } } } }],
+          routes: [{ match: { prefix: '/status' }, metadata: { filterMetadata: { istio: { config } } } }],
         },
       ],
     },

@@ -1,28 +1,27 @@
 import { table } from '../cli/table.ts';
+import { at, type Json, list, text, texts } from './json.ts';
+import { originOf } from './origin.ts';
 
-type Json = Readonly<Record<string, unknown>>;
-const list = (value: unknown): readonly Json[] => (Array.isArray(value) ? (value as readonly Json[]) : []);
-
-/** What a route matches, in one word: `/path`, `/prefix*`, a pattern, plus how many headers. */
+/** What a route matches: `/path`, `/prefix*` or a pattern, then the headers and query parameters that it looks at. */
 export function matchOf(route: Json): string {
-  const match = (route.match ?? {}) as Json;
-  const regex = match.safe_regex as Json | undefined;
+  const { match } = route;
+  const regex = at(match, 'safeRegex', 'regex');
   const path =
-    match.path ??
-    (match.prefix !== undefined ? `${match.prefix}*` : undefined) ??
-    (match.path_separated_prefix !== undefined ? `PathPrefix:${match.path_separated_prefix}` : undefined) ??
-    (regex ? `regex ${regex.regex}` : '*');
-  return String(path);
+    at(match, 'path') ??
+    (at(match, 'prefix') !== undefined ? `${text(at(match, 'prefix'))}*` : undefined) ??
+    (at(match, 'pathSeparatedPrefix') !== undefined
+      ? `PathPrefix:${text(at(match, 'pathSeparatedPrefix'))}`
+      : undefined) ??
+    (regex !== undefined ? `regex ${text(regex)}` : '*');
+  const headers = list(at(match, 'headers')).map(({ name }) => text(name));
+  const parameters = list(at(match, 'queryParameters')).map(({ name }) => `?${text(name)}`);
+  const also = [...new Set([...headers, ...parameters])];
+  return `${text(path)}${also.length > 0 ? ` (${also.join(', ')})` : ''}`;
 }
 
-/** `name.namespace` of the VirtualService that a route came from (metadata `istio.config`), or 404 for an answer without one. */
+/** `name.namespace` of the VirtualService that a route came from, or the status of an answer without one. */
 export function virtualServiceOf(route: Json): string {
-  const istio = ((route.metadata as Json | undefined)?.filter_metadata as Json | undefined)?.istio as Json | undefined;
-  const path = typeof istio?.config === 'string' ? istio.config : '';
-  const found = /\/namespaces\/([^/]+)\/virtual-?service\/([^/]+)$/.exec(path);
-  if (found) return `${found[2]}.${found[1]}`;
-  const direct = route.direct_response as Json | undefined;
-  return direct ? String(direct.status ?? '') : '';
+  return originOf(route, 'virtual-service') || text(at(route, 'directResponse', 'status'));
 }
 
 const isAddress = (domain: string) => /^[\d.]+$/.test(domain) || domain.includes('[') || domain.split(':').length > 2;
@@ -36,26 +35,40 @@ export function domainSummary(domains: readonly string[]): string {
   return `${names.slice(0, 2).join(', ')}${more}`;
 }
 
-function domains(host: Json): string {
-  return domainSummary(Array.isArray(host.domains) ? (host.domains as readonly string[]) : []);
+/** Keeps the route configurations with one of these names (separated by commas). */
+export function filterRoutes(configs: readonly Json[], filter: { readonly name?: string }): readonly Json[] {
+  if (filter.name === undefined) return configs;
+  const names = new Set(filter.name.split(',').map((name) => name.trim()));
+  return configs.filter(({ name }) => names.has(text(name)));
 }
 
-/** The table of `istioctl proxy-config route`. */
-export function routeTable(configs: readonly Json[]): string {
-  const rows = [...configs]
-    .sort((a, b) => Number(a.name) - Number(b.name) || String(a.name ?? '').localeCompare(String(b.name ?? '')))
-    .flatMap((config) =>
-      list(config.virtual_hosts).flatMap((host) => {
-        const routes = list(host.routes);
-        const shown = routes.length > 0 ? routes : [{}];
-        return shown.map((route) => [
-          String(config.name ?? ''),
-          String(host.name ?? ''),
-          domains(host),
-          routes.length > 0 ? matchOf(route) : '',
-          virtualServiceOf(route),
-        ]);
-      }),
+// Those of ports first, by number; other names after them, by letter.
+function byName(a: Json, b: Json): number {
+  const [x, y] = [text(a.name), text(b.name)];
+  const [m, n] = [/^\d+$/.test(x), /^\d+$/.test(y)];
+  return m && n ? Number(x) - Number(y) : m !== n ? (m ? -1 : 1) : x.localeCompare(y);
+}
+
+/** The table of `istioctl proxy-config route`; without details one row a route configuration. */
+export function routeTable(configs: readonly Json[], verbose = true): string {
+  const sorted = [...configs].sort(byName);
+  if (!verbose)
+    return table(
+      ['NAME', 'VIRTUAL HOSTS'],
+      sorted.map((config) => [text(config.name), String(list(config.virtualHosts).length)]),
     );
-  return table(['NAME', 'VHOST NAME', 'DOMAINS', 'MATCH', 'VIRTUAL SERVICE'], rows);
+  const rows = sorted.flatMap((config) =>
+    list(config.virtualHosts).flatMap((host) => {
+      const routes = list(host.routes);
+      const shown = routes.length > 0 ? routes : [{}];
+      return shown.map((route) => [
+        text(config.name),
+        text(host.name),
+        domainSummary(texts(host.domains)),
+        routes.length > 0 ? matchOf(route) : '',
+        virtualServiceOf(route),
+      ]);
+    }),
+  );
+  return table(['NAME', 'VHOST NAME', 'DOMAINS', 'MATCH', 'VIRTUAL SERVICE'], rows, 3);
 }

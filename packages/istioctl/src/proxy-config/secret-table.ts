@@ -1,9 +1,7 @@
 import { describeCertificate } from '@istio-ts/security';
 import { table } from '../cli/table.ts';
 import { type ConfigDump, section } from './config-dump.ts';
-
-type Json = Readonly<Record<string, unknown>>;
-const list = (value: unknown): readonly Json[] => (Array.isArray(value) ? (value as readonly Json[]) : []);
+import { at, type Json, list, object, text } from './json.ts';
 
 export interface SecretRow {
   readonly name: string;
@@ -13,9 +11,11 @@ export interface SecretRow {
   readonly pem: string | undefined;
 }
 
-function pemOf(source: Json | undefined): string | undefined {
-  if (typeof source?.inline_bytes === 'string') return Buffer.from(source.inline_bytes, 'base64').toString('utf8');
-  return typeof source?.inline_string === 'string' ? source.inline_string : undefined;
+function pemOf(source: unknown): string | undefined {
+  const bytes = at(source, 'inlineBytes');
+  if (typeof bytes === 'string') return Buffer.from(bytes, 'base64').toString('utf8');
+  const inline = at(source, 'inlineString');
+  return typeof inline === 'string' ? inline : undefined;
 }
 
 /** The secrets of an Envoy, out of its configuration dump (private keys are redacted there). */
@@ -24,34 +24,46 @@ export function secretRows(dump: ConfigDump): readonly SecretRow[] {
   const read =
     (state: SecretRow['state']) =>
     (entry: Json): SecretRow => {
-      const secret = (entry.secret ?? {}) as Json;
-      const chain = secret.tls_certificate as Json | undefined;
-      const trust = secret.validation_context as Json | undefined;
+      const secret = object(entry.secret);
+      const chain = secret.tlsCertificate;
+      // A combined context wraps the roots together with the names that are accepted.
+      const trust = secret.validationContext;
       return {
-        name: String(entry.name),
+        name: text(entry.name) || text(secret.name),
         type: chain ? 'Cert Chain' : trust ? 'CA' : '',
         state,
-        pem: pemOf((chain?.certificate_chain ?? trust?.trusted_ca) as Json | undefined),
+        pem: pemOf(at(chain, 'certificateChain') ?? at(trust, 'trustedCa')),
       };
     };
   return [
-    ...list(part.dynamic_active_secrets).map(read('ACTIVE')),
-    ...list(part.dynamic_warming_secrets).map(read('WARMING')),
-    ...list(part.static_secrets).map(read('ACTIVE')),
+    ...list(part.dynamicActiveSecrets).map(read('ACTIVE')),
+    ...list(part.dynamicWarmingSecrets).map(read('WARMING')),
+    ...list(part.staticSecrets).map(read('ACTIVE')),
   ];
 }
 
 const seconds = (date: Date) => date.toISOString().replace(/\.\d+Z$/, 'Z');
 
-/** The table of `istioctl proxy-config secret`. `now` decides whether a certificate is valid. */
+/** The certificate of a row, or undefined where there is none that can be read. */
+function certificateOf(pem: string | undefined): ReturnType<typeof describeCertificate> | undefined {
+  if (pem === undefined) return undefined;
+  try {
+    return describeCertificate(pem);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The table of `istioctl proxy-config secret`. `now` decides whether a certificate is valid; one that cannot be read is not. */
 export function secretTable(rows: readonly SecretRow[], now: Date): string {
   // Envoy keeps a secret once for each way in which it was asked for; for people it is one.
   const distinct = [...new Map(rows.map((row) => [JSON.stringify(row), row])).values()];
   return table(
     ['RESOURCE NAME', 'TYPE', 'STATUS', 'VALID CERT', 'SERIAL NUMBER', 'NOT AFTER', 'NOT BEFORE', 'TRUST DOMAIN'],
     distinct.map(({ name, type, state, pem }) => {
-      if (!pem) return [name, type, state, 'false', '', '', '', ''];
-      const { serial, notAfter, notBefore, spiffe } = describeCertificate(pem);
+      const certificate = certificateOf(pem);
+      if (certificate === undefined) return [name, type, state, 'false'];
+      const { serial, notAfter, notBefore, spiffe } = certificate;
       const trustDomain = /^spiffe:\/\/([^/]+)/.exec(spiffe ?? '')?.[1] ?? '';
       return [
         name,
@@ -64,5 +76,16 @@ export function secretTable(rows: readonly SecretRow[], now: Date): string {
         trustDomain,
       ];
     }),
+    3,
   );
+}
+
+/** Fingerprints of the mesh's roots (`ROOTCA`) that an Envoy trusts. Empty when it has none that can be read. */
+export function rootFingerprints(dump: ConfigDump): readonly string[] {
+  const roots = secretRows(dump).filter(({ name, type }) => name === 'ROOTCA' && type === 'CA');
+  const blocks = roots.flatMap(
+    ({ pem }) => pem?.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [],
+  );
+  const prints = blocks.flatMap((block) => certificateOf(block)?.fingerprint ?? []);
+  return [...new Set(prints)].sort();
 }
