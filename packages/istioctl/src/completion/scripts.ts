@@ -77,7 +77,7 @@ __${program}_complete() {
     for ((index = 0; index < \${#found[@]}; index++)); do
         word=\${found[index]}
         # Descriptions are only for a list that is shown, never for what is put into the line.
-        if ${descriptions ? '((${#found[@]} > 1)) && [[ ${COMP_TYPE:-0} == 63 && -n ${about[index]} ]]' : 'false'}; then
+        if ${descriptions ? `((\${#found[@]} > 1)) && [[ \${COMP_TYPE:-0} == 63 && -n \${about[index]} ]]` : 'false'}; then
             printf -v word '%-*s  (%s)' "$width" "$word" "\${about[index]}"
             word=\${word:0:\${COLUMNS:-80}-2}
         fi
@@ -115,7 +115,7 @@ _${program}() {
         about=""
         [[ $line == *$'\\t'* ]] && about=\${line#*$'\\t'}
         # A colon separates the word from its description.
-        candidates+=("\${word//:/\\\\:}${descriptions ? '${about:+:$about}' : ''}")
+        candidates+=("\${word//:/\\\\:}${descriptions ? `\${about:+:$about}` : ''}")
     done
     (( \${#candidates} )) || return 1
     local -a suffix
