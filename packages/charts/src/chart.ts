@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { compareStrings, readYaml } from '@istio-ts/gotemplate';
 import { ChartError } from './errors.ts';
-import { isJsonObject } from './json.ts';
+import { isJsonObject, type JsonObject } from './json.ts';
 import { mergeValues, type Values } from './values.ts';
 
 export interface ChartMetadata {
@@ -17,13 +17,15 @@ export interface ChartMetadata {
 export interface Chart {
   readonly metadata: ChartMetadata;
   readonly values: Values;
+  /** JSON schema of the values, where the chart has one. */
+  readonly schema?: JsonObject;
   readonly templates: readonly { readonly path: string; readonly text: string }[];
   /** Everything else in the chart's folder: what templates reach as `.Files`. */
   readonly files: ReadonlyMap<string, string>;
 }
 
 /** Charts keep their defaults below this key of values.yaml, so that a profile can lie between them and what the user set. */
-const LAYERED_DEFAULTS = '_internal_defaults_do_not_set';
+export const LAYERED_DEFAULTS = '_internal_defaults_do_not_set';
 
 /** The defaults of a chart by the names that users set them by. */
 export function defaultValues(chart: Chart): Values {
@@ -87,6 +89,7 @@ export function loadChart(directory: string): Chart {
       description: text('description'),
     },
     values: paths.includes('values.yaml') ? (parse('values.yaml') as Values) : {},
+    ...(paths.includes('values.schema.json') && { schema: parse('values.schema.json') as JsonObject }),
     templates: paths.filter((path) => path.startsWith('templates/')).map((path) => ({ path, text: read(path) })),
     files: new Map(
       paths

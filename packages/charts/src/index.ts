@@ -1,4 +1,5 @@
 export * from './chart.ts';
+export * from './check-values.ts';
 export * from './errors.ts';
 export * from './json.ts';
 export * from './profile.ts';

@@ -13,6 +13,7 @@ import {
 } from '@istio-ts/gotemplate';
 import type { KubeObject } from '@istio-ts/kube/object';
 import type { Chart } from './chart.ts';
+import { checkAgainstSchema } from './check-values.ts';
 import { ChartError } from './errors.ts';
 import { filesObject } from './files-object.ts';
 import { isJsonObject } from './json.ts';
@@ -138,7 +139,11 @@ function capabilitiesObject(capabilities: Capabilities): GoObject {
 export function renderChart(chart: Chart, input: RenderInput): Rendered {
   const { name } = chart.metadata;
   const set = new TemplateSet(helmOptions({ lookup: input.lookup }));
-  const values = asDecoded(coalesceValues(chart.values, input.values ?? {}));
+  const coalesced = coalesceValues(chart.values, input.values ?? {});
+  const problems = chart.schema === undefined ? [] : checkAgainstSchema(chart.schema, coalesced);
+  if (problems.length > 0)
+    throw new ChartError(name, problems.map(({ path, message }) => `chart ${name}: ${path}: ${message}`).join('\n'));
+  const values = asDecoded(coalesced);
   // Shared by all templates of the chart: one may change it for those that follow, as in Helm.
   const data: Record<string, GoValue> = {
     Values: values,
