@@ -103,6 +103,6 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     const usage = error instanceof UsageError ? `\nRun "pilot-agent ${name} --help" for the flags.` : '';
     process.stderr.write(`Error: ${error instanceof Error ? error.message : String(error)}${usage}\n`);
-    return 1;
+    return error instanceof Error && 'exitCode' in error && typeof error.exitCode === 'number' ? error.exitCode : 1;
   }
 }

@@ -63,10 +63,7 @@ function programs(
  */
 export function applyInterception(settings: InterceptionSettings, options: ApplyOptions): void {
   validateInterception(settings);
-  const enter =
-    options.networkNamespace === undefined
-      ? []
-      : [findProgram('nsenter') ?? 'nsenter', `--net=${options.networkNamespace}`, '--'];
+  const enter = entering(options.networkNamespace);
   const backends: readonly ('nft' | 'legacy')[] = options.backend === undefined ? ['nft', 'legacy'] : [options.backend];
   for (const family of options.families) {
     const rules = options.cleanupOnly ? [] : interceptionRules(settings, family);
@@ -95,11 +92,33 @@ export function applyInterception(settings: InterceptionSettings, options: Apply
     });
     if (!done) {
       throw new RuleApplyError(
-        `interception rules for IPv${family} cannot be applied: ${failures.join('; ')}. The init container needs the capabilities NET_ADMIN and NET_RAW, and the kernel the modules nf_nat, xt_owner and xt_REDIRECT.`,
+        `interception rules for IPv${family} cannot be applied: ${failures.join('; ')}. Whoever sets them needs the capabilities NET_ADMIN and NET_RAW, and the kernel the modules nf_nat, xt_owner and xt_REDIRECT.`,
       );
     }
     if (settings.mode === 'TPROXY') applyTproxyRoute(settings, family, enter, options);
   }
+}
+
+/** Words before a command that make it work in another network namespace. */
+function entering(networkNamespace: string | undefined): readonly string[] {
+  return networkNamespace === undefined ? [] : [findProgram('nsenter') ?? 'nsenter', `--net=${networkNamespace}`, '--'];
+}
+
+/**
+ * All rules of one family that are in force in a network namespace, as iptables-save prints them; of both back-ends when none is named.
+ * Raises {@link RuleApplyError} when no tool can read them.
+ */
+export function readRules(options: Pick<ApplyOptions, 'backend' | 'networkNamespace'>, family: 4 | 6): string {
+  const backends: readonly ('nft' | 'legacy')[] = options.backend === undefined ? ['nft', 'legacy'] : [options.backend];
+  const answers = backends.flatMap((backend) => {
+    const found = programs(backend, family);
+    return found === undefined ? [] : [run([...entering(options.networkNamespace), found.save])];
+  });
+  if (!answers.some(({ ok }) => ok))
+    throw new RuleApplyError(
+      `interception rules for IPv${family} cannot be read: ${answers.map(({ stderr }) => stderr.trim()).join('; ') || 'iptables-save not found'}`,
+    );
+  return answers.map(({ ok, stdout }) => (ok ? stdout : '')).join('\n');
 }
 
 /** Marked packets have to be delivered locally although their address is not one of this machine (kernel documentation, tproxy). */

@@ -3,6 +3,8 @@ import type { Server } from 'node:net';
 
 /** Thrown when a connection that should have been redirected was not. */
 export class ProbeError extends Error {
+  /** By this code of the init container the repair of pods recognises what is wrong. */
+  readonly exitCode = 126;
   constructor(message: string) {
     super(message);
     this.name = 'ProbeError';

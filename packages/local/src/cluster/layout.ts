@@ -17,6 +17,9 @@ export interface ClusterLayout {
   readonly claims: string;
   readonly cniConfig: string;
   readonly cniBin: string;
+  /** Sockets of the CNI agents, gone after `down`; and their logs. */
+  readonly cniRun: string;
+  readonly cniLogs: string;
   readonly imageTable: string;
   /** JSON, `ClusterSettings`. */
   readonly settings: string;
@@ -65,6 +68,8 @@ export function clusterLayout(name: string, home = stateHome()): ClusterLayout {
     claims: join(root, 'claims'),
     cniConfig: join(root, 'cni/net.d'),
     cniBin: join(root, 'cni/bin'),
+    cniRun: join(root, 'run/node'),
+    cniLogs: join(root, 'logs/istio-cni'),
     imageTable: join(root, 'images.yaml'),
     settings: join(root, 'settings.json'),
     phase: join(root, 'phase.json'),

@@ -88,7 +88,12 @@ export async function startCluster(
   const secrets = inform<kinds.Secret>(kinds.SECRETS);
   const informers = [pods, services, slices, namespaces, configMaps, secrets];
 
-  const directories = { cniConfig: layout.cniConfig, cniBin: layout.cniBin };
+  const directories = {
+    cniConfig: layout.cniConfig,
+    cniBin: layout.cniBin,
+    cniRun: layout.cniRun,
+    cniLogs: layout.cniLogs,
+  };
   await ensureCniConfig(directories);
   const devices = join(layout.run, 'dev');
   await ensureDevices(runCommand, devices);

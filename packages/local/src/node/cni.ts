@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import * as fs from 'node:fs/promises';
-import { join } from 'node:path';
-import type { HostDirectories } from './volumes.ts';
+import { dirname, join } from 'node:path';
+import { shellQuote } from '../network/command.ts';
+import { type HostDirectories, nodeDirectories } from './volumes.ts';
 
 /** Type of the plugin that this node implements itself: address, cable and routes of the pod. */
 export const BUILT_IN_PLUGIN = 'istio-local';
@@ -42,6 +43,11 @@ const OUTPUT_LIMIT = 1024 * 1024;
 export async function ensureCniConfig(directories: HostDirectories): Promise<void> {
   await fs.mkdir(directories.cniConfig, { recursive: true });
   await fs.mkdir(directories.cniBin, { recursive: true });
+  for (const [name, own] of nodeDirectories(directories)) {
+    await fs.mkdir(own, { recursive: true });
+    // The place of a mount for each, in stand-ins of the machine's folders that lack it.
+    await fs.mkdir(join(placesOf(directories), name), { recursive: true });
+  }
   const existing = (await fs.readdir(directories.cniConfig)).filter((name) => /\.(conflist|conf)$/.test(name));
   if (existing.length > 0) return;
   const list: NetworkList = { cniVersion: '1.0.0', name: 'istio-local', plugins: [{ type: BUILT_IN_PLUGIN }] };
@@ -67,7 +73,7 @@ export function createCniChain(directories: HostDirectories, log: (line: string)
     };
   };
   const call = (command: 'ADD' | 'DEL', list: NetworkList, plugin: Plugin, pod: CniCall, previous: unknown) =>
-    runPlugin(join(directories.cniBin, plugin.type), command, directories, pod, {
+    runPlugin(`/opt/cni/bin/${plugin.type}`, command, directories, pod, {
       ...plugin,
       cniVersion: list.cniVersion,
       name: list.name,
@@ -107,6 +113,26 @@ function builtInResult(cniVersion: string, { address, gateway, netns }: CniCall)
   };
 }
 
+function placesOf(directories: HostDirectories): string {
+  return join(dirname(directories.cniConfig), 'places');
+}
+
+/**
+ * Shell script for a mount namespace of its own, in which the folders of a Kubernetes node are this cluster's and not the machine's: plugins and
+ * their configuration name files by these paths. Where the machine has no such folder, a read-only layer over its parent shows one.
+ */
+function nodeView(directories: HostDirectories): string {
+  const shown = nodeDirectories(directories).filter(([name]) => !name.startsWith('/var/'));
+  const lines = shown.map(([name, own]) => {
+    const top = `/${name.split('/')[1] ?? ''}`;
+    const cover = `mount -t overlay -o ${shellQuote(`ro,lowerdir=${placesOf(directories)}${top}:${top}`)} overlay ${top}`;
+    // Other mounts below /run would be hidden by a layer over it, and it holds nothing but sockets and locks: there the folder is made.
+    const make = top === '/run' ? `mkdir -p ${name}` : cover;
+    return `[ -d ${name} ] || ${make}\nmount --bind ${shellQuote(own)} ${name}`;
+  });
+  return `${lines.join('\n')}\nexec "$0"`;
+}
+
 function runPlugin(
   program: string,
   command: string,
@@ -115,7 +141,7 @@ function runPlugin(
   config: unknown,
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, [], {
+    const child = spawn('unshare', ['--mount', '--propagation', 'slave', 'sh', '-ec', nodeView(directories), program], {
       stdio: ['pipe', 'pipe', 'pipe'],
       timeout: PLUGIN_TIMEOUT,
       env: {
@@ -124,7 +150,7 @@ function runPlugin(
         CNI_CONTAINERID: pod.containerId,
         CNI_NETNS: pod.netns,
         CNI_IFNAME: 'eth0',
-        CNI_PATH: directories.cniBin,
+        CNI_PATH: '/opt/cni/bin',
         CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=${pod.podNamespace};K8S_POD_NAME=${pod.podName};K8S_POD_INFRA_CONTAINER_ID=${pod.containerId};K8S_POD_UID=${pod.podUid}`,
       },
     });

@@ -97,7 +97,8 @@ async function containerMounts(input: PlanInput, env: Readonly<Record<string, st
     const stat = await fs.stat(source);
     const isFile = !stat.isDirectory();
     if (isFile) await makePlace(path, directory, image);
-    mounts.push({ source, path: path.replace(/\/$/, ''), readOnly: mount.readOnly === true, isFile });
+    const follows = mount.mountPropagation === 'HostToContainer' || mount.mountPropagation === 'Bidirectional';
+    mounts.push({ source, path: path.replace(/\/$/, ''), readOnly: mount.readOnly === true, isFile, follows });
   }
   const message = container.terminationMessagePath ?? '/dev/termination-log';
   const messageFile = join(directory, 'termination-log');

@@ -32,6 +32,8 @@ export interface ContainerMount {
   readonly path: string;
   readonly readOnly: boolean;
   readonly isFile: boolean;
+  /** What the machine mounts below `source` later appears in the container too. */
+  readonly follows?: boolean;
 }
 
 export interface Credentials {
@@ -163,7 +165,7 @@ read pid rest < /proc/self/stat
 echo $pid > ${shellQuote(`${plan.directory}/pid`)}
 echo "pid $pid" >&3
 fail() { echo "fail" >&3; exit 128; }
-mount --make-rprivate / || fail
+mount --make-r${plan.mounts.some((mount) => mount.follows === true) ? 'slave' : 'private'} / || fail
 mount -a -T ${shellQuote(`${plan.directory}/fstab`)} || fail
 ${plan.readOnlyRoot ? `mount -o remount,bind,ro ${shellQuote(root)} || fail\nmount -o remount,bind,ro ${shellQuote(`${root}/usr`)} || fail` : ''}
 cd ${shellQuote(root)} && pivot_root . . && umount -l . && cd / || fail

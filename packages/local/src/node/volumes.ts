@@ -11,6 +11,20 @@ import { ConfigError, fieldValue, type Lookup, type PodFacts, resourceValue } fr
 export interface HostDirectories {
   readonly cniConfig: string;
   readonly cniBin: string;
+  /** Holds `istio-cni` and `ztunnel`, which node agents put their sockets into. */
+  readonly cniRun: string;
+  readonly cniLogs: string;
+}
+
+/** Folders of a Kubernetes node that the cluster has of its own, by the names that pods and CNI plugins know. */
+export function nodeDirectories(directories: HostDirectories): readonly (readonly [name: string, own: string])[] {
+  return [
+    ['/etc/cni/net.d', directories.cniConfig],
+    ['/opt/cni/bin', directories.cniBin],
+    ['/run/istio-cni', join(directories.cniRun, 'istio-cni')],
+    ['/run/ztunnel', join(directories.cniRun, 'ztunnel')],
+    ['/var/log/istio-cni', directories.cniLogs],
+  ];
 }
 
 export interface VolumeContext {
@@ -96,11 +110,8 @@ async function hostPath(
   { directories }: VolumeContext,
   { path, type }: { readonly path: string; readonly type?: string },
 ): Promise<string> {
-  let real = normalize(path);
-  for (const [prefix, target] of [
-    ['/etc/cni/net.d', directories.cniConfig],
-    ['/opt/cni/bin', directories.cniBin],
-  ] as const) {
+  let real = normalize(path).replace(/^\/var\/run(?=\/|$)/, '/run');
+  for (const [prefix, target] of nodeDirectories(directories)) {
     if (real === prefix || real.startsWith(`${prefix}/`)) real = target + real.slice(prefix.length);
   }
   const stat = await fs.stat(real).catch(() => undefined);
