@@ -1,15 +1,17 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { WORKLOAD_SECRET } from './bootstrap/clusters.ts';
 import { renderBootstrap } from './bootstrap/render.ts';
 import { FileSecrets } from './certificates/file-secrets.ts';
 import { askHelper } from './certificates/helper-process.ts';
 import type { HelperRequest, HelperResponse } from './certificates/obtain.ts';
 import { WorkloadCertificate } from './certificates/workload-certificate.ts';
-import type { AgentSettings } from './environment.ts';
+import { type AgentSettings, hostOf, portOf } from './environment.ts';
 import { envoyArguments } from './envoy/arguments.ts';
 import { drainEnvoy, drainListeners } from './envoy/drain.ts';
 import { startEnvoy } from './envoy/process.ts';
+import { writeGrpcBootstrap } from './grpc/bootstrap-file.ts';
 import { readOptional } from './inputs.ts';
 import type { Logger } from './log.ts';
 import { nodeId } from './node-metadata.ts';
@@ -78,7 +80,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     quit = resolve;
   });
   const readiness = new Readiness({
-    admin,
+    admin: settings.envoyDisabled ? undefined : admin,
     certificateProblem: () =>
       foreign || certificate.available ? undefined : (certificate.problem ?? 'the CA has not answered yet'),
     onReady: () => {
@@ -111,8 +113,11 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   };
 
   if (settings.envoyDisabled) {
-    log.info('Envoy is disabled, serving certificates only');
+    log.info('Envoy is disabled: certificates and the way to the control plane for gRPC applications');
+    const discovery = await startGrpcDiscovery(settings, version, store, log);
     await Promise.race([options.signals.first, quitAsked]);
+    readiness.drain();
+    await discovery.close();
     await stopServers();
     return 0;
   }
@@ -140,6 +145,37 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   await stopServers();
   log.info('proxy stopped');
   return 0;
+}
+
+/** Gives gRPC applications their bootstrap file and a socket to the control plane. */
+async function startGrpcDiscovery(
+  settings: AgentSettings,
+  version: string,
+  store: SecretStore,
+  log: Logger,
+): Promise<{ close(): Promise<void> }> {
+  // Only here, because TLS takes memory that an agent beside Envoy does without.
+  const { startDiscoverySocket } = await import('./grpc/discovery-socket.ts');
+  const address = settings.proxyConfig.discoveryAddress;
+  const port = portOf(address, 15012);
+  const plain = settings.proxyConfig.raw.controlPlaneAuthPolicy === 'NONE' || port === 15010;
+  const socket = await startDiscoverySocket({
+    socketFile: settings.grpc.socketFile,
+    host: hostOf(address),
+    port,
+    serverName: settings.discoverySan,
+    credentials: () => {
+      if (plain) return 'plain';
+      const certificate = store.get(WORKLOAD_SECRET)?.value;
+      if (certificate?.kind !== 'certificate') return undefined;
+      const root = settings.xdsRootCa === 'SYSTEM' ? undefined : readOptional(settings.xdsRootCa);
+      return { key: certificate.key, chain: certificate.chain, root };
+    },
+    log,
+  });
+  writeGrpcBootstrap(settings, version);
+  log.info('gRPC bootstrap is written', { file: settings.grpc.bootstrapFile });
+  return socket;
 }
 
 /** Writes the bootstrap file and gives Envoy's command line. */

@@ -78,6 +78,8 @@ export interface AgentSettings {
   readonly prometheusAnnotations: string;
   readonly envoyBinary: string;
   readonly envoyDisabled: boolean;
+  /** For applications whose gRPC library speaks xDS itself; only served without Envoy. */
+  readonly grpc: { readonly bootstrapFile: string; readonly socketFile: string };
   readonly skipDeprecatedLogs: boolean;
   /** Probes go to 127.0.0.1 instead of the pod's address. */
   readonly probeLoopback: boolean;
@@ -240,6 +242,10 @@ export function readSettings(flags: ProxyFlags, inputs: AgentInputs): AgentSetti
     prometheusAnnotations: text('ISTIO_PROMETHEUS_ANNOTATIONS'),
     envoyBinary: text('ENVOY_BINARY', proxyConfig.binaryPath),
     envoyDisabled: flag('DISABLE_ENVOY'),
+    grpc: {
+      bootstrapFile: text('GRPC_XDS_BOOTSTRAP', './etc/istio/proxy/grpc-bootstrap.json'),
+      socketFile: './etc/istio/proxy/XDS',
+    },
     skipDeprecatedLogs: flag('ENVOY_SKIP_DEPRECATED_LOGS', true),
     probeLoopback: flag('REWRITE_PROBE_LEGACY_LOCALHOST_DESTINATION'),
     deltaXds: flag('ISTIO_DELTA_XDS', true),

@@ -68,6 +68,13 @@ const variants: Readonly<Record<string, AgentSettings>> = {
   'IPv6 only': settingsWith({ INSTANCE_IP: 'fd00::5' }),
   'dual stack gateway': settingsWith({ INSTANCE_IPS: '10.0.0.5,fd00::5', ISTIO_DELTA_XDS: 'false' }, {}, 'router'),
   'system roots and mounted client certificate': settingsWith({ XDS_ROOT_CA: 'SYSTEM', PROV_CERT: '/etc/certs' }),
+  'annotations about statistics': settingsWith(
+    {},
+    {
+      podAnnotations:
+        'sidecar.istio.io/statsHistogramBins="{\\"istiocustom\\":50}"\nsidecar.istio.io/extraStatTags="tag_b"\n',
+    },
+  ),
   'plain discovery': settingsWith({
     PROXY_CONFIG: '{"discoveryAddress":"10.0.0.9:15010","extraStatTags":["tag_a"],"runtimeValues":{"a.b":"1"}}',
   }),

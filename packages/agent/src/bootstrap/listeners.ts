@@ -3,6 +3,8 @@ import type { AgentSettings } from '../environment.ts';
 
 const CONNECTION_MANAGER =
   'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
+const COMPRESSOR = 'type.googleapis.com/envoy.extensions.filters.http.compressor.v3.Compressor';
+const GZIP = 'type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip';
 const ROUTER = 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router';
 
 /** Path of the agent that gives Envoy's statistics alone, with Istio's names. */
@@ -14,16 +16,39 @@ export const ENVOY_STATS_PATH = '/stats/prometheus/envoy';
  */
 export function renderListeners(settings: AgentSettings): readonly Listener[] {
   return [
-    httpListener('', settings.ports.envoyPrometheus, 'stats', settings, [
-      {
-        match: { prefix: '/stats/prometheus' },
-        route: { cluster: 'agent', prefixRewrite: ENVOY_STATS_PATH, timeout: '30s' },
-      },
-    ]),
+    httpListener(
+      '',
+      settings.ports.envoyPrometheus,
+      'stats',
+      settings,
+      [
+        {
+          match: { prefix: '/stats/prometheus' },
+          route: { cluster: 'agent', prefixRewrite: ENVOY_STATS_PATH, timeout: '30s' },
+        },
+      ],
+      compresses(settings)
+        ? [
+            {
+              name: 'envoy.filters.http.compressor',
+              typedConfig: {
+                '@type': COMPRESSOR,
+                compressorLibrary: { name: 'gzip', typedConfig: { '@type': GZIP } },
+              },
+            },
+          ]
+        : [],
+    ),
     httpListener('', settings.ports.envoyStatus, 'agent', settings, [
       { match: { prefix: '/healthz/ready' }, route: { cluster: 'agent' } },
     ]),
   ];
+}
+
+/** Statistics are compressed for who accepts it, unless ProxyConfig or the pod says otherwise. */
+function compresses(settings: AgentSettings): boolean {
+  const own = settings.annotations['sidecar.istio.io/statsCompression'];
+  return own === undefined ? settings.proxyConfig.raw.statsCompression !== false : own !== 'false';
 }
 
 function httpListener(
@@ -32,6 +57,7 @@ function httpListener(
   statPrefix: string,
   settings: AgentSettings,
   routes: readonly object[],
+  filters: readonly object[] = [],
 ): Listener {
   const wildcards = [...new Set(settings.instanceIps.map((ip) => (ip.includes(':') ? '::' : '0.0.0.0')))];
   const [first = '0.0.0.0', ...others] = wildcards;
@@ -56,7 +82,7 @@ function httpListener(
               codecType: 'AUTO',
               statPrefix,
               routeConfig: { virtualHosts: [{ name: 'backend', domains: ['*'], routes }] },
-              httpFilters: [{ name: 'envoy.filters.http.router', typedConfig: { '@type': ROUTER } }],
+              httpFilters: [...filters, { name: 'envoy.filters.http.router', typedConfig: { '@type': ROUTER } }],
             },
           },
         ],

@@ -63,7 +63,10 @@ export function renderStats(settings: AgentSettings): StatsPart {
   const prefixes = [...INCLUDED_PREFIXES, ...matcher.inclusionPrefixes, ...list('statsInclusionPrefixes')];
   const suffixes = [...INCLUDED_SUFFIXES, ...matcher.inclusionSuffixes, ...list('statsInclusionSuffixes')];
   const regexps = [...matcher.inclusionRegexps, ...list('statsInclusionRegexps')];
-  const buckets = readBuckets(annotations['sidecar.istio.io/statsHistogramBuckets']);
+  const buckets = [
+    ...readBuckets(annotations['sidecar.istio.io/statsHistogramBuckets']),
+    ...readBins(annotations['sidecar.istio.io/statsHistogramBins']),
+  ];
   const flush = interval(annotations, 'statsFlushInterval', 5000);
   const eviction = interval(annotations, 'statsEvictionInterval', 3_600_000);
   if (eviction % flush !== 0) {
@@ -80,7 +83,7 @@ export function renderStats(settings: AgentSettings): StatsPart {
       useAllDefaultTags: false,
       statsTags: [
         ...TAGS.map(([tagName, regex]) => ({ tagName, regex })),
-        ...settings.proxyConfig.extraStatTags
+        ...unique([...settings.proxyConfig.extraStatTags, ...list('extraStatTags')])
           .filter((tag) => /^[A-Za-z_]\w*$/.test(tag))
           .map((tag) => ({ tagName: tag, regex: `(${tag}=\\.=(.*?);\\.;)` })),
       ],
@@ -125,8 +128,32 @@ function readBuckets(
     if (!Array.isArray(bounds) || !bounds.every((bound) => typeof bound === 'number' && bound > 0)) {
       throw new EnvironmentError(name, `buckets of "${prefix}" must be a list of numbers above 0`);
     }
-    // Istio's users know the metrics by the prefix of the Wasm extension that once made them; here they may be in any of these scopes.
-    const prefixes = prefix === 'istiocustom' ? ['istio', 'wasmcustom'] : [prefix];
-    return prefixes.map((name) => ({ match: { prefix: name }, buckets: bounds as readonly number[] }));
+    return scopes(prefix).map((name) => ({ match: { prefix: name }, buckets: bounds as readonly number[] }));
+  });
+}
+
+/** Istio's users know the metrics by the prefix of the Wasm extension that once made them; here they may be in any of these scopes. */
+function scopes(prefix: string): readonly string[] {
+  return prefix === 'istiocustom' ? ['istio', 'wasmcustom'] : [prefix];
+}
+
+/** Annotation `sidecar.istio.io/statsHistogramBins`: an object of prefix to the number of bins that a histogram begins with. */
+function readBins(
+  text: string | undefined,
+): readonly { readonly match: { readonly prefix: string }; readonly bins: number }[] {
+  if (!text) return [];
+  const name = 'annotation sidecar.istio.io/statsHistogramBins';
+  let parsed: Json;
+  try {
+    parsed = JSON.parse(text) as Json;
+  } catch {
+    throw new EnvironmentError(name, 'the value is not JSON, write {"istiocustom":50}');
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+    throw new EnvironmentError(name, 'expected an object of prefix to number');
+  return Object.entries(parsed).flatMap(([prefix, bins]) => {
+    if (typeof bins !== 'number' || !Number.isInteger(bins) || bins < 1 || bins > 46_082)
+      throw new EnvironmentError(name, `bins of "${prefix}" must be a whole number from 1 to 46082`);
+    return scopes(prefix).map((scope) => ({ match: { prefix: scope }, bins }));
   });
 }

@@ -161,7 +161,8 @@ export class WorkloadCertificate {
       mkdirSync(directory, { recursive: true });
       for (const [name, text, mode] of [
         ['root-cert.pem', root, 0o644],
-        ['key.pem', key, 0o600],
+        // Applications beside an agent without Envoy read the key as members of its group.
+        ['key.pem', key, this.#options.settings.envoyDisabled ? 0o640 : 0o600],
         ['cert-chain.pem', chain, 0o644],
       ] as const) {
         const path = join(directory, name);

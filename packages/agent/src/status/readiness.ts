@@ -42,7 +42,8 @@ export function judgeStats(text: string): NotReady {
 }
 
 export interface ReadinessOptions {
-  readonly admin: AdminOptions;
+  /** Envoy's admin interface; undefined where the agent runs without Envoy and is ready with its certificate. */
+  readonly admin: AdminOptions | undefined;
   /** Why the workload's certificate is missing; undefined when it is there. */
   readonly certificateProblem: () => string | undefined;
   readonly onReady: () => void;
@@ -67,11 +68,17 @@ export class Readiness {
     if (this.#draining) return 'the proxy is draining';
     const certificate = this.#options.certificateProblem();
     if (certificate !== undefined && !this.#wasReady) return `no workload certificate: ${certificate}`;
+    const { admin } = this.#options;
+    if (admin === undefined) {
+      if (!this.#wasReady) this.#options.onReady();
+      this.#wasReady = true;
+      return undefined;
+    }
     let text: string;
     try {
       text = await adminText('GET', this.#wasReady ? '/stats?filter=%5Eserver.state%24' : PATH, {
         timeoutMs: 1000,
-        ...this.#options.admin,
+        ...admin,
       });
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
