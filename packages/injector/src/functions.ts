@@ -89,6 +89,22 @@ export const INJECTION_FUNCTIONS: FunctionTable = {
   omitNil: fn(['map'], (map) =>
     Object.fromEntries(Object.entries(map).filter(([, value]) => value !== null && value !== undefined)),
   ),
+  // Annotations about CPU or memory replace all of the mesh's values, so that no limit lies under a request.
+  proxyResources: fn(['any', 'any'], (meta, fallback) => {
+    const found = annotationsOf(meta);
+    const pick = (cpu: string, memory: string): Record<string, string> => ({
+      ...(found[cpu] ? { cpu: found[cpu] } : {}),
+      ...(found[memory] ? { memory: found[memory] } : {}),
+    });
+    const requests = pick('sidecar.istio.io/proxyCPU', 'sidecar.istio.io/proxyMemory');
+    const limits = pick('sidecar.istio.io/proxyCPULimit', 'sidecar.istio.io/proxyMemoryLimit');
+    const none = Object.keys(requests).length === 0 && Object.keys(limits).length === 0;
+    if (none) return fallback ?? {};
+    return {
+      ...(Object.keys(requests).length > 0 ? { requests } : {}),
+      ...(Object.keys(limits).length > 0 ? { limits } : {}),
+    };
+  }),
   // The agent's own port must stay reachable without the proxy.
   excludeInboundPort: fn(['any', 'any'], (port, list) => {
     const own = toText(port);

@@ -7,5 +7,8 @@ export * from './json-patch.ts';
 export * from './objects.ts';
 export type { Workload } from './render.ts';
 export { matchesSelector, type Selector } from './selector.ts';
+export * from './native-sidecars.ts';
+export { type ProxyConfigObject, readProxyConfigObject } from './proxy-config-objects.ts';
+export * from './proxy-ids.ts';
 export { mergeContainer, mergePod } from './strategic-merge.ts';
 export { workloadOf } from './workload.ts';

@@ -1,10 +1,12 @@
 import type { MeshConfig, ProxyConfig } from '@istio-ts/api';
+import { checkAnnotations } from './annotations.ts';
 import { type InjectionConfig, selectTemplates } from './config.ts';
 import { decideInjection } from './decide.ts';
 import { InjectionError } from './errors.ts';
 import { type Json, type JsonObject, listAt, objectAt, textMap } from './json.ts';
 import { jsonPatch, type PatchOperation } from './json-patch.ts';
 import { type Probers, rewriteProbes } from './probes.ts';
+import { objectSettings, type ProxyConfigObject } from './proxy-config-objects.ts';
 import { mergesMetrics, ownSettings, proxyImage, proxySettings } from './proxy-settings.ts';
 import { OVERRIDES, STATUS, undoInjection } from './reinvocation.ts';
 import { renderTemplate, type Workload } from './render.ts';
@@ -18,8 +20,8 @@ export interface InjectionInput {
   readonly namespace: string;
   readonly config: InjectionConfig;
   readonly meshConfig: MeshConfig;
-  /** Settings of the proxy before the pod's own annotation; default: the mesh's. */
-  readonly proxyConfig?: ProxyConfig;
+  /** Objects of the kind ProxyConfig of the root namespace and of the pod's. */
+  readonly proxyConfigs?: readonly ProxyConfigObject[];
   /** Revision of the control plane that injects; `default` or '' for the default one. */
   readonly revision: string;
   /** The workload, where it is known; else it is found by the pod's owner. */
@@ -61,7 +63,17 @@ export function injectPod(input: InjectionInput): InjectionResult {
 
   const annotations = textMap(metadata.annotations);
   const labels = textMap(metadata.labels);
-  const settings = proxySettings(input.proxyConfig ?? input.meshConfig.defaultConfig, annotations, `pod ${podName}`);
+  checkAnnotations(annotations, `pod ${podName}`);
+  const settings = proxySettings(
+    input.meshConfig.defaultConfig,
+    objectSettings(
+      input.proxyConfigs ?? [],
+      { namespace: input.namespace, labels },
+      input.meshConfig.rootNamespace || 'istio-system',
+    ),
+    annotations,
+    `pod ${podName}`,
+  );
   const config = withPlace(input, labels);
   const native = annotations['sidecar.istio.io/nativeSidecar'];
   const values = config.values;
@@ -89,8 +101,10 @@ export function injectPod(input: InjectionInput): InjectionResult {
   }
   const overridden = applyOverrides(pod, original, template);
   pod = addAnnotations(overridden.pod, config.injectedAnnotations, false);
-  pod = applyMetrics(pod, original, settings, mergesMetrics(input.meshConfig, annotations), former.prometheus);
-  pod = applyProbes(pod, settings, rewritesProbes(config, annotations), former.probers);
+  // A template may decide these for its pods.
+  const decided = textMap(objectAt(pod, 'metadata').annotations);
+  pod = applyMetrics(pod, original, settings, mergesMetrics(input.meshConfig, decided), former.prometheus);
+  pod = applyProbes(pod, settings, rewritesProbes(config, decided), former.probers);
   pod = reorder(pod, settings.holdApplicationUntilProxyStarts === true);
   pod = addAnnotations(
     pod,

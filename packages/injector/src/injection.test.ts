@@ -148,7 +148,7 @@ test('mistakes name the pod and the field', () => {
   failing({ 'proxy.istio.io/config': 'concurrency: many' }, /pod default\/p: proxy configuration concurrency: /);
   failing({ 'proxy.istio.io/config': '[' }, /annotation proxy\.istio\.io\/config/);
   failing({ 'status.sidecar.istio.io/port': 'x' }, /"x" is not a port/);
-  failing({ 'sidecar.istio.io/userVolume': '{' }, /injection template sidecar: .*not JSON/);
+  failing({ 'sidecar.istio.io/userVolume': '{' }, /annotation sidecar\.istio\.io\/userVolume: not JSON/);
 });
 
 test('a template written for Go’s structs works', () => {

@@ -2,13 +2,19 @@ import { decodeProxyConfig, type MeshConfig, type ProxyConfig } from '@istio-ts/
 import { readYaml } from '@istio-ts/gotemplate';
 import { InjectionError } from './errors.ts';
 import { isObject, type Json, type JsonObject, objectAt, sameJson } from './json.ts';
+import { layered, type ObjectSettings } from './proxy-config-objects.ts';
 
-/** Settings of one proxy: the mesh's, under those of the annotation `proxy.istio.io/config`, under the older annotations of single settings. */
+/**
+ * Settings of one proxy: the mesh's, under those of objects of the kind ProxyConfig, under the annotation `proxy.istio.io/config` and the older
+ * annotations of single settings, under an object that selects the pod.
+ */
 export function proxySettings(
-  base: ProxyConfig,
+  mesh: ProxyConfig,
+  objects: ObjectSettings,
   annotations: Readonly<Record<string, string>>,
   pod: string,
 ): ProxyConfig {
+  const base = layered(mesh, objects.under);
   const text = annotations['proxy.istio.io/config'];
   let own: unknown = {};
   if (text !== undefined) {
@@ -29,19 +35,11 @@ export function proxySettings(
   const mode = annotations['sidecar.istio.io/interceptionMode'];
   if (mode !== undefined) single.interceptionMode = mode;
   const statusPort = annotations['status.sidecar.istio.io/port'];
-  if (statusPort !== undefined) {
-    if (!/^\d{1,5}$/.test(statusPort) || Number(statusPort) > 65535)
-      throw new InjectionError(
-        pod,
-        'annotation status.sidecar.istio.io/port',
-        `${JSON.stringify(statusPort)} is not a port`,
-      );
-    single.statusPort = Number(statusPort);
-  }
+  if (statusPort !== undefined) single.statusPort = Number(statusPort);
   const { value, problems } = decodeProxyConfig(isObject(own) ? { ...own, ...single } : own, base);
   const problem = problems.find((each) => each.severity === 'error');
   if (problem !== undefined) throw new InjectionError(pod, `proxy configuration ${problem.path}`, problem.message);
-  return value;
+  return layered(value, objects.over);
 }
 
 /** What differs from the defaults, which the agent knows itself. */

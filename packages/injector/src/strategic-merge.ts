@@ -23,7 +23,10 @@ const MERGE_KEYS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Unions: a patch that names another member takes the former one out. */
-const UNIONS: readonly (readonly string[])[] = [['httpGet', 'tcpSocket', 'grpc', 'exec']];
+const UNIONS: readonly (readonly string[])[] = [
+  ['httpGet', 'tcpSocket', 'grpc', 'exec', 'sleep'],
+  ['value', 'valueFrom'],
+];
 
 /**
  * Lays a partial pod over a pod as Kubernetes' strategic merge patch does. Elements that are new come after those that were there.
@@ -44,6 +47,9 @@ function mergeObject(base: JsonObject, over: JsonObject, path: string): JsonObje
     return rest;
   }
   const merged = new Map<string, Json | undefined>(Object.entries(base));
+  // A volume has one source, whatever it is called.
+  if (path === 'spec.volumes' && Object.keys(over).some((key) => key !== 'name' && !merged.has(key)))
+    for (const key of Object.keys(base)) if (key !== 'name' && over[key] === undefined) merged.delete(key);
   for (const union of UNIONS) {
     const chosen = union.filter((member) => over[member] !== undefined && over[member] !== null);
     if (chosen.length > 0) for (const member of union) if (!chosen.includes(member)) merged.delete(member);
