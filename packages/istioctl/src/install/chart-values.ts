@@ -4,7 +4,9 @@ import { defaultValues, isJsonObject, type Json, type JsonObject, loadChart } fr
 import { describe, joinPath, type Report } from './settings-report.ts';
 import { nearest, suggestion } from './suggestion.ts';
 
-const charts = ['base', 'istiod', 'istio-ingress', 'istio-egress'] as const;
+const charts = ['base', 'istiod', 'istio-ingress', 'istio-egress', 'cni', 'ztunnel'] as const;
+/** Settings of these charts stand below this name for istioctl and at the top for helm. */
+const ownNames: Readonly<Record<string, string>> = { istiod: 'pilot', cni: 'cni', ztunnel: 'ztunnel' };
 /** Values that Istio's charts know and that have no default of their own, or belong to parts that are not built yet. */
 const known: JsonObject = {
   profile: '',
@@ -14,12 +16,13 @@ const known: JsonObject = {
   ztunnel: {},
   istio_cni: {},
   pilot: { enabled: true, hub: '', tag: '', env: {}, cni: {} },
-  gateways: { securityContext: {}, seccompProfile: {} },
+  gateways: { securityContext: {}, seccompProfile: {}, enabled: false },
   global: { caName: '', certSigners: [], defaultConfigVisibilitySettings: [], proxy: { tracer: '' } },
 };
 
 const choices: Readonly<Record<string, readonly string[]>> = {
   'global.imagePullPolicy': ['', 'Always', 'IfNotPresent', 'Never'],
+  'global.variant': ['', 'debug', 'distroless'],
   'global.proxy.autoInject': ['enabled', 'disabled'],
   'global.proxy.logLevel': ['trace', 'debug', 'info', 'warning', 'error', 'critical', 'off'],
   'global.pilotCertProvider': ['istiod', 'kubernetes', 'none'],
@@ -41,9 +44,11 @@ export function chartDefaults(chartsDir: string): JsonObject {
   for (const name of charts) {
     if (!existsSync(join(chartsDir, name))) continue;
     const values = defaultValues(loadChart(join(chartsDir, name)));
-    defaults = overlay(defaults, values);
-    // Settings of istiod stand below `pilot` for istioctl and at the top for helm.
-    if (name === 'istiod') defaults = overlay(defaults, { pilot: values });
+    const own = ownNames[name];
+    if (own === undefined || name === 'istiod') defaults = overlay(defaults, values);
+    if (own !== undefined) defaults = overlay(defaults, { [own]: values });
+    // What is the same for all charts.
+    if (isJsonObject(values) && values.global !== undefined) defaults = overlay(defaults, { global: values.global });
   }
   const all = overlay(known, defaults);
   return isJsonObject(all) ? all : {};

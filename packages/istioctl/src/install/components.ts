@@ -1,12 +1,13 @@
-import type { JsonObject } from '@istio-ts/charts';
-import { mergeValues } from '@istio-ts/charts';
+import { type JsonObject, mergeValues } from '@istio-ts/charts';
 import { OperatorError } from './failure.ts';
-import type { Component, GatewayComponent, InstallSpec } from './spec.ts';
+import { type Component, type GatewayComponent, type InstallSpec, mergeSpec } from './spec.ts';
 
 /** The parts that an installation may have, in the order in which they are installed; the label operator.istio.io/component has the first name. */
 export const componentTitles = {
   Base: { title: 'Istio core', done: 'Istio core installed' },
   Pilot: { title: 'Istiod', done: 'Istiod installed' },
+  Cni: { title: 'CNI', done: 'CNI installed' },
+  Ztunnel: { title: 'Ztunnel', done: 'Ztunnel installed' },
   EgressGateways: { title: 'Egress gateways', done: 'Egress gateways installed' },
   IngressGateways: { title: 'Ingress gateways', done: 'Ingress gateways installed' },
 } as const;
@@ -20,8 +21,10 @@ export interface ChartUse {
   readonly namespace: string;
   readonly values: JsonObject;
   readonly k8s: JsonObject | undefined;
-  /** Name of the Deployment that `k8s` is about. */
-  readonly deployment: string;
+  /** Name of the Deployment or DaemonSet that `k8s` is about. */
+  readonly workload: string;
+  /** Where `k8s` stands in the settings, for messages. */
+  readonly path: string;
 }
 
 const clean = (value: JsonObject): JsonObject =>
@@ -37,14 +40,19 @@ function valuesFor(spec: InstallSpec, component: Component): JsonObject {
     ...(component.hub !== undefined && { hub: component.hub }),
     ...(component.tag !== undefined && { tag: String(component.tag) }),
   });
+  const cni = spec.components?.cni?.enabled === true;
   const top = clean({
     global: mergeValues(global, own),
     ...(spec.revision !== undefined && { revision: spec.revision }),
     ...(spec.meshConfig !== undefined && { meshConfig: spec.meshConfig }),
+    ...(spec.compatibilityVersion !== undefined && { compatibilityVersion: spec.compatibilityVersion }),
+    // Where the plugin sets the interception rules, pods need no init container that does.
+    ...(cni && { istio_cni: { enabled: true }, pilot: { cni: { enabled: true } } }),
   });
   // What the user said below `values` wins over what follows from the other settings, except for the mesh configuration, which is merged.
-  const values = mergeValues(top, spec.values ?? {});
-  return mergeValues(values, spec.unvalidatedValues ?? {});
+  // A null stays, because it takes a default of the chart away.
+  const values = mergeSpec(mergeSpec(top, spec.values ?? {}), spec.unvalidatedValues ?? {});
+  return spec.defaultRevision === undefined ? values : mergeSpec(values, { defaultRevision: spec.defaultRevision });
 }
 
 function gatewayUse(
@@ -65,34 +73,32 @@ function gatewayUse(
     chart: kind === 'IngressGateways' ? 'istio-ingress' : 'istio-egress',
     release: gateway.name,
     namespace,
-    values: mergeValues(valuesFor(spec, gateway), { gateways: { [key]: own } }),
+    values: mergeSpec(valuesFor(spec, gateway), { gateways: { [key]: own } }),
     k8s: gateway.k8s,
-    deployment: gateway.name,
+    workload: gateway.name,
+    path: `components.${kind === 'IngressGateways' ? 'ingressGateways' : 'egressGateways'}[name:${gateway.name}].k8s`,
   };
 }
 
-/** The charts that an installation consists of. Raises OperatorError for parts that are not built yet. */
+/** With `--force` mistakes get this far. */
+const gatewaysOf = (list: readonly GatewayComponent[] | undefined): readonly GatewayComponent[] =>
+  Array.isArray(list) ? list.filter((gateway) => typeof gateway === 'object' && gateway !== null) : [];
+
+/** The charts that an installation consists of. */
 export function chartUses(spec: InstallSpec): readonly ChartUse[] {
   const components = spec.components ?? {};
   const namespace = spec.namespace ?? 'istio-system';
-  if (components.cni?.enabled)
-    throw new OperatorError(
-      'components.cni: the CNI plugin is not built yet; without it an init container in each pod sets the interception rules, which needs no further setting',
-    );
-  if (components.ztunnel?.enabled)
-    throw new OperatorError(
-      'components.ztunnel: ambient mode is not built yet; use a profile with sidecars (default, demo, minimal)',
-    );
   const uses: ChartUse[] = [];
   if (components.base?.enabled)
     uses.push({
       component: 'Base',
       chart: 'base',
       release: 'istio-base',
-      namespace,
+      namespace: components.base.namespace ?? namespace,
       values: valuesFor(spec, components.base),
-      k8s: undefined,
-      deployment: '',
+      k8s: components.base.k8s,
+      workload: '',
+      path: 'components.base.k8s',
     });
   if (components.pilot?.enabled) {
     const suffix = spec.revision && spec.revision !== 'default' ? `-${spec.revision}` : '';
@@ -103,12 +109,43 @@ export function chartUses(spec: InstallSpec): readonly ChartUse[] {
       namespace: components.pilot.namespace ?? namespace,
       values: valuesFor(spec, components.pilot),
       k8s: components.pilot.k8s,
-      deployment: `istiod${suffix}`,
+      workload: `istiod${suffix}`,
+      path: 'components.pilot.k8s',
     });
   }
-  for (const gateway of components.egressGateways ?? [])
+  if (components.cni?.enabled)
+    uses.push({
+      component: 'Cni',
+      chart: 'cni',
+      release: 'istio-cni',
+      namespace: components.cni.namespace ?? namespace,
+      values: valuesFor(spec, components.cni),
+      k8s: components.cni.k8s,
+      workload: 'istio-cni-node',
+      path: 'components.cni.k8s',
+    });
+  if (components.ztunnel?.enabled)
+    uses.push({
+      component: 'Ztunnel',
+      chart: 'ztunnel',
+      release: 'ztunnel',
+      namespace: components.ztunnel.namespace ?? namespace,
+      values: valuesFor(spec, components.ztunnel),
+      k8s: components.ztunnel.k8s,
+      workload: 'ztunnel',
+      path: 'components.ztunnel.k8s',
+    });
+  for (const gateway of gatewaysOf(components.egressGateways))
     if (gateway.enabled) uses.push(gatewayUse(spec, gateway, 'EgressGateways'));
-  for (const gateway of components.ingressGateways ?? [])
+  for (const gateway of gatewaysOf(components.ingressGateways))
     if (gateway.enabled) uses.push(gatewayUse(spec, gateway, 'IngressGateways'));
   return uses;
+}
+
+/** Refuses to install (not to generate) what cannot work yet. Raises OperatorError. */
+export function refuseUnbuilt(spec: InstallSpec): void {
+  if (spec.components?.ztunnel?.enabled)
+    throw new OperatorError(
+      'components.ztunnel: the proxy of ambient mode is not built yet, so its pods would never become ready; use a profile with sidecars (default, demo, minimal), or --set components.ztunnel.enabled=false. istioctl manifest generate prints the objects.',
+    );
 }

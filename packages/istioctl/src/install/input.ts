@@ -1,10 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { type JsonObject, loadProfile } from '@istio-ts/charts';
-import { parseManifests } from '@istio-ts/kube';
+import { type KubeObject, parseManifests } from '@istio-ts/kube';
 import { chartDefaults } from './chart-values.ts';
 import { OperatorError } from './failure.ts';
-import { hasLegacySettings, translateLegacy } from './legacy.ts';
+import { hasLegacySettings, translateLegacy, translateValues } from './legacy.ts';
+import { guardSettings } from './settings-guard.ts';
 import { setPath, splitSetting } from './set-path.ts';
+import { describe } from './settings-report.ts';
 import { type InstallSpec, mergeSpec } from './spec.ts';
 import { mistakesError, validateSpec } from './validate.ts';
 
@@ -19,17 +21,42 @@ export interface SpecInput {
   readonly istioNamespace: string;
   /** Mistakes in the settings become warnings. */
   readonly force?: boolean;
+  /** Settings that did not come from a file: an IstioOperator of the cluster. On top of the files. */
+  readonly specs?: readonly JsonObject[];
+}
+
+/** What a user set: the files laid on each other, and the `--set` on top of them. */
+export interface GivenSettings {
+  readonly spec: JsonObject;
+  readonly sets: readonly string[];
 }
 
 export interface ReadSpec {
   readonly profile: string;
   readonly spec: InstallSpec;
+  /** What the user set, without what profiles add. */
+  readonly given: GivenSettings;
   /** For people: settings that are ignored or translated. */
   readonly messages: readonly string[];
 }
 
+/** The largest file of settings that is read, in bytes. */
+const maxFile = 8 << 20;
+
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function readObjects(file: string): readonly KubeObject[] {
+  let text: string;
+  try {
+    if (file !== '-' && statSync(file).size > maxFile) throw new Error(`larger than ${maxFile >> 20} MiB`);
+    text = readFileSync(file === '-' ? 0 : file, 'utf8');
+    if (text.length > maxFile) throw new Error(`larger than ${maxFile >> 20} MiB`);
+  } catch (error) {
+    throw new OperatorError(`-f ${file}: ${(error as Error).message}`);
+  }
+  return parseManifests(text, file);
+}
 
 /** Reads the files given by `-f`. Raises OperatorError that names the file. */
 function readFiles(files: readonly string[]): {
@@ -38,16 +65,13 @@ function readFiles(files: readonly string[]): {
 } {
   const messages: string[] = [];
   const specs = files.flatMap((file) => {
-    let text: string;
-    try {
-      text = readFileSync(file === '-' ? 0 : file, 'utf8');
-    } catch (error) {
-      throw new OperatorError(`-f ${file}: ${(error as Error).message}`);
-    }
-    const objects = parseManifests(text, file);
+    const objects = readObjects(file);
     if (objects.length === 0) throw new OperatorError(`-f ${file}: the file is empty; it must hold an IstioOperator`);
     return objects.map((object) => {
+      if (object.spec !== undefined && object.spec !== null && !isObject(object.spec))
+        throw new OperatorError(`-f ${file}: spec must be a mapping`);
       const spec = isObject(object.spec) ? object.spec : {};
+      guardSettings(spec, `-f ${file}`);
       if (object.apiVersion.startsWith('install.istio.io/') && object.kind === 'IstioOperator') return spec;
       if (object.apiVersion === 'install.istio.io/v1alpha2' && object.kind === 'IstioControlPlane') {
         const translated = translateLegacy(spec);
@@ -76,19 +100,26 @@ export function wholeProfile(chartsDir: string, name: string): JsonObject {
  * OperatorError for anything that cannot be understood, ChartError for an unknown profile.
  */
 export function readSpec(input: SpecInput): ReadSpec {
-  const { specs, messages: fileMessages } = readFiles(input.files);
+  const { specs: fileSpecs, messages: fileMessages } = readFiles(input.files);
+  const specs = [...fileSpecs, ...(input.specs ?? [])];
+  for (const spec of input.specs ?? []) guardSettings(spec, 'spec');
   const messages = [...fileMessages];
   const settings = input.sets.map(splitSetting);
   const fromFiles = specs.reduce(mergeSpec, {});
   const named = settings.findLast(([path]) => path === 'profile')?.[1] ?? fromFiles.profile ?? 'default';
-  const profile = String(named);
+  if (typeof named === 'object') throw new OperatorError(`profile: must be text, not ${describe(named)}`);
+  const profile = String(named) === '' ? 'default' : String(named);
   let spec = mergeSpec(wholeProfile(input.chartsDir, profile), fromFiles);
   for (const [path, value] of settings) spec = setPath(spec, path, value);
+  guardSettings(spec, '--set');
   if (hasLegacySettings(spec)) {
     const translated = translateLegacy(spec);
     messages.push(...translated.messages);
     spec = translated.spec;
   }
+  const moved = translateValues(spec);
+  messages.push(...moved.messages);
+  spec = moved.spec;
   spec = {
     ...spec,
     profile,
@@ -99,5 +130,5 @@ export function readSpec(input: SpecInput): ReadSpec {
   const mistakes = checked.problems.filter(({ severity }) => severity === 'error');
   if (mistakes.length > 0 && input.force !== true) throw mistakesError(mistakes);
   messages.push(...checked.problems.map(({ path, message }) => `${path}: ${message}`));
-  return { profile, spec: checked.spec as InstallSpec, messages };
+  return { profile, spec: checked.spec as InstallSpec, given: { spec: fromFiles, sets: input.sets }, messages };
 }

@@ -1,19 +1,23 @@
 import type { Json, JsonObject } from '@istio-ts/charts';
 import type { KubeObject } from '@istio-ts/kube';
 import { OperatorError } from './failure.ts';
-import { setPath } from './set-path.ts';
+import { patchPath } from './set-path.ts';
+import type { K8sSetting } from './k8s-settings.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 const isObject = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 
-/** Mappings key by key; lists and values replace. */
+/** Mappings key by key; lists and values replace, null takes away. */
 function merge(under: Fields, over: Fields): Fields {
-  const merged: Record<string, unknown> = { ...under };
-  for (const [key, value] of Object.entries(over))
-    merged[key] = isObject(merged[key]) && isObject(value) ? merge(merged[key], value) : value;
-  return merged;
+  const merged = new Map(Object.entries(under));
+  for (const [key, value] of Object.entries(over)) {
+    const present = merged.get(key);
+    if (value === null) merged.delete(key);
+    else merged.set(key, isObject(value) ? merge(isObject(present) ? present : {}, value) : value);
+  }
+  return Object.fromEntries(merged);
 }
 
 /** Items with the same `key` are merged, others are added. */
@@ -32,6 +36,20 @@ type Change = (object: Fields, value: unknown) => Fields;
 const inSpec =
   (change: (spec: Fields) => Fields): ((object: Fields) => Fields) =>
   (object) => ({ ...object, spec: change(isObject(object.spec) ? object.spec : {}) });
+const inTemplateMetadata = (field: 'annotations' | 'labels', value: unknown) =>
+  inSpec((spec) => {
+    const template = isObject(spec.template) ? spec.template : {};
+    const metadata = isObject(template.metadata) ? template.metadata : {};
+    return { ...spec, template: { ...template, metadata: withTexts(metadata, field, value) } };
+  });
+/** Labels and annotations are texts, whatever they look like in YAML. */
+function withTexts(metadata: Fields, field: 'annotations' | 'labels', value: unknown): Fields {
+  const texts = Object.entries(isObject(value) ? value : {}).map(([key, text]) => [
+    key,
+    text === null ? null : String(text),
+  ]);
+  return { ...metadata, [field]: merge(isObject(metadata[field]) ? metadata[field] : {}, Object.fromEntries(texts)) };
+}
 const inPod = (change: (pod: Fields) => Fields) =>
   inSpec((spec) => {
     const template = isObject(spec.template) ? spec.template : {};
@@ -52,110 +70,134 @@ const containerField =
   (object, value) =>
     inContainer((container) => ({ ...container, [name]: value }))(object);
 
-/** How each setting below `components.*.k8s` changes a Deployment (Istio, "IstioOperator Options", KubernetesResourcesSpec). */
-const deploymentChanges: Readonly<Record<string, Change>> = {
+const inMetadata =
+  (field: 'annotations' | 'labels'): Change =>
+  (object, value) => ({
+    ...object,
+    metadata: withTexts(isObject(object.metadata) ? object.metadata : {}, field, value),
+  });
+const mergedSpec: Change = (object, value) => inSpec((spec) => merge(spec, isObject(value) ? value : {}))(object);
+const mergedPodField =
+  (name: string): Change =>
+  (object, value) =>
+    inPod((pod) => ({ ...pod, [name]: merge(isObject(pod[name]) ? pod[name] : {}, isObject(value) ? value : {}) }))(
+      object,
+    );
+const byKey = (items: unknown, key: string, over: unknown): readonly unknown[] => mergeList(items, over, key);
+/** Values of environment variables are texts. */
+const withTextValues = (value: unknown): readonly unknown[] =>
+  list(value).map((item) =>
+    isObject(item) && (typeof item.value === 'number' || typeof item.value === 'boolean')
+      ? { ...item, value: String(item.value) }
+      : item,
+  );
+
+/** How each setting below `components.*.k8s` changes a Deployment or DaemonSet (Istio, "IstioOperator Options", KubernetesResourcesSpec). */
+const workloadChanges: Readonly<Partial<Record<K8sSetting, Change>>> = {
   affinity: podField('affinity'),
-  nodeSelector: podField('nodeSelector'),
+  nodeSelector: mergedPodField('nodeSelector'),
   tolerations: podField('tolerations'),
+  topologySpreadConstraints: podField('topologySpreadConstraints'),
   priorityClassName: podField('priorityClassName'),
   imagePullSecrets: (object, value) =>
     inPod((pod) => ({
       ...pod,
       imagePullSecrets: list(value).map((name) => (typeof name === 'string' ? { name } : name)),
     }))(object),
-  hostNetwork: podField('hostNetwork'),
+  // A pod in the network of its node loses the names of the cluster unless it is told to keep them.
+  hostNetwork: (object, value) =>
+    inPod((pod) => ({
+      ...pod,
+      hostNetwork: value,
+      ...(value === true && pod.dnsPolicy === undefined && { dnsPolicy: 'ClusterFirstWithHostNet' }),
+    }))(object),
   dnsPolicy: podField('dnsPolicy'),
-  securityContext: podField('securityContext'),
-  volumes: (object, value) => inPod((pod) => ({ ...pod, volumes: mergeList(pod.volumes, value, 'name') }))(object),
-  resources: containerField('resources'),
+  securityContext: mergedPodField('securityContext'),
+  volumes: (object, value) => inPod((pod) => ({ ...pod, volumes: byKey(pod.volumes, 'name', value) }))(object),
+  resources: (object, value) =>
+    inContainer((container) => ({
+      ...container,
+      resources: merge(isObject(container.resources) ? container.resources : {}, isObject(value) ? value : {}),
+    }))(object),
   readinessProbe: containerField('readinessProbe'),
+  livenessProbe: containerField('livenessProbe'),
   imagePullPolicy: containerField('imagePullPolicy'),
   env: (object, value) =>
-    inContainer((container) => ({ ...container, env: mergeList(container.env, value, 'name') }))(object),
+    inContainer((container) => ({ ...container, env: byKey(container.env, 'name', withTextValues(value)) }))(object),
   volumeMounts: (object, value) =>
-    inContainer((container) => ({ ...container, volumeMounts: mergeList(container.volumeMounts, value, 'mountPath') }))(
+    inContainer((container) => ({ ...container, volumeMounts: byKey(container.volumeMounts, 'mountPath', value) }))(
       object,
     ),
-  replicaCount: (object, value) => inSpec((spec) => ({ ...spec, replicas: value }))(object),
-  strategy: (object, value) => inSpec((spec) => ({ ...spec, strategy: value }))(object),
-  podAnnotations: (object, value) =>
-    inSpec((spec) => {
-      const template = isObject(spec.template) ? spec.template : {};
-      const metadata = isObject(template.metadata) ? template.metadata : {};
-      return {
-        ...spec,
-        template: {
-          ...template,
-          metadata: {
-            ...metadata,
-            annotations: merge(
-              isObject(metadata.annotations) ? metadata.annotations : {},
-              isObject(value) ? value : {},
-            ),
-          },
-        },
-      };
-    })(object),
+  podAnnotations: (object, value) => inTemplateMetadata('annotations', value)(object),
+  podLabels: (object, value) => inTemplateMetadata('labels', value)(object),
+  deploymentAnnotations: inMetadata('annotations'),
 };
-
-const serviceChanges: Readonly<Record<string, Change>> = {
-  service: (object, value) => inSpec((spec) => merge(spec, isObject(value) ? value : {}))(object),
-  serviceAnnotations: (object, value) => {
-    const metadata = isObject(object.metadata) ? object.metadata : {};
-    return {
-      ...object,
-      metadata: {
-        ...metadata,
-        annotations: merge(isObject(metadata.annotations) ? metadata.annotations : {}, isObject(value) ? value : {}),
-      },
-    };
+const changesByKind: Readonly<Record<string, Readonly<Partial<Record<K8sSetting, Change>>>>> = {
+  Deployment: {
+    ...workloadChanges,
+    replicaCount: (object, value) => inSpec((spec) => ({ ...spec, replicas: value }))(object),
+    // The new strategy replaces the old one: of two kinds mixed the cluster takes neither.
+    strategy: (object, value) => inSpec((spec) => ({ ...spec, strategy: value }))(object),
   },
+  DaemonSet: {
+    ...workloadChanges,
+    strategy: (object, value) => inSpec((spec) => ({ ...spec, updateStrategy: value }))(object),
+  },
+  Service: { service: mergedSpec, serviceAnnotations: inMetadata('annotations') },
+  HorizontalPodAutoscaler: { hpaSpec: mergedSpec },
+  PodDisruptionBudget: { podDisruptionBudget: mergedSpec },
 };
-const autoscalerChanges: Readonly<Record<string, Change>> = {
-  hpaSpec: (object, value) => inSpec((spec) => merge(spec, isObject(value) ? value : {}))(object),
-};
-const budgetChanges: Readonly<Record<string, Change>> = {
-  podDisruptionBudget: (object, value) => inSpec((spec) => merge(spec, isObject(value) ? value : {}))(object),
-};
-const changesByKind: Readonly<Record<string, Readonly<Record<string, Change>>>> = {
-  Deployment: deploymentChanges,
-  Service: serviceChanges,
-  HorizontalPodAutoscaler: autoscalerChanges,
-  PodDisruptionBudget: budgetChanges,
-};
-const known = new Set([...Object.values(changesByKind).flatMap((changes) => Object.keys(changes)), 'overlays']);
 
 interface Overlay {
+  readonly where: string;
+  readonly apiVersion: string | undefined;
   readonly kind: string;
   readonly name: string;
-  readonly patches: readonly { readonly path: string; readonly value: Json }[];
+  readonly patches: readonly { readonly path: string; readonly value: Json | undefined }[];
 }
 
 function overlaysOf(k8s: JsonObject, where: string): readonly Overlay[] {
   return list(k8s.overlays).map((overlay, index) => {
+    const at = `${where}.overlays[${index}]`;
     if (!isObject(overlay) || typeof overlay.kind !== 'string' || typeof overlay.name !== 'string')
-      throw new OperatorError(`${where}.overlays[${index}]: kind and name say which object to change`);
+      throw new OperatorError(`${at}: kind and name say which object to change`);
     return {
+      where: at,
+      apiVersion: typeof overlay.apiVersion === 'string' ? overlay.apiVersion : undefined,
       kind: overlay.kind,
       name: overlay.name,
       patches: list(overlay.patches)
         .filter(isObject)
-        .map((patch) => ({ path: String(patch.path ?? ''), value: (patch.value ?? null) as Json })),
+        // Without a value, or with null, the place is emptied.
+        .map((patch) => ({ path: String(patch.path ?? ''), value: (patch.value ?? undefined) as Json | undefined })),
     };
   });
 }
 
-/** Lays `components.*.k8s` over the objects of a component. Raises OperatorError for settings that it does not know. */
+const fits = (overlay: Overlay, object: KubeObject): boolean =>
+  overlay.kind === object.kind &&
+  overlay.name === object.metadata.name &&
+  // `extensions/v1beta1` of old files means today's Deployment too.
+  (overlay.apiVersion === undefined ||
+    overlay.apiVersion === object.apiVersion ||
+    overlay.apiVersion.startsWith('extensions/') ||
+    overlay.apiVersion.split('/')[0] === object.apiVersion.split('/')[0]);
+
+/**
+ * Lays `components.*.k8s` over the objects of a component; `name` is that of its Deployment or DaemonSet. `warn` hears of overlays whose object is not
+ * there. Raises OperatorError for patches that do not fit their object.
+ */
 export function applyK8s(
   objects: readonly KubeObject[],
   name: string,
   k8s: JsonObject,
   where: string,
+  warn: (message: string) => void = () => {},
 ): readonly KubeObject[] {
-  const unknown = Object.keys(k8s).find((key) => !known.has(key));
-  if (unknown !== undefined)
-    throw new OperatorError(`${where}.${unknown} is not a known setting: use one of ${[...known].sort().join(', ')}`);
   const overlays = overlaysOf(k8s, where);
+  for (const overlay of overlays)
+    if (!objects.some((object) => fits(overlay, object)))
+      warn(`${overlay.where}: there is no ${overlay.kind} ${overlay.name} in this part: the patch changes nothing`);
   return objects.map((object) => {
     let changed: Fields = object;
     if (
@@ -164,12 +206,26 @@ export function applyK8s(
       object.kind === 'PodDisruptionBudget'
     ) {
       for (const [setting, change] of Object.entries(changesByKind[object.kind] ?? {}))
-        if (k8s[setting] !== undefined) changed = change(changed, k8s[setting]);
+        if (k8s[setting] !== undefined && k8s[setting] !== null) changed = change(changed, k8s[setting]);
     }
     for (const overlay of overlays) {
-      if (overlay.kind !== object.kind || overlay.name !== object.metadata.name) continue;
-      for (const { path, value } of overlay.patches) changed = setPath(changed as JsonObject, path, value);
+      if (!fits(overlay, object)) continue;
+      for (const [index, { path, value }] of overlay.patches.entries())
+        changed = patchPath(changed as JsonObject, path, value, `${overlay.where}.patches[${index}] (${path})`);
     }
-    return changed as KubeObject;
+    return identified(changed, object, where);
   });
+}
+
+/** A patch may change everything but what the object is. */
+function identified(changed: Fields, object: KubeObject, where: string): KubeObject {
+  const metadata = isObject(changed.metadata) ? changed.metadata : {};
+  if (
+    changed.kind !== object.kind ||
+    changed.apiVersion !== object.apiVersion ||
+    typeof metadata.name !== 'string' ||
+    metadata.name === ''
+  )
+    throw new OperatorError(`${where}: a patch makes something else of ${object.kind} ${object.metadata.name}`);
+  return changed as KubeObject;
 }

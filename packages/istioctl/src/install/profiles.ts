@@ -1,7 +1,10 @@
-import { type JsonObject, profileNames } from '@istio-ts/charts';
+import { existsSync } from 'node:fs';
+import { type Json, type JsonObject, profileNames } from '@istio-ts/charts';
 import { dump } from 'js-yaml';
 import { OperatorError } from './failure.ts';
 import { readSpec, wholeProfile } from './input.ts';
+import { getPath } from './set-path.ts';
+import { differences } from './structural-diff.ts';
 import type { Ui } from './ui.ts';
 
 export interface ProfileOptions {
@@ -9,23 +12,47 @@ export interface ProfileOptions {
   readonly chartsDir: string;
 }
 
+const yaml = (value: unknown) => dump(value, { lineWidth: -1, noRefs: true, sortKeys: true });
+const asObject = (spec: Json) => ({ apiVersion: 'install.istio.io/v1alpha1', kind: 'IstioOperator', spec });
+const unsupported = (output: string, allowed: string) =>
+  new OperatorError(`output format "${output}" is not supported: use ${allowed}`);
+
 /** `istioctl profile list`. */
-export async function runProfileList({ ui, chartsDir }: ProfileOptions): Promise<number> {
-  ui.line('Istio configuration profiles:');
-  for (const name of profileNames(chartsDir)) ui.line(`    ${name}`);
-  return 0;
+export async function runProfileList({
+  ui,
+  chartsDir,
+  output,
+}: ProfileOptions & { readonly output: string }): Promise<number> {
+  const names = profileNames(chartsDir);
+  switch (output) {
+    case 'json':
+      ui.line(JSON.stringify(names, null, 2));
+      return 0;
+    case 'yaml':
+      ui.line(yaml(names).trimEnd());
+      return 0;
+    case 'short':
+    case '':
+      ui.line('Istio configuration profiles:');
+      for (const name of names) ui.line(`    ${name}`);
+      return 0;
+    default:
+      throw unsupported(output, 'short, yaml or json');
+  }
 }
 
-const yaml = (value: unknown) => dump(value, { lineWidth: -1, noRefs: true, sortKeys: true });
-const asObject = (spec: JsonObject) => ({ apiVersion: 'install.istio.io/v1alpha1', kind: 'IstioOperator', spec });
+/** A profile, or the settings of a file, with what it inherits from the default profile. */
+function settingsOf(chartsDir: string, name: string): JsonObject {
+  if (profileNames(chartsDir).includes(name) || !(name === '-' || existsSync(name)))
+    return wholeProfile(chartsDir, name);
+  return readSpec({ chartsDir, files: [name], sets: [], istioNamespace: 'istio-system' }).spec as JsonObject;
+}
 
-function below(spec: JsonObject, path: string): unknown {
-  return path.split('.').reduce<unknown>((value, key) => {
-    const child =
-      typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[key] : undefined;
-    if (child === undefined) throw new OperatorError(`--config-path ${path}: the profile has nothing there`);
-    return child;
-  }, spec);
+function selected(spec: JsonObject, configPath: string | undefined): Json {
+  if (configPath === undefined || configPath === '') return spec;
+  const value = getPath(spec, configPath);
+  if (value === undefined) throw new OperatorError(`--config-path ${configPath}: the profile has nothing there`);
+  return value;
 }
 
 /** `istioctl profile dump [NAME]`: the profile with what it inherits from the default one. */
@@ -42,25 +69,38 @@ export async function runProfileDump({
   readonly configPath?: string;
   readonly output: string;
 }): Promise<number> {
+  if (name !== undefined && files.length > 0)
+    throw new OperatorError('name a profile or give files with -f, not both: a file says its own profile');
   const spec =
     files.length > 0
       ? (readSpec({ chartsDir, files, sets: [], istioNamespace: 'istio-system' }).spec as JsonObject)
       : wholeProfile(chartsDir, name ?? 'default');
-  const value = configPath === undefined ? asObject(spec) : below(spec, configPath);
-  if (output !== 'yaml' && output !== 'json' && output !== 'flags')
-    throw new OperatorError(`output format "${output}" is not supported: use yaml, json or flags`);
-  if (output === 'json') ui.line(JSON.stringify(value, null, 2));
-  else if (output === 'flags') for (const flag of flags(spec, [])) ui.line(flag);
-  else ui.line(yaml(value).trimEnd());
-  return 0;
+  const part = selected(spec, configPath);
+  const value = configPath === undefined ? asObject(part) : part;
+  switch (output) {
+    case 'json':
+      ui.line(JSON.stringify(value, null, 2));
+      return 0;
+    case 'flags':
+      // What `--set` takes: copied behind it, each line gives the same setting.
+      for (const flag of flags(part, configPath === undefined ? '' : configPath)) ui.line(flag);
+      return 0;
+    case 'yaml':
+      ui.line(typeof value === 'object' ? yaml(value).trimEnd() : String(value));
+      return 0;
+    default:
+      throw unsupported(output, 'yaml, json or flags');
+  }
 }
 
-function flags(value: unknown, path: readonly string[]): readonly string[] {
-  if (Array.isArray(value))
-    return value.flatMap((item, index) => flags(item, [...path.slice(0, -1), `${path.at(-1)}[${index}]`]));
+function flags(value: unknown, path: string): readonly string[] {
+  if (Array.isArray(value)) return value.flatMap((item, index) => flags(item, `${path}[${index}]`));
   if (typeof value === 'object' && value !== null)
-    return Object.entries(value).flatMap(([key, child]) => flags(child, [...path, key.replaceAll('.', '\\.')]));
-  return [`${path.join('.')}=${String(value)}`];
+    return Object.entries(value).flatMap(([key, child]) => {
+      const name = key.replaceAll('.', '\\.');
+      return flags(child, path === '' ? name : `${path}.${name}`);
+    });
+  return [`${path}=${String(value)}`];
 }
 
 /** `istioctl profile diff A B`: settings that differ; ends with 1 when any does. */
@@ -68,26 +108,63 @@ export async function runProfileDiff({
   ui,
   chartsDir,
   names,
-}: ProfileOptions & { readonly names: readonly [string, string] }): Promise<number> {
-  const [a, b] = names.map(
-    (name) =>
-      new Map(
-        flags(wholeProfile(chartsDir, name), []).map(
-          (flag) => [flag.slice(0, flag.indexOf('=')), flag.slice(flag.indexOf('=') + 1)] as const,
-        ),
-      ),
-  );
-  if (!a || !b) throw new OperatorError('profile diff compares two profiles: istioctl profile diff default demo');
-  const keys = [...new Set([...a.keys(), ...b.keys()])].sort();
-  const differing = keys.filter((key) => a.get(key) !== b.get(key));
-  if (differing.length === 0) {
-    ui.line('Profiles are identical');
-    return 0;
+  output,
+  configPath,
+}: ProfileOptions & {
+  readonly names: readonly [string, string];
+  readonly output: string;
+  readonly configPath?: string;
+}): Promise<number> {
+  const [a, b] = names.map((name) => selected(settingsOf(chartsDir, name), configPath));
+  const found = differences(a, b)
+    .flatMap(({ path, before, after }) => leaves(path, before, after))
+    .sort((x, y) => (x.path < y.path ? -1 : 1));
+  switch (output) {
+    case 'json':
+      ui.line(JSON.stringify(found, null, 2));
+      break;
+    case 'yaml':
+      ui.line(yaml(found).trimEnd());
+      break;
+    case 'short':
+    case '':
+      if (found.length === 0) {
+        ui.line('Profiles are identical');
+        break;
+      }
+      ui.line(`The difference between profiles ${names[0]} and ${names[1]}:`);
+      for (const { path, before, after } of found) {
+        if (before !== undefined) ui.line(`-${path}: ${String(before)}`);
+        if (after !== undefined) ui.line(`+${path}: ${String(after)}`);
+      }
+      break;
+    default:
+      throw unsupported(output, 'short, yaml or json');
   }
-  ui.line(`The difference between profiles ${names[0]} and ${names[1]}:`);
-  for (const key of differing) {
-    if (a.has(key)) ui.line(`-${key}: ${a.get(key)}`);
-    if (b.has(key)) ui.line(`+${key}: ${b.get(key)}`);
-  }
-  return 1;
+  return found.length === 0 ? 0 : 1;
+}
+
+/** A difference of whole branches as one of their leaves. */
+function leaves(
+  path: string,
+  before: unknown,
+  after: unknown,
+): readonly { readonly path: string; readonly before?: unknown; readonly after?: unknown }[] {
+  const of = (value: unknown) =>
+    value === undefined
+      ? new Map<string, string>()
+      : new Map(
+          flags(value, path).map((flag) => [
+            flag.slice(0, flag.indexOf('=', path.length)),
+            flag.slice(flag.indexOf('=', path.length) + 1),
+          ]),
+        );
+  if (typeof before !== 'object' && typeof after !== 'object')
+    return [{ path, ...(before !== undefined && { before }), ...(after !== undefined && { after }) }];
+  const [x, y] = [of(before), of(after)];
+  return [...new Set([...x.keys(), ...y.keys()])].map((key) => ({
+    path: key,
+    ...(x.has(key) && { before: x.get(key) }),
+    ...(y.has(key) && { after: y.get(key) }),
+  }));
 }

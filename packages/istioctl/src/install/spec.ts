@@ -22,6 +22,8 @@ export interface InstallSpec {
   readonly tag?: string;
   readonly revision?: string;
   readonly namespace?: string;
+  readonly compatibilityVersion?: string;
+  readonly defaultRevision?: string;
   readonly meshConfig?: JsonObject;
   readonly components?: {
     readonly base?: Component;

@@ -2,6 +2,7 @@ import { decodeMeshConfig } from '@istio-ts/api';
 import { isJsonObject, type Json, type JsonObject } from '@istio-ts/charts';
 import { checkValues } from './chart-values.ts';
 import { OperatorError } from './failure.ts';
+import { checkK8s } from './k8s-settings.ts';
 import { describe, joinPath, type Report, type SettingProblem } from './settings-report.ts';
 import { componentFields, specFields } from './spec.ts';
 import { suggestion } from './suggestion.ts';
@@ -11,7 +12,33 @@ const gatewayFields = [...partFields, 'name', 'label'] as const;
 const gatewayLists = ['ingressGateways', 'egressGateways'];
 /** Settings that are text, whatever they look like: `--set tag=2` is no number. */
 const texts = ['profile', 'hub', 'tag', 'namespace', 'revision', 'defaultRevision', 'compatibilityVersion'] as const;
-const k8sLists = ['env', 'tolerations', 'volumes', 'volumeMounts', 'overlays', 'imagePullSecrets'] as const;
+
+/** What names must look like, as they end up in names and references of Kubernetes objects. */
+const forms: Readonly<Record<string, { readonly form: RegExp; readonly example: string }>> = {
+  namespace: {
+    form: /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/,
+    example: 'use lower-case letters, digits and dashes, as in istio-system',
+  },
+  name: {
+    form: /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/,
+    example: 'use lower-case letters, digits and dashes, as in istio-ingressgateway',
+  },
+  tag: { form: /^[\w][\w.-]{0,127}$/, example: 'an image tag has letters, digits, dots and dashes, as in 1.30.0' },
+  hub: {
+    form: /^[a-zA-Z0-9][a-zA-Z0-9._-]*(:\d+)?(\/[a-zA-Z0-9._-]+)*$/,
+    example: 'a registry and path without https://, as in docker.io/istio',
+  },
+};
+
+function checkForm(value: Json | undefined, kind: string, path: string, report: Report): void {
+  if (value === undefined || value === null || value === '') return;
+  if (typeof value !== 'string') {
+    if (!(kind === 'tag' && typeof value === 'number')) report(path, `must be text, not ${describe(value)}`);
+    return;
+  }
+  const rule = forms[kind];
+  if (rule && !rule.form.test(value)) report(path, `${describe(value)} is no valid ${kind}: ${rule.example}`);
+}
 
 /**
  * Checks the settings of an installation against Istio's schema of them, the mesh configuration's, and the charts' defaults (`chartDefaults`): unknown
@@ -38,6 +65,8 @@ export function validateSpec(
       'revision',
       `${describe(revision)} is no valid name: use lower-case letters, digits and dashes, as in 1-30-0`,
     );
+  for (const kind of ['namespace', 'tag', 'hub'])
+    if (typeof fixed[kind] === 'string') checkForm(fixed[kind], kind, kind, report);
   if (Object.keys(mapping(spec, 'addonComponents', 'addonComponents', report)).length > 0)
     report('addonComponents', 'is gone since Istio 1.8: apply the manifests in samples/addons instead');
   const components = mapping(spec, 'components', 'components', report);
@@ -49,6 +78,19 @@ export function validateSpec(
   }
   const values = mapping(spec, 'values', 'values', report);
   checkValues(values, chartDefaults, report);
+  const global = isJsonObject(values.global) ? values.global : {};
+  for (const kind of ['tag', 'hub']) checkForm(global[kind], kind, `values.global.${kind}`, report);
+  checkForm(global.istioNamespace, 'namespace', 'values.global.istioNamespace', report);
+  if (
+    typeof global.istioNamespace === 'string' &&
+    typeof fixed.namespace === 'string' &&
+    global.istioNamespace !== fixed.namespace
+  )
+    report(
+      'values.global.istioNamespace',
+      `is ${describe(global.istioNamespace)}, but the control plane is installed in ${describe(fixed.namespace)}: set namespace (or -i) and leave this one out`,
+      'warning',
+    );
   mapping(spec, 'unvalidatedValues', 'unvalidatedValues', report);
   const mesh = mapping(spec, 'meshConfig', 'meshConfig', report);
   fixed.meshConfig = withTextMetadata(mesh);
@@ -93,12 +135,8 @@ function checkPart(value: Json | undefined, fields: readonly string[], path: str
   onlyKnown(value, fields, path, report);
   if (value.enabled !== undefined && value.enabled !== null && typeof value.enabled !== 'boolean')
     report(`${path}.enabled`, `must be true or false, not ${describe(value.enabled)}`);
-  const k8s = mapping(value, 'k8s', `${path}.k8s`, report);
-  for (const list of k8sLists) {
-    const items = k8s[list];
-    if (items !== undefined && items !== null && !Array.isArray(items))
-      report(`${path}.k8s.${list}`, `must be a list, not ${describe(items)}`);
-  }
+  for (const kind of ['namespace', 'tag', 'hub']) checkForm(value[kind], kind, `${path}.${kind}`, report);
+  checkK8s(mapping(value, 'k8s', `${path}.k8s`, report), `${path}.k8s`, report);
 }
 
 function checkGateways(value: Json | undefined, path: string, report: Report): void {
@@ -115,7 +153,9 @@ function checkGateways(value: Json | undefined, path: string, report: Report): v
       report(`${at}.name`, 'is missing: every gateway needs a name');
       continue;
     }
-    mapping(gateway, 'label', `${at}.label`, report);
+    checkForm(gateway.name, 'name', `${at}.name`, report);
+    for (const [key, text] of Object.entries(mapping(gateway, 'label', `${at}.label`, report)))
+      if (typeof text === 'object') report(joinPath(`${at}.label`, key), `must be text, not ${describe(text)}`);
     const identity = `${String(gateway.namespace ?? '')}/${gateway.name}`;
     if (gateway.enabled === true && names.has(identity))
       report(`${at}.name`, `there is a gateway ${gateway.name} already`);
