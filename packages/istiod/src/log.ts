@@ -1,6 +1,6 @@
-import { SettingsError } from './settings.ts';
+import { isWritten, type LogScopes } from './log-scopes.ts';
 
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+export type Severity = 'debug' | 'info' | 'warn' | 'error';
 
 /** Writes one line of a named scope; never give it a key, a token or the content of a secret. */
 export interface Logger {
@@ -8,23 +8,6 @@ export interface Logger {
   info(message: string): void;
   warn(message: string): void;
   error(message: string): void;
-}
-
-const ranks: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
-
-/** Levels per scope as `--log_output_level` gives them: `default:info,ads:debug`. Raises an Error that names what is wrong. */
-export function parseLogLevels(text: string): ReadonlyMap<string, LogLevel> {
-  const levels = new Map<string, LogLevel>([['default', 'info']]);
-  for (const part of text.split(',').filter((word) => word !== '')) {
-    const [scope, level] = part.includes(':') ? part.split(':', 2) : ['default', part];
-    const known = level === 'none' ? 'error' : level === 'fatal' ? 'error' : level;
-    if (!scope || !known || !Object.hasOwn(ranks, known))
-      throw new SettingsError(
-        `--log_output_level: '${part}' is not SCOPE:LEVEL with a level of debug, info, warn, error`,
-      );
-    levels.set(scope, known as LogLevel);
-  }
-  return levels;
 }
 
 /** Text from outside must not look like a line of ours: further lines are indented, other control characters are shown by their code. */
@@ -38,23 +21,44 @@ function oneEntry(message: string): string {
     );
 }
 
-/** Makes loggers that write Istio's line format: time, level, scope and message, separated by tabs, or one JSON object. */
+/** The call stack of whoever wrote the line, one frame a line. */
+function callStack(): readonly string[] {
+  const { stack } = new Error('log');
+  // The error's own line, this function, and the logger's.
+  return (stack ?? '').split('\n').slice(3);
+}
+
+const callerOf = (frames: readonly string[]): string => /([^/(]+:\d+):\d+\)?$/.exec(frames[0] ?? '')?.[1] ?? '';
+
+/**
+ * Makes loggers that write Istio's line format: time, level, scope and message, separated by tabs, or one JSON object. What is written follows the scopes'
+ * levels at that moment.
+ */
 export function createLoggers(options: {
-  readonly levels: ReadonlyMap<string, LogLevel>;
+  readonly scopes: LogScopes;
   readonly json: boolean;
   readonly now: () => Date;
   readonly write: (line: string) => void;
-}): (scope: string) => Logger {
-  return (scope) => {
-    const at = (level: LogLevel) => (message: string) => {
-      const threshold = options.levels.get(scope) ?? options.levels.get('default') ?? 'info';
-      if (ranks[level] < ranks[threshold]) return;
+}): (scope: string, description: string) => Logger {
+  const { scopes } = options;
+  return (scope, description) => {
+    scopes.register(scope, description);
+    const at = (level: Severity) => (message: string) => {
+      const settings = scopes.get(scope);
+      if (settings === undefined || !isWritten(level, settings.outputLevel)) return;
       const time = options.now().toISOString();
-      options.write(
-        options.json
-          ? `${JSON.stringify({ level, time, scope, msg: message })}\n`
-          : `${time}\t${level}\t${scope}\t${oneEntry(message)}\n`,
-      );
+      const withStack = isWritten(level, settings.stackTraceLevel);
+      const frames = withStack || settings.logCallers ? callStack() : [];
+      const caller = settings.logCallers ? callerOf(frames) : '';
+      const stack = withStack ? frames.join('\n') : '';
+      if (options.json)
+        options.write(
+          `${JSON.stringify({ level, time, scope, ...(caller && { caller }), msg: message, ...(stack && { stack }) })}\n`,
+        );
+      else
+        options.write(
+          `${time}\t${level}\t${scope}\t${caller && `${caller}\t`}${oneEntry(message)}${stack && `\n${stack}`}\n`,
+        );
     };
     return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
   };

@@ -15,6 +15,9 @@ export interface Settings {
   readonly controlZ: ListenAddress;
   readonly kubeconfig: string | undefined;
   readonly logLevels: string;
+  readonly stackTraceLevels: string;
+  /** Scopes whose lines tell the place in the code. */
+  readonly logCallers: readonly string[];
   readonly logAsJson: boolean;
   readonly shutdownMs: number;
   readonly keepaliveMs: number;
@@ -152,6 +155,8 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
     },
     kubeconfig: flags.get('kubeconfig') || undefined,
     logLevels: text('log_output_level', 'default:info'),
+    stackTraceLevels: text('log_stacktrace_level', 'default:none'),
+    logCallers: text('log_caller', '').split(',').filter(Boolean),
     logAsJson: text('log_as_json', 'false') === 'true',
     shutdownMs: durationMs('shutdownDuration', text('shutdownDuration', '10s')),
     keepaliveMs: durationMs('keepaliveInterval', text('keepaliveInterval', '30s')),

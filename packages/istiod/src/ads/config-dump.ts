@@ -11,6 +11,16 @@ type Json = Readonly<Record<string, unknown>>;
 export function configDump(proxy: ConnectedProxy): Json {
   const of = (typeUrl: string): Json[] =>
     [...proxy.view.resources(typeUrl).values()].sort((a, b) => (a.name < b.name ? -1 : 1)).map(withType);
+  // A view may have routes and endpoints that this proxy has not asked for: they are not sent to it.
+  const asked = (typeUrl: string): Json[] => {
+    const watched = proxy.statuses().find((status) => status.typeUrl === typeUrl);
+    if (watched === undefined || watched.wildcard) return of(typeUrl);
+    const names = new Set(watched.names);
+    return [...proxy.view.resources(typeUrl).values()]
+      .filter(({ name }) => names.has(name))
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .map(withType);
+  };
   const versions = new Map(proxy.statuses().map((status) => [status.typeUrl, status]));
   const updated = (typeUrl: string): { lastUpdated?: string } => {
     const at = versions.get(typeUrl)?.sentAt;
@@ -34,11 +44,11 @@ export function configDump(proxy: ConnectedProxy): Json {
       },
       {
         '@type': 'type.googleapis.com/envoy.admin.v3.RoutesConfigDump',
-        dynamicRouteConfigs: of(TypeUrl.route).map((routeConfig) => ({ routeConfig, ...updated(TypeUrl.route) })),
+        dynamicRouteConfigs: asked(TypeUrl.route).map((routeConfig) => ({ routeConfig, ...updated(TypeUrl.route) })),
       },
       {
         '@type': 'type.googleapis.com/envoy.admin.v3.EndpointsConfigDump',
-        dynamicEndpointConfigs: of(TypeUrl.endpoint).map((endpointConfig) => ({ endpointConfig })),
+        dynamicEndpointConfigs: asked(TypeUrl.endpoint).map((endpointConfig) => ({ endpointConfig })),
       },
       {
         '@type': 'type.googleapis.com/envoy.admin.v3.SecretsConfigDump',

@@ -255,7 +255,12 @@ class AdsStream<W extends Watch, R extends Request> {
       node,
       view,
       makeWatch: this.#protocol.makeWatch,
-      send: (response) => this.#call.write(this.#protocol.encode(response, this.#controlPlane)),
+      send: (response) => {
+        const { typeUrl, resources, removed, nonce } = response;
+        const gone = removed.length > 0 ? `, ${removed.length} removed` : '';
+        log.debug(`${node.id}: ${shortName(typeUrl)} sent: ${resources.length} resources${gone} (${nonce})`);
+        return this.#call.write(this.#protocol.encode(response, this.#controlPlane));
+      },
       metrics: this.#options.metrics,
       now,
       onRejection: (typeUrl, rejection) =>

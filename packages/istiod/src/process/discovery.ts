@@ -19,7 +19,8 @@ import { createDebug, debugText } from '../http/debug.ts';
 import { createHttpServer } from '../http/server.ts';
 import { createHttpServers } from '../http/servers.ts';
 import { createTokenAuthenticator } from '../identity/token-authenticator.ts';
-import { createLoggers, parseLogLevels } from '../log.ts';
+import { createLoggers } from '../log.ts';
+import { LogScopes, parseLogLevels } from '../log-scopes.ts';
 import { createAdsMetrics, createCaMetrics, registerProcessMetrics } from '../metrics/pilot.ts';
 import { MetricsRegistry } from '../metrics/registry.ts';
 import type { ListenAddress, Settings } from '../settings.ts';
@@ -58,14 +59,18 @@ export async function startDiscovery(
   args: readonly string[],
 ): Promise<Discovery> {
   const started = performance.now();
-  const levels = parseLogLevels(settings.logLevels);
+  const scopes = new LogScopes({
+    outputLevels: parseLogLevels(settings.logLevels),
+    stackTraceLevels: parseLogLevels(settings.stackTraceLevels, 'log_stacktrace_level', 'none'),
+    callers: new Set(settings.logCallers),
+  });
   const logger = createLoggers({
-    levels,
+    scopes,
     json: settings.logAsJson,
     now: () => new Date(),
     write: (line) => void process.stdout.write(line),
   });
-  const log = logger('istiod');
+  const log = logger('istiod', 'Start, end and health of the control plane');
   const metrics = new MetricsRegistry();
   const uncaught = metrics.counter('istiod_uncaught_errors_total', 'Errors that no part of istiod was prepared for.');
   const stopSurviving = surviveUncaught(process, log, () => uncaught.add());
@@ -79,7 +84,11 @@ export async function startDiscovery(
     ...(settings.kubeconfig !== undefined && { kubeconfig: settings.kubeconfig }),
   });
   const connection = createKubeClient(config, { userAgent: 'pilot-discovery', dropManagedFields: true });
-  const client = steadyClient(connection, { log: logger('kube'), now: Date.now, onFailure: () => uncaught.add() });
+  const client = steadyClient(connection, {
+    log: logger('kube', 'Requests to the API server'),
+    now: Date.now,
+    onFailure: () => uncaught.add(),
+  });
   log.info(
     `istiod ${VERSION}, revision ${settings.revision}, cluster ${settings.clusterId}, API server ${config.server}`,
   );
@@ -103,14 +112,14 @@ export async function startDiscovery(
     return { cert: chain, key, ca: authority.root };
   };
 
-  const graphLog = logger('model');
+  const graphLog = logger('model', 'Services, workloads and policies of the mesh');
   const sources = new MeshSources({
     meshConfig: defaultMeshConfig(),
     onError: ({ collection, key, error }) =>
       graphLog.error(`${collection} ${key}: ${error instanceof Error ? (error.stack ?? error.message) : error}`),
   });
   const mesh = createMesh(sources, { clusterId: settings.clusterId, domainSuffix: settings.dnsDomain });
-  const engineLog = logger('xds');
+  const engineLog = logger('xds', 'Making of configuration for proxies');
   const internalErrors = metrics.counter(
     'pilot_xds_generation_errors_total',
     'Resources that could not be made; the ones before them stay in force.',
@@ -137,7 +146,7 @@ export async function startDiscovery(
     trustDomainAliases: () => mesh.config.current.trustDomainAliases ?? [],
   };
   let runDebug: ReturnType<typeof createDebug> | undefined;
-  const adsLog = logger('ads');
+  const adsLog = logger('ads', 'Connected proxies and what is sent to them');
   const ads = createAdsServer({
     source: engine,
     authenticateToken,
@@ -167,18 +176,18 @@ export async function startDiscovery(
     authenticateToken,
     subject: (caller) => certificateSubject(mesh, caller),
     metrics: createCaMetrics(metrics),
-    log: logger('ca'),
+    log: logger('ca', 'Signing of certificates'),
     now: () => new Date(),
   });
 
   let notReady: string | undefined = 'the first list of the cluster is not complete';
-  const injectionLog = logger('injector');
+  const injectionLog = logger('injector', 'Injection of sidecars and gateways');
   const injector = watchInjectorConfig(
     client,
     { namespace: settings.namespace, name: settings.injectorConfigMapName },
     injectionLog,
   );
-  const meshConfigLog = logger('meshconfig');
+  const meshConfigLog = logger('meshconfig', 'The mesh configuration');
   const meshConfigWatch = watchMeshConfig(
     client,
     { namespace: settings.namespace, name: settings.meshConfigMapName },
@@ -203,24 +212,24 @@ export async function startDiscovery(
       log: injectionLog,
     }),
     validate: createValidationHandler(metrics),
-    log: logger('http'),
+    log: logger('http', 'Webhooks, health, metrics and debug endpoints'),
   });
   const controlZ = createHttpServer({
     routes: controlZRoutes({
       version: VERSION,
       args,
       env,
-      levels: () => levels,
+      scopes,
       uptimeSeconds: () => (performance.now() - started) / 1000,
     }),
-    log: logger('controlz'),
+    log: logger('controlz', 'This introspection service'),
   });
   const grpc = createGrpcServers({
     discovery: ads.methods,
     certificates: ca,
     tls: serverTls(),
     keepaliveMs: settings.keepaliveMs,
-    log: logger('grpc'),
+    log: logger('grpc', 'gRPC servers of proxies and certificates'),
   });
 
   // Objects of the first list that an earlier istiod refused: looked at when it is known what is wrong now.
@@ -260,11 +269,15 @@ export async function startDiscovery(
     `ready after ${Math.round(performance.now() - started)} ms: ${mesh.services.size} services, ${mesh.workloads.size} workloads, trust domain ${trust.trustDomain}`,
   );
 
-  const rootMaps = keepRootCertificates(client, () => authority.root, logger('rootcert'));
+  const rootMaps = keepRootCertificates(
+    client,
+    () => authority.root,
+    logger('rootcert', 'Root certificates in namespaces'),
+  );
   const webhooks = keepWebhookCertificates(
     client,
     { revision: settings.revision, validationName: settings.validationWebhookName, root: () => authority.root },
-    logger('webhooks'),
+    logger('webhooks', 'CA certificates in webhook configurations'),
   );
   const renewal = setInterval(() => {
     try {
