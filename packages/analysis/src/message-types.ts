@@ -124,7 +124,7 @@ export const messageTypes = {
     'IST0128',
     'Warning',
     ({ destinationrule, namespace, mode, host }) =>
-      `The DestinationRule ${namespace}/${destinationrule} uses TLS mode ${mode} to ${host} without caCertificates, so nobody checks the server's certificate.`,
+      `The DestinationRule ${namespace}/${destinationrule} uses TLS mode ${mode} to ${host} without caCertificates: the server's certificate is checked against the system's authorities at best, and by older proxies not at all. Name the authorities that you expect.`,
   ),
   NoServerCertificateVerificationPortLevel: type<{
     destinationrule: string;
@@ -136,7 +136,7 @@ export const messageTypes = {
     'IST0129',
     'Warning',
     ({ destinationrule, namespace, mode, host, port }) =>
-      `The DestinationRule ${namespace}/${destinationrule} uses TLS mode ${mode} to port ${port} of ${host} without caCertificates, so nobody checks the server's certificate.`,
+      `The DestinationRule ${namespace}/${destinationrule} uses TLS mode ${mode} to port ${port} of ${host} without caCertificates: the server's certificate is checked against the system's authorities at best, and by older proxies not at all. Name the authorities that you expect.`,
   ),
   VirtualServiceUnreachableRule: type<{ ruleno: string; reason: string }>(
     'IST0130',
@@ -254,7 +254,7 @@ export const messageTypes = {
     'IST0150',
     'Warning',
     () =>
-      'A port of an ExternalName service without a protocol in its name is taken for TCP and then captures all traffic to that port. Name it after its protocol (http-..., tls-..., tcp-...).',
+      'This port of an ExternalName service is taken for TCP, by its name or for want of one, and so captures traffic to that port whatever its destination. Name it after its real protocol (http-..., tls-...).',
   ),
   EnvoyFilterUsesRelativeOperation: type<Record<string, never>>(
     'IST0151',
@@ -327,7 +327,7 @@ export const messageTypes = {
     'IST0162',
     'Warning',
     ({ port, selector }) =>
-      `No service in front of the workloads ${selector} sends traffic to port ${port}: nobody outside reaches it. (A gateway names the target port of the service, not its port.)`,
+      `No service in front of the workloads ${selector} sends traffic to port ${port}: nobody outside reaches it.`,
   ),
   InvalidExternalControlPlaneConfig: type<{ hostname: string; webhook: string; msg: string }>(
     'IST0163',

@@ -4,6 +4,8 @@ export interface FieldProblem {
   /** For example `spec.http[0].route[1].weight`; '' for the object as a whole. */
   readonly path: string;
   readonly message: string;
+  /** What sort of warning it is, where readers tell them apart. */
+  readonly about?: 'deprecated' | 'unreachable';
 }
 
 /** Path of a field inside an object or map. */
@@ -32,16 +34,17 @@ export class ProblemList {
     this.#add('error', path, message);
   }
 
-  warning(path: string, message: string): void {
-    this.#add('warning', path, message);
+  warning(path: string, message: string, about?: FieldProblem['about']): void {
+    this.#add('warning', path, message, about);
   }
 
   add(problem: FieldProblem): void {
-    this.#add(problem.severity, problem.path, problem.message);
+    this.#add(problem.severity, problem.path, problem.message, problem.about);
   }
 
-  #add(severity: FieldProblem['severity'], path: string, message: string): void {
-    if (this.#problems.length < maxProblems) this.#problems.push({ severity, path, message });
+  #add(severity: FieldProblem['severity'], path: string, message: string, about?: FieldProblem['about']): void {
+    if (this.#problems.length < maxProblems)
+      this.#problems.push({ severity, path, message, ...(about !== undefined && { about }) });
   }
 }
 

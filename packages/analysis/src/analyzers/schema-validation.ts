@@ -14,8 +14,12 @@ export const schemaValidation: Analyzer = {
     for (const kind of names) {
       for (const entry of context.objects(kind)) {
         for (const problem of validate(entry.object)) {
-          const name = problem.severity === 'error' ? 'SchemaValidationError' : 'SchemaWarning';
-          context.report(entry, name, { err: formatProblem(problem) }, problem.path);
+          const text = formatProblem(problem);
+          if (problem.about === 'deprecated') context.report(entry, 'Deprecated', { detail: text }, problem.path);
+          else if (problem.severity === 'error')
+            context.report(entry, 'SchemaValidationError', { err: text }, problem.path);
+          // Rules that are never used have a message of their own, which knows more of the reason.
+          else if (problem.about !== 'unreachable') context.report(entry, 'SchemaWarning', { err: text }, problem.path);
         }
       }
     }

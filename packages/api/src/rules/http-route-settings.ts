@@ -53,7 +53,7 @@ export function checkFault(fault: HTTPFaultInjection, path: string, problems: Pr
     } else if (delay.fixedDelay === undefined) problems.error(`${path}.delay.fixedDelay`, 'is required');
     checkPositive(delay.fixedDelay, `${path}.delay.fixedDelay`, problems);
     if (delay.percent !== undefined) {
-      problems.warning(`${path}.delay.percent`, 'is deprecated; use percentage.value');
+      problems.warning(`${path}.delay.percent`, 'is deprecated; use percentage.value', 'deprecated');
       if (delay.percent < 0 || delay.percent > 100) {
         problems.error(`${path}.delay.percent`, `must be between 0 and 100, not ${delay.percent}`);
       }
@@ -86,14 +86,15 @@ export function checkMirrors(route: HTTPRoute, path: string, problems: ProblemLi
     checkDestination(mirror.destination, `${itemPath(`${path}.mirrors`, index)}.destination`, problems);
   });
   if (route.mirrorPercent !== undefined) {
-    problems.warning(`${path}.mirrorPercent`, 'is deprecated; use mirrorPercentage.value');
+    problems.warning(`${path}.mirrorPercent`, 'is deprecated; use mirrorPercentage.value', 'deprecated');
     if (route.mirrorPercent > 100)
       problems.error(`${path}.mirrorPercent`, `must be at most 100, not ${route.mirrorPercent}`);
   }
 }
 
 export function checkCors(cors: CorsPolicy, path: string, problems: ProblemList): void {
-  if (cors.allowOrigin?.length) problems.warning(`${path}.allowOrigin`, 'is deprecated; use allowOrigins');
+  if (cors.allowOrigin?.length)
+    problems.warning(`${path}.allowOrigin`, 'is deprecated; use allowOrigins', 'deprecated');
   cors.allowOrigins?.forEach((origin, index) => {
     checkStringMatch(origin, itemPath(`${path}.allowOrigins`, index), problems);
   });

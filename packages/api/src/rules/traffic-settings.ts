@@ -58,6 +58,7 @@ export function checkOutlierDetection(
     problems.warning(
       `${path}.consecutiveErrors`,
       'is deprecated; use consecutive5xxErrors or consecutiveGatewayErrors',
+      'deprecated',
     );
   }
   if (outlier.consecutiveLocalOriginFailures && !outlier.splitExternalLocalOriginErrors) {
@@ -86,12 +87,17 @@ export function checkLoadBalancer(lb: LoadBalancerSettings | undefined, path: st
     }
     checkNotNegative(hash.httpCookie?.ttl, `${path}.consistentHash.httpCookie.ttl`, problems);
     if (hash.minimumRingSize !== undefined) {
-      problems.warning(`${path}.consistentHash.minimumRingSize`, 'is deprecated; use ringHash.minimumRingSize');
+      problems.warning(
+        `${path}.consistentHash.minimumRingSize`,
+        'is deprecated; use ringHash.minimumRingSize',
+        'deprecated',
+      );
     }
   }
-  if (lb.simple === 'LEAST_CONN') problems.warning(`${path}.simple`, 'LEAST_CONN is deprecated; use LEAST_REQUEST');
+  if (lb.simple === 'LEAST_CONN')
+    problems.warning(`${path}.simple`, 'LEAST_CONN is deprecated; use LEAST_REQUEST', 'deprecated');
   if (lb.warmupDurationSecs !== undefined) {
-    problems.warning(`${path}.warmupDurationSecs`, 'is deprecated; use warmup.duration');
+    problems.warning(`${path}.warmupDurationSecs`, 'is deprecated; use warmup.duration', 'deprecated');
     if (lb.warmup) problems.error(path, 'only one of warmup, warmupDurationSecs may be set');
   }
   checkPositive(lb.warmupDurationSecs, `${path}.warmupDurationSecs`, problems);

@@ -84,6 +84,7 @@ function checkReachable(
     problems.warning(
       itemPath(path, open),
       'has no match and takes everything, so the rules after it are never used; move it to the end',
+      'unreachable',
     );
   }
 }
