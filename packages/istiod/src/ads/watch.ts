@@ -36,6 +36,8 @@ export interface WatchStatus {
   readonly ackedAt: number | undefined;
   readonly rejection: Rejection | undefined;
   readonly state: 'SYNCED' | 'NOT_SENT' | 'STALE' | 'ERROR';
+  /** Something was sent and is not answered, or there may be something to send. */
+  readonly pending: boolean;
 }
 
 /** What became of a request's nonce. */
@@ -161,6 +163,7 @@ export abstract class Watch {
       ackedAt: this.#ackedAt,
       rejection: this.#rejection,
       state,
+      pending: this.outstanding || this.due,
     };
   }
 }

@@ -1,5 +1,6 @@
 import type { ConfigKinds, Mesh, MeshSources } from '@istio-ts/mesh';
 import type { Engine } from '@istio-ts/xds';
+import type { Distribution } from './config-distribution.ts';
 
 const configKinds: readonly (keyof ConfigKinds)[] = [
   'VirtualService',
@@ -35,5 +36,23 @@ export function debugCommands(mesh: Mesh, sources: MeshSources, engine: Engine) 
     problemsz: { help: 'Objects that are ignored, and why', run: () => [...mesh.problems.values()].flat() },
     mesh: { help: 'The mesh configuration in force', run: () => mesh.config.current },
     cachez: { help: 'Classes of proxies with the same configuration, and what they share', run: () => engine.state() },
+  } as const;
+}
+
+/** The debug commands about clusters and about the way of changes to the proxies. Only the cluster that istiod runs in is watched. */
+export function deliveryCommands(options: {
+  readonly clusterId: string;
+  readonly synced: () => boolean;
+  readonly distribution: { readonly of: (resource: string) => Distribution };
+}) {
+  return {
+    clusterz: {
+      help: 'Clusters that this istiod watches',
+      run: () => [{ id: options.clusterId, secretName: '', syncStatus: options.synced() ? 'synced' : 'syncing' }],
+    },
+    config_distribution: {
+      help: 'Which version of an object (resource=KIND/NAMESPACE/NAME) is in force, and which proxies have confirmed everything',
+      run: (query: URLSearchParams) => options.distribution.of(query.get('resource') ?? ''),
+    },
   } as const;
 }

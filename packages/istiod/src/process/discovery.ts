@@ -7,6 +7,7 @@ import { istiodDnsNames, loadAuthority } from '@istio-ts/security';
 import { createEngine } from '@istio-ts/xds';
 import { createAdsServer } from '../ads/server.ts';
 import { createInjectionHandler, watchInjectorConfig } from '../admission/inject.ts';
+import { watchSurroundings } from '../admission/surroundings.ts';
 import { createValidationHandler } from '../admission/validate.ts';
 import { loadOrCreateRoot } from '../authority/root-secret.ts';
 import { createCaService } from '../ca/service.ts';
@@ -25,7 +26,8 @@ import { createAdsMetrics, createCaMetrics, registerProcessMetrics } from '../me
 import { MetricsRegistry } from '../metrics/registry.ts';
 import type { ListenAddress, Settings } from '../settings.ts';
 import { certificateSubject } from './certificate-subject.ts';
-import { debugCommands } from './debug-commands.ts';
+import { createConfigDistribution } from './config-distribution.ts';
+import { debugCommands, deliveryCommands } from './debug-commands.ts';
 import { persist } from './persist.ts';
 import { reportProblems, wasRefused } from './report-problems.ts';
 import { steadyClient } from './steady-client.ts';
@@ -162,10 +164,19 @@ export async function startDiscovery(
     debug: (command, caller) => runDebug && debugText(runDebug)(command, caller),
     onConnection: ({ connectionId }, state) => adsLog.info(`${connectionId} ${state}`),
   });
+  const distribution = createConfigDistribution({
+    connections: ads.connections,
+    problems: (key) => (mesh.problems.get(key) ?? []).map(({ path, message }) => ({ path, message })),
+    soon: (work) => void setImmediate(work),
+  });
+  let meshSynced = false;
   runDebug = createDebug({
     connections: ads.connections,
     systemNamespace: settings.namespace,
-    commands: debugCommands(mesh, sources, engine),
+    commands: {
+      ...debugCommands(mesh, sources, engine),
+      ...deliveryCommands({ clusterId: settings.clusterId, synced: () => meshSynced, distribution }),
+    },
   });
   const ca = createCaService({
     authority: () => authority,
@@ -207,6 +218,7 @@ export async function startDiscovery(
     inject: createInjectionHandler({
       config: injector.current,
       meshConfig: () => mesh.config.current,
+      surroundings: surroundings.of,
       revision: settings.revision,
       metrics,
       log: injectionLog,
@@ -240,6 +252,7 @@ export async function startDiscovery(
   const meshWatch = watchMesh(client, sources, {
     admits: (object) => {
       recheck(object);
+      distribution.observe(object);
       return true;
     },
     onFailure: (error) => {
@@ -255,7 +268,8 @@ export async function startDiscovery(
     http.monitoring.listen(at(settings.monitoring)),
     controlZ.listen(at(settings.controlZ)),
   ]);
-  await Promise.all([meshConfigWatch.synced, meshWatch.synced, injector.synced]);
+  await Promise.all([meshConfigWatch.synced, meshWatch.synced, injector.synced, surroundings.synced]);
+  meshSynced = true;
   const problems = reportProblems(mesh, client, metrics, log);
   recheck = problems.recheck;
   for (const object of refusedBefore.splice(0)) recheck(object);
