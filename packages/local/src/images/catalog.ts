@@ -122,7 +122,9 @@ const ROWS: readonly Row[] = [
     image: (_, machine) =>
       hostImage(machine, 'install-cni', {
         entrypoint: ['/usr/local/bin/install-cni'],
-        files: [script('/usr/local/bin/install-cni', launcher('install-cni'))],
+        // The node is this machine, which has the runtime already.
+        env: { ISTIO_CNI_NODE_RUNTIME: machine.node },
+        files: [script('/usr/local/bin/install-cni', launcher('install-cni', '--max-semi-space-size=1 '))],
       }),
   },
   {

@@ -1,0 +1,150 @@
+import { existsSync } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { VERSION } from '@istio-ts/api/version';
+import { createLogger, type Logger } from '@istio-ts/agent/log';
+import { MetricsRegistry } from '@istio-ts/istiod/metrics/registry';
+import { type ClosableKubeClient, createKubeClient } from '@istio-ts/kube/kube-client';
+import { loadKubeConfig } from '@istio-ts/kube/kubeconfig';
+import { AGENT_SOCKET } from '../plugin/agent-link.ts';
+import type { Pod } from '../plugin/pod.ts';
+import { nodeRuleWriter } from '../plugin/rule-writer.ts';
+import { findPodNamespace } from '../repair/pod-namespace.ts';
+import { startRepair } from '../repair/repair.ts';
+import { serveHttp } from './http-servers.ts';
+import { startInstaller } from './installer.ts';
+import { servePlugin } from './plugin-server.ts';
+import { DAEMON_SET_NAME, isBeingRemoved, ownDaemonSet } from './removal.ts';
+import { INSTALL_FLAGS, type InstallSettings, readInstallSettings } from './settings.ts';
+
+const PODS = { group: '', version: 'v1', resource: 'pods', kind: 'Pod', namespaced: true } as const;
+
+function help(): string {
+  const rows = Object.entries(INSTALL_FLAGS).map(
+    ([name, flag]) => `  --${name.padEnd(42)} ${flag.help}${flag.default === '' ? '' : ` (default ${flag.default})`}`,
+  );
+  return `Installs the CNI plugin on the node whose folders are mounted, keeps it there, and takes it away when it is removed from the cluster.
+
+Usage:
+  install-cni [flags]
+
+Each flag is also a variable: --cni-net-dir is CNI_NET_DIR.
+
+Flags:
+${rows.join('\n')}
+`;
+}
+
+/** Runs `install-cni` until a signal ends it; gives the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  if (argv.some((word) => word === '--help' || word === '-h')) {
+    process.stdout.write(help());
+    return 0;
+  }
+  if (argv[0] === 'version') {
+    process.stdout.write(`${VERSION}\n`);
+    return 0;
+  }
+  let settings: InstallSettings;
+  try {
+    settings = readInstallSettings(argv, process.env);
+  } catch (error) {
+    process.stderr.write(`Error: ${(error as Error).message}\n`);
+    return 1;
+  }
+  const log = createLogger({
+    level: settings.logLevel,
+    json: settings.logAsJson,
+    write: (line) => process.stdout.write(line),
+  });
+  return run(settings, log);
+}
+
+/** The bundle of the plugin, beside the one of this program. */
+function pluginBundle(): string {
+  const path = join(dirname(fileURLToPath(import.meta.url)), 'istio-cni.mjs');
+  if (!existsSync(path)) throw new Error(`${path} is missing: run install-cni from the built programs`);
+  return path;
+}
+
+async function run(settings: InstallSettings, log: Logger): Promise<number> {
+  log.info(`install-cni ${VERSION}`, {
+    node: settings.repair.nodeName,
+    excludeNamespaces: settings.plugin.excludeNamespaces.join(',') || 'none',
+    configDir: settings.configDir,
+  });
+  if (settings.ambient)
+    log.warn('AMBIENT_ENABLED: pods without sidecars are not served by this version; only sidecars get their rules');
+  const metrics = new MetricsRegistry();
+  const ready = metrics.gauge('istio_cni_install_ready', 'Whether the plugin is installed on this node.');
+  const installs = metrics.counter('istio_cni_installs_total', 'Installations of the plugin, by result.');
+  const requests = metrics.counter('istio_cni_plugin_requests_total', 'Pod networks the plugin was called for.');
+  const repairs = metrics.counter(
+    'istio_cni_repair_pods_repaired_total',
+    'Pods that started without rules, by what was done.',
+  );
+  ready.set(0);
+
+  const client: ClosableKubeClient = createKubeClient(loadKubeConfig({ env: process.env, preferInCluster: true }), {
+    userAgent: 'istio-cni',
+    timeoutMs: 10_000,
+    dropManagedFields: true,
+  });
+  const daemonSet = ownDaemonSet(client, settings.podNamespace, settings.podName).catch(() => DAEMON_SET_NAME);
+
+  // The plugin is answered before it is named in the chain.
+  await servePlugin(settings.runDir, {
+    getPod: (namespace, name) => client.get<Pod>(PODS, name, namespace),
+    log,
+    onResult: (code) => requests.add({ response_code: String(code) }),
+  });
+  const installer = startInstaller({
+    settings,
+    sources: {
+      bundle: pluginBundle(),
+      runtime: settings.nodeRuntime === undefined ? process.execPath : undefined,
+      nodeRuntime: settings.nodeRuntime,
+    },
+    log,
+    onInstall: ({ kind }) => {
+      ready.set(kind === 'installed' ? 1 : 0);
+      if (kind !== 'waiting') installs.add({ result: kind === 'installed' ? 'SUCCESS' : 'FAILURE' });
+    },
+  });
+  const repair = startRepair({
+    settings: settings.repair,
+    excludedNamespaces: settings.plugin.excludeNamespaces,
+    client,
+    rules: nodeRuleWriter(settings.plugin.backend),
+    namespaceOf: (pod) => findPodNamespace(pod, { proc: settings.hostProc, netns: settings.hostNetns }),
+    log,
+    onRepair: (type, result) => repairs.add({ type, result }),
+    now: () => new Date(),
+  });
+  await serveHttp(settings.readinessPort, (path) => {
+    if (path === '/healthz') return { status: 200, text: 'ok\n' };
+    if (path !== '/readyz') return undefined;
+    const state = installer.state();
+    return state.kind === 'installed' ? { status: 200, text: 'ok\n' } : { status: 503, text: `${state.message}\n` };
+  });
+  await serveHttp(settings.monitoringPort, (path) =>
+    path === '/metrics' ? { status: 200, text: metrics.text() } : undefined,
+  );
+
+  const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve(signal));
+  const signal = await promise;
+  ready.set(0);
+  repair.close();
+  if (await isBeingRemoved(client, settings.podNamespace, await daemonSet)) {
+    log.info(`${signal}: the DaemonSet is gone or going`);
+    await installer.uninstall();
+    await fs.rm(join(settings.runDir, AGENT_SOCKET), { force: true });
+  } else {
+    log.info(`${signal}: the plugin stays for the next agent of this node`);
+    await installer.stop();
+  }
+  client.close();
+  return 0;
+}

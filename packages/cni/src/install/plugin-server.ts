@@ -1,0 +1,90 @@
+import * as fs from 'node:fs/promises';
+import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import type { Logger } from '@istio-ts/agent/log';
+import { KubeApiError } from '@istio-ts/kube/client';
+import { AGENT_SOCKET, type AgentMessage, type AgentReply } from '../plugin/agent-link.ts';
+import type { Pod } from '../plugin/pod.ts';
+
+const LINE_LIMIT = 1 << 20;
+
+export interface PluginServerParts {
+  /** The pod as the API server has it now; rejects with KubeApiError or an Error. */
+  readonly getPod: (namespace: string, name: string) => Promise<Pod>;
+  readonly log: Logger;
+  /** Hears the outcome of each network that was made: 0, or the code of the error. */
+  readonly onResult: (code: number) => void;
+}
+
+/**
+ * Listens for the plugin: its questions for pods, and its log. The socket is for root only. It stays when this process ends, for a newer agent may
+ * listen there by then.
+ */
+export async function servePlugin(directory: string, parts: PluginServerParts): Promise<void> {
+  const path = join(directory, AGENT_SOCKET);
+  await fs.mkdir(directory, { recursive: true });
+  await fs.rm(path, { force: true });
+  const server = createServer({ allowHalfOpen: true }, (socket) => serve(socket, parts));
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  server.listen(path, resolve);
+  await promise;
+  await fs.chmod(path, 0o600);
+}
+
+function serve(socket: Socket, parts: PluginServerParts): void {
+  let text = '';
+  socket.setEncoding('utf8');
+  socket.setTimeout(10_000, () => socket.destroy());
+  socket.on('error', () => socket.destroy());
+  socket.on('data', (chunk: string) => {
+    text += chunk;
+    if (text.length > LINE_LIMIT) socket.destroy();
+  });
+  socket.on('end', () => {
+    answer(text, parts).then(
+      (reply) => socket.end(reply === undefined ? '' : JSON.stringify(reply)),
+      () => socket.destroy(),
+    );
+  });
+}
+
+async function answer(text: string, { getPod, log, onResult }: PluginServerParts): Promise<AgentReply | undefined> {
+  const message: AgentMessage = JSON.parse(text);
+  switch (message.kind) {
+    case 'pod':
+      try {
+        return { kind: 'pod', pod: essence(await getPod(message.namespace, message.name)) };
+      } catch (error) {
+        const missing = error instanceof KubeApiError && error.status === 404;
+        return { kind: missing ? 'missing' : 'failed', message: (error as Error).message };
+      }
+    case 'records':
+      for (const { level, message: line, fields, result } of message.records) {
+        if (['error', 'warn', 'info', 'debug'].includes(level)) log[level](`plugin: ${line}`, fields);
+        if (result !== undefined) onResult(result);
+      }
+      return undefined;
+    default:
+      return message satisfies never;
+  }
+}
+
+/** What the plugin reads of a pod; values of environment variables stay here except those that it looks at. */
+function essence({ apiVersion, kind, metadata, spec }: Pod): Pod {
+  const containers = (list: NonNullable<Pod['spec']>['containers']) =>
+    list?.map(({ name, args, env, securityContext }) =>
+      name.startsWith('istio-') ? { name, args, env, securityContext } : { name },
+    );
+  const { name, namespace, uid, labels, annotations } = metadata;
+  return {
+    apiVersion,
+    kind,
+    metadata: { name, namespace, uid, labels, annotations },
+    spec: {
+      hostNetwork: spec?.hostNetwork,
+      containers: containers(spec?.containers),
+      initContainers: containers(spec?.initContainers),
+    },
+  } as Pod;
+}
