@@ -10,5 +10,6 @@ export { matchesSelector, type Selector } from './selector.ts';
 export * from './native-sidecars.ts';
 export { type ProxyConfigObject, readProxyConfigObject } from './proxy-config-objects.ts';
 export * from './proxy-ids.ts';
+export * from './surroundings.ts';
 export { mergeContainer, mergePod } from './strategic-merge.ts';
 export { workloadOf } from './workload.ts';

@@ -1,3 +1,5 @@
+import { type NativeSidecarSetting, parseNativeSidecars } from '@istio-ts/injector/native-sidecars';
+
 /** How a control plane is set up: the flags and environment variables of pilot-discovery (istio-surface.md, Ports and environment variables). */
 export interface Settings {
   readonly namespace: string;
@@ -26,6 +28,8 @@ export interface Settings {
   readonly validationWebhookName: string;
   readonly meshConfigMapName: string;
   readonly injectorConfigMapName: string;
+  /** ENABLE_NATIVE_SIDECARS. */
+  readonly nativeSidecars: NativeSidecarSetting;
 }
 
 export interface ListenAddress {
@@ -130,6 +134,14 @@ function durationMs(flag: string, text: string): number {
   return parts.reduce((sum, [, value, unit]) => sum + Number(value) * (units[unit ?? ''] ?? 0), 0);
 }
 
+/** Reads ENABLE_NATIVE_SIDECARS. */
+function nativeSidecarSetting(value: string | undefined): NativeSidecarSetting {
+  const setting = parseNativeSidecars(value);
+  if (setting === undefined)
+    throw new SettingsError(`ENABLE_NATIVE_SIDECARS: '${value}' is none of auto, true and false`);
+  return setting;
+}
+
 /** Reads the settings of `pilot-discovery discovery`. Raises {@link SettingsError}. */
 export function parseSettings(words: readonly string[], env: Env): Settings {
   const flags = parseFlags(words);
@@ -167,5 +179,6 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
       `istio-validator${revision === 'default' ? '' : `-${revision}`}-${namespace}`,
     meshConfigMapName: env.SHARED_MESH_CONFIG || (revision === 'default' ? 'istio' : `istio-${revision}`),
     injectorConfigMapName: revision === 'default' ? 'istio-sidecar-injector' : `istio-sidecar-injector-${revision}`,
+    nativeSidecars: nativeSidecarSetting(env.ENABLE_NATIVE_SIDECARS),
   };
 }

@@ -1,11 +1,13 @@
 import type { MeshConfig } from '@istio-ts/api';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import {
+  fromSurroundings,
   type InjectionConfig,
   InjectionError,
   injectPod,
   type JsonObject,
   parseInjectionConfig,
+  type Surroundings,
 } from '@istio-ts/injector';
 import type { KubeClient, Watch } from '@istio-ts/kube';
 import type { Logger } from '../log.ts';
@@ -49,6 +51,8 @@ export function watchInjectorConfig(
 export interface InjectionHandlerOptions {
   readonly config: () => InjectionConfig | undefined;
   readonly meshConfig: () => MeshConfig;
+  /** What of the cluster concerns the pods of a namespace. */
+  readonly surroundings: (namespace: string) => Surroundings;
   readonly revision: string;
   readonly metrics: MetricsRegistry;
   readonly log: Logger;
@@ -99,6 +103,7 @@ export function createInjectionHandler(options: InjectionHandlerOptions): (revie
       config,
       meshConfig: options.meshConfig(),
       revision: options.revision,
+      ...fromSurroundings(options.surroundings(namespace)),
       ...placeFromPath(path),
     });
     if (result.injected) {

@@ -198,6 +198,7 @@ export async function startDiscovery(
     { namespace: settings.namespace, name: settings.injectorConfigMapName },
     injectionLog,
   );
+  const surroundings = watchSurroundings(client, settings.nativeSidecars, injectionLog);
   const meshConfigLog = logger('meshconfig', 'The mesh configuration');
   const meshConfigWatch = watchMeshConfig(
     client,
@@ -308,7 +309,7 @@ export async function startDiscovery(
     close: async (graceMs) => {
       notReady = 'shutting down';
       clearInterval(renewal);
-      for (const part of [rootMaps, webhooks, problems, meshWatch, meshConfigWatch, injector]) part.close();
+      for (const part of [rootMaps, webhooks, problems, meshWatch, meshConfigWatch, injector, surroundings]) part.close();
       await Promise.all([
         grpc.plain.close(graceMs),
         grpc.secure.close(graceMs),
