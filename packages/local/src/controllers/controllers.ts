@@ -12,6 +12,7 @@ import { createPodControl } from './pod-control.ts';
 import { startDisruptionBudgets } from './disruption-budget.ts';
 import { startReplicaSets } from './replica-set.ts';
 import { startScheduler } from './scheduler.ts';
+import { startServiceAccountTokens } from './service-account-token.ts';
 import { startStatefulSets } from './stateful-set.ts';
 import type { WorkQueue } from './work-queue.ts';
 
@@ -47,7 +48,14 @@ export async function startControllers(inputs: ControllerInputs): Promise<{ read
   const endpoints = inform<KubeObject>(kinds.ENDPOINTS);
   const autoscalers = inform<KubeObject>(kinds.HORIZONTAL_POD_AUTOSCALERS);
   const budgets = inform<KubeObject>(kinds.POD_DISRUPTION_BUDGETS);
+  const tokenSecrets = createInformer<KubeObject>(
+    client,
+    kinds.SECRETS,
+    { fieldSelector: 'type=kubernetes.io/service-account-token' },
+    (error) => log(`watch of secrets: ${error.message}`),
+  );
   const informers = [
+    tokenSecrets,
     replicaSets,
     deployments,
     statefulSets,
@@ -84,6 +92,7 @@ export async function startControllers(inputs: ControllerInputs): Promise<{ read
     startDaemonSets(client, daemonSets, nodes, control('daemonset-controller'), failed('DaemonSet')),
     startJobs(client, jobs, control('job-controller'), recorder('job-controller'), failed('Job')),
     startCronJobs(client, cronJobs, jobs, recorder('cronjob-controller'), failed('CronJob')),
+    startServiceAccountTokens(client, tokenSecrets, failed('token of Secret')),
     startDisruptionBudgets(client, budgets, pods, failed('PodDisruptionBudget')),
     startAutoscaler({
       client,
