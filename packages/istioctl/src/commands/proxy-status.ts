@@ -1,23 +1,32 @@
 import type { Session } from '../cli/session.ts';
 import { CliError } from '../cli/failure.ts';
-import { structured } from '../cli/output.ts';
+import { wholeNumber } from '../cli/duration.ts';
+import { formatFrom, structured } from '../cli/output.ts';
 import { table } from '../cli/table.ts';
-import { askControlPlane, controlPlanePods, debugPort } from '../pods/control-plane.ts';
+import type { XdsFlags } from '../cli/xds-options.ts';
+import { type AskIstiod, askIstiod } from '../control-plane/ask.ts';
+import { findPod } from '../pods/find-pod.ts';
+import { podHttp } from '../pods/pod-http.ts';
+import { compareDumps, comparisonText } from '../proxy-config/compare.ts';
+import { type ConfigDump, parseConfigDump } from '../proxy-config/config-dump.ts';
+import { adminPort, readInput } from './proxy-config.ts';
 import { type SyncStatus, syncState, syncStatuses } from './sync-status.ts';
 
-export interface ProxyStatusFlags {
+export interface ProxyStatusFlags extends XdsFlags {
   readonly output: string;
-  readonly revision?: string;
+  readonly proxyAdminPort: string;
+  readonly file?: string;
+  readonly verbosity: string;
 }
 
 interface Row extends SyncStatus {
   readonly istiod: string;
 }
 
-/** The table of `istioctl proxy-status`: one row a proxy, sorted by name. */
-export function proxyStatusTable(rows: readonly Row[]): string {
+/** The table of `istioctl proxy-status`: one row a proxy, sorted by name. With `detailed` it tells the kind of proxy too. */
+export function proxyStatusTable(rows: readonly Row[], detailed = false): string {
   return table(
-    ['NAME', 'CLUSTER', 'CDS', 'LDS', 'EDS', 'RDS', 'ECDS', 'ISTIOD', 'VERSION'],
+    ['NAME', 'CLUSTER', 'CDS', 'LDS', 'EDS', 'RDS', 'ECDS', 'ISTIOD', 'VERSION', ...(detailed ? ['PROXY TYPE'] : [])],
     [...rows]
       .sort((a, b) => a.proxy.localeCompare(b.proxy))
       .map((row) => [
@@ -30,25 +39,98 @@ export function proxyStatusTable(rows: readonly Row[]): string {
         syncState(row.extensionconfig_sent, row.extensionconfig_acked),
         row.istiod,
         row.istio_version,
+        ...(detailed ? [row.proxy_type ?? ''] : []),
       ]),
+    3,
   );
 }
 
-/** `istioctl proxy-status [POD[.NAMESPACE]]`. Ends with 1 when there is no control plane or no such proxy. */
-export async function runProxyStatus(session: Session, flags: ProxyStatusFlags, target?: string): Promise<number> {
-  const client = session.client();
-  const pods = await controlPlanePods(client, session.flags.istioNamespace, flags.revision);
-  if (pods.length === 0)
-    throw new CliError(
-      `no running istiod in namespace "${session.flags.istioNamespace}"${flags.revision ? ` with revision ${flags.revision}` : ''}: install one with istioctl install`,
-    );
-  const answers = await askControlPlane(client, pods, debugPort, '/debug/syncz');
-  const all = answers.flatMap(({ pod, body }) => syncStatuses(body).map((status): Row => ({ ...status, istiod: pod })));
-  const wanted = target === undefined ? undefined : target.includes('.') ? target : `${target}.${session.namespace()}`;
-  const rows = wanted === undefined ? all : all.filter(({ proxy }) => proxy === wanted);
-  if (wanted !== undefined && rows.length === 0)
-    throw new CliError(`no proxy ${wanted} is connected to istiod: see all with istioctl proxy-status`);
-  if (flags.output === 'json' || flags.output === 'yaml') session.out(structured(rows, flags.output));
-  else session.out(proxyStatusTable(rows));
+interface Rejection {
+  readonly type: string;
+  readonly message: string;
+}
+
+/** What proxies have rejected, by the name of the proxy, out of istiod's `adsz`. */
+function rejectionsOf(body: string): readonly string[] {
+  const { connectedClients = [] } = JSON.parse(body) as {
+    readonly connectedClients?: readonly {
+      readonly connectionId?: string;
+      readonly rejections?: readonly Rejection[];
+    }[];
+  };
+  return connectedClients.flatMap(({ connectionId = '', rejections = [] }) =>
+    rejections.map(
+      ({ type, message }) => `${connectionId.split('~')[2] ?? connectionId}: rejected ${type}: ${message}\n`,
+    ),
+  );
+}
+
+async function allProxies(session: Session, flags: ProxyStatusFlags, ask: AskIstiod): Promise<number> {
+  const detailed = wholeNumber(flags.verbosity, '--verbosity') > 0;
+  const rows = (await ask('syncz')).flatMap(({ istiod, body }) =>
+    syncStatuses(body).map((status): Row => ({ ...status, istiod })),
+  );
+  const format = formatFrom(flags.output, ['table', 'json', 'yaml', 'short']);
+  if (format !== 'short') {
+    session.out(structured(rows, format));
+    return 0;
+  }
+  if (rows.length === 0) session.out('No proxy is connected to istiod.\n');
+  else session.out(proxyStatusTable(rows, detailed));
+  if (detailed) {
+    const rejected = (await ask('adsz')).flatMap(({ body }) => rejectionsOf(body));
+    session.out(rejected.length > 0 ? `\n${rejected.join('')}` : '\nNo proxy has rejected anything.\n');
+  }
   return 0;
+}
+
+/** What one of the istiods would send to a proxy. Raises CliError when the proxy is connected to none of them. */
+async function wantedBy(ask: AskIstiod, proxy: string): Promise<ConfigDump> {
+  const connected = (await ask('syncz')).flatMap(({ istiod, body }) =>
+    syncStatuses(body).map(({ proxy: id }) => ({ id, istiod })),
+  );
+  const found = connected.find(({ id }) => id === proxy);
+  if (!found)
+    throw new CliError(
+      `no proxy ${proxy} is connected to istiod: see all with istioctl proxy-status, and the log of its istio-proxy container for why`,
+    );
+  const [answer] = await ask(`config_dump?proxyID=${encodeURIComponent(proxy)}`, found.istiod);
+  return parseConfigDump(answer?.body ?? '', `istiod's answer about ${proxy}`);
+}
+
+async function oneProxy(session: Session, flags: ProxyStatusFlags, ask: AskIstiod, target: string): Promise<number> {
+  const format = formatFrom(flags.output, ['table', 'json', 'yaml', 'short']);
+  const pod = await proxyName(session, flags, target);
+  const wanted = await wantedBy(ask, `${pod.name}.${pod.namespace}`);
+  const text =
+    flags.file !== undefined
+      ? readInput(flags.file)
+      : await podHttp(session.client(), pod, adminPort(flags), '/config_dump?include_eds');
+  const actual = parseConfigDump(text, flags.file ?? `${pod.name}.${pod.namespace}`);
+  const comparisons = compareDumps(wanted, actual);
+  const matches = comparisons.every(({ differences }) => differences.length === 0);
+  if (format === 'short') session.out(comparisons.map(comparisonText).join(''));
+  else session.out(structured({ proxy: `${pod.name}.${pod.namespace}`, matches, comparisons }, format));
+  return matches ? 0 : 1;
+}
+
+/** The proxy that is meant. With a dump from a file there may be no pod to ask any more, so its name is taken as it is. */
+async function proxyName(session: Session, flags: ProxyStatusFlags, target: string) {
+  if (flags.file === undefined || target.includes('/')) return findPod(session.client(), target, session.namespace());
+  const dot = target.lastIndexOf('.');
+  return dot > 0
+    ? { name: target.slice(0, dot), namespace: target.slice(dot + 1) }
+    : { name: target, namespace: session.namespace() };
+}
+
+/**
+ * `istioctl proxy-status [POD[.NAMESPACE]]`: all proxies, or the comparison of what one has with what istiod would send. Ends with 1 when they differ,
+ * when there is no control plane, or no such proxy.
+ */
+export async function runProxyStatus(session: Session, flags: ProxyStatusFlags, target?: string): Promise<number> {
+  const ask = askIstiod(session, flags);
+  if (target !== undefined) return oneProxy(session, flags, ask, target);
+  if (flags.file !== undefined)
+    throw new CliError('--file compares one proxy: name it, as in istioctl proxy-status POD --file dump.json');
+  return allProxies(session, flags, ask);
 }
