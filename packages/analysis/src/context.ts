@@ -48,6 +48,12 @@ export class AnalysisContext {
     return this.#byKind.get(`${cluster} ${kind}`) ?? [];
   }
 
+  /** Whether the user may list a kind of the primary cluster: where not, nothing can be said to be missing. */
+  readable(kind: InputKind): boolean {
+    const { forbidden, primary } = this.snapshot;
+    return !forbidden.some((entry) => entry.cluster === primary && entry.kind === kind);
+  }
+
   /** As `objects`, decoded. */
   istio<K extends Kind>(kind: K): readonly IstioObject<K>[] {
     let found = this.#decoded.get(kind);

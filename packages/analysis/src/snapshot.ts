@@ -3,7 +3,7 @@ import type { MeshConfig, MeshNetworks } from '@istio-ts/api/mesh/mesh-config';
 import type { KubeObject } from '@istio-ts/kube/object';
 import { parseYaml } from '@istio-ts/kube/yaml';
 import { type ConfigObject, configObject } from './config-object.ts';
-import { inputKindOf, inputTypes } from './input-kinds.ts';
+import { type InputKind, inputKindOf, inputTypes } from './input-kinds.ts';
 import type { FileObject } from './manifest-text.ts';
 
 /** What was read of one cluster. */
@@ -12,7 +12,7 @@ export interface ClusterObjects {
   readonly cluster: string;
   readonly objects: readonly KubeObject[];
   /** Kinds that the user may not list, and what the server said. */
-  readonly forbidden?: readonly { readonly resource: string; readonly error: string }[];
+  readonly forbidden?: readonly { readonly kind?: InputKind; readonly resource: string; readonly error: string }[];
 }
 
 /** Everything that an analysis looks at. */
@@ -22,7 +22,12 @@ export interface Snapshot {
   /** All clusters of the mesh, the primary one first. */
   readonly clusters: readonly string[];
   readonly objects: readonly ConfigObject[];
-  readonly forbidden: readonly { readonly cluster: string; readonly resource: string; readonly error: string }[];
+  readonly forbidden: readonly {
+    readonly cluster: string;
+    readonly kind?: InputKind;
+    readonly resource: string;
+    readonly error: string;
+  }[];
   readonly meshConfig: MeshConfig;
   readonly meshNetworks: MeshNetworks;
   readonly revision: string;
@@ -30,6 +35,8 @@ export interface Snapshot {
   readonly rootNamespace: string;
   /** Whether a cluster was read. Without one, a thing that is missing may just not be in the files. */
   readonly fromCluster: boolean;
+  /** Milliseconds since 1970, for certificates; undefined: none is too old. */
+  readonly now?: number;
 }
 
 export interface SnapshotInput {
@@ -42,6 +49,7 @@ export interface SnapshotInput {
   readonly istioNamespace: string;
   /** For objects of files that name no namespace. */
   readonly defaultNamespace: string;
+  readonly now?: number;
 }
 
 /** Name of the cluster that files without a cluster are for. */
@@ -101,6 +109,7 @@ export function createSnapshot(input: SnapshotInput): Snapshot {
     istioNamespace: input.istioNamespace,
     rootNamespace: meshConfig.rootNamespace || input.istioNamespace,
     fromCluster: input.clusters.length > 0,
+    ...(input.now !== undefined && { now: input.now }),
   };
 }
 

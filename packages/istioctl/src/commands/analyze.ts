@@ -87,6 +87,7 @@ export async function runAnalyze(session: Session, flags: AnalyzeFlags, words: u
       revision: flags.revision || 'default',
       istioNamespace: session.flags.istioNamespace,
       defaultNamespace: namespace || 'default',
+      now: Date.now(),
     }),
   );
   const messages = analyze(snapshot, {

@@ -12,9 +12,10 @@ export async function readClusterObjects(
   kinds: ReadonlySet<InputKind>,
   meshConfig: { readonly namespace: string; readonly revision: string },
 ): Promise<ClusterObjects> {
-  const forbidden: { resource: string; error: string }[] = [];
+  const forbidden: { kind?: InputKind; resource: string; error: string }[] = [];
   const tolerate = async (
     resource: string,
+    kind: InputKind | undefined,
     read: () => Promise<readonly KubeObject[]>,
   ): Promise<readonly KubeObject[]> => {
     try {
@@ -23,17 +24,23 @@ export async function readClusterObjects(
       if (!(error instanceof KubeApiError)) throw error;
       if (error.status === 404 || error.status === 405) return [];
       if (error.status !== 401 && error.status !== 403) throw error;
-      forbidden.push({ resource, error: error.message });
+      forbidden.push({ ...(kind !== undefined && { kind }), resource, error: error.message });
       return [];
     }
   };
   const suffix = meshConfig.revision === 'default' ? '' : `-${meshConfig.revision}`;
+  // Of ConfigMaps only the control plane's own matter, and elsewhere they may be many and large.
+  const within = (kind: InputKind) => (kind === 'ConfigMap' ? { namespace: meshConfig.namespace } : {});
   const lists = [...kinds].map((kind) => {
     const type = inputTypes[kind];
     const resource = type.group === '' ? type.resource : `${type.resource}.${type.group}`;
-    return tolerate(resource, async () => (await client.list(type, { dropManagedFields: true })).items);
+    return tolerate(
+      resource,
+      kind,
+      async () => (await client.list(type, { dropManagedFields: true, ...within(kind) })).items,
+    );
   });
-  const config = tolerate(`configmaps of ${meshConfig.namespace}`, async () => [
+  const config = tolerate(`configmaps of ${meshConfig.namespace}`, undefined, async () => [
     await client.get(inputTypes.ConfigMap, `istio${suffix}`, meshConfig.namespace),
   ]);
   const objects = (await Promise.all([config, ...lists])).flat();

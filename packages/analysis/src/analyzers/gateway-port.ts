@@ -1,0 +1,62 @@
+import { isEmptySelector, selectorMatches } from '@istio-ts/mesh/selector';
+import { fields, integer, list, text } from '@istio-ts/mesh/kubernetes/read';
+import type { Analyzer } from '../analyzer.ts';
+import type { AnalysisContext } from '../context.ts';
+import { gatewayPods } from '../gateway-pods.ts';
+import { serviceFacts } from '../services.ts';
+import { selectorText } from '../virtual-service.ts';
+import { containersOf, type Workload, workloadInputs } from '../workloads.ts';
+
+/** Gateways: whether somebody serves them, and whether a service brings traffic to their ports. */
+export const gatewayPort: Analyzer = {
+  name: 'gateway.IngressGatewayPortAnalyzer',
+  description: 'Checks that Gateways select pods and that a service exposes their ports',
+  inputs: ['Gateway', 'Service', ...workloadInputs],
+  run: (context) => {
+    for (const entry of context.istio('Gateway')) {
+      const { selector, servers } = entry.spec;
+      // Without a selector it is for gateways of every kind, those of the Gateway API among them.
+      if (isEmptySelector(selector)) continue;
+      const pods = gatewayPods(context, entry.spec);
+      if (pods.length === 0) {
+        const args = { reftype: 'selector', refval: selectorText(selector) };
+        context.report(entry, 'ReferencedResourceNotFound', args, 'spec.selector');
+        continue;
+      }
+      const exposed = exposedPorts(context, pods);
+      (servers ?? []).forEach(({ port }, index) => {
+        if (exposed.has(port.number)) return;
+        const args = { port: port.number, selector: selectorText(selector) };
+        context.report(entry, 'GatewayPortNotDefinedOnService', args, `spec.servers[${index}].port.number`);
+      });
+    }
+  },
+};
+
+/** Ports on which services bring traffic to any of the pods: a Gateway may name the service's port or the one behind it. */
+function exposedPorts(context: AnalysisContext, pods: readonly Workload[]): ReadonlySet<number> {
+  const exposed = new Set<number>();
+  for (const service of context.objects('Service')) {
+    const { selector, ports } = serviceFacts(service);
+    if (isEmptySelector(selector)) continue;
+    for (const pod of pods) {
+      if (pod.namespace !== service.namespace || !selectorMatches(selector, pod.labels)) continue;
+      for (const { port, targetPort, transport } of ports) {
+        if (transport === 'UDP') continue;
+        exposed.add(port);
+        const target = typeof targetPort === 'string' ? namedPort(pod, targetPort) : targetPort;
+        if (target !== undefined) exposed.add(target);
+      }
+    }
+  }
+  return exposed;
+}
+
+function namedPort(pod: Workload, name: string): number | undefined {
+  for (const { container } of containersOf(pod)) {
+    for (const port of list(container.ports).map(fields)) {
+      if (text(port.name) === name) return integer(port.containerPort);
+    }
+  }
+  return undefined;
+}
