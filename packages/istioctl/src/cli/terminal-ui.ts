@@ -36,11 +36,28 @@ export function terminalUi(session: Session): Ui {
     line: (text) => session.out(`${text}\n`),
     warn: (text) => session.err(`${paint(33, '!')} ${text}\n`),
     step,
+    interruptible: async (describe, work) => {
+      const interrupted = (signal: NodeJS.Signals) => {
+        // Whatever was drawn last stays above the line.
+        session.err(`${interactive ? '\r\x1b[K' : ''}${describe()}\n`);
+        process.exit(signal === 'SIGINT' ? 130 : 143);
+      };
+      process.on('SIGINT', interrupted);
+      process.on('SIGTERM', interrupted);
+      try {
+        return await work();
+      } finally {
+        process.off('SIGINT', interrupted);
+        process.off('SIGTERM', interrupted);
+      }
+    },
     confirm: async (question) => {
       // The answer may come from a pipe too (`echo y | istioctl install`); the end of input is a no.
       const terminal = createInterface({ input: process.stdin, output: process.stdout });
       try {
         const ended = new Promise<undefined>((resolve) => terminal.once('close', () => resolve(undefined)));
+        // On a terminal the line editor takes Ctrl-C for itself: hand it on.
+        terminal.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
         const answer = await Promise.race([terminal.question(question), ended]);
         if (process.stdin.isTTY !== true) session.out(`${answer ?? ''}\n`);
         if (answer === undefined) session.err('Nobody answered: run it with -y to agree.\n');

@@ -1,20 +1,36 @@
-import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import { VERSION } from '@istio-ts/api/version';
-import type { KubeClient, KubeObject } from '@istio-ts/kube';
-import { applyAll, ensureNamespace, waitReady } from './apply.ts';
-import { type ComponentName, componentTitles } from './components.ts';
+import type { JsonObject } from '@istio-ts/charts';
+import { KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
+import { applyAll, ensureNamespace, type Refusal, refusalLines } from './apply.ts';
+import { componentTitles, refuseUnbuilt } from './components.ts';
+import { defaultAfter, isEmpty, type MeshState, meshState, withDefault } from './default-revision.ts';
 import { OperatorError } from './failure.ts';
-import { readSpec } from './input.ts';
+import { type GivenSettings, readSpec } from './input.ts';
+import { type InstallationRecord, readRecord, writeRecord } from './installation-record.ts';
 import { type ComponentManifests, generateManifests } from './manifests.ts';
 import { owned } from './ownership.ts';
-import { prune } from './prune.ts';
-import type { Step, Ui } from './ui.ts';
+import {
+  changesNothing,
+  type ComponentPlan,
+  type Plan,
+  planChanges,
+  planFromNothing,
+  planLines,
+  refusalsOf,
+} from './plan.ts';
+import { createProgress, type Progress } from './progress.ts';
+import { removeAll, unwanted } from './prune.ts';
+import { waitReady } from './readiness.ts';
+import type { InstallSpec } from './spec.ts';
+import { interruptible, type Step, type Ui } from './ui.ts';
 
 export interface InstallOptions {
   readonly client: () => KubeClient;
   readonly ui: Ui;
   readonly chartsDir: string;
   readonly files: readonly string[];
+  /** Settings that do not come from files; on top of those that do. */
+  readonly specs?: readonly JsonObject[];
   readonly sets: readonly string[];
   readonly revision?: string;
   readonly istioNamespace: string;
@@ -22,27 +38,145 @@ export interface InstallOptions {
   readonly skipConfirmation: boolean;
   readonly readinessTimeoutMs: number;
   readonly verify: boolean;
-  /** Installs in spite of mistakes in the settings. */
+  /** Installs in spite of mistakes in the settings, and over objects of Helm releases. */
   readonly force: boolean;
+  /** Time of day, for the record that the installation leaves. */
+  readonly now?: () => Date;
 }
 
-async function installComponent(
+/** Words that differ between installing and upgrading. */
+export interface Wording {
+  /** For example `This will install the Istio 1.30.0 demo profile with ["Istiod"] components into the cluster.` */
+  readonly question: (profile: string, titles: string) => string;
+  readonly done: string;
+  readonly again: string;
+}
+
+const installing: Wording = {
+  question: (profile, titles) =>
+    `This will install the Istio ${VERSION} ${profile} profile with [${titles}] components into the cluster.`,
+  done: 'Installation complete',
+  again: 'Run the same command again to complete the installation, or take it back with istioctl uninstall',
+};
+
+/** What an installation is about to do: settings, objects and the state that it finds. */
+interface Prepared {
+  readonly revision: string;
+  readonly namespace: string;
+  readonly profile: string;
+  readonly settings: GivenSettings;
+  readonly manifests: readonly ComponentManifests[];
+  readonly state: MeshState;
+  readonly defaultRevision: string | undefined;
+  readonly record: InstallationRecord | undefined;
+  readonly plan: Plan;
+}
+
+const autoInject = (spec: InstallSpec): boolean => {
+  const webhook = spec.values?.sidecarInjectorWebhook as JsonObject | undefined;
+  return webhook?.enableNamespacesByDefault === true;
+};
+
+async function prepare(options: InstallOptions): Promise<Prepared> {
+  const { profile, spec, given, messages } = readSpec(options);
+  refuseUnbuilt(spec);
+  for (const message of messages) options.ui.warn(message);
+  const revision = spec.revision || 'default';
+  const namespace = spec.namespace ?? options.istioNamespace;
+  const rendered = generateManifests(options.chartsDir, spec).map(({ component, objects }) => ({
+    component,
+    objects: objects.map((object) => owned(object, component, revision)),
+  }));
+  const client = options.client();
+  const state = await meshState(client, revision, namespace);
+  const installsIstiod = rendered.some(({ component }) => component === 'Pilot');
+  const defaultRevision = installsIstiod ? defaultAfter(revision, state) : undefined;
+  const manifests = withDefault(rendered, {
+    chartsDir: options.chartsDir,
+    revision,
+    istioNamespace: namespace,
+    defaultRevision,
+    state,
+    autoInjectNamespaces: autoInject(spec),
+  });
+  const common = { revision, namespace, profile, settings: given, manifests, state, defaultRevision };
+  // On an empty cluster everything is new: nothing to ask it.
+  if (isEmpty(state) && !options.dryRun) return { ...common, record: undefined, plan: planFromNothing(manifests) };
+  const record = await readRecord(client, revision, namespace);
+  const changes = await planChanges(client, manifests, options.dryRun && state.namespaceExists);
+  const others = state.controlPlanes.some((plane) => plane.revision !== revision);
+  const found = await unwanted(
+    client,
+    manifests.flatMap(({ objects }) => objects),
+    revision,
+    others,
+  );
+  if (found.unseen.length > 0)
+    options.ui.warn(`you may not list ${found.unseen.join(', ')}: what an earlier installation left of these stays`);
+  return { ...common, record, plan: { ...changes, removals: found.removals } };
+}
+
+function showPlan(options: InstallOptions, { plan, revision, namespace, profile, record, state }: Prepared): void {
+  const { ui } = options;
+  if (record && !record.complete)
+    ui.warn(`The installation of revision ${revision} begun at ${record.at} did not end; this one completes it.`);
+  if (plan.components.length === 0)
+    ui.line('This profile installs nothing; what an earlier installation made will be removed.');
+  const lines = planLines(plan, options.dryRun);
+  if (lines.length === 0) return;
+  ui.line(`Plan (Istio ${VERSION}, profile ${profile}, revision ${revision}, namespace ${namespace}):`);
+  for (const line of lines) ui.line(line);
+  const others = state.controlPlanes.filter((plane) => plane.revision !== revision).map((plane) => plane.revision);
+  if (others.length > 0) ui.line(`  Beside it stays: revision ${others.join(', ')}.`);
+}
+
+/** Helm would put its own settings back at its next upgrade: two owners are a mistake unless the user insists. */
+function refuseHelm(options: InstallOptions, { helm }: Plan): void {
+  if (helm.length === 0) return;
+  const shown = `${helm.slice(0, 5).join(', ')}${helm.length > 5 ? ` and ${helm.length - 5} more` : ''}`;
+  if (!options.force && !options.dryRun)
+    throw new OperatorError(
+      `${helm.length} objects belong to Helm releases: ${shown}. Change them with helm upgrade, or take them over with --force (then remove the releases' records with helm's "keep")`,
+    );
+  options.ui.warn(`objects of Helm releases: ${shown}`);
+}
+
+async function applyComponent(
   options: InstallOptions,
-  { component, objects }: ComponentManifests,
-  namespace: string,
-): Promise<void> {
+  { component, changes }: ComponentPlan,
+  mayWait: () => boolean,
+  progress: Progress,
+): Promise<readonly Refusal[]> {
   const client = options.client();
   const { title, done } = componentTitles[component];
   const step: Step = options.ui.step(title);
   try {
     step.note('applying');
-    for (const name of new Set(
-      objects.map(({ metadata }) => metadata.namespace).filter((name) => name !== undefined && name !== namespace),
-    ))
-      if (!options.dryRun) await ensureNamespace(client, name as string);
-    await applyAll(client, objects, options.dryRun);
-    if (!options.dryRun) await waitReady(client, objects, options.readinessTimeoutMs, (text) => step.note(text));
-    step.done(options.dryRun ? `${title} checked` : done);
+    progress.stage(`applying ${title}`);
+    const refusals = [
+      ...(await applyAll(
+        client,
+        changes.flatMap((change) => (change.action === 'keep' ? [] : [change.object])),
+        { onApplied: (object) => progress.changed(object) },
+      )),
+    ];
+    if (refusals.length > 0) {
+      step.fail(`${title}: the cluster refused ${refusals.length} of ${changes.length} objects`);
+      return refusals;
+    }
+    if (!mayWait()) {
+      step.done(`${title}: applied, not waited for`);
+      return [];
+    }
+    progress.stage(`waiting for ${title}`);
+    await waitReady(
+      client,
+      changes.map(({ object }) => object),
+      options.readinessTimeoutMs,
+      (text) => step.note(text),
+    );
+    step.done(done);
+    return [];
   } catch (error) {
     // The reason follows in the last line of the command.
     step.fail(`${title} encountered an error`);
@@ -50,69 +184,127 @@ async function installComponent(
   }
 }
 
-/** What the cluster can check before anything was made: not the objects in namespaces that are still to come. */
-async function checkable(
-  client: KubeClient,
-  ui: Ui,
-  manifests: readonly ComponentManifests[],
-): Promise<readonly ComponentManifests[]> {
-  const { items } = await client.list(kubernetesTypes.Namespace);
-  const present = new Set(items.map(({ metadata }) => metadata.name));
-  const canBeChecked = ({ metadata }: KubeObject) =>
-    metadata.namespace === undefined || present.has(metadata.namespace);
-  const later = manifests.flatMap(({ objects }) => objects.filter((object) => !canBeChecked(object)));
-  const namespaces = [...new Set(later.map(({ metadata }) => metadata.namespace))].join(', ');
-  if (later.length > 0)
-    ui.warn(`${later.length} objects are not checked, because their namespace ${namespaces} does not exist yet`);
-  return manifests.map(({ component, objects }) => ({ component, objects: objects.filter(canBeChecked) }));
+const withControlPlane = (manifests: readonly ComponentManifests[]): boolean =>
+  manifests.some(({ component }) => component === 'Pilot');
+
+/** Applies the parts in their order, gateways side by side; resolves with everything that the cluster refused. */
+async function applyPlan(options: InstallOptions, prepared: Prepared, progress: Progress): Promise<readonly Refusal[]> {
+  const { plan, namespace, manifests } = prepared;
+  const client = options.client();
+  const refusals: Refusal[] = [];
+  const namespaces = new Set(
+    plan.components.flatMap(({ changes }) => changes.flatMap(({ object }) => object.metadata.namespace ?? [])),
+  );
+  if (plan.components.length > 0) namespaces.add(namespace);
+  for (const name of namespaces) {
+    const refusal = await ensureNamespace(client, name);
+    if (refusal) refusals.push(refusal);
+  }
+  if (withControlPlane(manifests)) await note(options, prepared, false);
+  // What refers to something refused may never become ready.
+  const mayWait = () => refusals.length === 0;
+  const of = (...names: readonly string[]) => plan.components.filter(({ component }) => names.includes(component));
+  for (const component of of('Base', 'Pilot', 'Cni', 'Ztunnel'))
+    refusals.push(...(await applyComponent(options, component, mayWait, progress)));
+  // Gateways need istiod, but not each other.
+  const gateways = await Promise.allSettled(
+    of('EgressGateways', 'IngressGateways').map((component) => applyComponent(options, component, mayWait, progress)),
+  );
+  for (const result of gateways) if (result.status === 'fulfilled') refusals.push(...result.value);
+  const failed = gateways.find((result) => result.status === 'rejected');
+  if (failed && refusals.length === 0) throw failed.reason;
+  return refusals;
 }
 
-/** `istioctl install`: returns the exit code. Raises OperatorError, ChartError and KubeApiError, whose messages are for users. */
-export async function runInstall(options: InstallOptions): Promise<number> {
-  const { profile, spec, messages } = readSpec(options);
-  for (const message of messages) options.ui.warn(message);
-  const revision = spec.revision || 'default';
-  const manifests = generateManifests(options.chartsDir, spec).map(({ component, objects }) => ({
-    component,
-    objects: objects.map((object) => owned(object, component, revision)),
-  }));
+function refused(refusals: readonly Refusal[], total: number, again: string): OperatorError {
+  return new OperatorError(
+    `the cluster refused ${refusals.length} of ${total} objects; the others were applied, nothing was removed:\n${refusalLines(refusals)}\n${again}, once the cluster allows it.`,
+  );
+}
+
+/** Writes down how far the installation is. That it may not is no reason to fail: nothing of the mesh needs it. */
+async function note(options: InstallOptions, prepared: Prepared, complete: boolean): Promise<void> {
+  const { profile, settings, revision, namespace } = prepared;
+  const at = (options.now ?? (() => new Date()))().toISOString();
+  try {
+    const record = { version: VERSION, profile, settings, complete, at };
+    await writeRecord(options.client(), record, revision, namespace);
+  } catch (error) {
+    if (!(error instanceof KubeApiError)) throw error;
+    options.ui.warn(`the settings of this installation cannot be written down: ${error.message}`);
+  }
+}
+
+/** Applies a plan to its end: returns when everything is ready and what is no longer wanted is gone. Raises OperatorError. */
+async function carryOut(options: InstallOptions, prepared: Prepared, wording: Wording): Promise<void> {
+  const { plan, revision, manifests } = prepared;
+  const client = options.client();
+  const changed = plan.components.flatMap(({ changes }) => changes.filter(({ action }) => action !== 'keep'));
+  const total = changed.length + plan.removals.length;
+  const progress = createProgress('applied', `${wording.again} --revision ${revision}.`);
+  await interruptible(options.ui, progress.describe, async () => {
+    progress.begin(total);
+    const refusals = await applyPlan(options, prepared, progress);
+    if (refusals.length > 0) throw refused(refusals, changed.length, wording.again);
+    progress.stage('removing what is no longer wanted');
+    const stuck = await removeAll(client, plan.removals, (name, object) => {
+      progress.changed(object);
+      options.ui.line(`  Removed ${name}.`);
+    });
+    if (stuck.length > 0)
+      throw new OperatorError(`the cluster does not let go of ${stuck.length} objects:\n${refusalLines(stuck)}`);
+    if (withControlPlane(manifests)) await note(options, prepared, true);
+  });
+}
+
+/** The installation behind install and upgrade: returns the exit code. */
+export async function installWith(options: InstallOptions, wording: Wording): Promise<number> {
+  const prepared = await prepare(options);
+  const { plan, manifests, revision, defaultRevision, state } = prepared;
   const titles = manifests.map(({ component }) => `"${componentTitles[component].title}"`).join(' ');
-  if (manifests.length === 0)
-    options.ui.line('This profile installs nothing; what an earlier installation made will be removed.');
-  if (!options.skipConfirmation && !options.dryRun) {
-    const answer = await options.ui.confirm(
-      `This will install the Istio ${VERSION} ${profile} profile with [${titles}] components into the cluster. Proceed? (y/N) `,
+  showPlan(options, prepared);
+  refuseHelm(options, plan);
+  if (options.dryRun) {
+    const refusals = refusalsOf(plan);
+    if (refusals.length > 0)
+      throw new OperatorError(
+        `the cluster would refuse ${refusals.length} objects:\n${refusalLines(refusals)}\nDry run: nothing was changed.`,
+      );
+    if (!state.namespaceExists && manifests.length > 0)
+      options.ui.line(
+        `  The cluster can check these objects only when the namespace ${prepared.namespace} exists (kubectl create namespace ${prepared.namespace}).`,
+      );
+    options.ui.line(
+      changesNothing(plan) ? 'Dry run: the cluster is already as wanted.' : 'Dry run: nothing was changed.',
     );
+    return 0;
+  }
+  if (!options.skipConfirmation) {
+    const answer = await options.ui.confirm(`${wording.question(prepared.profile, titles)} Proceed? (y/N) `);
     if (!answer) {
       options.ui.line('Cancelled.');
       return 1;
     }
   }
-  const client = options.client();
-  const namespace = spec.namespace ?? options.istioNamespace;
-  if (!options.dryRun && manifests.length > 0) await ensureNamespace(client, namespace);
-  const applied = options.dryRun ? await checkable(client, options.ui, manifests) : manifests;
-  const of = (component: ComponentName) => applied.filter((entry) => entry.component === component);
-  for (const component of ['Base', 'Pilot'] as const)
-    for (const entry of of(component)) await installComponent(options, entry, namespace);
-  // Gateways need istiod, but not each other.
-  const gateways = await Promise.allSettled(
-    [...of('EgressGateways'), ...of('IngressGateways')].map((entry) => installComponent(options, entry, namespace)),
-  );
-  const failed = gateways.find((result) => result.status === 'rejected');
-  if (failed) throw failed.reason;
-  if (options.dryRun) {
-    options.ui.line('Dry run: the cluster accepts what was checked; nothing was changed.');
-    return 0;
-  }
-  const wanted: readonly KubeObject[] = manifests.flatMap(({ objects }) => objects);
-  await prune(client, wanted, revision, (name) => options.ui.line(`  Removed ${name}.`));
-  options.ui.step('Installation').done('Installation complete');
-  if (of('Pilot').length > 0) options.ui.line('Making this installation the default for injection and validation.');
+  await carryOut(options, prepared, wording);
+  options.ui.step('Installation').done(wording.done);
+  if (defaultRevision === revision)
+    options.ui.line('Making this installation the default for injection and validation.');
+  else if (withControlPlane(manifests))
+    options.ui.line(
+      `${defaultRevision === undefined ? 'The default for injection stays as it is' : `Revision ${defaultRevision} stays the default`}. Use this one with the label istio.io/rev=${revision}, or make it the default: istioctl tag set default --revision ${revision} --overwrite`,
+    );
   if (options.verify) {
     const { verifyObjects } = await import('./verify.ts');
-    const failures = await verifyObjects(client, wanted, options.ui);
+    const wanted: readonly KubeObject[] = manifests.flatMap(({ objects }) => objects);
+    const failures = await verifyObjects(options.client(), wanted, options.ui);
     if (failures > 0) throw new OperatorError(`${failures} objects are missing or not ready`);
   }
   return 0;
 }
+
+/**
+ * `istioctl install`: shows what will change, asks, applies, waits and removes what is no longer wanted. Returns the exit code. Raises OperatorError,
+ * ChartError and KubeApiError, whose messages are for users.
+ */
+export const runInstall = (options: InstallOptions): Promise<number> => installWith(options, installing);

@@ -9,10 +9,12 @@ export const ownershipLabels = {
   version: 'operator.istio.io/version',
   owner: 'install.operator.istio.io/owning-resource',
   revision: 'istio.io/rev',
+  tag: 'istio.io/tag',
 } as const;
 
-/** The object with the labels of its installation. */
+/** The object with the labels of its installation. Istio's core (custom resource definitions and the like) serves all revisions, so none owns it. */
 export function owned(object: KubeObject, component: ComponentName, revision: string): KubeObject {
+  const present = object.metadata.labels?.[ownershipLabels.revision];
   return {
     ...object,
     metadata: {
@@ -23,8 +25,12 @@ export function owned(object: KubeObject, component: ComponentName, revision: st
         [ownershipLabels.component]: component,
         [ownershipLabels.managed]: 'Reconcile',
         [ownershipLabels.version]: VERSION,
-        [ownershipLabels.revision]: object.metadata.labels?.[ownershipLabels.revision] ?? revision,
+        ...(component !== 'Base' && { [ownershipLabels.revision]: present ?? revision }),
       },
     },
   };
 }
+
+/** The revision whose installation owns an object. */
+export const revisionOf = (object: KubeObject): string =>
+  object.metadata.labels?.[ownershipLabels.revision] || 'default';

@@ -8,6 +8,10 @@ export interface Ui {
   step(title: string): Step;
   /** Asks a yes-or-no question; false when nobody can answer. */
   confirm(question: string): Promise<boolean>;
+  /**
+   * While `work` runs, an interruption (Ctrl-C, SIGTERM) ends the program with the line that `describe` gives. Who has no terminal leaves it out.
+   */
+  interruptible?<T>(describe: () => string, work: () => Promise<T>): Promise<T>;
 }
 
 export interface Step {
@@ -15,3 +19,7 @@ export interface Step {
   done(text?: string): void;
   fail(text: string): void;
 }
+
+/** Runs `work` under the interruption handling of a Ui that has one. */
+export const interruptible = <T>(ui: Ui, describe: () => string, work: () => Promise<T>): Promise<T> =>
+  ui.interruptible ? ui.interruptible(describe, work) : work();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { KubeObject } from '@istio-ts/kube';
-import { becomingReady, unready } from './apply.ts';
+import { becomingReady, unready } from './readiness.ts';
 
 const object = (kind: string, name: string, more: object = {}): KubeObject => ({
   apiVersion: 'v1',

@@ -1,0 +1,139 @@
+import { kubernetesTypes } from '@istio-ts/api/resource-types';
+import { KubeApiError, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
+import { nameOf } from './apply.ts';
+import { OperatorError } from './failure.ts';
+
+/** What an object still lacks to be ready, or undefined. */
+export function unready(object: KubeObject): string | undefined {
+  const status = (object.status ?? {}) as Readonly<Record<string, unknown>>;
+  const spec = (object.spec ?? {}) as Readonly<Record<string, unknown>>;
+  switch (object.kind) {
+    case 'Deployment': {
+      const wanted = Number(spec.replicas ?? 1);
+      if (Number(status.observedGeneration ?? 0) < Number(object.metadata.generation ?? 0))
+        return 'not yet noticed by its controller';
+      if (Number(status.updatedReplicas ?? 0) < wanted)
+        return `${status.updatedReplicas ?? 0} of ${wanted} pods are up to date`;
+      if (Number(status.readyReplicas ?? 0) < wanted) return `${status.readyReplicas ?? 0} of ${wanted} pods are ready`;
+      return Number(status.replicas ?? 0) > wanted
+        ? 'new pods are not ready yet, or old ones have not ended'
+        : undefined;
+    }
+    case 'DaemonSet': {
+      if (Number(status.observedGeneration ?? 0) < Number(object.metadata.generation ?? 0))
+        return 'not yet noticed by its controller';
+      const nodes = Number(status.desiredNumberScheduled ?? 0);
+      if (Number(status.updatedNumberScheduled ?? 0) < nodes)
+        return `pods of ${status.updatedNumberScheduled ?? 0} of ${nodes} nodes are up to date`;
+      return Number(status.numberReady ?? 0) < nodes
+        ? `pods of ${status.numberReady ?? 0} of ${nodes} nodes are ready`
+        : undefined;
+    }
+    case 'CustomResourceDefinition': {
+      const conditions = (status.conditions ?? []) as readonly { readonly type: string; readonly status: string }[];
+      return conditions.some(({ type, status: is }) => type === 'Established' && is === 'True')
+        ? undefined
+        : 'not established';
+    }
+    case 'MutatingWebhookConfiguration':
+    case 'ValidatingWebhookConfiguration': {
+      const webhooks = (object.webhooks ?? []) as readonly Webhook[];
+      return webhooks.some(({ clientConfig }) => clientConfig?.service !== undefined && !clientConfig.caBundle)
+        ? 'istiod has not put its certificate authority (caBundle) in yet'
+        : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
+interface Webhook {
+  readonly clientConfig?: { readonly service?: unknown; readonly caBundle?: string };
+}
+
+const waited: Readonly<Record<string, ResourceType>> = {
+  Deployment: kubernetesTypes.Deployment,
+  DaemonSet: kubernetesTypes.DaemonSet,
+  CustomResourceDefinition: kubernetesTypes.CustomResourceDefinition,
+  MutatingWebhookConfiguration: kubernetesTypes.MutatingWebhookConfiguration,
+  ValidatingWebhookConfiguration: kubernetesTypes.ValidatingWebhookConfiguration,
+};
+
+/**
+ * The objects among these that become ready some time after they were applied. Webhooks only together with the istiod that completes them: where a
+ * control plane elsewhere answers, nobody here does.
+ */
+export function becomingReady(objects: readonly KubeObject[]): readonly KubeObject[] {
+  const withIstiod = objects.some(({ kind, metadata }) => kind === 'Deployment' && metadata.labels?.app === 'istiod');
+  return objects.filter(
+    ({ kind }) => waited[kind] !== undefined && (withIstiod || !kind.endsWith('WebhookConfiguration')),
+  );
+}
+
+/**
+ * Waits until Deployments, DaemonSets, CRDs and istiod's webhooks among the objects are ready; `onWait` hears what is missing. Raises OperatorError when `timeoutMs`
+ * has passed.
+ */
+export async function waitReady(
+  client: KubeClient,
+  objects: readonly KubeObject[],
+  timeoutMs: number,
+  onWait: (text: string) => void,
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  const waiting = new Map(becomingReady(objects).map((object) => [nameOf(object), object]));
+  while (waiting.size > 0) {
+    for (const [name, object] of [...waiting]) {
+      const type = waited[object.kind];
+      if (!type) continue;
+      const missing = await missingOf(client, type, object);
+      if (missing === undefined) waiting.delete(name);
+      else if (performance.now() > deadline)
+        throw new OperatorError(
+          `${name} is not ready after ${Math.round(timeoutMs / 1000)} s: ${missing}${hintFor(object, await lastWarning(client, object))}`,
+        );
+      else onWait(`${name.replace(/^Deployment\//, '')}: ${missing}`);
+    }
+    if (waiting.size > 0) await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+async function missingOf(client: KubeClient, type: ResourceType, object: KubeObject): Promise<string | undefined> {
+  try {
+    return unready(await client.get(type, object.metadata.name ?? '', object.metadata.namespace));
+  } catch (error) {
+    if (error instanceof KubeApiError && error.status === 404) return 'someone removed it';
+    throw error;
+  }
+}
+
+function hintFor(object: KubeObject, warning: string | undefined): string {
+  const namespace = object.metadata.namespace;
+  const said = warning === undefined ? '' : ` (${warning})`;
+  return namespace === undefined
+    ? said
+    : `${said}. See: kubectl get pods -n ${namespace}; kubectl get events -n ${namespace}`;
+}
+
+/** What the cluster last complained about in the namespace of an object: usually the reason. */
+async function lastWarning(client: KubeClient, object: KubeObject): Promise<string | undefined> {
+  const name = object.metadata.name ?? '';
+  if (object.kind !== 'Deployment' && object.kind !== 'DaemonSet') return undefined;
+  try {
+    const { items } = await client.list(
+      { group: '', version: 'v1', resource: 'events', kind: 'Event', namespaced: true },
+      { ...(object.metadata.namespace !== undefined && { namespace: object.metadata.namespace }) },
+    );
+    const warnings = items.filter((event) => {
+      const about = (event.involvedObject ?? {}) as { readonly name?: string };
+      return event.type === 'Warning' && (about.name === name || about.name?.startsWith(`${name}-`));
+    });
+    const at = (event: KubeObject) =>
+      String(event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp);
+    const last = warnings.sort((a, b) => at(a).localeCompare(at(b))).at(-1);
+    return last === undefined ? undefined : `${String(last.reason)}: ${String(last.message)}`;
+  } catch {
+    // Only a help for the message: without it the message is still right.
+    return undefined;
+  }
+}
