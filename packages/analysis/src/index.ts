@@ -14,6 +14,9 @@
 export { analyze, type AnalyzeOptions, inputsOf } from './analyze.ts';
 export type { Analyzer } from './analyzer.ts';
 export { analyzers } from './analyzers.ts';
+export { gatewayApiVersion } from './analyzers/gateway-api-version.ts';
+export { releaseChanges } from './analyzers/release-changes.ts';
+export { webhooks } from './analyzers/webhooks.ts';
 export { type ConfigObject, describe, type FileSource, type IstioObject, nameOf } from './config-object.ts';
 export { AnalysisContext, domainSuffix, isSystemNamespace } from './context.ts';
 export { type InputKind, inputKindOf, inputTypes } from './input-kinds.ts';

@@ -1,9 +1,9 @@
 import { Option } from 'commander';
-import { type CommandGroup, collect, collectList, switchedOn } from './program.ts';
+import { type CommandGroup, collect, collectList, experimentalCommand, revisionOption } from './program.ts';
 
-/** analyze and validate. */
+/** analyze, validate and experimental precheck. */
 export const analysisCommands: CommandGroup = (program, act) => {
-  const analyze = program
+  program
     .command('analyze')
     .argument('[files...]', 'manifests, folders with manifests, or - for standard input')
     .description('finds mistakes in the configuration of a cluster, of files, or of both together')
@@ -26,11 +26,9 @@ export const analysisCommands: CommandGroup = (program, act) => {
     .addOption(new Option('-r, --revision <name>', 'control plane revision').default('default'))
     .option('-S, --suppress <rule>', 'hide messages: CODE=KIND NAME.NAMESPACE, * stands for any text', collect)
     .option('--timeout <duration>', 'how long it may take', '30s')
-    .option('-v, --verbose', 'say what is done', false);
-  switchedOn(analyze, 'use-kube', 'read the cluster; --use-kube=false analyses files alone');
-  const useKube = analyze.options.find(({ long }) => long === '--use-kube');
-  if (useKube) useKube.short = '-k';
-  analyze
+    .addOption(new Option('-k, --use-kube', 'read the cluster; --use-kube=false analyses files alone').default(true))
+    .addOption(new Option('--no-use-kube').hideHelp())
+    .option('-v, --verbose', 'say what is done', false)
     .addHelpText(
       'after',
       `
@@ -63,4 +61,23 @@ with -o json and -o yaml the messages are the answer, and it ends with 0.`,
       '\nExamples:\n  istioctl validate -f shop.yaml\n  istioctl validate -f routes/,gateways/\n  kubectl get services -o yaml | istioctl validate -f -',
     )
     .action(act(async (session, flags) => (await import('../commands/validate.ts')).runValidate(session, flags)));
+
+  experimentalCommand(program)
+    .command('precheck')
+    .description('is the cluster ready for an installation or an upgrade?')
+    .option('-f, --from-version <version>', 'version that runs now: say what changes with the upgrade')
+    .option('-o, --output <format>', 'output format: log, json, yaml', 'log')
+    .option('--output-threshold <level>', 'print messages from this level on: Info, Warning, Error', 'Warning')
+    .addOption(revisionOption())
+    .option('--skip-controlplane', 'do not check what only an installation of istiod needs')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  istioctl experimental precheck
+  istioctl x precheck --from-version 1.29
+
+It ends with 79 when something stands in the way.`,
+    )
+    .action(act(async (session, flags) => (await import('../commands/precheck.ts')).runPrecheck(session, flags)));
 };

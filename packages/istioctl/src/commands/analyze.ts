@@ -6,7 +6,6 @@ import {
   analyzers,
   type ClusterObjects,
   createSnapshot,
-  describe,
   inputsOf,
   type Level,
   type Message,
@@ -14,7 +13,6 @@ import {
   parseLevel,
   parseSuppression,
   reaches,
-  reference,
   type Suppression,
 } from '@istio-ts/analysis';
 import { createKubeClient, loadKubeConfig, YamlError } from '@istio-ts/kube';
@@ -23,6 +21,7 @@ import { CliError, usageExitCode } from '../cli/failure.ts';
 import { structured } from '../cli/output.ts';
 import type { Session } from '../cli/session.ts';
 import { readClusterObjects } from './cluster-objects.ts';
+import { levelText, messageLine } from './message-line.ts';
 import { readManifestFiles, standardInput } from './manifest-files.ts';
 
 /** How istioctl ends when the analysis has found something, and when a file could not be read (Istio's exit codes). */
@@ -68,7 +67,7 @@ export async function runAnalyze(session: Session, flags: AnalyzeFlags, words: u
   if (!flags.ignoreUnknown) {
     for (const { problems } of files)
       for (const { file, line, reason } of problems)
-        session.err(`${paint(session, flags, 'Error', 'Error')} ${file}:${line}: ${reason}\n`);
+        session.err(`${levelText('Error', coloured(session, flags))} ${file}:${line}: ${reason}\n`);
   }
   const objects = files.flatMap((file) => file.objects);
   const clusters = flags.useKube ? await readClusters(session, flags, chosen) : [];
@@ -107,7 +106,7 @@ export async function runAnalyze(session: Session, flags: AnalyzeFlags, words: u
     session.out(structured(shown.map(messageJson), flags.output === 'json' ? 'json' : 'yaml'));
     return 0;
   }
-  for (const message of shown) session.out(`${logLine(session, flags, message)}\n`);
+  for (const message of shown) session.out(`${messageLine(message, coloured(session, flags))}\n`);
   const what =
     paths.length > 0 && !flags.useKube
       ? paths.join(', ')
@@ -205,25 +204,7 @@ function snapshotOf<T>(make: () => T): T {
   }
 }
 
-const colourOf: Readonly<Record<Level, number>> = { Error: 31, Warning: 33, Info: 32 };
-
-const paint = (session: Session, flags: AnalyzeFlags, level: Level, text: string): string =>
-  (flags.color ?? session.colours) ? `\x1b[${colourOf[level]}m${text}\x1b[0m` : text;
-
-function logLine(session: Session, flags: AnalyzeFlags, message: Message): string {
-  const where = [
-    message.cluster === undefined ? '' : `[${message.cluster}]`,
-    message.object ? describe(message.object) : '',
-    reference(message),
-  ].filter((part) => part !== '');
-  const place = where.length === 0 ? '' : ` (${where.join(' ')})`;
-  // A wrong field of a cluster's object has no line, so it is named.
-  const field =
-    message.path !== '' && message.file === undefined && !message.text.includes(message.path)
-      ? `${message.path}: `
-      : '';
-  return `${paint(session, flags, message.level, message.level)} [${message.code}]${place} ${field}${message.text}`;
-}
+const coloured = (session: Session, flags: AnalyzeFlags): boolean => flags.color ?? session.colours;
 
 function summary(what: string, shown: readonly Message[], failed: boolean, unreadable: number): string {
   const files = unreadable === 0 ? '' : ` (${unreadable} ${unreadable === 1 ? 'file' : 'files'} could not be read)`;
