@@ -49,9 +49,10 @@ export const experimentalCommand = (program: Command): Command =>
   program.command('experimental').aliases(['x', 'exp']).description('commands that may still change');
 
 /** Adds a switch that is on unless `--no-NAME` (or `--NAME=false`) turns it off. */
-export function switchedOn(command: Command, name: string, description: string): Command {
+export function switchedOn(command: Command, name: string, description: string, short?: string): Command {
+  const flags = short === undefined ? `--${name}` : `-${short}, --${name}`;
   return command
-    .addOption(new Option(`--${name}`, description).default(true))
+    .addOption(new Option(flags, description).default(true))
     .addOption(new Option(`--no-${name}`).hideHelp());
 }
 
