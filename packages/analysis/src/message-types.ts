@@ -17,6 +17,26 @@ const quoted = (text: string): string => JSON.stringify(text);
 const listed = (items: readonly (string | number)[]): string => items.join(', ');
 const plural = (items: readonly unknown[], one: string, many: string): string => (items.length === 1 ? one : many);
 
+/** What is missing, in words for each sort of reference; other sorts are named as they are. */
+function notFound({ reftype, refval }: { readonly reftype: string; readonly refval: string }): string {
+  switch (reftype) {
+    case 'selector':
+      return `The selector ${refval} matches no pod.`;
+    case 'host':
+      return `There is no service ${quoted(refval)} that can be seen from here.`;
+    case 'host:port':
+      return `The service has no such port: ${quoted(refval)}.`;
+    case 'host+subset in destinationrule':
+      return `No DestinationRule defines this subset of the service: ${quoted(refval)}.`;
+    case 'gateway':
+      return `There is no gateway ${quoted(refval)}.`;
+    case 'credentialName':
+      return `There is no secret ${quoted(refval)} where the pods of the gateway look for it.`;
+    default:
+      return `This refers to the ${reftype} ${quoted(refval)}, which does not exist.`;
+  }
+}
+
 /** Every message, by its name. Arguments are those that Istio's messages carry. */
 export const messageTypes = {
   InternalError: type<{ detail: string }>(
@@ -25,11 +45,7 @@ export const messageTypes = {
     ({ detail }) => `The analysis itself failed here; that is a bug of istioctl, please report it: ${detail}`,
   ),
   Deprecated: type<{ detail: string }>('IST0002', 'Warning', ({ detail }) => `Deprecated: ${detail}`),
-  ReferencedResourceNotFound: type<{ reftype: string; refval: string }>(
-    'IST0101',
-    'Error',
-    ({ reftype, refval }) => `This refers to the ${reftype} ${quoted(refval)}, which does not exist.`,
-  ),
+  ReferencedResourceNotFound: type<{ reftype: string; refval: string }>('IST0101', 'Error', notFound),
   NamespaceNotInjected: type<{ namespace: string; namespace2: string }>(
     'IST0102',
     'Info',
@@ -224,7 +240,7 @@ export const messageTypes = {
     'IST0145',
     'Error',
     ({ gateway, selector, portnumber, hosts }) =>
-      `${gateway} ${gateway.includes(',') ? 'claim' : 'claims'} the same ${hosts === '' ? 'hosts' : `hosts (${hosts})`} on port ${portnumber} of the workloads ${selector === '' ? 'without a selector' : selector}. Only one of them takes effect.`,
+      `The gateway ${gateway} claims the same hosts (${hosts}) on port ${portnumber} of the workloads ${selector}. With TLS only one of the gateways takes effect; with plain HTTP their routes are mixed.`,
   ),
   ImageAutoWithoutInjectionWarning: type<{ resourceType: string; resourceName: string }>(
     'IST0146',

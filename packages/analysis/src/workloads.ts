@@ -76,3 +76,7 @@ export function containersOf(
     })),
   );
 }
+
+/** Whether another object made this one, as a Deployment makes its ReplicaSets: what is wrong with it is said of its maker. */
+export const isOwned = ({ object }: ConfigObject): boolean =>
+  (object.metadata.ownerReferences ?? []).some(({ controller }) => controller === true);

@@ -6,7 +6,7 @@ import { annotationValues } from '../annotation-values.ts';
 import type { ConfigObject } from '../config-object.ts';
 import type { AnalysisContext } from '../context.ts';
 import type { InputKind } from '../input-kinds.ts';
-import { templateKinds, templateOf } from '../workloads.ts';
+import { isOwned, templateKinds, templateOf } from '../workloads.ts';
 
 const known = new Map(knownAnnotations.map((annotation) => [annotation.name, annotation]));
 const labels = new Set(knownLabels.map(({ name }) => name));
@@ -32,10 +32,10 @@ export const annotations: Analyzer = {
   inputs: [...plainKinds, ...templateKinds],
   run: (context) => {
     for (const kind of plainKinds)
-      for (const object of context.objects(kind))
+      for (const object of context.objects(kind).filter(isUsers))
         check(context, object, object.annotations, object.object.kind, 'metadata.annotations');
     for (const kind of templateKinds)
-      for (const object of context.objects(kind)) {
+      for (const object of context.objects(kind).filter(isUsers)) {
         check(context, object, object.annotations, object.object.kind, 'metadata.annotations');
         const template = templateOf(object);
         const path = `${template.specPath.replace(/\.spec$/, '')}.metadata.annotations`;
@@ -43,6 +43,10 @@ export const annotations: Analyzer = {
       }
   },
 };
+
+/** Neither made by another object nor part of the mesh's own installation. */
+const isUsers = (object: ConfigObject): boolean =>
+  !isOwned(object) && object.labels['operator.istio.io/component'] === undefined;
 
 function check(
   context: AnalysisContext,

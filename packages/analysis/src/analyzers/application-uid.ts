@@ -1,6 +1,6 @@
 import { fields } from '@istio-ts/mesh/kubernetes/read';
 import type { Analyzer } from '../analyzer.ts';
-import { containersOf, templateKinds, templateOf, workloadInputs } from '../workloads.ts';
+import { containersOf, templateKinds, templateOf, workloadInputs, isOwned } from '../workloads.ts';
 
 /** User ID of the proxy: its traffic is what interception lets through (istio.io, "Application requirements"). */
 const proxyUser = 1337;
@@ -11,8 +11,10 @@ export const applicationUid: Analyzer = {
   description: "Finds applications that run with the sidecar's user ID, 1337",
   inputs: workloadInputs,
   run: (context) => {
-    const templates = templateKinds.flatMap((kind) => context.objects(kind)).map(templateOf);
-    const owned = context.workloads().filter(({ object }) => object.kind === 'Pod');
+    const templates = templateKinds
+      .flatMap((kind) => context.objects(kind).filter((object) => !isOwned(object)))
+      .map(templateOf);
+    const owned = context.workloads().filter(({ object }) => object.kind === 'Pod' && !isOwned(object));
     for (const workload of [...templates, ...owned]) {
       const whole = fields(workload.spec.securityContext).runAsUser;
       const containers = containersOf(workload).filter(

@@ -36,15 +36,15 @@ export const gatewayConflict: Analyzer = {
       for (const claim of group) {
         const rivals = group.filter((other) => other.entry !== claim.entry && conflicting(claim, other));
         if (rivals.length === 0) continue;
-        const names = [...new Set([claim, ...rivals].map(({ entry }) => nameOf(entry)))].sort();
+        const names = [...new Set(rivals.map(({ entry }) => nameOf(entry)))].sort();
         const hosts = claim.hosts.filter((host) =>
           rivals.some((rival) => rival.hosts.some((other) => same(host, other))),
         );
         const args = {
-          gateway: names.join(','),
+          gateway: names.join(', '),
           selector: selectorText(claim.entry.spec.selector),
           portnumber: String(claim.port),
-          hosts: hosts.join(','),
+          hosts: hosts.join(', '),
         };
         context.report(claim.entry, 'ConflictingGateways', args, claim.path);
       }

@@ -1,6 +1,6 @@
 import type { Analyzer } from '../analyzer.ts';
 import { injectorSettings, namespaceChoice, podChoice, proxyContainer } from '../injection.ts';
-import { workloadInputs, type Workload, templateKinds, templateOf } from '../workloads.ts';
+import { workloadInputs, type Workload, templateKinds, templateOf, isOwned } from '../workloads.ts';
 
 /** The image name that injection replaces. */
 const auto = 'auto';
@@ -12,7 +12,9 @@ export const imageAuto: Analyzer = {
   inputs: ['Namespace', 'ConfigMap', ...workloadInputs],
   run: (context) => {
     const { enabledByDefault } = injectorSettings(context);
-    const templates = templateKinds.flatMap((kind) => context.objects(kind)).map(templateOf);
+    const templates = templateKinds
+      .flatMap((kind) => context.objects(kind).filter((object) => !isOwned(object)))
+      .map(templateOf);
     const pods = context.workloads().filter(({ object }) => object.kind === 'Pod');
     const injected = (workload: Workload): boolean | undefined => {
       const own = podChoice(workload);
