@@ -89,6 +89,9 @@ export async function runAnalyze(session: Session, flags: AnalyzeFlags, words: u
       now: Date.now(),
     }),
   );
+  const namespaces = snapshot.objects.filter(({ kind }) => kind === 'Namespace').map(({ name }) => name);
+  if (flags.useKube && selected !== '' && namespaces.length > 0 && !namespaces.includes(selected))
+    throw new CliError(`there is no namespace "${selected}": choose one with -n, or all with -A`);
   const messages = analyze(snapshot, {
     analyzers: chosen,
     suppressions,

@@ -20,9 +20,19 @@ export interface ManifestFile {
 export function readManifestFiles(paths: readonly string[], stdin: () => string): readonly ManifestFile[] {
   return paths.flatMap((path) => {
     if (path === '-') return [{ file: 'stdin', ...readManifestText(stdin(), 'stdin') }];
-    return filesAt(path).map((file) => ({ file, ...readManifestText(read(file), file) }));
+    const files = filesAt(path);
+    return files.flatMap((file) => {
+      const text = read(file);
+      // A folder may hold other things too (package.json, values of a chart); whoever names a file means it.
+      if (file !== path && !mayBeManifest(text)) return [];
+      return [{ file, ...readManifestText(text, file) }];
+    });
   });
 }
+
+/** Whether there is a `kind` anywhere. */
+const mayBeManifest = (text: string): boolean =>
+  /^[\s{,-]*"?kind"?\s*:/m.test(text) || /[{,]\s*"?kind"?\s*:/.test(text);
 
 /** Standard input, all of it. */
 export const standardInput = (): string => readFileSync(0, 'utf8');
