@@ -13,3 +13,5 @@ export * from './proxy-ids.ts';
 export * from './surroundings.ts';
 export { mergeContainer, mergePod } from './strategic-merge.ts';
 export { workloadOf } from './workload.ts';
+export * from './webhooks.ts';
+export { configuredProxyImage } from './proxy-settings.ts';

@@ -1,5 +1,6 @@
 import { decodeProxyConfig, type MeshConfig, type ProxyConfig } from '@istio-ts/api';
 import { readYaml } from '@istio-ts/gotemplate';
+import type { InjectionConfig } from './config.ts';
 import { InjectionError } from './errors.ts';
 import { isObject, type Json, type JsonObject, objectAt, sameJson } from './json.ts';
 import { layered, type ObjectSettings } from './proxy-config-objects.ts';
@@ -66,6 +67,12 @@ export function proxyImage(
     annotations['sidecar.istio.io/proxyImageType'] ?? settings.image?.imageType ?? String(global.variant ?? '');
   const tag = String(global.tag ?? '').replace(/-(debug|distroless)$/, variant === '' ? '-$1' : '');
   return `${String(global.hub ?? '')}/${image}:${tag}${variant === '' || variant === 'default' ? '' : `-${variant}`}`;
+}
+
+/** Image of proxies whose pods say nothing about it. */
+export function configuredProxyImage(config: InjectionConfig): string {
+  const { value } = decodeProxyConfig({});
+  return proxyImage(config.values, objectAt(config.values, 'global', 'proxy').image, {}, value);
 }
 
 export function mergesMetrics(mesh: MeshConfig, annotations: Readonly<Record<string, string>>): boolean {

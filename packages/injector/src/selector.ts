@@ -28,7 +28,8 @@ export function parseSelector(value: unknown, object: string, field: string): Se
   };
 }
 
-function matchesExpression(
+/** Whether labels fulfil one requirement of a selector. */
+export function matchesExpression(
   { key, operator, values }: Selector['matchExpressions'][number],
   labels: Readonly<Record<string, string>>,
 ): boolean {

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { CommandGroup } from './program.ts';
-import { parentCommand, revisionOption } from './program.ts';
+import { parentCommand } from './program.ts';
 import type { Session } from './session.ts';
 import { durationMs, type SpecFlags, specOf, withSpec } from './spec-flags.ts';
 
@@ -32,7 +32,7 @@ export const installOptions = (session: Session, flags: InstallFlags) => ({
   force: flags.force === true,
 });
 
-/** install, uninstall, manifest install, verify-install and kube-inject. */
+/** install, uninstall, manifest install, and verify-install. */
 export const operatorCommands: CommandGroup = (program, act) => {
   const load = () => import('../install/index.ts');
   const install = (command: Command) =>
@@ -95,17 +95,4 @@ Examples:
 
   const manifest = parentCommand(program, 'manifest', 'the objects that an installation consists of');
   install(manifest.command('install').alias('apply').description('the same as istioctl install'));
-
-  program
-    .command('kube-inject')
-    .description('put the sidecar into the pods of a manifest, as the webhook would')
-    .requiredOption('-f, --filename <file>', 'manifest ("-" is standard input)')
-    .option('-o, --output <file>', 'write here instead of standard output')
-    .option('--injectConfigFile <file>', 'injection templates from a file instead of the cluster')
-    .option('--meshConfigFile <file>', 'mesh configuration from a file instead of the cluster')
-    .option('--valuesFile <file>', 'values of the injection templates from a file instead of the cluster')
-    .option('--meshConfigMapName <name>', 'ConfigMap of the mesh configuration', 'istio')
-    .addOption(revisionOption())
-    .addHelpText('after', '\nExamples:\n  istioctl kube-inject -f deployment.yaml | kubectl apply -f -')
-    .action(act(async (session, flags) => (await import('../commands/kube-inject.ts')).runKubeInject(session, flags)));
 };

@@ -7,6 +7,7 @@ import {
   injectPod,
   type JsonObject,
   parseInjectionConfig,
+  placeFromPath,
   type Surroundings,
 } from '@istio-ts/injector';
 import type { KubeClient, Watch } from '@istio-ts/kube';
@@ -56,18 +57,6 @@ export interface InjectionHandlerOptions {
   readonly revision: string;
   readonly metrics: MetricsRegistry;
   readonly log: Logger;
-}
-
-/** Cluster and network out of a webhook path such as `/inject/cluster/c1/net/n1`. */
-export function placeFromPath(path: string): { readonly cluster?: string; readonly network?: string } {
-  const words = path.split('/').filter(Boolean).slice(1);
-  const place: Record<string, string> = {};
-  for (let index = 0; index + 1 < words.length; index += 2)
-    place[words[index] ?? ''] = decodeURIComponent((words[index + 1] ?? '').replaceAll('--slash--', '/'));
-  return {
-    ...(place.cluster !== undefined && { cluster: place.cluster }),
-    ...(place.net !== undefined && { network: place.net }),
-  };
 }
 
 /** Answers the injection webhook: the pod with its proxy as a JSON patch, or the pod as it is. A pod that cannot be injected is refused with the reason. */
