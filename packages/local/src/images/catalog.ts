@@ -128,6 +128,15 @@ const ROWS: readonly Row[] = [
       }),
   },
   {
+    names: ['operator'],
+    image: (_, machine) =>
+      hostImage(machine, 'operator', {
+        ...istioUser,
+        entrypoint: ['/usr/local/bin/operator'],
+        files: [script('/usr/local/bin/operator', launcher('operator', '--max-semi-space-size=4 '))],
+      }),
+  },
+  {
     names: ['istioctl'],
     image: (_, machine) =>
       hostImage(machine, 'istioctl', {
