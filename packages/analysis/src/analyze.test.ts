@@ -145,3 +145,15 @@ test('every code is unique', () => {
   const codes = Object.values(messageTypes).map(({ code }) => code);
   assert.equal(new Set(codes).size, codes.length);
 });
+
+test('an analyzer that cannot see all of its kinds is left out, one that looks at each object alone is not', () => {
+  const forbidden = [{ kind: 'Service' as const, resource: 'services', error: 'no' }];
+  const objects = clusterObjects(broken);
+  const missing = { name: 'x', description: '', inputs: ['Service'] as const, run: () => assert.fail('must not run') };
+  const inputs = ['Service', ...schemaValidation.inputs] as const;
+  const codes = findings([missing, { ...schemaValidation, inputs }], '', {
+    clusters: [{ cluster: 'c', objects, forbidden }],
+  });
+  assert.ok(codes.includes('IST0141'));
+  assert.equal(codes.length, 4);
+});

@@ -21,6 +21,7 @@ export function analyze(snapshot: Snapshot, options: AnalyzeOptions = {}): reado
   for (const { resource, error } of snapshot.forbidden)
     context.report(undefined, 'InsufficientPermissions', { resource, error });
   for (const analyzer of options.analyzers ?? allAnalyzers) {
+    if (!analyzer.eachAlone && !analyzer.inputs.every((kind) => context.readable(kind))) continue;
     try {
       analyzer.run(context);
     } catch (error) {

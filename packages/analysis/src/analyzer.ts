@@ -9,5 +9,7 @@ export interface Analyzer {
   readonly description: string;
   /** The kinds that it reads; nothing else is listed from the cluster. Kinds behind `context.services()` and `context.workloads()` must be named too: `serviceInputs`, `workloadInputs`. */
   readonly inputs: readonly InputKind[];
+  /** It looks at one object at a time, so it still runs where some of its kinds may not be read. Others would take for missing what they cannot see, and are left out. */
+  readonly eachAlone?: true;
   readonly run: (context: AnalysisContext) => void;
 }

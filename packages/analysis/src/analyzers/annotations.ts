@@ -30,6 +30,7 @@ export const annotations: Analyzer = {
   name: 'annotations.K8sAnalyzer',
   description: 'Checks the annotations of Istio: their names, places and values',
   inputs: [...plainKinds, ...templateKinds],
+  eachAlone: true,
   run: (context) => {
     for (const kind of plainKinds)
       for (const object of context.objects(kind).filter(isUsers))

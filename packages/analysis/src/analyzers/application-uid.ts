@@ -10,6 +10,7 @@ export const applicationUid: Analyzer = {
   name: 'applicationUID.Analyzer',
   description: "Finds applications that run with the sidecar's user ID, 1337",
   inputs: workloadInputs,
+  eachAlone: true,
   run: (context) => {
     const templates = templateKinds
       .flatMap((kind) => context.objects(kind).filter((object) => !isOwned(object)))

@@ -20,6 +20,7 @@ export const conditions: Analyzer = {
   name: 'conditions.ConditionAnalyzer',
   description: 'Repeats what the status of an object says is wrong with it',
   inputs: observed,
+  eachAlone: true,
   run: (context) => {
     for (const kind of observed)
       for (const object of context.objects(kind)) {

@@ -12,8 +12,6 @@ export const gatewaySecret: Analyzer = {
   description: 'Checks the secrets that Gateways name as their credentials',
   inputs: ['Gateway', 'Secret', ...workloadInputs],
   run: (context) => {
-    // Whoever may not read secrets cannot know which ones are missing.
-    if (!context.readable('Secret')) return;
     for (const entry of context.istio('Gateway')) {
       const pods = gatewayPods(context, entry.spec);
       const namespaces = [...new Set(pods.map(({ namespace }) => namespace))].sort();

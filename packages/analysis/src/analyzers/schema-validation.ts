@@ -10,6 +10,7 @@ export const schemaValidation: Analyzer = {
   name: 'schema.ValidationAnalyzer',
   description: 'Checks every Istio object against its schema and the rules of its kind',
   inputs: names,
+  eachAlone: true,
   run: (context) => {
     for (const kind of names) {
       for (const entry of context.objects(kind)) {

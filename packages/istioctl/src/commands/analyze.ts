@@ -15,7 +15,7 @@ import {
   reaches,
   type Suppression,
 } from '@istio-ts/analysis';
-import { createKubeClient, loadKubeConfig, YamlError } from '@istio-ts/kube';
+import { createKubeClient, loadKubeConfig, parseYaml, YamlError } from '@istio-ts/kube';
 import { durationMs } from '../cli/duration.ts';
 import { CliError, usageExitCode } from '../cli/failure.ts';
 import { structured } from '../cli/output.ts';
@@ -191,11 +191,15 @@ function level(text: string, flag: string): Level {
 }
 
 function meshConfigOf(file: string): string {
+  let text: string;
   try {
-    return readFileSync(file, 'utf8');
+    text = readFileSync(file, 'utf8');
   } catch (error) {
     throw new CliError(`${file}: ${(error as Error).message}`);
   }
+  // Read here already, so that a mistake names the file.
+  parseYaml(text, file);
+  return text;
 }
 
 function snapshotOf<T>(make: () => T): T {

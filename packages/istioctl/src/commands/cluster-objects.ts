@@ -40,9 +40,12 @@ export async function readClusterObjects(
       async () => (await client.list(type, { dropManagedFields: true, ...within(kind) })).items,
     );
   });
-  const config = tolerate(`configmaps of ${meshConfig.namespace}`, undefined, async () => [
-    await client.get(inputTypes.ConfigMap, `istio${suffix}`, meshConfig.namespace),
-  ]);
+  // Where ConfigMaps are read anyway, the mesh configuration is among them.
+  const config = kinds.has('ConfigMap')
+    ? []
+    : tolerate(`configmaps of ${meshConfig.namespace}`, undefined, async () => [
+        await client.get(inputTypes.ConfigMap, `istio${suffix}`, meshConfig.namespace),
+      ]);
   const objects = (await Promise.all([config, ...lists])).flat();
   return { cluster, objects, forbidden: forbidden.sort((a, b) => (a.resource < b.resource ? -1 : 1)) };
 }
