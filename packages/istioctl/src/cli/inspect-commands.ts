@@ -43,8 +43,8 @@ export const inspectCommands: CommandGroup = (program, act) => {
   switchedOn(program.command('version'), 'remote', 'ask the control plane (--remote=false: only istioctl itself)')
     .description('versions of istioctl, the control plane and the proxies')
     .option('-o, --output <format>', 'output format: yaml or json')
-    .option('-s, --short', 'print only the numbers (--short=false: everything that is known of each)', true)
-    .option('--no-short')
+    .option('-s, --short', 'print only the numbers (--short=false: tell also of builds, pods and proxies)')
+    .addOption(new Option('--no-short').hideHelp())
     .addOption(revisionOption())
     .addHelpText('after', examples('version', 'version --remote=false', 'version -o json'))
     .action(act(async (session, flags) => (await import('../commands/version.ts')).runVersion(session, flags)));

@@ -94,7 +94,7 @@ async function wantedBy(ask: AskIstiod, proxy: string): Promise<ConfigDump> {
     throw new CliError(
       `no proxy ${proxy} is connected to istiod: see all with istioctl proxy-status, and the log of its istio-proxy container for why`,
     );
-  const [answer] = await ask(`config_dump?proxyID=${encodeURIComponent(proxy)}`, found.istiod);
+  const [answer] = await ask(`config_dump?proxyID=${encodeURIComponent(proxy)}`, { name: found.istiod });
   return parseConfigDump(answer?.body ?? '', `istiod's answer about ${proxy}`);
 }
 

@@ -1,21 +1,38 @@
 import { VERSION } from '@istio-ts/api/version';
 import { KubeConfigError } from '@istio-ts/kube';
 import type { Session } from '../cli/session.ts';
-import { structured } from '../cli/output.ts';
+import { formatFrom, structured } from '../cli/output.ts';
+import { table } from '../cli/table.ts';
+import type { XdsFlags } from '../cli/xds-options.ts';
+import { askIstiod } from '../control-plane/ask.ts';
 import { askControlPlane, controlPlanePods, debugPort, monitoringPort } from '../pods/control-plane.ts';
 import { type SyncStatus, syncStatuses } from './sync-status.ts';
 
 export interface VersionFlags {
   readonly remote: boolean;
-  readonly short: boolean;
+  /** Undefined: numbers, each with its name; true: bare numbers; false: everything. */
+  readonly short?: boolean;
   readonly output?: string;
   readonly revision?: string;
 }
 
-interface MeshVersion {
-  readonly component: string;
+/** One istiod. */
+interface ControlPlane {
+  readonly pod: string;
   readonly revision: string;
-  readonly info: { readonly version: string };
+  readonly version: string;
+}
+
+/** A proxy and the istiod that it is connected to. */
+interface DataPlane extends SyncStatus {
+  readonly istiod: string;
+}
+
+/** What is known of the mesh; `note` says why it is not more. */
+interface MeshVersions {
+  readonly controlPlanes: readonly ControlPlane[];
+  readonly proxies: readonly DataPlane[];
+  readonly note?: string;
 }
 
 /** How many proxies run which version, most first: `1.30.0 (14 proxies)`. */
@@ -41,72 +58,135 @@ function versionOf(body: string): string {
   return body.trim().split('-')[0] ?? '';
 }
 
+const clientVersion = () => ({
+  version: VERSION,
+  revision: 'default',
+  golang_version: process.version,
+  status: 'Clean',
+  tag: VERSION,
+});
+
+const proxiesIn = (answers: readonly { readonly pod: string; readonly body: string }[]): readonly DataPlane[] =>
+  answers.flatMap(({ pod, body }) => syncStatuses(body).map((status): DataPlane => ({ ...status, istiod: pod })));
+
+async function controlPlanesOf(session: Session, revision: string | undefined) {
+  const pods = await controlPlanePods(session.client(), session.flags.istioNamespace, revision);
+  const answers = await askControlPlane(session.client(), pods, monitoringPort, '/version');
+  const controlPlanes = answers.map(({ pod, body }): ControlPlane => {
+    const labels = pods.find(({ metadata }) => metadata.name === pod)?.metadata.labels;
+    return { pod, revision: labels?.['istio.io/rev'] ?? 'default', version: versionOf(body) };
+  });
+  return { pods, controlPlanes };
+}
+
+function obstacle(error: unknown): string {
+  return error instanceof KubeConfigError
+    ? `no cluster to ask: ${error.message}`
+    : `cannot reach the control plane: ${(error as Error).message}`;
+}
+
+async function meshVersions(session: Session, flags: VersionFlags): Promise<MeshVersions> {
+  if (!flags.remote) return { controlPlanes: [], proxies: [] };
+  try {
+    const { pods, controlPlanes } = await controlPlanesOf(session, flags.revision);
+    if (pods.length === 0) {
+      const where = `"${session.flags.istioNamespace}"${flags.revision ? ` with revision ${flags.revision}` : ''}`;
+      return { controlPlanes, proxies: [], note: `no running Istio pods in ${where}` };
+    }
+    const proxies = proxiesIn(await askControlPlane(session.client(), pods, debugPort, '/debug/syncz'));
+    return { controlPlanes, proxies };
+  } catch (error) {
+    return { controlPlanes: [], proxies: [], note: obstacle(error) };
+  }
+}
+
+/** The structured form, with the names that tools know. */
+function versionDocument({ controlPlanes, proxies }: MeshVersions): unknown {
+  return {
+    clientVersion: clientVersion(),
+    ...(controlPlanes.length > 0 && {
+      meshVersion: controlPlanes.map(({ revision, version }) => ({
+        Component: 'pilot',
+        Revision: revision,
+        Info: { version },
+      })),
+    }),
+    ...(proxies.length > 0 && {
+      dataPlaneVersion: proxies.map(({ proxy, istio_version: version }) => ({ ID: proxy, IstioVersion: version })),
+    }),
+  };
+}
+
+function proxyTable(proxies: readonly DataPlane[]): string {
+  return table(
+    ['PROXY', 'VERSION', 'ISTIOD'],
+    [...proxies]
+      .sort((a, b) => a.proxy.localeCompare(b.proxy))
+      .map(({ proxy, istio_version: version, istiod }) => [proxy, version || 'unknown', istiod]),
+    3,
+  );
+}
+
+function summary({ controlPlanes, proxies, note }: MeshVersions): string {
+  const versions = [...new Set(controlPlanes.map(({ version }) => version))].sort();
+  return [
+    ...(note ? [note] : []),
+    `client version: ${VERSION}`,
+    ...(versions.length > 0
+      ? [`control plane version: ${versions.join(', ')}`, `data plane version: ${dataPlaneLine(proxies)}`]
+      : []),
+  ]
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+function details(versions: MeshVersions): string {
+  const { controlPlanes, proxies, note } = versions;
+  const builds = controlPlanes.map(
+    ({ pod, revision, version }) => `control plane version: ${version} (pod ${pod}, revision ${revision})\n`,
+  );
+  return [
+    note ? `${note}\n` : '',
+    `client version: ${VERSION} (Node ${process.version}, ${process.platform}-${process.arch})\n`,
+    ...builds,
+    controlPlanes.length > 0 ? `data plane version: ${dataPlaneLine(proxies)}\n` : '',
+    proxies.length > 0 ? `\n${proxyTable(proxies)}` : '',
+  ].join('');
+}
+
+/** Writes `-o json|yaml`; false when no such format was asked for. Raises CliError for others. */
+function wroteDocument(session: Session, output: string | undefined, versions: MeshVersions): boolean {
+  const format = output === undefined ? 'short' : formatFrom(output, ['json', 'yaml']);
+  if (format === 'short') return false;
+  session.out(structured(versionDocument(versions), format));
+  return true;
+}
+
 /** `istioctl version`. Without a reachable cluster it still tells the client's version. */
 export async function runVersion(session: Session, flags: VersionFlags): Promise<number> {
-  const client = {
-    version: VERSION,
-    revision: 'default',
-    golang_version: process.version,
-    status: 'Clean',
-    tag: VERSION,
-  };
-  const mesh: MeshVersion[] = [];
-  let statuses: readonly SyncStatus[] = [];
-  let note: string | undefined;
-  if (flags.remote) {
-    try {
-      const pods = await controlPlanePods(session.client(), session.flags.istioNamespace, flags.revision);
-      if (pods.length === 0) note = `no running Istio pods in "${session.flags.istioNamespace}"`;
-      const answers = await askControlPlane(session.client(), pods, monitoringPort, '/version');
-      for (const { pod, body } of answers) {
-        const revision =
-          pods.find(({ metadata }) => metadata.name === pod)?.metadata.labels?.['istio.io/rev'] ?? 'default';
-        mesh.push({ component: 'pilot', revision, info: { version: versionOf(body) } });
-      }
-      statuses = (await askControlPlane(session.client(), pods, debugPort, '/debug/syncz')).flatMap(({ body }) =>
-        syncStatuses(body),
-      );
-    } catch (error) {
-      note =
-        error instanceof KubeConfigError
-          ? `no cluster to ask: ${error.message}`
-          : `cannot reach the control plane: ${(error as Error).message}`;
-    }
-  }
-  if (flags.output === 'json' || flags.output === 'yaml') {
-    const dataPlane = statuses.map(({ proxy, istio_version: version }) => ({ ID: proxy, IstioVersion: version }));
-    session.out(
-      structured(
-        {
-          clientVersion: client,
-          ...(mesh.length > 0 && {
-            meshVersion: mesh.map(({ component, revision, info }) => ({
-              Component: component,
-              Revision: revision,
-              Info: info,
-            })),
-          }),
-          ...(dataPlane.length > 0 && { dataPlaneVersion: dataPlane }),
-        },
-        flags.output,
-      ),
+  if (flags.output !== undefined) formatFrom(flags.output, ['json', 'yaml']);
+  const versions = await meshVersions(session, flags);
+  if (wroteDocument(session, flags.output, versions)) return 0;
+  if (!flags.remote && flags.short === true) session.out(`${VERSION}\n`);
+  else session.out(flags.short === false ? details(versions) : summary(versions));
+  return 0;
+}
+
+/** `istioctl experimental version`: as `version`, with a table of proxies; istiod may be asked over xDS. */
+export async function runExperimentalVersion(session: Session, flags: VersionFlags & XdsFlags): Promise<number> {
+  if (!flags.remote) return runVersion(session, flags);
+  const overXds = flags.xdsAddress !== undefined || flags.xdsLabel !== undefined;
+  let versions: MeshVersions;
+  if (overXds) {
+    const answers = await askIstiod(session, flags)('syncz');
+    const proxies = proxiesIn(answers.map(({ istiod, body }) => ({ pod: istiod, body })));
+    const controlPlanes = answers.flatMap(({ istiod, version }) =>
+      version === undefined ? [] : [{ pod: istiod, revision: flags.revision ?? 'default', version }],
     );
-    return 0;
-  }
-  if (!flags.remote && flags.short) {
-    session.out(`${VERSION}\n`);
-    return 0;
-  }
-  if (note) {
-    session.out(`${note}\n`);
-    session.out(mesh.length === 0 ? `client version: ${VERSION}\n` : '');
-  }
-  if (!flags.remote) session.out(`client version: ${VERSION}\n`);
-  if (mesh.length > 0) {
-    if (!note) session.out(`client version: ${VERSION}\n`);
-    const versions = [...new Set(mesh.map(({ info }) => info.version))].sort();
-    session.out(`control plane version: ${versions.join(', ')}\n`);
-    session.out(`data plane version: ${dataPlaneLine(statuses)}\n`);
-  }
+    versions = { controlPlanes, proxies };
+  } else versions = await meshVersions(session, flags);
+  if (wroteDocument(session, flags.output, versions)) return 0;
+  const table = flags.short || versions.proxies.length === 0 ? '' : `\n${proxyTable(versions.proxies)}`;
+  session.out(`${summary(versions)}${table}`);
   return 0;
 }

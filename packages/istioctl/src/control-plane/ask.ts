@@ -10,16 +10,16 @@ import { portFlag } from '../commands/proxy-config.ts';
 import { within } from './deadline.ts';
 import { type Answer, askOverXds, parseXdsAddress } from './xds.ts';
 
-/**
- * How to ask istiod: a debug command in, the answer of each istiod out, or of the one of this name (several istiods know different proxies). Raises
- * CliError when there is none or one does not answer.
- */
-export type AskIstiod = (command: string, only?: string) => Promise<readonly Answer[]>;
+/** Which of several istiods to ask: each knows only the proxies that are connected to it. */
+export type Whom = 'all' | 'first' | { readonly name: string };
 
-const isMeant =
-  (only: string | undefined) =>
-  ({ name }: PodName): boolean =>
-    only === undefined || name === only;
+/** How to ask istiod: a debug command in, the answers out. Raises CliError when there is no istiod or one does not answer. */
+export type AskIstiod = (command: string, whom?: Whom) => Promise<readonly Answer[]>;
+
+function chosen(pods: readonly PodName[], whom: Whom): readonly PodName[] {
+  if (whom === 'all') return pods;
+  return whom === 'first' ? pods.slice(0, 1) : pods.filter(({ name }) => name === whom.name);
+}
 
 const nobody = (session: Session, flags: XdsFlags, labels = 'app=istiod') =>
   new CliError(
@@ -41,19 +41,16 @@ export function askIstiod(session: Session, flags: XdsFlags): AskIstiod {
     return async (command) => [await askOverXds(session, flags, server, command, timeoutMs)];
   }
   if (xdsLabel !== undefined)
-    return (command, only) => askByLabel(session, flags, { labels: xdsLabel, port, timeoutMs }, command, only);
-  return async (command, only) => {
+    return (command, whom = 'all') => askByLabel(session, flags, { labels: xdsLabel, port, timeoutMs }, command, whom);
+  return async (command, whom = 'all') => {
     const client = session.client();
     const pods = await controlPlanePods(client, session.flags.istioNamespace, flags.revision);
     if (pods.length === 0) throw nobody(session, flags);
     return Promise.all(
-      pods
-        .map(podName)
-        .filter(isMeant(only))
-        .map(async (pod): Promise<Answer> => {
-          const asked = podHttp(client, pod, debugPort, `/debug/${command}`);
-          return { istiod: pod.name, body: await within(timeoutMs, `istiod ${pod.name}`, asked) };
-        }),
+      chosen(pods.map(podName), whom).map(async (pod): Promise<Answer> => {
+        const asked = podHttp(client, pod, debugPort, `/debug/${command}`);
+        return { istiod: pod.name, body: await within(timeoutMs, `istiod ${pod.name}`, asked) };
+      }),
     );
   };
 }
@@ -63,7 +60,7 @@ async function askByLabel(
   flags: XdsFlags,
   { labels, port, timeoutMs }: { readonly labels: string; readonly port: number; readonly timeoutMs: number },
   command: string,
-  only: string | undefined,
+  whom: Whom,
 ): Promise<readonly Answer[]> {
   const { istioNamespace } = session.flags;
   const selector = `${labels}${flags.revision ? `,istio.io/rev=${flags.revision}` : ''}`;
@@ -85,5 +82,5 @@ async function askByLabel(
       forwarded.close();
     }
   };
-  return Promise.all(pods.filter(isMeant(only)).map(ask));
+  return Promise.all(chosen(pods, whom).map(ask));
 }

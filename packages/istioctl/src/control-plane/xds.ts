@@ -20,6 +20,8 @@ const audience = 'istio-ca';
 export interface Answer {
   readonly istiod: string;
   readonly body: string;
+  /** Its version, where it told that too. */
+  readonly version?: string;
 }
 
 /** Where to ask: an address, and the name that its certificate must carry when that is another. */
@@ -135,19 +137,27 @@ export async function askOverXds(
 function readAnswer(message: Uint8Array, where: string): Answer {
   const { resources = [], controlPlane } = decode('envoy.service.discovery.v3.DiscoveryResponse', message);
   const first = resources[0] as { readonly value?: string } | undefined;
+  const { name, version } = identityOf(controlPlane?.identifier);
   return {
-    istiod: istiodName(controlPlane?.identifier) ?? where,
+    istiod: name ?? where,
     body: Buffer.from(first?.value ?? '', 'base64').toString('utf8'),
+    ...(version !== undefined && { version }),
   };
 }
 
-/** The pod's name in `{"Component":"istiod","ID":"istiod-…"}`. */
-function istiodName(identifier: string | undefined): string | undefined {
+/** Who answered: `{"Component":"istiod","ID":"istiod-…","Info":{"version":"…"}}`. */
+function identityOf(identifier: string | undefined): { readonly name?: string; readonly version?: string } {
   try {
-    const { ID: id } = JSON.parse(identifier ?? '') as { readonly ID?: unknown };
-    return typeof id === 'string' && id !== '' ? id : undefined;
+    const { ID: id, Info: info } = JSON.parse(identifier ?? '') as {
+      readonly ID?: unknown;
+      readonly Info?: { readonly version?: unknown };
+    };
+    return {
+      ...(typeof id === 'string' && id !== '' && { name: id }),
+      ...(typeof info?.version === 'string' && { version: info.version }),
+    };
   } catch {
-    return undefined;
+    return {};
   }
 }
 

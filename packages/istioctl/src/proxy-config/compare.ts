@@ -81,19 +81,21 @@ export function compareDumps(istiod: ConfigDump, envoy: ConfigDump): readonly Co
   ];
 }
 
+function differenceText(difference: Difference): string {
+  const { name } = difference;
+  switch (difference.kind) {
+    case 'only istiod':
+      return `- ${name}: istiod would send it, Envoy does not have it\n`;
+    case 'only Envoy':
+      return `+ ${name}: Envoy has it, istiod does not know it\n`;
+    case 'changed':
+      return `--- istiod: ${name}\n+++ Envoy:  ${name}\n${difference.diff}`;
+  }
+}
+
 /** What a comparison means, for people. */
 export function comparisonText({ type, count, differences, lastUpdated }: Comparison): string {
   const since = lastUpdated === undefined ? '' : `, last changed ${lastUpdated.replace(/\.\d+Z$/, 'Z')}`;
   if (differences.length === 0) return `${type} Match (${count}${since})\n`;
-  const shown = differences.map((difference) => {
-    switch (difference.kind) {
-      case 'only istiod':
-        return `- ${difference.name}: istiod would send it, Envoy does not have it\n`;
-      case 'only Envoy':
-        return `+ ${difference.name}: Envoy has it, istiod does not know it\n`;
-      case 'changed':
-        return `--- istiod: ${difference.name}\n+++ Envoy:  ${difference.name}\n${difference.diff}`;
-    }
-  });
-  return `${type} Don't Match (${differences.length} of ${Math.max(count, differences.length)} differ${since})\n${shown.join('')}`;
+  return `${type} Don't Match (${differences.length} of ${Math.max(count, differences.length)} differ${since})\n${differences.map(differenceText).join('')}`;
 }
