@@ -1,72 +1,77 @@
 import { spawn } from 'node:child_process';
-import { type AddressInfo, createServer, type Server } from 'node:net';
 import { CliError } from '../cli/failure.ts';
 import type { Session } from '../cli/session.ts';
-import { findPod, type PodName, runningPods } from '../pods/find-pod.ts';
+import { findPods, type PodName, podName, runningPods, selectPods } from '../pods/find-pod.ts';
+import { type ForwardedPort, forwardPort } from '../pods/forwarded-port.ts';
+import { portFlag } from './proxy-config.ts';
 
 export interface DashboardFlags {
   readonly address: string;
   readonly port?: string;
   readonly browser: boolean;
-  readonly selector?: string;
+}
+
+export interface PodPageFlags extends DashboardFlags {
   readonly uiPort: string;
+  readonly selector?: string;
+}
+
+export interface ControlPlanePageFlags extends DashboardFlags {
+  readonly selector?: string;
+  readonly revision?: string;
 }
 
 /** The programs of the addons: which pods answer, and on which path. */
 export const addons = {
-  grafana: { selector: 'app.kubernetes.io/name=grafana', path: '/', legacy: 'app=grafana' },
-  jaeger: { selector: 'app=jaeger', path: '/', legacy: undefined },
-  kiali: { selector: 'app=kiali', path: '/kiali', legacy: undefined },
-  prometheus: { selector: 'app.kubernetes.io/name=prometheus', path: '/', legacy: 'app=prometheus' },
-  zipkin: { selector: 'app=zipkin', path: '/', legacy: undefined },
-  skywalking: { selector: 'app=skywalking-ui', path: '/', legacy: undefined },
-} as const;
+  grafana: { selectors: ['app.kubernetes.io/name=grafana', 'app=grafana'], path: '/' },
+  jaeger: { selectors: ['app=jaeger'], path: '/' },
+  kiali: { selectors: ['app=kiali'], path: '/kiali' },
+  prometheus: { selectors: ['app.kubernetes.io/name=prometheus', 'app=prometheus'], path: '/' },
+  zipkin: { selectors: ['app=zipkin'], path: '/' },
+  skywalking: { selectors: ['app=skywalking-ui'], path: '/' },
+} as const satisfies Readonly<Record<string, { readonly selectors: readonly string[]; readonly path: string }>>;
 
-/** Listens on the user's machine and hands each connection on to a port of a pod, until the command is interrupted. */
-async function forward(session: Session, pod: PodName, podPort: number, flags: DashboardFlags): Promise<Server> {
-  const client = session.client();
-  const server = createServer((socket) => {
-    client.portForward(pod.namespace, pod.name, podPort).then(
-      (remote) => {
-        socket.pipe(remote).pipe(socket);
-        remote.on('error', () => socket.destroy());
-        socket.on('error', () => remote.destroy());
-        socket.on('close', () => remote.destroy());
-      },
-      (error: Error) => {
-        session.err(`port ${podPort} of ${pod.name}.${pod.namespace}: ${error.message}\n`);
-        socket.destroy();
-      },
-    );
-  });
+/** Opens a port of this machine that ends at the pod's. Raises CliError that names the port when it is taken. */
+async function listen(session: Session, pod: PodName, podPort: number, flags: DashboardFlags): Promise<ForwardedPort> {
   const host = flags.address === 'localhost' ? '127.0.0.1' : flags.address;
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(
-        new CliError(
-          error.code === 'EADDRINUSE'
-            ? `port ${flags.port} of ${host} is in use: choose another with --port`
-            : error.message,
-        ),
-      ),
+  const port = portFlag('port', flags.port) ?? 0;
+  try {
+    return await forwardPort(session.client(), pod, podPort, { host, port }, (error) =>
+      session.err(`port ${podPort} of ${pod.name}.${pod.namespace}: ${error.message}\n`),
     );
-    server.listen(Number(flags.port ?? 0), host, () => resolve(server));
-  });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE') throw new CliError(`port ${port} of ${host} is in use: choose another with --port`);
+    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+      throw new CliError(`--address: this machine has no address ${flags.address}`);
+    throw new CliError(`cannot listen on ${host}: ${message}`);
+  }
+}
+
+/** The program that shows a page on this machine; undefined where there is no screen. */
+function browserCommand(session: Session): string | undefined {
+  if (process.platform === 'darwin') return 'open';
+  return session.env.DISPLAY || session.env.WAYLAND_DISPLAY ? 'xdg-open' : undefined;
 }
 
 async function open(
   session: Session,
-  pod: PodName,
+  pods: readonly [PodName, ...PodName[]],
   podPort: number,
   flags: DashboardFlags,
   path = '/',
 ): Promise<number> {
-  const server = await forward(session, pod, podPort, flags);
-  const url = `http://${flags.address}:${(server.address() as AddressInfo).port}${path === '/' ? '' : path}`;
+  const [pod, ...others] = pods;
+  const forwarded = await listen(session, pod, podPort, flags);
+  const shown = flags.address.includes(':') ? `[${flags.address}]` : flags.address;
+  const url = `http://${shown}:${forwarded.port}${path === '/' ? '' : path}`;
+  if (others.length > 0)
+    session.err(`${pods.length} pods run: this is ${pod.name}.${pod.namespace}; name another to see that one.\n`);
   session.out(`${url}\n`);
-  if (flags.browser && session.env.DISPLAY) {
+  const browser = flags.browser ? browserCommand(session) : undefined;
+  if (browser !== undefined) {
     // Best effort: on a machine without a browser the address is what the user needs.
-    spawn('xdg-open', [url], { stdio: 'ignore', detached: true })
+    spawn(browser, [url], { stdio: 'ignore', detached: true })
       .on('error', () => undefined)
       .unref();
   }
@@ -74,65 +79,69 @@ async function open(
     process.once('SIGINT', resolve);
     process.once('SIGTERM', resolve);
   });
-  server.close();
+  forwarded.close();
   return 0;
 }
 
-async function firstOf(session: Session, selectors: readonly string[], what: string, hint: string): Promise<PodName> {
-  for (const selector of selectors) {
-    const [pod] = await runningPods(session.client(), session.flags.istioNamespace, selector);
-    if (pod) return { name: pod.metadata.name ?? '', namespace: pod.metadata.namespace ?? '' };
-  }
-  throw new CliError(`no ${what} pods found in namespace ${session.flags.istioNamespace}: ${hint}`);
+async function controlPlanePods(session: Session, flags: ControlPlanePageFlags, target: string | undefined) {
+  const { istioNamespace } = session.flags;
+  if (target !== undefined) return findPods(session.client(), target, istioNamespace);
+  const labels = `${flags.selector ?? 'app=istiod'}${flags.revision ? `,istio.io/rev=${flags.revision}` : ''}`;
+  const [first, ...others] = (await runningPods(session.client(), istioNamespace, labels)).map(podName);
+  if (!first)
+    throw new CliError(
+      `no running pod with the labels ${labels} in namespace ${istioNamespace}: install Istio with istioctl install`,
+    );
+  return [first, ...others] as const;
 }
 
-async function targetPod(session: Session, flags: DashboardFlags, target: string | undefined): Promise<PodName> {
-  if (target !== undefined) return findPod(session.client(), target, session.namespace());
-  if (flags.selector === undefined) throw new CliError('name a pod (POD[.NAMESPACE]) or choose one with --selector');
-  const [pod] = await runningPods(session.client(), session.namespace(), flags.selector);
-  if (!pod) throw new CliError(`no running pod in namespace ${session.namespace()} has the labels ${flags.selector}`);
-  return { name: pod.metadata.name ?? '', namespace: pod.metadata.namespace ?? '' };
-}
-
-/** `istioctl dashboard envoy POD`: Envoy's admin pages. */
-export async function runDashboardEnvoy(session: Session, flags: DashboardFlags, target?: string): Promise<number> {
-  return open(session, await targetPod(session, flags, target), Number(flags.uiPort), flags);
+/** `istioctl dashboard envoy|proxy POD`: Envoy's admin pages. */
+export async function runDashboardEnvoy(session: Session, flags: PodPageFlags, target?: string): Promise<number> {
+  if (target !== undefined && flags.selector !== undefined)
+    throw new CliError('give either a pod or a selector, not both');
+  if (target === undefined && flags.selector === undefined)
+    throw new CliError('name a pod (POD[.NAMESPACE] or KIND/NAME[.NAMESPACE]) or choose one with --selector');
+  const port = portFlag('ui-port', flags.uiPort) ?? 15000;
+  const pods =
+    target !== undefined
+      ? await findPods(session.client(), target, session.namespace())
+      : await selectPods(session.client(), flags.selector ?? '', session.namespace());
+  return open(session, pods, port, flags);
 }
 
 /** `istioctl dashboard controlz [POD]`: istiod's introspection pages. */
 export async function runDashboardControlz(
   session: Session,
-  flags: DashboardFlags & { readonly ctrlz_port: string },
+  flags: ControlPlanePageFlags & { readonly ctrlz_port: string },
   target?: string,
 ): Promise<number> {
-  const pod =
-    target !== undefined
-      ? await findPod(session.client(), target, session.flags.istioNamespace)
-      : await firstOf(session, [flags.selector ?? 'app=istiod'], 'istiod', 'install Istio with istioctl install');
-  return open(session, pod, Number(flags.ctrlz_port), flags);
+  const port = portFlag('ctrlz_port', flags.ctrlz_port) ?? 9876;
+  return open(session, await controlPlanePods(session, flags, target), port, flags);
 }
 
 /** `istioctl dashboard istiod-debug [POD]`: istiod's debug pages. */
-export async function runDashboardDebug(session: Session, flags: DashboardFlags, target?: string): Promise<number> {
-  const pod =
-    target !== undefined
-      ? await findPod(session.client(), target, session.flags.istioNamespace)
-      : await firstOf(session, [flags.selector ?? 'app=istiod'], 'istiod', 'install Istio with istioctl install');
-  return open(session, pod, 8080, flags, '/debug');
+export async function runDashboardDebug(
+  session: Session,
+  flags: ControlPlanePageFlags,
+  target?: string,
+): Promise<number> {
+  return open(session, await controlPlanePods(session, flags, target), 8080, flags, '/debug');
 }
 
-/** `istioctl dashboard grafana|jaeger|kiali|prometheus|skywalking|zipkin`. */
+/** `istioctl dashboard grafana|jaeger|kiali|prometheus|skywalking|zipkin`: in the namespace of `-n`, else that of the control plane. */
 export async function runDashboardAddon(
   session: Session,
   name: keyof typeof addons,
-  flags: DashboardFlags,
+  flags: PodPageFlags,
 ): Promise<number> {
-  const { selector, legacy, path } = addons[name];
-  const pod = await firstOf(
-    session,
-    legacy ? [selector, legacy] : [selector],
-    name,
-    `it is an addon; install it with kubectl apply -f samples/addons/${name}.yaml`,
+  const { selectors, path } = addons[name];
+  const port = portFlag('ui-port', flags.uiPort) ?? 0;
+  const namespace = session.flags.namespace || session.flags.istioNamespace;
+  for (const selector of selectors) {
+    const [first, ...others] = (await runningPods(session.client(), namespace, selector)).map(podName);
+    if (first) return open(session, [first, ...others], port, flags, path);
+  }
+  throw new CliError(
+    `no running pod of ${name} in namespace ${namespace} (labels ${selectors.join(' or ')}): it is an addon that istioctl install does not bring; apply a manifest of ${name} to that namespace, or name the namespace where it runs with -n`,
   );
-  return open(session, pod, Number(flags.uiPort), flags, path);
 }
