@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Chapter } from './chapter.ts';
 
@@ -33,11 +35,20 @@ export function kubectlAlone(chapter: () => Chapter): void {
     assert.match(await terminal.type('kubectl get peerauthentication -n istio-system'), /^default +STRICT/m);
   });
 
-  test('an archive that was changed on its way is not unpacked', async () => {
+  test('a version that does not exist, and an archive that is not what its checksum says', async () => {
     const { terminal, release, version } = chapter();
     await assert.rejects(
       terminal.type(`curl -sL ${release.url}/downloadIstio | ISTIO_VERSION=9.9.9 sh -`),
       new RegExp(`is there a release 9\\.9\\.9\\? The latest is ${version.replaceAll('.', '\\.')}`),
     );
+    const arch = process.arch === 'arm64' ? 'arm64' : 'amd64';
+    const archive = join(release.folder, `istio-0.0.1-linux-${arch}.tar.gz`);
+    writeFileSync(archive, 'something else');
+    writeFileSync(`${archive}.sha256`, `${'0'.repeat(64)}  istio-0.0.1-linux-${arch}.tar.gz\n`);
+    await assert.rejects(
+      terminal.type(`curl -sL ${release.url}/downloadIstio | ISTIO_VERSION=0.0.1 sh -`),
+      /is not what its checksum says: nothing was unpacked/,
+    );
+    assert.equal(existsSync(join(terminal.folder, 'istio-0.0.1')), false);
   });
 }
