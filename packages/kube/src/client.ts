@@ -108,6 +108,11 @@ export interface KubeClient {
       readonly follow?: boolean;
       readonly tailLines?: number;
       readonly previous?: boolean;
+      /** RFC 3339: nothing older. */
+      readonly sinceTime?: string;
+      /** Begins each line with its time and a space. */
+      readonly timestamps?: boolean;
+      readonly limitBytes?: number;
     },
   ): Promise<AsyncIterable<string>>;
   exec(

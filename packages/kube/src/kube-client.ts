@@ -142,6 +142,9 @@ export function createKubeClient(target: Target, options: ClientOptions = {}): C
         follow: logOptions.follow ? true : undefined,
         tailLines: logOptions.tailLines,
         previous: logOptions.previous ? true : undefined,
+        sinceTime: logOptions.sinceTime,
+        timestamps: logOptions.timestamps ? true : undefined,
+        limitBytes: logOptions.limitBytes,
       });
       const response = await transport.send({ method: 'GET', path: path + query, accept: '*/*', streaming: true });
       return readLines(response.body, maxLogLine);

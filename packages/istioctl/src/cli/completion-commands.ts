@@ -2,7 +2,7 @@ import type { CommandGroup } from './program.ts';
 
 const shells = {
   bash: '  source <(istioctl completion bash)                                # in this shell\n  istioctl completion bash > /etc/bash_completion.d/istioctl        # in every new one',
-  zsh: '  source <(istioctl completion zsh)                                 # in this shell\n  istioctl completion zsh > "${fpath[1]}/_istioctl"                  # in every new one (needs compinit)',
+  zsh: '  source <(istioctl completion zsh)                                 # in this shell\n  istioctl completion zsh > /usr/local/share/zsh/site-functions/_istioctl # in every new one (needs compinit)',
   fish: '  istioctl completion fish | source                                 # in this shell\n  istioctl completion fish > ~/.config/fish/completions/istioctl.fish # in every new one',
   powershell: '  istioctl completion powershell | Out-String | Invoke-Expression    # in this shell',
 } as const;

@@ -72,7 +72,7 @@ export const pathOf = (command: Command): string =>
 export const usageOf = (command: Command): string =>
   [
     pathOf(command),
-    ...(command.commands.length > 0 ? ['COMMAND'] : []),
+    ...(command.commands.length > 0 ? [hasAction(command) ? '[COMMAND]' : 'COMMAND'] : []),
     ...command.registeredArguments.map((argument) => {
       const name = `${argument.name()}${argument.variadic ? '...' : ''}`;
       return argument.required ? `<${name}>` : `[${name}]`;
@@ -128,4 +128,9 @@ function formatHelp(command: Command, help: Help): string {
 /** commander keeps this to itself: commands declared with `{ hidden: true }`. */
 export function isHidden(command: Command): boolean {
   return (command as unknown as { readonly _hidden?: boolean })._hidden === true;
+}
+
+/** commander keeps this to itself too: whether a command does something beside having subcommands. */
+export function hasAction(command: Command): boolean {
+  return (command as unknown as { readonly _actionHandler?: unknown })._actionHandler != null;
 }

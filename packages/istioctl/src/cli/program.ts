@@ -3,7 +3,7 @@ import { type CommandLine, readCommandLine, subcommand } from './command-line.ts
 import { type UserDefault, userDefaults } from './defaults.ts';
 import { durationMs, wholeNumber } from './duration.ts';
 import { CliError, usageExitCode } from './failure.ts';
-import { groupCommands, helpLayout } from './help-layout.ts';
+import { groupCommands, hasAction, helpLayout } from './help-layout.ts';
 import type { GlobalFlags, Session } from './session.ts';
 
 /** Makes a session out of the flags that stand before or after the command. */
@@ -167,7 +167,8 @@ export async function runProgram(
   const line = prefers ? preferExperimental(read, program) : read;
   try {
     const asksVersion = line.command === program && line.words.includes('--client-version');
-    if (line.command.commands.length > 0 && line.operands === 0 && !asksVersion) line.command.outputHelp();
+    const isOnlyParent = line.command.commands.length > 0 && !hasAction(line.command);
+    if (isOnlyParent && line.operands === 0 && !asksVersion) line.command.outputHelp();
     else await program.parseAsync([...line.words], { from: 'user' });
   } catch (error) {
     // commander has printed what is wrong; help and --client-version end this way too.

@@ -30,12 +30,12 @@ function flagTable(options: readonly Option[]): readonly string[] {
 
 /** What stands behind the flags in a command's help: examples and notes. */
 function helpAfter(command: Command): string {
-  let text = '';
+  const parts: string[] = [];
   // commander gives added text only while it prints help.
-  command.configureOutput({ writeOut: (part) => void (text += part) });
+  command.configureOutput({ writeOut: (part) => parts.push(part) });
   command.outputHelp();
   const help = command.helpInformation();
-  return text.slice(help.length).trim();
+  return parts.join('').slice(help.length).trim();
 }
 
 function section(command: Command): readonly string[] {
