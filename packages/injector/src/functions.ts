@@ -42,7 +42,7 @@ function podPorts(spec: unknown): string {
       (port): JsonObject => ({
         ...(port.name === undefined ? {} : { name: port.name }),
         containerPort: port.containerPort,
-        ...(port.protocol === undefined ? {} : { protocol: port.protocol }),
+        protocol: port.protocol ?? 'TCP',
       }),
     );
   return JSON.stringify(ports);

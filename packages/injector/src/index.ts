@@ -1,6 +1,7 @@
 export * from './config.ts';
 export * from './decide.ts';
 export * from './errors.ts';
+export * from './gateway-objects.ts';
 export * from './inject.ts';
 export type { Json, JsonObject } from './json.ts';
 export * from './json-patch.ts';

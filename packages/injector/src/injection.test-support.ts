@@ -3,6 +3,9 @@ import { decodeMeshConfig } from '@istio-ts/api';
 import { loadChart, renderChart, type Values } from '@istio-ts/charts';
 import { readYaml } from '@istio-ts/gotemplate';
 import { type InjectionConfig, parseInjectionConfig } from './config.ts';
+import { injectPod, type InjectionInput } from './inject.ts';
+import { type JsonObject, listAt, objectAt } from './json.ts';
+import type { PatchOperation } from './json-patch.ts';
 import type { ObjectInput } from './objects.ts';
 
 /** The configuration as the chart of istiod makes it from these values. */
@@ -27,4 +30,61 @@ export function chartInput(values: Values = {}, mesh: unknown = {}): ObjectInput
 
 export function parseObjects(text: string): unknown {
   return readYaml(text);
+}
+
+/** The reference for the patches: RFC 6902, as the API server applies them. */
+export function applyPatch(document: unknown, patch: readonly PatchOperation[]): unknown {
+  const root = { '': structuredClone(document) } as Record<string, unknown>;
+  for (const operation of patch) {
+    const keys = operation.path.split('/').map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'));
+    const last = keys.pop() ?? '';
+    let at: unknown = operation.path === '' ? root : root[''];
+    for (const key of keys.slice(1)) at = (at as Record<string, unknown>)[key];
+    if (operation.op === 'remove') delete (at as Record<string, unknown>)[last];
+    else if (Array.isArray(at) && last === '-') at.push(structuredClone(operation.value));
+    else (at as Record<string, unknown>)[last] = structuredClone(operation.value);
+  }
+  return root[''];
+}
+
+/** A pod with one application and whatever else is given. */
+export function podWith(changes: { readonly metadata?: JsonObject; readonly spec?: JsonObject } = {}): JsonObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'p', ...changes.metadata },
+    spec: { containers: [{ name: 'app', image: 'app' }], ...changes.spec },
+  };
+}
+
+/** Injects and gives the pod; fails where the pod is left alone. */
+export function injected(input: InjectionInput): JsonObject {
+  const result = injectPod(input);
+  if (!result.injected) throw new Error(`left alone: ${result.reason}`);
+  return result.pod;
+}
+
+/** A container of either list, by its name; empty where there is none. */
+export function containerOf(pod: JsonObject, name: string): JsonObject {
+  return (
+    [...listAt(pod, 'spec', 'containers'), ...listAt(pod, 'spec', 'initContainers')].find(
+      (container) => container.name === name,
+    ) ?? {}
+  );
+}
+
+/** Value of a variable of a container. */
+export function variableOf(container: JsonObject, name: string): unknown {
+  return listAt(container, 'env').find((each) => each.name === name)?.value;
+}
+
+/** The word after a flag in a container's arguments. */
+export function argumentAfter(container: JsonObject, flag: string): unknown {
+  const args = Array.isArray(container.args) ? container.args : [];
+  const index = args.indexOf(flag);
+  return index === -1 ? undefined : args[index + 1];
+}
+
+export function annotationsOf(pod: JsonObject): JsonObject {
+  return objectAt(pod, 'metadata', 'annotations');
 }

@@ -6,27 +6,12 @@ import { readYaml, writeYaml } from '@istio-ts/gotemplate';
 import type { KubeObject } from '@istio-ts/kube/object';
 import { InjectionError } from './errors.ts';
 import { injectPod, type InjectionInput } from './inject.ts';
-import { chartInput } from './injection.test-support.ts';
+import { applyPatch, chartInput } from './injection.test-support.ts';
 import type { JsonObject } from './json.ts';
-import { jsonPatch, type PatchOperation } from './json-patch.ts';
+import { jsonPatch } from './json-patch.ts';
 import { injectObject } from './objects.ts';
 
 const input = chartInput();
-
-/** The reference for the patches: RFC 6902, as the API server applies them. */
-function applyPatch(document: unknown, patch: readonly PatchOperation[]): unknown {
-  const root = { '': structuredClone(document) } as Record<string, unknown>;
-  for (const operation of patch) {
-    const keys = operation.path.split('/').map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'));
-    const last = keys.pop() ?? '';
-    let at: unknown = operation.path === '' ? root : root[''];
-    for (const key of keys.slice(1)) at = (at as Record<string, unknown>)[key];
-    if (operation.op === 'remove') delete (at as Record<string, unknown>)[last];
-    else if (Array.isArray(at) && last === '-') at.push(structuredClone(operation.value));
-    else (at as Record<string, unknown>)[last] = structuredClone(operation.value);
-  }
-  return root[''];
-}
 
 for (const file of globSync(join(import.meta.dirname, 'testdata', '*.in.yaml'))) {
   const name = basename(file, '.in.yaml');
@@ -143,7 +128,7 @@ test('mistakes name the pod and the field', () => {
     );
   failing(
     { 'inject.istio.io/templates': 'nope' },
-    /pod default\/p: annotation inject\.istio\.io\/templates: there is no template "nope"; there are sidecar, gateway/,
+    /pod default\/p: annotation inject\.istio\.io\/templates: there is no template "nope"; there are gateway, grpc-agent/,
   );
   failing({ 'proxy.istio.io/config': 'concurrency: many' }, /pod default\/p: proxy configuration concurrency: /);
   failing({ 'proxy.istio.io/config': '[' }, /annotation proxy\.istio\.io\/config/);

@@ -52,7 +52,7 @@ export function rewriteProbes(
       if (!isObject(hook) || !isObject(hook.httpGet)) continue;
       const path = `/app-lifecycle/${name}/${suffix}`;
       if (hook.httpGet.path === path) continue;
-      probers[path] = { httpGet: { ...hook.httpGet, port: portNumber(hook.httpGet.port, container) } };
+      probers[path] = { httpGet: httpAction(hook.httpGet, container) };
       hooks[field] = { ...hook, httpGet: { path, port: statusPort, scheme: 'HTTP' } };
     }
     changed.lifecycle = hooks;
@@ -60,12 +60,16 @@ export function rewriteProbes(
   return { container: changed, probers };
 }
 
+/** The kubelet's defaults are written out, because the agent of a pod that the API server has not seen yet needs them too. */
+function httpAction(action: JsonObject, container: JsonObject): JsonObject {
+  return { path: '/', scheme: 'HTTP', ...action, port: portNumber(action.port, container) };
+}
+
 function proberOf(probe: JsonObject, container: JsonObject): JsonObject | undefined {
-  const timeout = probe.timeoutSeconds === undefined ? {} : { timeoutSeconds: probe.timeoutSeconds };
-  if (isObject(probe.httpGet))
-    return { httpGet: { ...probe.httpGet, port: portNumber(probe.httpGet.port, container) }, ...timeout };
+  const timeoutSeconds = probe.timeoutSeconds ?? 1;
+  if (isObject(probe.httpGet)) return { httpGet: httpAction(probe.httpGet, container), timeoutSeconds };
   if (isObject(probe.tcpSocket))
-    return { tcpSocket: { ...probe.tcpSocket, port: portNumber(probe.tcpSocket.port, container) }, ...timeout };
-  if (isObject(probe.grpc)) return { grpc: probe.grpc, ...timeout };
+    return { tcpSocket: { ...probe.tcpSocket, port: portNumber(probe.tcpSocket.port, container) }, timeoutSeconds };
+  if (isObject(probe.grpc)) return { grpc: probe.grpc, timeoutSeconds };
   return undefined;
 }

@@ -1,5 +1,13 @@
 import type { MeshConfig, ProxyConfig } from '@istio-ts/api';
-import { asDecoded, GoObject, type GoValue, helmOptions, readYaml, TemplateSet } from '@istio-ts/gotemplate';
+import {
+  asDecoded,
+  type GoMap,
+  GoObject,
+  type GoValue,
+  helmOptions,
+  readYaml,
+  TemplateSet,
+} from '@istio-ts/gotemplate';
 import type { InjectionConfig } from './config.ts';
 import { InjectionError } from './errors.ts';
 import { INJECTION_FUNCTIONS } from './functions.ts';
@@ -47,14 +55,37 @@ function parsed(name: string, text: string): TemplateSet {
   return set;
 }
 
+/** Fills in a template. Throws `InjectionError`. */
+export function execute(name: string, text: string | undefined, data: GoMap, subject: string): string {
+  try {
+    return parsed(name, text ?? '').execute(name, data);
+  } catch (error) {
+    throw new InjectionError(
+      subject,
+      '',
+      `injection template ${name}: ${error instanceof Error ? error.message : String(error)}`,
+      error,
+    );
+  }
+}
+
+/** Templates that make the objects of a Gateway, not a part of a pod. */
+const FOR_GATEWAYS: ReadonlySet<string> = new Set(['waypoint', 'kube-gateway']);
+
 /** Renders one injection template for a pod: a partial pod to merge. Throws `InjectionError`. */
 export function renderTemplate(name: string, data: TemplateData): JsonObject {
   const subject = `pod ${data.podName}`;
-  let text: string;
-  try {
-    const set = parsed(name, data.config.templates[name] ?? '');
-    const { workload } = data;
-    text = set.execute(name, {
+  if (FOR_GATEWAYS.has(name))
+    throw new InjectionError(
+      subject,
+      'annotation inject.istio.io/templates',
+      `the template ${name} makes the Deployment of a Gateway, it cannot be put into a pod`,
+    );
+  const { workload } = data;
+  const text = execute(
+    name,
+    data.config.templates[name],
+    {
       TypeMeta: goView({ apiVersion: workload.apiVersion, kind: workload.kind }),
       DeploymentMeta: goView({ name: workload.name, namespace: workload.namespace }),
       ObjectMeta: goView({ labels: {}, annotations: {}, ...objectAt(data.pod, 'metadata') }),
@@ -71,15 +102,9 @@ export function renderTemplate(name: string, data: TemplateData): JsonObject {
       NativeSidecars: data.nativeSidecars,
       InboundTrafficPolicyMode: data.meshConfig.inboundTrafficPolicy?.mode ?? 'PASSTHROUGH',
       CompliancePolicy: '',
-    });
-  } catch (error) {
-    throw new InjectionError(
-      subject,
-      '',
-      `injection template ${name}: ${error instanceof Error ? error.message : String(error)}`,
-      error,
-    );
-  }
+    },
+    subject,
+  );
   let value: unknown;
   try {
     value = readYaml(text);
@@ -96,7 +121,8 @@ export function renderTemplate(name: string, data: TemplateData): JsonObject {
   return value;
 }
 
-function withData(view: GoValue, data: JsonObject): GoValue {
+/** The view of a struct that writes itself as this data. */
+export function withData(view: GoValue, data: JsonObject): GoValue {
   return view instanceof GoObject
     ? new GoObject(view.typeName, view.fields, view.methods, { ...view.options, data })
     : view;

@@ -17,6 +17,9 @@ export interface WebhookVerdict {
   readonly reason: string;
 }
 
+/** istioctl puts it into selectors of webhooks that a tag replaces. */
+const DEACTIVATED = 'istio.io/deactivated';
+
 /** One failed or fulfilled requirement. */
 interface Finding {
   readonly text: string;
@@ -56,6 +59,15 @@ function look(selector: Selector, labels: Labels, of: string): { met: readonly s
   return { met, failed };
 }
 
+/** Whether all webhooks of a configuration wait for a label that nobody sets, because a revision tag has taken over. */
+export function isDeactivated(configuration: JsonObject): boolean {
+  const webhooks = listAt(configuration, 'webhooks');
+  return (
+    webhooks.length > 0 &&
+    webhooks.every((webhook) => textMap(objectAt(webhook, 'namespaceSelector').matchLabels)[DEACTIVATED] !== undefined)
+  );
+}
+
 /** Says for one configuration whether its webhooks take a pod with these labels, as the API server would, and why. */
 export function judgeWebhooks(configuration: JsonObject, namespace: Labels, pod: Labels): WebhookVerdict {
   const metadata = objectAt(configuration, 'metadata');
@@ -86,8 +98,12 @@ export function judgeWebhooks(configuration: JsonObject, namespace: Labels, pod:
           : 'every namespace that says nothing is injected',
     };
   const unique = (texts: readonly string[]) => [...new Set(texts)];
+  if (isDeactivated(configuration))
+    return { ...about, webhook: undefined, reason: 'it is turned off: a revision tag serves in its place' };
   // Where nothing is missing, somebody said no; else what is missing is the answer.
-  const refused = attempts.filter(({ failed }) => failed.every(({ refuses }) => refuses));
+  const refusedOnly = attempts.filter(({ failed }) => failed.every(({ refuses }) => refuses));
+  const fewest = Math.min(...refusedOnly.map(({ failed }) => failed.length));
+  const refused = refusedOnly.filter(({ failed }) => failed.length === fewest);
   if (refused.length > 0)
     return {
       ...about,

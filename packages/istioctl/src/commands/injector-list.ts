@@ -3,6 +3,7 @@ import {
   configuredProxyImage,
   IGNORED_NAMESPACES,
   InjectionError,
+  isDeactivated,
   type JsonObject,
   judgeWebhooks,
 } from '@istio-ts/injector';
@@ -54,11 +55,12 @@ async function imageOf(session: Session, revision: string): Promise<string> {
 export async function runInjectorList(session: Session, flags: { readonly output: string }): Promise<number> {
   const format = formatFrom(flags.output);
   const client = session.client();
-  const [configurations, { items: namespaces }, { items: pods }] = await Promise.all([
+  const [webhooks, { items: namespaces }, { items: pods }] = await Promise.all([
     injectorWebhooks(session),
     client.list(kubernetesTypes.Namespace),
     client.list(kubernetesTypes.Pod),
   ]);
+  const configurations = webhooks.filter((each) => !isDeactivated(each));
   const served = new Map<string, string[]>(configurations.map((each) => [nameOf(each), []]));
   const rows: NamespaceRow[] = [];
   for (const { metadata } of namespaces) {
