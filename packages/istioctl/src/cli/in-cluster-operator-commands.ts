@@ -1,5 +1,4 @@
 import { type Command, Option } from 'commander';
-import { CliError } from './failure.ts';
 import { type CommandGroup, parentCommand, revisionOption } from './program.ts';
 import { chartsDir, collectList, durationMs, manifestsOption } from './spec-flags.ts';
 import { terminalUi } from './terminal-ui.ts';
@@ -39,7 +38,6 @@ const chartOf = (
   flags: Omit<ChartFlags, 'watchedNamespaces'> & { watchedNamespaces?: string },
 ) => {
   const folder = flags.manifests ?? flags.charts;
-  if (folder === undefined && flags.charts !== undefined) throw new CliError('--charts names no folder');
   return {
     chartsDir: chartsDir(folder),
     operatorNamespace: flags.operatorNamespace,
@@ -121,7 +119,7 @@ Examples:
     .option('--purge', 'operators of all revisions, and the definition of IstioOperators')
     .option('--force', 'also while it is still removing something')
     .option('--dry-run', 'show what would be removed')
-    .option('-y, --skip-confirmation', 'do not ask')
+    .addOption(new Option('-y, --skip-confirmation').hideHelp())
     .addHelpText(
       'after',
       '\nExamples:\n  istioctl operator remove\n  istioctl operator remove --revision canary\n  istioctl operator remove --purge',
@@ -136,7 +134,6 @@ Examples:
             readonly purge?: boolean;
             readonly force?: boolean;
             readonly dryRun?: boolean;
-            readonly skipConfirmation?: boolean;
           },
         ) =>
           (await load()).runOperatorRemove({
@@ -146,7 +143,6 @@ Examples:
             purge: flags.purge === true,
             force: flags.force === true,
             dryRun: flags.dryRun === true,
-            skipConfirmation: flags.skipConfirmation === true || process.stdin.isTTY !== true,
             ...(flags.revision !== undefined && { revision: flags.revision }),
           }),
       ),

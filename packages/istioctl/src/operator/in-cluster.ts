@@ -164,7 +164,6 @@ export interface OperatorRemoveOptions {
   /** Also while IstioOperators wait for their removal, and where there is no Deployment. */
   readonly force: boolean;
   readonly dryRun: boolean;
-  readonly skipConfirmation: boolean;
 }
 
 /** Kinds of the operator's own objects, users of others first. */
@@ -229,13 +228,6 @@ export async function runOperatorRemove(options: OperatorRemoveOptions): Promise
     ui.warn(
       `${objects.map(keyOf).join(', ')}: what they installed stays and nobody looks after it any more (istioctl uninstall removes it)`,
     );
-  if (
-    !options.skipConfirmation &&
-    !(await ui.confirm(`This removes ${found.length} objects of the operator. Proceed? (y/N) `))
-  ) {
-    ui.line('Cancelled.');
-    return 1;
-  }
   for (const { type, object } of found) {
     try {
       await client.delete(type, object.metadata.name ?? '', object.metadata.namespace);

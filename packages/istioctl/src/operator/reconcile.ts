@@ -21,7 +21,12 @@ import {
 export interface ReconcileOptions {
   readonly client: KubeClient;
   readonly chartsDir: string;
-  readonly log: { info(message: string): void; warn(message: string): void; error(message: string): void };
+  readonly log: {
+    debug(message: string): void;
+    info(message: string): void;
+    warn(message: string): void;
+    error(message: string): void;
+  };
   readonly now: () => Date;
   readonly readinessTimeoutMs: number;
   readonly operatorName: string;
@@ -39,8 +44,12 @@ export type Outcome =
 const maxMessage = 1000;
 const bounded = (text: string): string => (text.length > maxMessage ? `${text.slice(0, maxMessage - 3)}...` : text);
 
-/** A Ui that keeps what becomes of each part, and logs the rest. */
-function recordingUi(log: ReconcileOptions['log'], key: string) {
+/** A Ui that keeps what becomes of each part, and logs the rest. `quiet`, for checks that nothing has drifted, logs only what was changed. */
+function recordingUi(log: ReconcileOptions['log'], key: string, quiet: boolean) {
+  const tell = (text: string) =>
+    quiet && !/ to (create|change|remove)|^\s*(Removed|[+~-]) /.test(text)
+      ? log.debug(`${key}: ${text}`)
+      : log.info(`${key}: ${text}`);
   const parts = new Map<string, { readonly status: Health; readonly version?: string; readonly error?: string }>();
   const warnings: string[] = [];
   const step = (title: string): Step => {
@@ -49,7 +58,7 @@ function recordingUi(log: ReconcileOptions['log'], key: string) {
     return {
       note: () => {},
       done: (text) => {
-        log.info(`${key}: ${text ?? title}`);
+        tell(text ?? title);
         if (component !== undefined) parts.set(component, { status: 'HEALTHY', version: VERSION });
       },
       fail: (text) => {
@@ -59,7 +68,7 @@ function recordingUi(log: ReconcileOptions['log'], key: string) {
     };
   };
   const ui: Ui = {
-    line: (text) => log.info(`${key}: ${text}`),
+    line: tell,
     warn: (text) => {
       warnings.push(text);
       log.warn(`${key}: ${text}`);
@@ -109,7 +118,7 @@ async function remove(object: KubeObject, options: ReconcileOptions): Promise<Ou
   const others = options.all().filter((other) => keyOf(other) !== key && revisionOf(other) === revisionOf(object));
   if (others.length === 0) {
     log.info(`${key}: removing what it installed`);
-    const { ui } = recordingUi(log, key);
+    const { ui } = recordingUi(log, key, false);
     await runUninstall({
       client: () => client,
       ui,
@@ -147,12 +156,13 @@ async function install(object: KubeObject, options: ReconcileOptions): Promise<O
   const observed = generation !== undefined && { observedGeneration: generation };
   const before = object.status as Partial<OperatorStatus> | undefined;
   // A check that nothing has drifted is no news.
-  if (before?.observedGeneration !== generation || before?.status !== 'HEALTHY')
+  const known = before?.observedGeneration === generation && before?.status === 'HEALTHY';
+  const { ui, parts, warnings } = recordingUi(log, key, known);
+  if (!known)
     await setStatus(client, object, {
       status: before?.observedGeneration === undefined ? 'RECONCILING' : 'UPDATING',
       ...observed,
     });
-  const { ui, parts, warnings } = recordingUi(log, key);
   const end = async (status: Health, message: string | undefined) => {
     const next = {
       status,
