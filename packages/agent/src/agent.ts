@@ -88,6 +88,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
       log.info('Envoy proxy is ready');
     },
   });
+  const inboundOnly = settings.flags.role === 'sidecar';
   const status = await startStatusServer({
     port: settings.ports.status,
     readiness,
@@ -100,7 +101,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     probes: readAppProbes(settings.appProbers),
     probeTarget: probeTarget(settings),
     quit: () => quit('quitquitquit'),
-    drain: () => drainListeners(admin),
+    drain: () => drainListeners(admin, inboundOnly),
     debug: () => describeAgent(settings, version, store, help),
   });
 
@@ -140,7 +141,14 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   }
   log.info('agent draining proxy', { reason: ended.reason });
   readiness.drain();
-  await drainEnvoy({ admin, ...settings.drain, log, exited: envoy.exited, hurry: options.signals.second });
+  await drainEnvoy({
+    admin,
+    ...settings.drain,
+    inboundOnly,
+    log,
+    exited: envoy.exited,
+    hurry: options.signals.second,
+  });
   await envoy.stop(STOP_GRACE_MS);
   await stopServers();
   log.info('proxy stopped');

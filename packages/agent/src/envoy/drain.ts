@@ -7,6 +7,8 @@ export interface DrainOptions {
   readonly terminationMs: number;
   readonly exitOnZeroActiveConnections: boolean;
   readonly minimumMs: number;
+  /** False for gateways, whose listeners for clients are outbound ones. */
+  readonly inboundOnly: boolean;
   readonly log: Logger;
   /** Resolves early when Envoy ended by itself. */
   readonly exited: Promise<unknown>;
@@ -29,10 +31,13 @@ export function activeConnections(stats: string): number {
   return total;
 }
 
-/** Tells Envoy to answer with `connection: close` and to close its inbound listeners gracefully. */
-export async function drainListeners(admin: AdminOptions): Promise<void> {
+/**
+ * Tells Envoy to answer with `connection: close` and to close its listeners gracefully: of a sidecar only the inbound ones, because the application may still
+ * have to finish its own requests.
+ */
+export async function drainListeners(admin: AdminOptions, inboundOnly: boolean): Promise<void> {
   // skip_exit: the agent decides when Envoy ends.
-  await adminText('POST', '/drain_listeners?inboundonly&graceful&skip_exit', admin);
+  await adminText('POST', `/drain_listeners?${inboundOnly ? 'inboundonly&' : ''}graceful&skip_exit`, admin);
 }
 
 /**
@@ -42,7 +47,7 @@ export async function drainListeners(admin: AdminOptions): Promise<void> {
 export async function drainEnvoy(options: DrainOptions): Promise<void> {
   const { log, admin } = options;
   try {
-    await drainListeners(admin);
+    await drainListeners(admin, options.inboundOnly);
   } catch (error) {
     log.warn('Envoy was not asked to drain', { error: error instanceof Error ? error.message : String(error) });
   }
