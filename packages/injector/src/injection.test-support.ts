@@ -34,7 +34,8 @@ export function parseObjects(text: string): unknown {
 
 /** The reference for the patches: RFC 6902, as the API server applies them. */
 export function applyPatch(document: unknown, patch: readonly PatchOperation[]): unknown {
-  const root = { '': structuredClone(document) } as Record<string, unknown>;
+  // By way of text, so that parts which are one object become two.
+  const root = { '': JSON.parse(JSON.stringify(document)) as unknown } as Record<string, unknown>;
   for (const operation of patch) {
     const keys = operation.path.split('/').map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'));
     const last = keys.pop() ?? '';
