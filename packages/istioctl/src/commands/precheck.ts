@@ -4,6 +4,7 @@ import {
   createSnapshot,
   gatewayApiVersion,
   inputsOf,
+  localhostListener,
   type Message,
   messageJson,
   parseLevel,
@@ -21,6 +22,7 @@ import { obstacleToUpgrade, versionNumbers } from '../install/version-skew.ts';
 import { foundIssuesExitCode } from './analyze.ts';
 import { readClusterObjects } from './cluster-objects.ts';
 import { messageLine } from './message-line.ts';
+import { podSockets } from './pod-sockets.ts';
 
 export interface PrecheckFlags {
   readonly fromVersion?: string;
@@ -129,6 +131,7 @@ export async function runPrecheck(session: Session, flags: PrecheckFlags): Promi
     ...own,
     gatewayApiVersion,
     webhooks,
+    localhostListener(await podSockets(client)),
     ...(flags.fromVersion === undefined ? [] : [releaseChanges(flags.fromVersion)]),
   ];
   const revision = flags.revision || 'default';
