@@ -5,6 +5,7 @@ import { bugReportCommands } from './bug-report-commands.ts';
 import { completionCommands } from './completion-commands.ts';
 import { dashboardCommands } from './dashboard-commands.ts';
 import { explainCommands } from './explain-commands.ts';
+import { formerCommands } from './former-commands.ts';
 import { generalCommands } from './general-commands.ts';
 import { inClusterOperatorCommands } from './in-cluster-operator-commands.ts';
 import { injectionCommands } from './injection-commands.ts';
@@ -15,10 +16,9 @@ import { manifestCommands } from './manifest-commands.ts';
 import { multiclusterCommands } from './multicluster-commands.ts';
 import { operatorCommands } from './operator-commands.ts';
 import type { CommandGroup } from './program.ts';
-import { unbuiltCommands } from './unbuilt-commands.ts';
 import { workloadCommands } from './workload-commands.ts';
 
-/** All commands of istioctl. The commands that are not built come last: they leave out names that are taken. */
+/** All commands of istioctl. Those that are no more come last: they leave out names that are taken. */
 export const commandGroups: readonly CommandGroup[] = [
   operatorCommands,
   lifecycleCommands,
@@ -37,5 +37,5 @@ export const commandGroups: readonly CommandGroup[] = [
   localCommands,
   completionCommands,
   generalCommands,
-  unbuiltCommands,
+  formerCommands,
 ];

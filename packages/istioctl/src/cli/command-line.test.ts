@@ -62,3 +62,12 @@ test('arguments are counted, the path of the command is not', () => {
   assert.equal(readCommandLine(['config', '-n', 'x'], program()).operands, 0);
   assert.equal(readCommandLine(['config', '--', 'x'], program()).operands, 1);
 });
+
+test('a command that has left experimental is found under its old name', () => {
+  const root = program();
+  root.command('experimental').alias('x').command('open').option('--fast');
+  const read = (...given: readonly string[]) => readCommandLine(given, root).words;
+  assert.deepEqual(read('x', 'remove', '-y'), ['remove', '-y']);
+  assert.deepEqual(read('experimental', 'config', 'routes'), ['config', 'routes']);
+  assert.deepEqual(read('x', 'open', '--fast'), ['x', 'open', '--fast']);
+});

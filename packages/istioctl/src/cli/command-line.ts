@@ -28,6 +28,11 @@ export function subcommand(command: Command, word: string): Command | undefined 
   return command.commands.find((child) => child.name() === word || child.aliases().includes(word));
 }
 
+/** A command that has left `experimental` since an earlier version of Istio: it stands at the top now. */
+function moved(command: Command, word: string): Command | undefined {
+  return command.name() === 'experimental' && command.parent ? subcommand(command.parent, word) : undefined;
+}
+
 /** Splits `--flag=value` and `-f=value`; undefined for words that are no flags. */
 function splitFlag(word: string): { readonly flag: string; readonly value?: string } | undefined {
   const [, flag, value] = /^(--[a-zA-Z][\w.-]*|-[a-zA-Z])(?:=(.*))?$/s.exec(word) ?? [];
@@ -40,7 +45,8 @@ const named = (options: readonly Option[], flag: string): Option | undefined =>
 
 /**
  * Reads a command line as Go's programs do: flags may stand anywhere, also between the words of a command's path; a switch may be given a value
- * (`--purge=false`, `-y=true`) and a short flag an equals sign (`-f=x`). Words after `--` stay as they are. Unknown words and flags stay too, for commander
+ * (`--purge=false`, `-y=true`) and a short flag an equals sign (`-f=x`); what stood below
+ * `experimental` once may still be called so. Words after `--` stay as they are. Unknown words and flags stay too, for commander
  * to refuse. Raises CliError for a switch with a value that is neither true nor false.
  */
 export function readCommandLine(words: readonly string[], program: Command): CommandLine {
@@ -58,7 +64,8 @@ export function readCommandLine(words: readonly string[], program: Command): Com
       if (option?.required && at + 1 < flagged.length) rest.push(flagged[++at] ?? '');
       continue;
     }
-    const child = operands === 0 ? subcommand(command, word) : undefined;
+    const child = operands === 0 ? (subcommand(command, word) ?? moved(command, word)) : undefined;
+    if (child?.parent === program) path.length = 0;
     if (child) {
       command = child;
       path.push(word);

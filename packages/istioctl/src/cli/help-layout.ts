@@ -15,7 +15,7 @@ const groups: Readonly<Record<string, readonly string[]>> = {
     'kube-inject',
   ],
   'See what the mesh does:': ['version', 'proxy-status', 'proxy-config', 'dashboard', 'admin'],
-  'Find what is wrong:': ['analyze', 'validate', 'bug-report', 'experimental'],
+  'Find what is wrong:': ['analyze', 'validate', 'authz', 'bug-report', 'experimental'],
   'Clusters together:': ['create-remote-secret', 'remote-clusters'],
   'Ambient:': ['waypoint', 'ztunnel-config'],
   'On this machine:': ['local'],

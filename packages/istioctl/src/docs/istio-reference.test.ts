@@ -9,7 +9,8 @@ import { commandTree } from './tree.ts';
 
 /** What is different on purpose, and why. */
 const deliberate: Readonly<Record<string, string>> = {
-  'proxy-config rootca-compare --output': 'it prints a sentence',
+  'version --remote': 'on by default: whoever asks for versions wants those of the mesh too',
+  'experimental version --remote': 'on by default: whoever asks for versions wants those of the mesh too',
 };
 
 /** The list of Istio's commands that lies beside this repository where it is developed. */
@@ -54,7 +55,7 @@ const below = (command: Command): readonly Option[] => [...command.options, ...c
 function sameDefault(theirs: string | undefined, ours: unknown): boolean {
   const plain = (value: unknown): string => {
     const text = Array.isArray(value) ? value.join(',') : String(value ?? '');
-    if (text === 'false' || text === '[]') return '';
+    if (['false', '[]', '0'].includes(text)) return '';
     return /^(\d+(h|m|s))+$/.test(text) ? String(durationMs(text)) : text.replace(/^\[(.*)\]$/, '$1');
   };
   return plain(theirs) === plain(ours);
