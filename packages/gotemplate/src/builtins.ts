@@ -111,6 +111,11 @@ function escapeJs(text: string): string {
   });
 }
 
+/** What the escaping functions escape: a nil is shown as an action would show it. */
+function argumentsText(args: readonly GoValue[]): string {
+  return sprint(args.map((arg) => arg ?? '<no value>'));
+}
+
 /** The functions that every Go template has. `and` and `or` stand here for their names; the evaluator stops at the first deciding argument. */
 export const BUILTINS: FunctionTable = {
   and: variadic(['any'], 'any', ([first], rest) =>
@@ -129,7 +134,7 @@ export const BUILTINS: FunctionTable = {
       case 'map':
         return Object.keys(value as GoMap).length;
       case 'nil':
-        throw new FunctionError('len of nil pointer');
+        throw new FunctionError('reflect: call of reflect.Value.Type on zero Value');
       default:
         throw new FunctionError(`len of type ${typeName(value)}`);
     }
@@ -150,15 +155,17 @@ export const BUILTINS: FunctionTable = {
   print: variadic([], 'any', (_, args) => sprint(args)),
   println: variadic([], 'any', (_, args) => `${args.map((arg) => sprint([arg])).join(' ')}\n`),
   printf: variadic(['string'], 'any', ([format], args) => sprintf(format, args)),
-  html: variadic([], 'any', (_, args) => escapeHtml(sprint(args))),
-  js: variadic([], 'any', (_, args) => escapeJs(sprint(args))),
+  html: variadic([], 'any', (_, args) => escapeHtml(argumentsText(args))),
+  js: variadic([], 'any', (_, args) => escapeJs(argumentsText(args))),
   urlquery: variadic([], 'any', (_, args) =>
-    encodeURIComponent(sprint(args))
+    encodeURIComponent(argumentsText(args))
       .replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
       .replaceAll('%20', '+'),
   ),
   call: variadic(['any'], 'any', ([target]) => {
-    throw new FunctionError(target === null ? 'call of nil' : `non-function of type ${typeName(target)}`);
+    throw new FunctionError(
+      target === null ? 'call of nil' : `non-function ${sprintf('%#v', [target])} of type ${typeName(target)}`,
+    );
   }),
   eq: variadic(['any'], 'any', ([first], rest) => {
     if (rest.length === 0) throw new FunctionError('missing argument for comparison');

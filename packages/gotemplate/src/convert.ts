@@ -14,8 +14,8 @@ export function toInt(value: GoValue): number {
   if (number !== undefined) return Number.isFinite(number) ? Math.trunc(number) : 0;
   if (value === true) return 1;
   if (typeof value === 'string') {
-    // spf13/cast cuts a fraction of zeros and leading zeros before it parses.
-    const text = value.replace(/\.0*$/, '').replace(/^([+-]?)0+(?=\d)/, '$1');
+    // spf13/cast cuts a fraction of zeros before it parses.
+    const text = value.replace(/\.0*$/, '');
     return parseGoInt(text) ?? 0;
   }
   return 0;
@@ -85,4 +85,15 @@ export function asDecoded(value: unknown): GoValue {
 export function expectText(value: GoValue): string {
   if (typeof value === 'string') return value;
   throw new FunctionError(`wrong type for value; expected string; got ${typeName(value)}`);
+}
+
+/** JSON's mistakes in Go's words where they are the same mistake. */
+export function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const end = /end of JSON input|Unterminated/.test(message) || message.includes(`at position ${text.length} `);
+    throw new FunctionError(end ? 'unexpected end of JSON input' : message);
+  }
 }

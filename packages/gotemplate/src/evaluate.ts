@@ -58,7 +58,10 @@ function place(at: Located): { readonly line: number; readonly column: number } 
   let found = known.get(at.pos);
   if (found === undefined) {
     const lineStart = at.source.text.lastIndexOf('\n', at.pos - 1);
-    const column = lineStart === -1 || at.pos === 0 ? at.pos : at.pos - lineStart - 1;
+    // Go counts bytes.
+    const column = Buffer.byteLength(
+      at.source.text.slice(lineStart === -1 || at.pos === 0 ? 0 : lineStart + 1, at.pos),
+    );
     found = { line: lineOf(at.source.text, at.pos), column };
     known.set(at.pos, found);
   }
@@ -256,7 +259,7 @@ class Evaluation {
     if (variable !== undefined) variable.value = value;
   }
 
-  private assign(name: string, value: GoValue): void {
+  private assign(name: string, value: GoValue, at?: Command): void {
     for (let i = this.variables.length - 1; i >= 0; i--) {
       const variable = this.variables[i];
       if (variable?.name === name) {
@@ -264,13 +267,14 @@ class Evaluation {
         return;
       }
     }
+    if (at !== undefined) this.fail(at, commandText(at), `undefined variable: ${name}`);
   }
 
   private pipeline(dot: GoValue, pipeline: Pipeline): GoValue {
     let value: GoValue | typeof NO_FINAL = NO_FINAL;
     for (const command of pipeline.commands) value = this.command(dot, command, value);
     for (const name of pipeline.variables) {
-      if (pipeline.assign) this.assign(name, value);
+      if (pipeline.assign) this.assign(name, value, pipeline.commands.at(-1));
       else this.variables.push({ name, value });
     }
     return value;
@@ -289,15 +293,16 @@ class Evaluation {
         return this.fields(dot, this.argument(dot, first.base), first, first.names, command, args, final);
       }
       case 'variable':
-        return this.fields(dot, this.variable(first.name), first, first.names, command, args, final);
+        // A variable that holds nil is no value at all for Go, so its fields are none either.
+        return this.fields(dot, this.variable(first.name) ?? undefined, first, first.names, command, args, final);
       case 'function':
         return this.call(dot, first.name, command, args, final);
       default: {
         if (args.length > 0 || final !== NO_FINAL)
           return this.fail(
             first,
-            expressionText(first),
-            `can't give argument to non-function ${expressionText(first)}`,
+            first.type === 'pipeline' ? commandText(command) : expressionText(first),
+            `can't give argument to non-function ${first.type === 'pipeline' ? expressionText(first).replace(/^\((.*)\)$/, '$1') : expressionText(first)}`,
           );
         if (first.type === 'nil') return this.fail(command, commandText(command), 'nil is not a command');
         return this.argument(dot, first);
@@ -415,7 +420,7 @@ class Evaluation {
     const { params } = fn;
     if (fn.variadic !== undefined ? count < params.length : count !== params.length) {
       const want = fn.variadic !== undefined ? `want at least ${params.length}` : `want ${params.length}`;
-      return this.fail(command, expression(), `wrong number of args for ${name}: ${want} got ${count}`);
+      return this.fail(command, name, `wrong number of args for ${name}: ${want} got ${count}`);
     }
     // These two stop at the first argument that decides, so later ones are not evaluated.
     if (name === 'and' || name === 'or') {

@@ -8,6 +8,7 @@ import { asDecoded } from './convert.ts';
 import { DeliberateFailure, TemplateExecError, TemplateParseError } from './errors.ts';
 import { helmOptions } from './helm.ts';
 import { CASE_VALUES, CASES } from './helm-cases.ts';
+import { FUNCTION_CASES } from './helm-cases-functions.ts';
 import { TemplateSet } from './template.ts';
 import { GoObject, type GoValue } from './value.ts';
 import { readYaml } from './yaml-read.ts';
@@ -35,7 +36,9 @@ function ours(text: string): { readonly output: string } | { readonly error: str
     if (error instanceof TemplateExecError && error.cause instanceof DeliberateFailure) {
       return { error: `execution error at (${error.template}:${error.line}:${error.column}): ${error.cause.message}` };
     }
-    if (error instanceof TemplateParseError) return { error: error.detail };
+    // Helm shows only what stands behind the last colon.
+    if (error instanceof TemplateParseError)
+      return { error: error.detail.slice(error.detail.lastIndexOf(': ') + 1).trim() };
     return { error: error instanceof Error ? error.message : String(error) };
   }
 }
@@ -46,7 +49,7 @@ test('expressions give what helm gives', { skip: !haveHelm && 'helm is not insta
   mkdirSync(join(directory, 'templates'));
   writeFileSync(join(directory, 'Chart.yaml'), 'apiVersion: v2\nname: c\nversion: 0.1.0\n');
   writeFileSync(join(directory, 'values.yaml'), CASE_VALUES);
-  const results = CASES.map((text) => ({ text, result: ours(text) }));
+  const results = [...CASES, ...FUNCTION_CASES].map((text) => ({ text, result: ours(text) }));
 
   const good = results.filter(({ result }) => 'output' in result);
   for (const [i, { text }] of good.entries()) writeFileSync(join(directory, `case-${i}.txt`), text);

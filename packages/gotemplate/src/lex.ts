@@ -22,7 +22,9 @@ export type TokenKind =
   | 'rightParen'
   | 'declare'
   | 'assign'
-  | 'comma';
+  | 'comma'
+  /** Any other printable one; no action has a use for it. */
+  | 'character';
 
 export interface Token {
   readonly kind: TokenKind;
@@ -192,7 +194,8 @@ function lexAction(
       else if (word === 'true' || word === 'false') push('bool', length);
       else if (word === 'nil') push('nil', length);
       else push('identifier', length);
-    } else fail(pos, `unrecognized character in action: ${describe(text, pos)}`);
+    } else if (char > ' ' && char < '\x7f') push('character', 1);
+    else fail(pos, `unrecognized character in action: ${describe(text, pos)}`);
   }
 }
 

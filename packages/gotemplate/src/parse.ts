@@ -226,11 +226,11 @@ class Parser {
         this.next();
         variables.push(token.text);
         assign = after.kind === 'assign';
-        if (assign) for (const name of variables) this.checkVariable(name, token);
-        else declared.push(...variables);
+        declared.push(...variables);
         break;
       }
-      if (after.kind === 'comma' && context === 'range' && variables.length === 0) {
+      if (after.kind === 'comma' && variables.length === 0) {
+        if (context !== 'range') this.fail(`too many declarations in ${context}`, start);
         this.next();
         variables.push(token.text);
         if (this.skipSpace().kind !== 'variable') this.fail(`range can only initialize variables`);
@@ -251,7 +251,8 @@ class Parser {
       if (commands.length > 0) {
         if (token.kind !== 'pipe') this.unexpected(token, context);
         this.next();
-        this.skipSpace();
+        // A pipe with nothing behind it is no mistake for Go.
+        if (this.skipSpace().kind === end) continue;
       }
       commands.push(this.command(context));
     }
@@ -274,7 +275,7 @@ class Parser {
       const operand = this.operand();
       if (operand === undefined) {
         if (args.length === 0) {
-          if (token.kind === 'rightDelim' || token.kind === 'rightParen' || token.kind === 'pipe')
+          if (token.kind === 'rightDelim' || token.kind === 'rightParen')
             this.fail(`missing value for ${context === 'command' ? 'command' : context}`, token);
           this.unexpected(token, context === 'command' ? 'command' : 'operand');
         }
@@ -343,6 +344,8 @@ class Parser {
         return { type: 'number', text: token.text, value: this.number(token), ...at };
       case 'char': {
         this.next();
+        if (!/^'(?:[^\\]|\\(?:.|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}))'$/u.test(token.text))
+          this.fail(`malformed character constant: ${token.text}`, token);
         const value = this.unquote({
           ...token,
           text: `"${token.text.slice(1, -1).replaceAll('"', '\\"').replaceAll("\\'", "'")}"`,
@@ -372,6 +375,7 @@ class Parser {
     if (/^0[xXbBoO]/.test(digits)) return sign * Number(digits);
     if (/^0[0-7]+$/.test(digits)) return sign * Number.parseInt(digits, 8);
     const value = Number(digits);
+    if (/^0[0-9]+$/.test(digits)) return this.fail(`bad number syntax: ${JSON.stringify(token.text)}`, token);
     if (Number.isNaN(value)) return this.fail(`bad number syntax: ${JSON.stringify(token.text)}`, token);
     if (/[.eE]/.test(digits)) return Number.isInteger(value) ? new Float(sign * value) : sign * value;
     return sign * value;

@@ -15,7 +15,7 @@ const VERSION =
 /** Reads a version; a missing minor or patch is 0 and a leading `v` is allowed. Throws `FunctionError`. */
 export function parseVersion(text: string): Version {
   const match = text.length > 256 ? null : VERSION.exec(text);
-  if (match === null) throw new FunctionError('Invalid Semantic Version');
+  if (match === null) throw new FunctionError('invalid semantic version');
   return {
     major: Number(match[1]),
     minor: Number(match[2] ?? 0),
@@ -66,7 +66,7 @@ const BOUND =
 
 function parseBound(text: string): Bound {
   const match = BOUND.exec(text.trim());
-  if (match === null) throw new FunctionError(`improper constraint: ${text}`);
+  if (match === null) throw new FunctionError(`improper constraint: ${JSON.stringify(text)}`);
   const numbers = [match[2], match[3], match[4]];
   const wild = numbers.findIndex((part) => part === undefined || /^[xX*]$/.test(part));
   const parts = wild === -1 ? 3 : wild;
@@ -126,7 +126,7 @@ export function matchesConstraint(constraint: string, version: Version): boolean
   return constraint.split('||').some((alternative) => {
     const plain = alternative.replace(/(\S+)\s+-\s+(\S+)/g, '>=$1 <=$2').replace(/([=!<>~^])\s+/g, '$1');
     const bounds = plain.split(/[,\s]+/).filter((part) => part !== '');
-    if (bounds.length === 0) throw new FunctionError(`improper constraint: ${constraint}`);
+    if (bounds.length === 0) throw new FunctionError(`improper constraint: ${JSON.stringify(constraint)}`);
     return bounds.every((part) => satisfies(version, parseBound(part)));
   });
 }

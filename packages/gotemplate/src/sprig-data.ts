@@ -1,4 +1,4 @@
-import { asDecoded, isEmpty, listOf, toText, toTexts, writeJson } from './convert.ts';
+import { asDecoded, isEmpty, listOf, readJson, toText, toTexts, writeJson } from './convert.ts';
 import { FunctionError } from './errors.ts';
 import { type FunctionTable, fn, variadic } from './functions.ts';
 import {
@@ -75,7 +75,8 @@ function dig(args: readonly GoValue[]): GoValue {
 }
 
 function sprigSlice(list: GoValue, indexes: readonly GoValue[]): GoValue {
-  const items = listOf('slice', list);
+  if (!isList(list)) throw new FunctionError(`list should be type of slice or array but ${kindOf(list)}`);
+  const items = list;
   if (items.length === 0) return null;
   const from = indexes.length > 0 ? Number(indexes[0]) : 0;
   const to = indexes.length > 1 ? Number(indexes[1]) : items.length;
@@ -108,7 +109,7 @@ export const DATA_FUNCTIONS: FunctionTable = {
   mustToJson: fn(['any'], (value) => writeJson(value)),
   mustFromJson: fn(['string'], (text) => {
     try {
-      return asDecoded(JSON.parse(text));
+      return asDecoded(readJson(text));
     } catch (error) {
       throw new FunctionError(error instanceof Error ? error.message : String(error));
     }

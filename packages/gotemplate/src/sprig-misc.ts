@@ -1,9 +1,8 @@
 import { posix } from 'node:path';
-import { toInt } from './convert.ts';
 import { FunctionError } from './errors.ts';
 import { type FunctionTable, fn, variadic } from './functions.ts';
 import { compareVersions, matchesConstraint, parseVersion, type Version, versionText } from './semver.ts';
-import { type GoMap, GoObject, getKey } from './value.ts';
+import { type GoMap, GoObject, getKey, typeName } from './value.ts';
 
 function versionObject(version: Version): GoObject {
   return new GoObject(
@@ -33,6 +32,11 @@ function base(path: string): string {
   return posix.basename(path) === '' ? '/' : posix.basename(path);
 }
 
+/** Everything before the last slash, cleaned. */
+function dir(path: string): string {
+  return clean(path.slice(0, path.lastIndexOf('/') + 1));
+}
+
 function clean(path: string): string {
   const normal = posix.normalize(path === '' ? '.' : path);
   return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal;
@@ -47,16 +51,28 @@ function ext(path: string): string {
 const URL_PARTS =
   /^(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?:\/\/(?:([^@/?#]*)@)?([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?$/s;
 
+function decodePath(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    throw new FunctionError(`unable to parse url: invalid URL escape in ${JSON.stringify(path)}`);
+  }
+}
+
 function urlParse(text: string): GoMap {
   const match = URL_PARTS.exec(text);
   if (match === null || text.length > 65536) throw new FunctionError(`unable to parse url: ${text.slice(0, 100)}`);
   const [, scheme = '', userinfo = '', host = '', path = '', query = '', fragment = ''] = match;
+  if (scheme === '' && /^[^/?#]*:/.test(text))
+    throw new FunctionError(
+      `unable to parse url: parse ${JSON.stringify(text)}: ${text.startsWith(':') ? 'missing protocol scheme' : 'first path segment in URL cannot contain colon'}`,
+    );
   const opaque = scheme !== '' && host === '' && !path.startsWith('/') ? path : '';
   return {
     scheme,
     host,
     hostname: host.replace(/:\d*$/, '').replace(/^\[|\]$/g, ''),
-    path: opaque === '' ? path : '',
+    path: opaque === '' ? decodePath(path) : '',
     query,
     opaque,
     fragment,
@@ -68,7 +84,8 @@ function urlJoin(parts: GoMap): string {
   const get = (key: string): string => {
     const value = getKey(parts, key);
     if (value === undefined) return '';
-    if (typeof value !== 'string') throw new FunctionError(`unable to parse ${key} key, must be of type string`);
+    if (typeof value !== 'string')
+      throw new FunctionError(`unable to parse ${key} key, must be of type string, but ${typeName(value)} found`);
     return value;
   };
   const authority = `${get('userinfo') === '' ? '' : `${get('userinfo')}@`}${get('host')}`;
@@ -78,83 +95,42 @@ function urlJoin(parts: GoMap): string {
   }${get('fragment') === '' ? '' : `#${get('fragment')}`}`;
 }
 
-function duration(seconds: number): string {
-  if (seconds === 0) return '0s';
-  const total = Math.abs(seconds);
-  const h = Math.floor(total / 3600);
-  const m = Math.floor((total % 3600) / 60);
-  return `${seconds < 0 ? '-' : ''}${h > 0 ? `${h}h` : ''}${h > 0 || m > 0 ? `${m}m` : ''}${total % 60}s`;
-}
-
-/** Functions whose result differs from run to run: a chart that used them would never render the same twice. */
-const REFUSED: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(
-    ['randAlphaNum', 'randAlpha', 'randAscii', 'randNumeric', 'randInt', 'randBytes', 'shuffle', 'uuidv4'].map(
-      (name) => [name, 'its result would be random'],
-    ),
-  ),
-  ...Object.fromEntries(
-    [
-      'bcrypt',
-      'htpasswd',
-      'genPrivateKey',
-      'buildCustomCert',
-      'genCA',
-      'genCAWithKey',
-      'genSelfSignedCert',
-      'genSelfSignedCertWithKey',
-      'genSignedCert',
-      'genSignedCertWithKey',
-      'encryptAES',
-      'derivePassword',
-      'decryptAES',
-    ].map((name) => [name, 'keys and passwords belong into a Secret, not into a template']),
-  ),
-  ...Object.fromEntries(
-    [
-      'now',
-      'ago',
-      'date',
-      'date_in_zone',
-      'dateInZone',
-      'date_modify',
-      'dateModify',
-      'must_date_modify',
-      'mustDateModify',
-      'htmlDate',
-      'htmlDateInZone',
-      'toDate',
-      'mustToDate',
-      'unixEpoch',
-      'durationRound',
-    ].map((name) => [name, 'its result would depend on the clock']),
-  ),
-  getHostByName: 'its result would depend on the network',
-  toToml: 'TOML is not supported',
-  fromToml: 'TOML is not supported',
-};
+/** Functions that make keys and certificates: what a chart makes itself is another one at each rendering, and lies around in its releases. */
+const REFUSED: readonly string[] = [
+  'bcrypt',
+  'htpasswd',
+  'genPrivateKey',
+  'buildCustomCert',
+  'genCA',
+  'genCAWithKey',
+  'genSelfSignedCert',
+  'genSelfSignedCertWithKey',
+  'genSignedCert',
+  'genSignedCertWithKey',
+];
 
 export const MISC_FUNCTIONS: FunctionTable = {
   semver: fn(['string'], (text) => versionObject(parseVersion(text))),
   semverCompare: fn(['string', 'string'], (constraint, text) => matchesConstraint(constraint, parseVersion(text))),
   base: fn(['string'], base),
-  dir: fn(['string'], (path) => clean(posix.dirname(path))),
+  dir: fn(['string'], dir),
   clean: fn(['string'], clean),
   ext: fn(['string'], ext),
   isAbs: fn(['string'], (path) => path.startsWith('/')),
   osBase: fn(['string'], base),
-  osDir: fn(['string'], (path) => clean(posix.dirname(path))),
+  osDir: fn(['string'], dir),
   osClean: fn(['string'], clean),
   osExt: fn(['string'], ext),
   osIsAbs: fn(['string'], (path) => path.startsWith('/')),
   urlParse: fn(['string'], urlParse),
   urlJoin: fn(['map'], urlJoin),
-  duration: fn(['any'], (seconds) => duration(toInt(seconds))),
   ...Object.fromEntries(
-    Object.entries(REFUSED).map(([name, why]) => [
+    REFUSED.map((name) => [
       name,
       variadic([], 'any', () => {
-        throw new FunctionError(`${name} is not available here: ${why}`);
+        throw new FunctionError(
+          `${name} is not available here: keys and passwords belong into a Secret, not into a template`,
+        );
       }),
     ]),
   ),

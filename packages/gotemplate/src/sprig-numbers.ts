@@ -11,16 +11,23 @@ function steps(start: number, stop: number, step: number): number[] {
 
 function seq(params: readonly number[]): string {
   const [a, b, c] = params;
-  if (a === undefined) return '';
+  if (a === undefined || params.length > 3) return '';
   if (b === undefined) return steps(1, a + (a < 1 ? -1 : 1), a < 1 ? -1 : 1).join(' ');
   if (c === undefined) return steps(a, b + (b < a ? -1 : 1), b < a ? -1 : 1).join(' ');
   if (c < a && b > 0) return '';
   return steps(a, c + (c < a ? -1 : 1), b).join(' ');
 }
 
-/** Decimal arithmetic on doubles: rounded to 15 digits so that 0.1 + 0.2 is 0.3, as Sprig's decimal type gives it. */
+/** To 16 digits, of which those before the highest one count: 1 - 0.9 is 0.1. */
+function rounded(value: number): number {
+  return Number(
+    Number(value.toPrecision(16)).toFixed(Math.max(0, Math.min(16, 16 - Math.trunc(Math.log10(Math.abs(value) + 1))))),
+  );
+}
+
+/** Decimal arithmetic on doubles: rounded to 16 digits so that 0.1 + 0.2 is 0.3, as Sprig's decimal type gives it. */
 function decimal(start: number, others: readonly GoValue[], step: (a: number, b: number) => number): GoValue {
-  return toFloat(others.reduce<number>((sum, other) => Number(step(sum, toFloat64(other)).toPrecision(15)), start));
+  return toFloat(others.reduce<number>((sum, other) => rounded(step(sum, toFloat64(other))), start));
 }
 
 function divide(a: number, b: number, what: (a: number, b: number) => number): number {
@@ -40,7 +47,7 @@ export const NUMBER_FUNCTIONS: FunctionTable = {
   int64: fn(['any'], toInt),
   float64: fn(['any'], (value) => toFloat(toFloat64(value))),
   toDecimal: fn(['any'], (value) => {
-    const text = String(toInt(value));
+    const text = typeof value === 'string' ? value : String(toInt(value));
     return /^[0-7]+$/.test(text) ? Number.parseInt(text, 8) : 0;
   }),
   until: fn(['int'], (count) => steps(0, count, count < 0 ? -1 : 1)),

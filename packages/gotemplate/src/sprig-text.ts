@@ -55,14 +55,21 @@ function unbase32(text: string): string {
 const isUpper = (char: string): boolean => char !== char.toLowerCase();
 const isLower = (char: string): boolean => char !== char.toUpperCase();
 
-/** Cuts a name into words at separators, at the start of capitals and before the last capital of a run ("HTTPServer" is "HTTP", "Server"). */
+/** Cuts a name into words at separators, at the start of capitals before the last capital of a run ("HTTPServer" is "HTTP", "Server"), and before digits that small letters follow ("Http20x" is "Http", "20x"). */
 function words(text: string): string[] {
   return text
     .replace(/([a-z])([A-Z])/g, '$1 $2')
     .replace(/([A-Z]+)([A-Z][a-z])/g, '$1 $2')
-    .replace(/([A-Za-z])([0-9])/g, '$1 $2')
+    .replace(/([A-Za-z])([0-9]+(?=[a-z]))/g, '$1 $2')
+    .replace(/([0-9])([A-Z])/g, '$1 $2')
     .split(/[ _.-]+/)
     .filter((word) => word !== '');
+}
+
+/** A character that has no capital of one character stays. */
+function upperRune(char: string): string {
+  const upper = char.toUpperCase();
+  return Array.from(upper).length === 1 ? upper : char;
 }
 
 function capital(word: string): string {
@@ -116,7 +123,8 @@ function compile(pattern: string): RE2JS {
   try {
     return RE2JS.compile(pattern);
   } catch (error) {
-    throw new FunctionError(`error parsing regexp: ${error instanceof Error ? error.message : String(error)}`);
+    const message = error instanceof Error ? error.message : String(error);
+    throw new FunctionError(message.startsWith('error parsing') ? message : `error parsing regexp: ${message}`);
   }
 }
 
@@ -176,8 +184,20 @@ function regexSplit(pattern: string, text: string, limit: number): string[] {
   return parts;
 }
 
+/** A function and its `must` form; the plain one panics in Go, which puts more words around a pattern that is wrong. */
 const both = (name: string, call: FunctionTable[string]): FunctionTable => ({
-  [name]: call,
+  [name]: {
+    ...call,
+    call: (args) => {
+      try {
+        return call.call(args);
+      } catch (error) {
+        if (error instanceof FunctionError && error.message.startsWith('error parsing regexp'))
+          throw new FunctionError(`regexp: Compile(\`${String(args[0])}\`): ${error.message}`);
+        throw error;
+      }
+    },
+  },
   [`must${capital(name)}`]: call,
 });
 
@@ -195,10 +215,10 @@ export const TEXT_FUNCTIONS: FunctionTable = {
   }),
   trunc: fn(['int', 'string'], truncate),
   trim: fn(['string'], (text) => text.trim()),
-  upper: fn(['string'], (text) => text.toUpperCase()),
+  upper: fn(['string'], (text) => Array.from(text, upperRune).join('')),
   lower: fn(['string'], (text) => text.toLowerCase()),
   title: fn(['string'], (text) =>
-    text.replace(/(^|[^\p{L}\p{N}_'])(\p{L})/gu, (_, before: string, letter: string) => before + letter.toUpperCase()),
+    text.replace(/(^|[^\p{L}\p{N}_])(\p{L})/gu, (_, before: string, letter: string) => before + upperRune(letter)),
   ),
   untitle: fn(['string'], (text) =>
     text.replace(/(^|\s)(\p{L})/gu, (_, before: string, letter: string) => before + letter.toLowerCase()),
@@ -228,11 +248,14 @@ export const TEXT_FUNCTIONS: FunctionTable = {
   ),
   snakecase: fn(['string'], (text) => words(text).join('_').toLowerCase()),
   kebabcase: fn(['string'], (text) => words(text).join('-').toLowerCase()),
-  camelcase: fn(['string'], (text) =>
-    text
-      .split(/[ _-]+/)
-      .map(capital)
-      .join(''),
+  camelcase: fn(
+    ['string'],
+    (text) =>
+      (/^_+/.exec(text)?.[0] ?? '') +
+      text
+        .split(/[ _-]+/)
+        .map(capital)
+        .join(''),
   ),
   wrap: fn(['int', 'string'], (width, text) => wrap(text, width, '\n', false)),
   wrapWith: fn(['int', 'string', 'string'], (width, separator, text) => wrap(text, width, separator, true)),
@@ -294,14 +317,21 @@ export const TEXT_FUNCTIONS: FunctionTable = {
   b64dec: fn(['string'], (text) => {
     const bad = /[^A-Za-z0-9+/=\r\n]/.exec(text);
     if (bad !== null) return `illegal base64 data at input byte ${bad.index}`;
+    const length = text.replace(/[\r\n]/g, '').length;
+    if (length % 4 !== 0) return `illegal base64 data at input byte ${Math.trunc(length / 4) * 4}`;
     return Buffer.from(text, 'base64').toString('utf8');
   }),
   b32enc: fn(['string'], base32),
   b32dec: fn(['string'], unbase32),
-  ...both(
-    'regexMatch',
-    fn(['string', 'string'], (pattern, text) => matches(pattern, text, 1).length > 0),
-  ),
+  mustRegexMatch: fn(['string', 'string'], (pattern, text) => matches(pattern, text, 1).length > 0),
+  regexMatch: fn(['string', 'string'], (pattern, text) => {
+    try {
+      return matches(pattern, text, 1).length > 0;
+    } catch (error) {
+      if (error instanceof FunctionError) return false;
+      throw error;
+    }
+  }),
   ...both(
     'regexFind',
     fn(['string', 'string'], (pattern, text) => matches(pattern, text, 1)[0]?.groups[0] ?? ''),

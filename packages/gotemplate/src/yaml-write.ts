@@ -6,8 +6,8 @@ import { looksTyped } from './yaml-read.ts';
 const WIDTH = 80;
 
 /** Writes a value exactly as Go's `sigs.k8s.io/yaml` does: keys sorted, sequences not indented, its quoting and folding. Ends with a line feed. */
-export function writeYaml(value: unknown): string {
-  const out = new Writer();
+export function writeYaml(value: unknown, options: { readonly indentLists?: boolean } = {}): string {
+  const out = new Writer(options.indentLists === true);
   out.node(value, 0, 'root');
   return out.text();
 }
@@ -17,6 +17,11 @@ type Place = 'root' | 'value' | 'item';
 class Writer {
   private readonly parts: string[] = [];
   private column = 0;
+  private readonly indentLists: boolean;
+
+  constructor(indentLists: boolean) {
+    this.indentLists = indentLists;
+  }
 
   text(): string {
     return this.parts.join('');
@@ -42,8 +47,8 @@ class Writer {
           if (i > 0 || place !== 'item') this.put(' '.repeat(indent));
           this.scalar(key, indent, true);
           this.put(':');
-          // Sequences in mappings stand at the mapping's own indentation.
-          this.node(item, Array.isArray(item) ? indent : indent + 2, 'value');
+          // Sequences in mappings stand at the mapping's own indentation, unless asked for otherwise.
+          this.node(item, Array.isArray(item) && !this.indentLists ? indent : indent + 2, 'value');
         });
         return;
       }
