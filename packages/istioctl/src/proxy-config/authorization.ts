@@ -32,7 +32,13 @@ function actionOf(filter: Json, rules: Json): PolicyInForce['action'] {
   return action === 'DENY' || action === 'LOG' ? action : 'ALLOW';
 }
 
-/** The AuthorizationPolicies that an Envoy has in force, over all its listeners. An ALLOW check without any rule admits nothing; it is told as such. */
+/** Stands for an ALLOW check without any rule. */
+const nothing = '(nothing is admitted)';
+
+/**
+ * The AuthorizationPolicies that an Envoy has in force, over all its listeners. An ALLOW check without any rule admits nothing; it is told as such where no
+ * check has rules (beside one that has, it is the same check for connections that the rules do not speak of).
+ */
 export function policiesInForce(dump: ConfigDump): readonly PolicyInForce[] {
   const found = new Map<
     string,
@@ -54,7 +60,7 @@ export function policiesInForce(dump: ConfigDump): readonly PolicyInForce[] {
       const names = Object.keys(object(at(checks, 'policies')));
       for (const name of names.length > 0 ? names : action === 'ALLOW' ? ['ns[]-policy[]-rule[]'] : []) {
         const [, namespace = '', policy = '', index = ''] = ruleName.exec(name) ?? [];
-        const shown = policy === '' ? (names.length > 0 ? name : '(nothing is admitted)') : `${policy}.${namespace}`;
+        const shown = policy === '' ? (names.length > 0 ? name : nothing) : `${policy}.${namespace}`;
         const key = JSON.stringify([action, shown, dryRun]);
         const entry = found.get(key) ?? { action, policy: shown, dryRun, rules: new Set<string>() };
         if (names.length > 0) entry.rules.add(index === '' ? name : index);
@@ -63,7 +69,10 @@ export function policiesInForce(dump: ConfigDump): readonly PolicyInForce[] {
     }
   }
   const order = ['CUSTOM', 'DENY', 'ALLOW', 'LOG'];
-  return [...found.values()]
+  const entries = [...found.values()];
+  const admits = entries.some(({ action, policy, dryRun }) => action === 'ALLOW' && policy !== nothing && !dryRun);
+  return entries
+    .filter(({ policy }) => policy !== nothing || !admits)
     .map(({ rules, ...rest }) => ({ ...rest, rules: rules.size }))
     .sort((a, b) => order.indexOf(a.action) - order.indexOf(b.action) || a.policy.localeCompare(b.policy));
 }
