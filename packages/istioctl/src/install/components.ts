@@ -1,4 +1,4 @@
-import { type JsonObject, mergeValues } from '@istio-ts/charts';
+import { isJsonObject, type JsonObject, mergeValues } from '@istio-ts/charts';
 import { OperatorError } from './failure.ts';
 import { type Component, type GatewayComponent, type InstallSpec, mergeSpec } from './spec.ts';
 
@@ -55,6 +55,9 @@ function valuesFor(spec: InstallSpec, component: Component): JsonObject {
   return spec.defaultRevision === undefined ? values : mergeSpec(values, { defaultRevision: spec.defaultRevision });
 }
 
+/** Nothing where it is empty, or, with `--force`, a mistake. */
+const k8sOf = ({ k8s }: Component): JsonObject | undefined => (isJsonObject(k8s) ? k8s : undefined);
+
 function gatewayUse(
   spec: InstallSpec,
   gateway: GatewayComponent,
@@ -74,7 +77,7 @@ function gatewayUse(
     release: gateway.name,
     namespace,
     values: mergeSpec(valuesFor(spec, gateway), { gateways: { [key]: own } }),
-    k8s: gateway.k8s,
+    k8s: k8sOf(gateway),
     workload: gateway.name,
     path: `components.${kind === 'IngressGateways' ? 'ingressGateways' : 'egressGateways'}[name:${gateway.name}].k8s`,
   };
@@ -96,7 +99,7 @@ export function chartUses(spec: InstallSpec): readonly ChartUse[] {
       release: 'istio-base',
       namespace: components.base.namespace ?? namespace,
       values: valuesFor(spec, components.base),
-      k8s: components.base.k8s,
+      k8s: k8sOf(components.base),
       workload: '',
       path: 'components.base.k8s',
     });
@@ -108,7 +111,7 @@ export function chartUses(spec: InstallSpec): readonly ChartUse[] {
       release: `istiod${suffix}`,
       namespace: components.pilot.namespace ?? namespace,
       values: valuesFor(spec, components.pilot),
-      k8s: components.pilot.k8s,
+      k8s: k8sOf(components.pilot),
       workload: `istiod${suffix}`,
       path: 'components.pilot.k8s',
     });
@@ -120,7 +123,7 @@ export function chartUses(spec: InstallSpec): readonly ChartUse[] {
       release: 'istio-cni',
       namespace: components.cni.namespace ?? namespace,
       values: valuesFor(spec, components.cni),
-      k8s: components.cni.k8s,
+      k8s: k8sOf(components.cni),
       workload: 'istio-cni-node',
       path: 'components.cni.k8s',
     });
@@ -131,7 +134,7 @@ export function chartUses(spec: InstallSpec): readonly ChartUse[] {
       release: 'ztunnel',
       namespace: components.ztunnel.namespace ?? namespace,
       values: valuesFor(spec, components.ztunnel),
-      k8s: components.ztunnel.k8s,
+      k8s: k8sOf(components.ztunnel),
       workload: 'ztunnel',
       path: 'components.ztunnel.k8s',
     });

@@ -27,7 +27,8 @@ function scene() {
       durationMs: 15_000,
     });
   const holder = () =>
-    (cluster.get(kubernetesTypes.Lease, 'istio-operator', 'lock')?.spec as { holderIdentity?: string }).holderIdentity;
+    (cluster.get(kubernetesTypes.Lease, 'istio-operator', 'lock')?.spec as { holderIdentity?: string } | undefined)
+      ?.holderIdentity;
   return { cluster, lease, holder, waits };
 }
 
