@@ -133,6 +133,14 @@ describe('looking into the mesh', { skip: reason ?? false }, () => {
     );
   });
 
+  test("the pod's own agent asks Envoy: large answers arrive whole", async () => {
+    const answer = await cluster().kubectl(
+      ...['exec', 'deploy/sleep', '-c', 'istio-proxy', '--', 'pilot-agent', 'request', 'GET', 'config_dump'],
+    );
+    assert.ok(answer.length > 100_000);
+    assert.ok(Array.isArray((JSON.parse(answer) as { configs: unknown }).configs));
+  });
+
   test('describe tells what applies to a pod and to a service', async () => {
     await shows(
       'the pod to be described',
