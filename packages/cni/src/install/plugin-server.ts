@@ -30,6 +30,8 @@ export async function servePlugin(directory: string, parts: PluginServerParts): 
   server.listen(path, resolve);
   await promise;
   await fs.chmod(path, 0o600);
+  // The process ends when its other work does.
+  server.unref();
 }
 
 function serve(socket: Socket, parts: PluginServerParts): void {

@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import * as fs from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { applyInterception } from '@istio-ts/agent/iptables/apply';
+import { DEFAULT_INTERCEPTION } from '@istio-ts/agent/iptables/settings';
+import { createLogger } from '@istio-ts/agent/log';
+import { KubeApiError } from '@istio-ts/kube/client';
+import { build } from 'esbuild';
+import { type JsonObject, pluginEntryWith } from './plugin.test-support.ts';
+import { servePlugin } from '../install/plugin-server.ts';
+import { installPrograms } from '../install/programs.ts';
+import type { Pod } from './pod.ts';
+import { createPodSource } from './pod-source.ts';
+import { CniError } from './protocol.ts';
+
+const skip = process.getuid?.() === 0 ? false : 'network namespaces need root';
+const ns = `cni-test-${process.pid}`;
+const peer = `${ns}-c`;
+const ip = (...words: string[]): string => execFileSync('ip', words, { encoding: 'utf8' });
+let root = '';
+let api = '';
+let bin = '';
+const asked: string[] = [];
+const pods = new Map<string, Pod | number>();
+const server = createServer((request, response) => {
+  asked.push(`${request.headers.authorization} ${request.url}`);
+  const found = pods.get(request.url?.split('/').slice(-3).join('/') ?? '') ?? 404;
+  response.writeHead(typeof found === 'number' ? found : 200, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(typeof found === 'number' ? { kind: 'Status', message: `status ${found}` } : found));
+});
+
+const sidecar = (name: string, annotations: Readonly<Record<string, string>> = {}): Pod => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: {
+    name,
+    namespace: 'default',
+    uid: `uid-${name}`,
+    annotations: { 'sidecar.istio.io/status': '{}', ...annotations },
+  },
+  spec: { containers: [{ name: 'app' }, { name: 'istio-proxy', args: ['proxy', 'sidecar'] }] },
+});
+
+before(async () => {
+  if (skip) return;
+  root = await fs.mkdtemp(join(tmpdir(), 'istio-cni-'));
+  for (const name of [ns, peer]) {
+    ip('netns', 'add', name);
+    ip('-n', name, 'link', 'set', 'lo', 'up');
+  }
+  ip('-n', ns, 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', peer);
+  ip('-n', ns, 'addr', 'add', '10.9.8.1/24', 'dev', 'eth0');
+  ip('-n', peer, 'addr', 'add', '10.9.8.2/24', 'dev', 'eth0');
+  for (const name of [ns, peer]) ip('-n', name, 'link', 'set', 'eth0', 'up');
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  api = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await fs.writeFile(
+    join(root, 'kubeconfig'),
+    `apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "${api}"}}]
+users: [{name: u, user: {token: secret}}]
+contexts: [{name: x, context: {cluster: c, user: u}}]
+current-context: x
+`,
+  );
+  // As on a node: the bundle, the runtime that comes with it, and the launcher.
+  bin = join(root, 'bin');
+  await fs.mkdir(bin);
+  const bundle = join(root, 'istio-cni.mjs');
+  await build({
+    entryPoints: [join(import.meta.dirname, '../bin/istio-cni.ts')],
+    outfile: bundle,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+  });
+  await installPrograms({ bundle, runtime: process.execPath, nodeRuntime: undefined }, bin);
+});
+after(async () => {
+  if (skip) return;
+  for (const name of [ns, peer]) ip('netns', 'del', name);
+  server.close();
+  await fs.rm(root, { recursive: true, force: true });
+});
+
+interface Outcome {
+  readonly code: number | null;
+  readonly answer: JsonObject | undefined;
+  readonly stderr: string;
+}
+
+const result = {
+  cniVersion: '1.0.0',
+  interfaces: [{ name: 'eth0', sandbox: `/run/netns/${ns}` }],
+  ips: [{ address: '10.9.8.1/24', interface: 0 }],
+  dns: { nameservers: ['10.96.0.10'] },
+};
+
+/** Calls the installed plugin as a container runtime does. */
+function call(command: string, pod: string, config: JsonObject = {}, env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
+  const [namespace = '', name = ''] = pod.split('/');
+  const child = spawn(join(bin, 'istio-cni'), {
+    env: {
+      PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+      NODE_OPTIONS: '--no-such-option',
+      CNI_COMMAND: command,
+      CNI_CONTAINERID: 'c0ffee',
+      CNI_NETNS: `/run/netns/${ns}`,
+      CNI_IFNAME: 'eth0',
+      CNI_PATH: bin,
+      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=${namespace};K8S_POD_NAME=${name};K8S_POD_UID=uid-${name}`,
+      ...env,
+    },
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(
+    JSON.stringify({ ...pluginEntryWith(root), cniVersion: '1.0.0', name: 'net', prevResult: result, ...config }),
+  );
+  return new Promise((resolve) => {
+    child.on('close', (code) =>
+      resolve({ code, answer: stdout.trim() === '' ? undefined : JSON.parse(stdout), stderr }),
+    );
+  });
+}
+
+/** Listens on these ports in a namespace and answers with the port's number. */
+async function listeners(name: string, ports: readonly number[]): Promise<{ stop(): void }> {
+  const code = `const net=require('net');let n=0;const ports=${JSON.stringify(ports)};for(const p of ports){net.createServer(s=>{s.on('error',()=>{});s.end(String(p))}).listen(p,'0.0.0.0',()=>{if(++n===ports.length)console.log('up')})}`;
+  const child = spawn('nsenter', [`--net=/run/netns/${name}`, '--', process.execPath, '-e', code]);
+  await new Promise<void>((resolve) => child.stdout.once('data', () => resolve()));
+  return { stop: () => child.kill() };
+}
+
+/** Connects and gives what the other side says. */
+function dial(name: string, uid: number, host: string, port: number): string {
+  const enter = [`--net=/run/netns/${name}`, '--setuid', `${uid}`, '--setgid', `${uid}`, '--'];
+  const script = `exec 3<>/dev/tcp/${host}/${port} && timeout 3 cat <&3`;
+  return execFileSync('nsenter', [...enter, 'bash', '-c', script], { encoding: 'utf8' }).trim();
+}
+const rules = (): string =>
+  execFileSync('nsenter', [`--net=/run/netns/${ns}`, '--', 'iptables-nft-save'], { encoding: 'utf8' }).replace(
+    /^#.*$/gm,
+    '',
+  );
+const clear = (): void =>
+  applyInterception(DEFAULT_INTERCEPTION, {
+    families: [4, 6],
+    networkNamespace: `/run/netns/${ns}`,
+    cleanupOnly: true,
+    print: () => undefined,
+  });
+
+test("a pod's traffic goes through its sidecar after ADD; the result before it is passed on", { skip }, async () => {
+  pods.set('default/pods/web', sidecar('web', { 'traffic.sidecar.istio.io/excludeInboundPorts': '9001' }));
+  const added = await call('ADD', 'default/web');
+  assert.deepEqual(added, { code: 0, answer: result, stderr: added.stderr });
+  assert.match(added.stderr, /set the interception rules/);
+  assert.equal(asked.at(-1), 'Bearer secret /api/v1/namespaces/default/pods/web');
+  const once = rules();
+  const inside = await listeners(ns, [15001, 15006, 9000, 9001]);
+  const outside = await listeners(peer, [9000]);
+  try {
+    assert.equal(dial(peer, 0, '10.9.8.1', 9000), '15006');
+    assert.equal(dial(peer, 0, '10.9.8.1', 9001), '9001');
+    assert.equal(dial(ns, 1000, '10.9.8.2', 9000), '15001');
+    assert.equal(dial(ns, 1337, '10.9.8.2', 9000), '9000');
+  } finally {
+    inside.stop();
+    outside.stop();
+  }
+  assert.equal((await call('ADD', 'default/web')).code, 0);
+  assert.equal(rules(), once);
+  assert.deepEqual(await call('CHECK', 'default/web'), { code: 0, answer: undefined, stderr: '' });
+  clear();
+  const checked = await call('CHECK', 'default/web');
+  assert.equal(checked.code, 1);
+  assert.equal(checked.answer?.code, 102);
+  assert.match(String(checked.answer?.msg), /nat ISTIO_INBOUND/);
+  assert.deepEqual(await call('DEL', 'default/web'), { code: 0, answer: undefined, stderr: '' });
+});
+
+test('other pods keep their network, and excluded namespaces are not even asked for', { skip }, async () => {
+  pods.set('default/pods/plain', { ...sidecar('plain'), spec: { containers: [{ name: 'app' }] } });
+  const before = asked.length;
+  assert.equal((await call('ADD', 'default/plain')).code, 0);
+  assert.equal(asked.length, before + 1);
+  assert.deepEqual((await call('ADD', 'kube-system/dns')).answer, result);
+  assert.equal(asked.length, before + 1);
+  assert.doesNotMatch(rules(), /ISTIO/);
+});
+
+test('the agent of the node is asked first, and gets the log', { skip }, async () => {
+  const log: string[] = [];
+  const results: number[] = [];
+  await servePlugin(join(root, 'run'), {
+    getPod: async (namespace, name) => {
+      if (name === 'gone') throw new KubeApiError(404, 'NotFound', 'no such pod');
+      assert.equal(namespace, 'default');
+      return sidecar(name);
+    },
+    log: createLogger({ level: 'debug', write: (line) => log.push(line) }),
+    onResult: (code) => results.push(code),
+  });
+  const before = asked.length;
+  assert.deepEqual(await call('ADD', 'default/agent'), { code: 0, answer: result, stderr: '' });
+  assert.equal(asked.length, before);
+  assert.deepEqual(results, [0]);
+  assert.match(log.join(''), /plugin: set the interception rules.*pod=default\/agent/);
+  assert.equal((await fs.stat(join(root, 'run/plugin.sock'))).mode & 0o777, 0o600);
+  clear();
+  let clock = 0;
+  const source = createPodSource(join(root, 'run'), join(root, 'kubeconfig'), () => (clock += 3000));
+  await assert.rejects(
+    source.get('default', 'gone', undefined),
+    (error) => error instanceof CniError && error.code === 100,
+  );
+  // The pod of this name is a later one than the network is for.
+  await assert.rejects(source.get('default', 'agent', 'other'), /another one of the same name/);
+});
+
+test('failures are answers that say what to do', { skip }, async () => {
+  pods.set('default/pods/secret', 403);
+  const alone = { cni_agent_run_dir: join(root, 'no-agent') };
+  const refused = await call('ADD', 'default/secret', alone);
+  assert.equal(refused.code, 1);
+  assert.equal(refused.answer?.code, 11);
+  assert.match(String(refused.answer?.msg), /take "istio-cni" out of the CNI configuration/);
+  const status = await call('STATUS', '', { ...alone, cniVersion: '1.1.0', kubernetes: { kubeconfig: '/nowhere' } });
+  assert.equal(status.answer?.code, 50);
+  const version = await call('ADD', 'default/web', { ...alone, cniVersion: '9.9.9' });
+  assert.equal(version.answer?.code, 1);
+  const environment = await call('ADD', 'default/web', alone, { CNI_NETNS: '' });
+  assert.deepEqual([environment.answer?.code, environment.answer?.msg], [4, 'istio-cni: CNI_NETNS is missing']);
+  pods.set('default/pods/odd', sidecar('odd', { 'traffic.sidecar.istio.io/includeInboundPorts': '80;reboot' }));
+  const odd = await call('ADD', 'default/odd', alone);
+  assert.equal(odd.answer?.code, 101);
+  assert.match(String(odd.answer?.msg), /--istio-inbound-ports: "80;reboot" is not a port/);
+  assert.deepEqual((await call('VERSION', '')).answer?.cniVersion, '1.1.0');
+});
