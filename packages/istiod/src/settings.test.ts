@@ -23,9 +23,9 @@ test('the arguments of the chart', () => {
 test('wrong flags say what is wrong', () => {
   assert.throws(
     () => parseSettings(['--nothing=1'], {}),
-    (error: Error) => error instanceof SettingsError && /unknown flag --nothing/.test(error.message),
+    (error: Error) => error instanceof SettingsError && /unknown flag: --nothing/.test(error.message),
   );
   assert.throws(() => parseSettings(['--grpcAddr=:99999'], {}), /--grpcAddr: ':99999' is not an address/);
-  assert.throws(() => parseSettings(['--domain'], {}), /--domain needs a value/);
+  assert.throws(() => parseSettings(['--domain'], {}), /flag needs a value: --domain/);
   assert.throws(() => parseSettings(['--shutdownDuration=soon'], {}), /'soon' is not a duration/);
 });

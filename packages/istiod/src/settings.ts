@@ -1,4 +1,6 @@
+import { type ParsedArguments, parseArguments, UsageError } from '@istio-ts/command-line/arguments';
 import { type NativeSidecarSetting, parseNativeSidecars } from '@istio-ts/injector/native-sidecars';
+import { DISCOVERY_FLAGS } from './flags.ts';
 
 /** How a control plane is set up: the flags and environment variables of pilot-discovery (istio-surface.md, Ports and environment variables). */
 export interface Settings {
@@ -47,65 +49,17 @@ export class SettingsError extends Error {
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-const flagNames = [
-  'caCertFile',
-  'clusterAliases',
-  'clusterID',
-  'clusterRegistriesNamespace',
-  'cniNamespace',
-  'configDir',
-  'ctrlz_address',
-  'ctrlz_port',
-  'domain',
-  'grpcAddr',
-  'httpAddr',
-  'httpsAddr',
-  'keepaliveInterval',
-  'keepaliveMaxServerConnectionAge',
-  'keepaliveTimeout',
-  'kubeconfig',
-  'kubernetesApiBurst',
-  'kubernetesApiQPS',
-  'log_as_json',
-  'log_caller',
-  'log_output_level',
-  'log_stacktrace_level',
-  'log_target',
-  'meshConfig',
-  'monitoringAddr',
-  'namespace',
-  'networksConfig',
-  'profile',
-  'registries',
-  'secureGRPCAddr',
-  'shutdownDuration',
-  'tls-cipher-suites',
-  'tls-min-version',
-  'tlsCertFile',
-  'tlsKeyFile',
-  'vklog',
-] as const;
-const booleanFlags = new Set(['log_as_json', 'profile']);
-const aliases: Readonly<Record<string, string>> = { n: 'namespace' };
-
-function parseFlags(words: readonly string[]): ReadonlyMap<string, string> {
-  const flags = new Map<string, string>();
-  for (let index = 0; index < words.length; index++) {
-    const word = words[index] ?? '';
-    if (!word.startsWith('-')) throw new SettingsError(`'${word}' is not expected here: give flags as --name=value`);
-    const [name = '', inline] = word.replace(/^--?/, '').split(/=(.*)/s);
-    const flag = aliases[name] ?? name;
-    if (!flagNames.some((known) => known === flag))
-      throw new SettingsError(`unknown flag --${name}: run 'pilot-discovery discovery --help' for the list`);
-    if (inline !== undefined) flags.set(flag, inline);
-    else if (booleanFlags.has(flag)) flags.set(flag, 'true');
-    else {
-      const value = words[++index];
-      if (value === undefined) throw new SettingsError(`flag --${name} needs a value`);
-      flags.set(flag, value);
-    }
+/** Reads the flags of `pilot-discovery discovery`. Raises {@link SettingsError}. */
+export function parseDiscoveryFlags(words: readonly string[]): ParsedArguments {
+  try {
+    const args = parseArguments(words, DISCOVERY_FLAGS);
+    const [word] = args.positionals;
+    if (word !== undefined) throw new SettingsError(`'${word}' is not expected here: give flags as --name=value`);
+    return args;
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new SettingsError(`${error.message}: run 'pilot-discovery discovery --help' for the list`);
   }
-  return flags;
 }
 
 /** Reads `host:port`, `:port` or a bare port. */
@@ -144,34 +98,36 @@ function nativeSidecarSetting(value: string | undefined): NativeSidecarSetting {
 
 /** Reads the settings of `pilot-discovery discovery`. Raises {@link SettingsError}. */
 export function parseSettings(words: readonly string[], env: Env): Settings {
-  const flags = parseFlags(words);
-  const text = (flag: string, fallback: string) => flags.get(flag) ?? fallback;
-  const address = (flag: string, fallback: string) => parseListenAddress(flag, text(flag, fallback));
-  const namespace = text('namespace', env.POD_NAMESPACE || 'istio-system');
+  const flags = parseDiscoveryFlags(words);
+  const { text } = flags;
+  const address = (flag: string) => parseListenAddress(flag, text(flag));
+  // Flags win over variables, and these over the flags' defaults.
+  const textOr = (flag: string, value: string | undefined) => (flags.given(flag) ? text(flag) : value || text(flag));
+  const namespace = textOr('namespace', env.POD_NAMESPACE);
   const revision = env.REVISION || 'default';
   return {
     namespace,
     revision,
-    clusterId: text('clusterID', env.CLUSTER_ID || 'Kubernetes'),
-    dnsDomain: text('domain', 'cluster.local'),
+    clusterId: textOr('clusterID', env.CLUSTER_ID),
+    dnsDomain: text('domain'),
     trustDomain: env.TRUST_DOMAIN || 'cluster.local',
     podName: env.POD_NAME || 'istiod',
-    grpc: address('grpcAddr', ':15010'),
-    secureGrpc: address('secureGRPCAddr', ':15012'),
-    http: address('httpAddr', ':8080'),
-    https: address('httpsAddr', ':15017'),
-    monitoring: address('monitoringAddr', ':15014'),
+    grpc: address('grpcAddr'),
+    secureGrpc: address('secureGRPCAddr'),
+    http: address('httpAddr'),
+    https: address('httpsAddr'),
+    monitoring: address('monitoringAddr'),
     controlZ: {
-      host: text('ctrlz_address', 'localhost'),
-      port: parseListenAddress('ctrlz_port', text('ctrlz_port', '9876')).port,
+      host: text('ctrlz_address'),
+      port: parseListenAddress('ctrlz_port', text('ctrlz_port')).port,
     },
-    kubeconfig: flags.get('kubeconfig') || undefined,
-    logLevels: text('log_output_level', 'default:info'),
-    stackTraceLevels: text('log_stacktrace_level', 'default:none'),
-    logCallers: text('log_caller', '').split(',').filter(Boolean),
-    logAsJson: text('log_as_json', 'false') === 'true',
-    shutdownMs: durationMs('shutdownDuration', text('shutdownDuration', '10s')),
-    keepaliveMs: durationMs('keepaliveInterval', text('keepaliveInterval', '30s')),
+    kubeconfig: text('kubeconfig') || undefined,
+    logLevels: text('log_output_level'),
+    stackTraceLevels: text('log_stacktrace_level'),
+    logCallers: text('log_caller').split(',').filter(Boolean),
+    logAsJson: flags.boolean('log_as_json'),
+    shutdownMs: durationMs('shutdownDuration', text('shutdownDuration')),
+    keepaliveMs: durationMs('keepaliveInterval', text('keepaliveInterval')),
     tokenAudiences: (env.TOKEN_AUDIENCES || 'istio-ca').split(','),
     injectionWebhookName: env.INJECTION_WEBHOOK_CONFIG_NAME || 'istio-sidecar-injector',
     validationWebhookName:

@@ -1,12 +1,12 @@
 import { VERSION } from '@istio-ts/api/version';
 import { preferSmallMemory } from '../memory.ts';
 import { createLogger, parseLogLevel } from '../log.ts';
-import { formatHelp, parseArguments, UsageError } from './arguments.ts';
+import { type ProgramCommand, runProgram } from '@istio-ts/command-line/program';
+import { versionText } from '@istio-ts/command-line/version';
 import type { FlagSpec, ParsedArguments } from './arguments.ts';
 
 /** Flags that every command takes. */
-const COMMON_FLAGS: readonly FlagSpec[] = [
-  { name: 'help', short: 'h', kind: 'boolean', help: 'Help' },
+export const COMMON_FLAGS: readonly FlagSpec[] = [
   { name: 'log_as_json', kind: 'boolean', help: 'Write log lines as JSON' },
   { name: 'log_caller', kind: 'text', help: 'Accepted for compatibility' },
   {
@@ -15,20 +15,13 @@ const COMMON_FLAGS: readonly FlagSpec[] = [
     default: 'default:info',
     help: 'Least severe level written, as default:debug',
   },
-  { name: 'log_stacktrace_level', kind: 'text', help: 'Accepted for compatibility' },
-  { name: 'log_target', kind: 'text', help: 'Accepted for compatibility' },
+  { name: 'log_stacktrace_level', kind: 'text', default: 'default:none', help: 'Accepted for compatibility' },
+  { name: 'log_target', kind: 'list', default: 'stdout', help: 'Accepted for compatibility' },
   { name: 'vklog', kind: 'text', help: 'Accepted for compatibility' },
 ];
 
-interface Command {
-  readonly usage: string;
-  readonly description: string;
-  readonly flags: () => Promise<readonly FlagSpec[]>;
-  readonly run: (args: ParsedArguments) => Promise<number>;
-}
-
 /** Commands load their code when they run: the one that stays in memory pays for itself only. */
-const COMMANDS: Readonly<Record<string, Command>> = {
+const COMMANDS: Readonly<Record<string, ProgramCommand>> = {
   proxy: {
     usage: 'pilot-agent proxy [sidecar|router|waypoint] [flags]',
     description: 'Runs Envoy with configuration and certificates from the control plane.',
@@ -64,7 +57,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     description: 'Prints the version.',
     flags: async () => (await import('./small-commands.ts')).VERSION_FLAGS,
     run: async (args) => {
-      process.stdout.write((await import('./small-commands.ts')).formatVersion(VERSION, args));
+      process.stdout.write(versionText(VERSION, args));
       return 0;
     },
   },
@@ -79,30 +72,14 @@ function logger(args: ParsedArguments): ReturnType<typeof createLogger> {
 }
 
 /** Runs a command line (without `node` and the script) and gives the exit code. */
-export async function main(argv: readonly string[]): Promise<number> {
-  const [name = '', ...rest] = argv;
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (command === undefined) {
-    const list = Object.entries(COMMANDS).map(([word, entry]) => `  ${word.padEnd(16)}${entry.description}`);
-    const text = `Runs and watches the proxy of a pod.\n\nUsage:\n  pilot-agent COMMAND [flags]\n\nCommands:\n${list.join('\n')}\n`;
-    if (name === '' || name === '--help' || name === '-h' || name === 'help') {
-      process.stdout.write(text);
-      return 0;
-    }
-    process.stderr.write(`Error: unknown command "${name}"\n\n${text}`);
-    return 1;
-  }
-  try {
-    const flags = [...(await command.flags()), ...COMMON_FLAGS];
-    const args = parseArguments(rest, flags);
-    if (args.boolean('help')) {
-      process.stdout.write(formatHelp(command.usage, command.description, flags));
-      return 0;
-    }
-    return await command.run(args);
-  } catch (error) {
-    const usage = error instanceof UsageError ? `\nRun "pilot-agent ${name} --help" for the flags.` : '';
-    process.stderr.write(`Error: ${error instanceof Error ? error.message : String(error)}${usage}\n`);
-    return error instanceof Error && 'exitCode' in error && typeof error.exitCode === 'number' ? error.exitCode : 1;
-  }
-}
+export const main = (argv: readonly string[]): Promise<number> =>
+  runProgram(
+    {
+      name: 'pilot-agent',
+      description: 'Runs and watches the proxy of a pod.',
+      commands: COMMANDS,
+      commonFlags: COMMON_FLAGS,
+    },
+    argv,
+    { out: (text) => void process.stdout.write(text), err: (text) => void process.stderr.write(text) },
+  );

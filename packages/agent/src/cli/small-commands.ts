@@ -55,22 +55,3 @@ export async function runWait(args: ParsedArguments): Promise<number> {
   process.stderr.write(`Error: timeout waiting for Envoy proxy to become ready. Last error: ${last}\n`);
   return 1;
 }
-
-/** `pilot-agent version`. */
-export function formatVersion(version: string, args: ParsedArguments): string {
-  if (args.boolean('short')) return `${version}\n`;
-  const output = args.text('output');
-  const info = { version, revision: '', golang_version: '', status: 'Clean', tag: version };
-  switch (output) {
-    case 'json':
-      return `${JSON.stringify({ clientVersion: info }, null, 2)}\n`;
-    case 'yaml':
-      return `clientVersion:\n${Object.entries(info)
-        .map(([key, value]) => `  ${key}: "${value}"\n`)
-        .join('')}`;
-    case '':
-      return `version.BuildInfo{Version:"${version}", GitRevision:"", GolangVersion:"", BuildStatus:"Clean", GitTag:"${version}"}\n`;
-    default:
-      throw new UsageError(`--output must be yaml or json, not "${output}"`);
-  }
-}

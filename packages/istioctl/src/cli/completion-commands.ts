@@ -18,7 +18,7 @@ export const completionCommands: CommandGroup = (program, act) => {
       .addHelpText('after', `\nExamples:\n${usage}`)
       .action(
         act(async (session, flags: { readonly descriptions: boolean }) => {
-          const { completionScript } = await import('../completion/scripts.ts');
+          const { completionScript } = await import('@istio-ts/command-line/completion-scripts');
           session.out(completionScript(shell, program.name(), flags.descriptions));
           return 0;
         }),

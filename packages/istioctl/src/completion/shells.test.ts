@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { completionScript, type Shell } from './scripts.ts';
+import { completionScript, type Shell } from '@istio-ts/command-line/completion-scripts';
 
 const run = promisify(execFile);
 const home = mkdtempSync(join(tmpdir(), 'completion-'));

@@ -1,57 +1,74 @@
 import { VERSION } from '@istio-ts/api/version';
+import { UsageError } from '@istio-ts/command-line/arguments';
+import { runProgram } from '@istio-ts/command-line/program';
+import { versionText } from '@istio-ts/command-line/version';
+import { DISCOVERY_FLAGS, withoutEffect } from '../flags.ts';
 import { type Discovery, startDiscovery } from '../process/discovery.ts';
-import { parseSettings, SettingsError } from '../settings.ts';
+import { parseDiscoveryFlags, parseSettings, SettingsError } from '../settings.ts';
 
-const usage = `pilot-discovery: the control plane of the mesh
+const out = (text: string) => void process.stdout.write(text);
+const err = (text: string) => void process.stderr.write(text);
 
-Usage:
-  pilot-discovery discovery [flags]     run istiod
-  pilot-discovery version [-s]          print the version
-  pilot-discovery request GET PATH      ask the debug server of this pod
+const vklog = {
+  name: 'vklog',
+  kind: 'text',
+  help: 'Level of the log of the Kubernetes client (has no effect)',
+} as const;
+const words = process.argv.slice(2);
 
-Flags of discovery (the most used):
-  --grpcAddr, --secureGRPCAddr, --httpAddr, --httpsAddr, --monitoringAddr   addresses to listen on
-  --log_output_level=default:info,ads:debug                                 how much to log
-  --domain, --clusterID, --namespace, --kubeconfig
-`;
+process.exitCode = await runProgram(
+  {
+    name: 'pilot-discovery',
+    description: 'The control plane of the mesh.',
+    commonFlags: [],
+    commands: {
+      discovery: {
+        usage: 'pilot-discovery discovery [flags]',
+        description: 'Runs istiod.',
+        flags: async () => DISCOVERY_FLAGS,
+        run: async () => discovery(words.slice(1)),
+      },
+      request: {
+        usage: 'pilot-discovery request METHOD PATH [flags]',
+        description: 'Asks the debug server of this pod.',
+        flags: async () => [vklog],
+        run: async ({ positionals }) => request(positionals),
+      },
+      version: {
+        usage: 'pilot-discovery version [flags]',
+        description: 'Prints the version.',
+        flags: async () => [
+          { name: 'output', short: 'o', kind: 'text', help: 'yaml or json' },
+          { name: 'short', short: 's', kind: 'boolean', help: 'Only the version' },
+          vklog,
+        ],
+        run: async (args) => {
+          out(versionText(VERSION, args));
+          return 0;
+        },
+      },
+    },
+  },
+  words,
+  { out, err },
+);
 
-const [command, ...words] = process.argv.slice(2);
-switch (command) {
-  case 'discovery':
-    await discovery(words);
-    break;
-  case 'version':
-    console.log(
-      words.includes('-s') || words.includes('--short') ? VERSION : `version.BuildInfo{Version:"${VERSION}"}`,
-    );
-    break;
-  case 'request': {
-    const [method = 'GET', path = '/debug'] = words;
-    try {
-      const answer = await fetch(`http://127.0.0.1:8080${path.startsWith('/') ? path : `/${path}`}`, { method });
-      process.stdout.write(await answer.text());
-      process.exitCode = answer.ok ? 0 : 1;
-    } catch (error) {
-      const { message, cause } = error as Error;
-      process.stderr.write(
-        `istiod does not answer on 127.0.0.1:8080: ${cause instanceof Error ? cause.message : message}\n`,
-      );
-      process.exitCode = 1;
-    }
-    break;
-  }
-  default: {
-    const help = command === undefined || command === 'help' || command === '--help' || command === '-h';
-    (help ? process.stdout : process.stderr).write(help ? usage : `unknown command '${command}'\n\n${usage}`);
-    process.exitCode = help ? 0 : 1;
+async function request(positionals: readonly string[]): Promise<number> {
+  const [method = 'GET', path = '/debug', ...rest] = positionals;
+  if (rest.length > 0)
+    throw new UsageError('usage: pilot-discovery request METHOD PATH, for example: request GET /debug/syncz');
+  try {
+    const answer = await fetch(`http://127.0.0.1:8080${path.startsWith('/') ? path : `/${path}`}`, { method });
+    out(await answer.text());
+    return answer.ok ? 0 : 1;
+  } catch (error) {
+    const { message, cause } = error as Error;
+    throw new Error(`istiod does not answer on 127.0.0.1:8080: ${cause instanceof Error ? cause.message : message}`);
   }
 }
 
-async function discovery(flags: readonly string[]): Promise<void> {
-  if (flags.includes('--help') || flags.includes('-h')) {
-    process.stdout.write(usage);
-    return;
-  }
+/** Runs istiod until a signal ends it. */
+async function discovery(flags: readonly string[]): Promise<number> {
   let running: Discovery | undefined;
   let graceMs = 0;
   let stopping = false;
@@ -62,7 +79,7 @@ async function discovery(flags: readonly string[]): Promise<void> {
     running.close(graceMs).then(
       () => process.exit(0),
       (error: Error) => {
-        process.stderr.write(`${error.stack ?? error.message}\n`);
+        err(`${error.stack ?? error.message}\n`);
         process.exit(1);
       },
     );
@@ -71,10 +88,14 @@ async function discovery(flags: readonly string[]): Promise<void> {
   process.on('SIGINT', stop);
   try {
     const settings = parseSettings(flags, process.env);
+    const { given } = parseDiscoveryFlags(flags);
+    for (const name of withoutEffect(given)) err(`Warning: --${name} has no effect\n`);
     graceMs = settings.shutdownMs;
     running = await startDiscovery(settings, process.env, process.argv.slice(2));
+    return 0;
   } catch (error) {
-    process.stderr.write(`${error instanceof SettingsError ? error.message : ((error as Error).stack ?? error)}\n`);
+    if (error instanceof SettingsError) throw error;
+    err(`${(error as Error).stack ?? error}\n`);
     process.exit(1);
   }
 }

@@ -2,8 +2,9 @@
 export type Shell = 'bash' | 'zsh' | 'fish' | 'powershell';
 
 /**
- * The completion script of a shell. It asks `PROGRAM __complete -- WORDS` for candidates (see `formatAnswer`), so it never has to be renewed when istioctl
- * gets new commands. Works when it is sourced alone, without a completion package.
+ * The completion script of a shell. It asks `PROGRAM __complete -- WORDS` for candidates, so it never has to be renewed when the program gets new commands:
+ * a candidate a line, a tab before its description; last a line `:words`, `:nospace` (the user types on behind the word), `:files` or `:folders` (the shell
+ * completes names of files itself). Works when it is sourced alone, without a completion package.
  */
 export function completionScript(shell: Shell, program: string, descriptions: boolean): string {
   switch (shell) {
