@@ -5,7 +5,7 @@ import { chartDefaults } from './chart-values.ts';
 import { OperatorError } from './failure.ts';
 import { hasLegacySettings, translateLegacy, translateValues } from './legacy.ts';
 import { guardSettings } from './settings-guard.ts';
-import { setPath, splitSetting } from './set-path.ts';
+import { getPath, setPath, splitSetting } from './set-path.ts';
 import { describe } from './settings-report.ts';
 import { type InstallSpec, mergeSpec } from './spec.ts';
 import { mistakesError, validateSpec } from './validate.ts';
@@ -120,10 +120,18 @@ export function readSpec(input: SpecInput): ReadSpec {
   const moved = translateValues(spec);
   messages.push(...moved.messages);
   spec = moved.spec;
+  // Profiles name a namespace too, but only what the user names counts as one that is wished for.
+  const wished =
+    settings.findLast(([path]) => path === 'values.global.istioNamespace')?.[1] ??
+    getPath(fromFiles, 'values.global.istioNamespace');
+  const namespace = spec.namespace ?? (typeof wished === 'string' && wished !== '' ? wished : input.istioNamespace);
+  const global = getPath(spec, 'values.global');
+  if (wished === undefined && typeof namespace === 'string' && isObject(spec.values) && isObject(global))
+    spec = mergeSpec(spec, { values: { global: { istioNamespace: namespace } } });
   spec = {
     ...spec,
     profile,
-    namespace: spec.namespace ?? input.istioNamespace,
+    namespace,
     ...(input.revision !== undefined && { revision: input.revision }),
   };
   const checked = validateSpec(spec, chartDefaults(input.chartsDir));

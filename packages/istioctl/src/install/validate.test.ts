@@ -79,6 +79,18 @@ describe('settings of an installation', () => {
     }
   });
 
+  test('the namespace of the control plane by -i, by its own setting and by the value of the charts', () => {
+    const namespaces = (istioNamespace: string, ...sets: string[]) => {
+      const { spec, messages } = readSpec({ chartsDir, files: [], sets, istioNamespace });
+      return [spec.namespace, (spec.values?.global as { istioNamespace?: string }).istioNamespace, messages.length];
+    };
+    assert.deepEqual(namespaces('istio-system'), ['istio-system', 'istio-system', 0]);
+    assert.deepEqual(namespaces('mesh'), ['mesh', 'mesh', 0]);
+    assert.deepEqual(namespaces('istio-system', 'namespace=mesh'), ['mesh', 'mesh', 0]);
+    assert.deepEqual(namespaces('istio-system', 'values.global.istioNamespace=mesh'), ['mesh', 'mesh', 0]);
+    assert.deepEqual(namespaces('istio-system', 'namespace=a', 'values.global.istioNamespace=b'), ['a', 'b', 1]);
+  });
+
   test('the defaults of the charts are found below pilot too', () => {
     const { pilot } = chartDefaults(chartsDir) as { pilot: { traceSampling?: unknown } };
     assert.equal(typeof pilot.traceSampling, 'number');
