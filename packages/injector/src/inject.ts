@@ -156,8 +156,7 @@ function applyOverrides(
       );
       if (user === undefined) continue;
       kept[listAt(original, 'spec', 'containers').includes(user) ? 'containers' : 'initContainers'].push(user);
-      const { image, ...rest } = user;
-      mine.set(name, mergeContainer(container, image === undefined || image === 'auto' || image === '' ? rest : user));
+      mine.set(name, mergeContainer(container, withoutAutomaticImage(user)));
     }
   }
   if (mine.size === 0) return { pod, text: undefined };
@@ -183,6 +182,13 @@ function applyOverrides(
       ...(kept.initContainers.length > 0 ? { initContainers: kept.initContainers } : {}),
     }),
   };
+}
+
+/** The API server has given an image without a tag, as `auto` is one, the policy `Always`: nobody asked for it. */
+function withoutAutomaticImage(container: JsonObject): JsonObject {
+  const { image, imagePullPolicy, ...rest } = container;
+  if (image !== undefined && image !== 'auto' && image !== '') return container;
+  return imagePullPolicy === undefined || imagePullPolicy === 'Always' ? rest : { ...rest, imagePullPolicy };
 }
 
 function addAnnotations(pod: JsonObject, added: Readonly<Record<string, string>>, overwrite: boolean): JsonObject {

@@ -70,6 +70,6 @@ function proberOf(probe: JsonObject, container: JsonObject): JsonObject | undefi
   if (isObject(probe.httpGet)) return { httpGet: httpAction(probe.httpGet, container), timeoutSeconds };
   if (isObject(probe.tcpSocket))
     return { tcpSocket: { ...probe.tcpSocket, port: portNumber(probe.tcpSocket.port, container) }, timeoutSeconds };
-  if (isObject(probe.grpc)) return { grpc: probe.grpc, timeoutSeconds };
+  if (isObject(probe.grpc)) return { grpc: { ...probe.grpc, service: probe.grpc.service ?? '' }, timeoutSeconds };
   return undefined;
 }
