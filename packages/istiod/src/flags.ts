@@ -26,7 +26,7 @@ export const DISCOVERY_FLAGS: readonly DiscoveryFlag[] = [
   ignored('clusterAliases', 'list', 'Other names of clusters'),
   { name: 'clusterID', kind: 'text', default: 'Kubernetes', help: 'Name of this cluster (also CLUSTER_ID)' },
   ignored('clusterRegistriesNamespace', 'text', 'Namespace of the Secrets of other clusters', 'istio-system'),
-  ignored('cniNamespace', 'text', 'Namespace of the CNI plugin', 'istio-system'),
+  { name: 'cniNamespace', kind: 'text', default: 'istio-system', help: 'Namespace of the CNI agents' },
   ignored('configDir', 'text', 'Folder with configuration instead of the cluster'),
   address('ctrlz_address', 'localhost', 'Address that ControlZ listens on'),
   { name: 'ctrlz_port', kind: 'integer', default: '9876', help: 'Port that ControlZ listens on' },
@@ -86,8 +86,8 @@ export const DISCOVERY_FLAGS: readonly DiscoveryFlag[] = [
   ignored('vklog', 'text', 'Level of the log of the Kubernetes client'),
 ];
 
-// The chart sets these on every istiod: nobody who sees the remark could do anything about it.
-const setByChart = new Set(['keepaliveMaxServerConnectionAge', 'cniNamespace']);
+// The chart sets this on every istiod: nobody who sees the remark could do anything about it.
+const setByChart = new Set(['keepaliveMaxServerConnectionAge']);
 
 /** Flags that were set although they have no effect; for people. */
 export function withoutEffect(given: (name: string) => boolean): readonly string[] {

@@ -30,6 +30,8 @@ export interface Settings {
   readonly validationWebhookName: string;
   readonly meshConfigMapName: string;
   readonly injectorConfigMapName: string;
+  /** Nodes whose taint goes when their CNI agent is ready; undefined leaves nodes alone. */
+  readonly untaint: { readonly namespace: string; readonly taint: string } | undefined;
   /** ENABLE_NATIVE_SIDECARS. */
   readonly nativeSidecars: NativeSidecarSetting;
 }
@@ -135,6 +137,13 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
       `istio-validator${revision === 'default' ? '' : `-${revision}`}-${namespace}`,
     meshConfigMapName: env.SHARED_MESH_CONFIG || (revision === 'default' ? 'istio' : `istio-${revision}`),
     injectorConfigMapName: revision === 'default' ? 'istio-sidecar-injector' : `istio-sidecar-injector-${revision}`,
+    untaint:
+      env.PILOT_ENABLE_NODE_UNTAINT_CONTROLLERS === 'true'
+        ? {
+            namespace: text('cniNamespace'),
+            taint: env.PILOT_NODE_UNTAINT_CONTROLLERS_TAINT_NAME || 'cni.istio.io/not-ready',
+          }
+        : undefined,
     nativeSidecars: nativeSidecarSetting(env.ENABLE_NATIVE_SIDECARS),
   };
 }

@@ -12,6 +12,7 @@ import { createValidationHandler } from '../admission/validate.ts';
 import { loadOrCreateRoot } from '../authority/root-secret.ts';
 import { createCaService } from '../ca/service.ts';
 import { watchMeshConfig } from '../config/mesh-config.ts';
+import { untaintReadyNodes } from '../controllers/node-untaint.ts';
 import { keepRootCertificates } from '../controllers/root-certificates.ts';
 import { keepWebhookCertificates } from '../controllers/webhook-certificates.ts';
 import { createGrpcServers } from '../grpc/servers.ts';
@@ -294,6 +295,9 @@ export async function startDiscovery(
     { revision: settings.revision, validationName: settings.validationWebhookName, root: () => authority.root },
     logger('webhooks', 'CA certificates in webhook configurations'),
   );
+  const untaint =
+    settings.untaint &&
+    untaintReadyNodes(client, settings.untaint, logger('untaint', 'Taints of nodes without CNI agent'));
   const renewal = setInterval(() => {
     try {
       const tls = serverTls();
@@ -309,7 +313,9 @@ export async function startDiscovery(
     close: async (graceMs) => {
       notReady = 'shutting down';
       clearInterval(renewal);
-      for (const part of [rootMaps, webhooks, problems, meshWatch, meshConfigWatch, injector, surroundings]) part.close();
+      untaint?.close();
+      for (const part of [rootMaps, webhooks, problems, meshWatch, meshConfigWatch, injector, surroundings])
+        part.close();
       await Promise.all([
         grpc.plain.close(graceMs),
         grpc.secure.close(graceMs),
