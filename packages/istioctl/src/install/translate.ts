@@ -53,10 +53,15 @@ function k8sValues(use: ChartUse): JsonObject {
     'volumeMounts',
   ])
     if (k8s[key] !== undefined && k8s[key] !== null) settings[key] = k8s[key];
-  const plain = items(k8s.env).filter(
+  // The chart sets this one itself, and a second one of its name would be refused.
+  const sampling = items(k8s.env).find((item) => isJsonObject(item) && item.name === 'PILOT_TRACE_SAMPLING');
+  if (use.component === 'Pilot' && isJsonObject(sampling) && Number.isFinite(Number(sampling.value)))
+    settings.traceSampling = Number(sampling.value);
+  const env = items(k8s.env).filter((item) => settings.traceSampling === undefined || item !== sampling);
+  const plain = env.filter(
     (item) => isJsonObject(item) && typeof item.name === 'string' && item.valueFrom === undefined,
   );
-  const other = items(k8s.env).filter((item) => !plain.includes(item));
+  const other = env.filter((item) => !plain.includes(item));
   if (plain.length > 0)
     settings.env = Object.fromEntries(
       plain.map((item) => (isJsonObject(item) ? [String(item.name), String(item.value ?? '')] : ['', ''])),
