@@ -7,7 +7,7 @@ import { proxyConfigSpec } from './networking/proxy-config.ts';
 import { serviceEntrySpec } from './networking/service-entry.ts';
 import { sidecarSpec } from './networking/sidecar.ts';
 import { virtualServiceSpec } from './networking/virtual-service.ts';
-import { workloadEntrySpec, workloadGroupSpec } from './networking/workload-entry.ts';
+import { workloadEntryRules, workloadEntrySpec, workloadGroupSpec } from './networking/workload-entry.ts';
 import { checkLabels } from './rules/checks.ts';
 import { checkEnvoyFilter } from './rules/envoy-filter.ts';
 import {
@@ -113,6 +113,7 @@ export const kindsByName = {
     description: 'A workload outside Kubernetes.',
     columns: [ageColumn, column('Address', '.spec.address', 'Address of the workload.')],
     spec: workloadEntrySpec,
+    specCel: workloadEntryRules,
     rules: (spec, problems) => checkWorkloadEntry(spec, 'spec', problems),
     specRequired: true,
   }),

@@ -1,5 +1,6 @@
 import { policyPortSelector, policyTargetReference, targetRefs, workloadSelector } from '../networking/common.ts';
-import { as, enumOf, int32, list, object, required, string, struct, type TypeOf } from '../schema/schema.ts';
+import { celRule, filled } from '../schema/cel.ts';
+import { as, enumOf, int32, list, object, required, string, struct, type TypeOf, withCel } from '../schema/schema.ts';
 
 const trafficSelector = object('Which traffic; both conditions must hold.', {
   mode: enumOf(['UNDEFINED', 'CLIENT', 'SERVER', 'CLIENT_AND_SERVER'], 'Side of the traffic; default both.'),
@@ -20,11 +21,17 @@ const wasmFields = {
   ),
   vmConfig: object('The module’s virtual machine.', {
     env: list(
-      object('An environment variable.', {
-        name: required(string('Its name.', { minLength: 1, maxLength: 256 })),
-        valueFrom: enumOf(['INLINE', 'HOST'], 'Given here or taken from the proxy’s environment.'),
-        value: string('Its value, for INLINE.', { maxLength: 2048 }),
-      }),
+      withCel(
+        object('An environment variable.', {
+          name: required(string('Its name.', { minLength: 1, maxLength: 256 })),
+          valueFrom: enumOf(['INLINE', 'HOST'], 'Given here or taken from the proxy’s environment.'),
+          value: string('Its value, for INLINE.', { maxLength: 2048 }),
+        }),
+        celRule(
+          `!has(self.valueFrom) || self.valueFrom != 'HOST' || !${filled('value')}`,
+          'value must not be set with valueFrom HOST',
+        ),
+      ),
       'Environment of the module.',
       { maxItems: 256 },
     ),

@@ -1,3 +1,4 @@
+import { celRule, filled, set } from '../schema/cel.ts';
 import {
   as,
   boolean,
@@ -13,6 +14,7 @@ import {
   string,
   type TypeOf,
   uint32,
+  withCel,
 } from '../schema/schema.ts';
 
 const portRange = { minimum: 1, maximum: 65535 };
@@ -94,25 +96,34 @@ export const tcpSettings = object('Limits for TCP connections.', {
   idleTimeout: duration('Idle time after which a connection is closed; default 1h, 0s for never.'),
 });
 
-export const httpSettings = object('Limits for HTTP requests and connections.', {
-  http1MaxPendingRequests: int32('Most requests that wait for a connection; default 2^32-1.'),
-  http2MaxRequests: int32('Most requests in progress; default 2^32-1.'),
-  maxRequestsPerConnection: int32('Requests after which a connection is closed; 1 disables keep-alive.'),
-  maxRetries: int32('Most retries in progress; default 2^32-1.'),
-  idleTimeout: duration('Idle time after which an upstream connection is closed; default 1h.'),
-  h2UpgradePolicy: enumOf(['DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE'], 'Whether HTTP/1.1 becomes HTTP/2 upstream.'),
-  useClientProtocol: boolean('Keep the protocol that the client used.'),
-  maxConcurrentStreams: int32('Most streams on one HTTP/2 connection.'),
-  http2KeepAlive: object('HTTP/2 PING frames that detect dead connections.', {
-    interval: duration('Time between PINGs.'),
-    timeout: duration('Time to wait for an answer.'),
+export const httpSettings = withCel(
+  object('Limits for HTTP requests and connections.', {
+    http1MaxPendingRequests: int32('Most requests that wait for a connection; default 2^32-1.'),
+    http2MaxRequests: int32('Most requests in progress; default 2^32-1.'),
+    maxRequestsPerConnection: int32('Requests after which a connection is closed; 1 disables keep-alive.'),
+    maxRetries: int32('Most retries in progress; default 2^32-1.'),
+    idleTimeout: duration('Idle time after which an upstream connection is closed; default 1h.'),
+    h2UpgradePolicy: enumOf(['DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE'], 'Whether HTTP/1.1 becomes HTTP/2 upstream.'),
+    useClientProtocol: boolean('Keep the protocol that the client used.'),
+    maxConcurrentStreams: int32('Most streams on one HTTP/2 connection.'),
+    http2KeepAlive: object('HTTP/2 PING frames that detect dead connections.', {
+      interval: duration('Time between PINGs.'),
+      timeout: duration('Time to wait for an answer.'),
+    }),
   }),
-});
+  celRule(
+    "!(has(self.useClientProtocol) && self.useClientProtocol && has(self.h2UpgradePolicy) && self.h2UpgradePolicy == 'UPGRADE')",
+    'useClientProtocol must not be true together with h2UpgradePolicy UPGRADE',
+  ),
+);
 
-export const connectionPoolSettings = object('Limits for connections to a service.', {
-  tcp: tcpSettings,
-  http: httpSettings,
-});
+export const connectionPoolSettings = withCel(
+  object('Limits for connections to a service.', {
+    tcp: tcpSettings,
+    http: httpSettings,
+  }),
+  celRule(`${set('tcp')} || ${set('http')}`, 'needs tcp or http'),
+);
 export type ConnectionPoolSettings = TypeOf<typeof connectionPoolSettings>;
 
 export const outlierDetection = object('Ejects hosts that fail from load balancing for a while.', {
@@ -128,20 +139,38 @@ export const outlierDetection = object('Ejects hosts that fail from load balanci
   outlierDetectionHttpErrorCodes: list(uint32(), 'Status codes that count as errors instead of all 5xx.'),
 });
 
-export const clientTlsSettings = object('How a client uses TLS towards a service.', {
-  mode: enumOf(
-    ['DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL'],
-    'DISABLE: no TLS; SIMPLE: server certificate only; MUTUAL: with a client certificate given here; ISTIO_MUTUAL: with the workload’s own.',
+export const clientTlsSettings = withCel(
+  object('How a client uses TLS towards a service.', {
+    mode: enumOf(
+      ['DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL'],
+      'DISABLE: no TLS; SIMPLE: server certificate only; MUTUAL: with a client certificate given here; ISTIO_MUTUAL: with the workload’s own.',
+    ),
+    clientCertificate: string('File of the client certificate (MUTUAL).'),
+    privateKey: string('File of the client key (MUTUAL).'),
+    caCertificates: string('File of the certificate authorities that verify the server.'),
+    credentialName: string('Secret with the client certificate, key and authorities.'),
+    subjectAltNames: list(string(), 'Names of which the server certificate must have one.'),
+    sni: string('Server name sent in the TLS handshake.'),
+    insecureSkipVerify: boolean('Do not verify the server certificate.'),
+    caCrl: string('File of a certificate revocation list.'),
+  }),
+  celRule(
+    `!has(self.mode) || self.mode != 'MUTUAL' || ${filled('credentialName')} || (${filled('clientCertificate')} && ${filled('privateKey')})`,
+    'MUTUAL needs credentialName, or clientCertificate and privateKey',
   ),
-  clientCertificate: string('File of the client certificate (MUTUAL).'),
-  privateKey: string('File of the client key (MUTUAL).'),
-  caCertificates: string('File of the certificate authorities that verify the server.'),
-  credentialName: string('Secret with the client certificate, key and authorities.'),
-  subjectAltNames: list(string(), 'Names of which the server certificate must have one.'),
-  sni: string('Server name sent in the TLS handshake.'),
-  insecureSkipVerify: boolean('Do not verify the server certificate.'),
-  caCrl: string('File of a certificate revocation list.'),
-});
+  celRule(
+    `!has(self.mode) || self.mode == 'DISABLE' || !${filled('credentialName')} || !(${filled('clientCertificate')} || ${filled('privateKey')} || ${filled('caCertificates')})`,
+    'credentialName cannot stand together with certificate files',
+  ),
+  celRule(
+    `!has(self.mode) || self.mode != 'ISTIO_MUTUAL' || !(${filled('credentialName')} || ${filled('clientCertificate')} || ${filled('privateKey')} || ${filled('caCertificates')})`,
+    'ISTIO_MUTUAL uses the workload’s own certificate: remove the certificate files and credentialName',
+  ),
+  celRule(
+    `!(has(self.insecureSkipVerify) && self.insecureSkipVerify) || !(${filled('caCertificates')} || ${filled('subjectAltNames')})`,
+    'insecureSkipVerify cannot stand together with caCertificates or subjectAltNames',
+  ),
+);
 export type ClientTLSSettings = TypeOf<typeof clientTlsSettings>;
 
 export const serverTlsSettings = object('How a server uses TLS.', {
@@ -184,9 +213,8 @@ const localityFailover = object('Where traffic of a region goes when its own hos
   to: string('Region that takes over.'),
 });
 
-export const localityLbSetting = object(
-  'Load balancing by locality; exactly one of distribute, failover and failoverPriority.',
-  {
+export const localityLbSetting = withCel(
+  object('Load balancing by locality; exactly one of distribute, failover and failoverPriority.', {
     distribute: list(
       object('How the traffic of a locality is spread.', {
         from: string('Locality of the client: region/zone/subzone, * allowed.'),
@@ -197,7 +225,11 @@ export const localityLbSetting = object(
     failover: list(localityFailover, 'Regions that take over.'),
     failoverPriority: list(string(), 'Labels, in order, that decide how near a host is.'),
     enabled: boolean('Switches load balancing by locality on or off.'),
-  },
+  }),
+  celRule(
+    `!${filled('distribute')} || !(${filled('failover')} || ${filled('failoverPriority')})`,
+    'distribute cannot stand together with failover or failoverPriority',
+  ),
 );
 
 export const zoneAwareLbSetting = object('Load balancing that prefers hosts of the own zone.', {

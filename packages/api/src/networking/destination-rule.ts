@@ -1,3 +1,4 @@
+import { celRule, set } from '../schema/cel.ts';
 import {
   as,
   boolean,
@@ -13,6 +14,7 @@ import {
   type TypeOf,
   uint32,
   uint64,
+  withCel,
 } from '../schema/schema.ts';
 import {
   clientTlsSettings,
@@ -49,24 +51,31 @@ const consistentHash = object(
   ],
 );
 
-export const loadBalancerSettings = object(
-  'How a host is chosen.',
-  {
-    simple: enumOf(
-      ['UNSPECIFIED', 'LEAST_CONN', 'RANDOM', 'PASSTHROUGH', 'ROUND_ROBIN', 'LEAST_REQUEST'],
-      'Algorithm; default LEAST_REQUEST.',
-    ),
-    consistentHash,
-    localityLbSetting: as(localityLbSetting, 'Load balancing by locality, instead of the mesh’s.'),
-    zoneAwareLbSetting: as(zoneAwareLbSetting, 'Load balancing by zone, instead of the mesh’s.'),
-    warmupDurationSecs: duration('Deprecated: use warmup.'),
-    warmup: object('New hosts get their share of traffic gradually.', {
-      duration: required(duration('How long it takes.')),
-      minimumPercent: number('Share at the start, in percent; default 10.', { minimum: 0, maximum: 100 }),
-      aggression: number('Speed of growth; default 1.', { minimum: 1 }),
-    }),
-  },
-  [['simple', 'consistentHash']],
+export const loadBalancerSettings = withCel(
+  object(
+    'How a host is chosen.',
+    {
+      simple: enumOf(
+        ['UNSPECIFIED', 'LEAST_CONN', 'RANDOM', 'PASSTHROUGH', 'ROUND_ROBIN', 'LEAST_REQUEST'],
+        'Algorithm; default LEAST_REQUEST.',
+      ),
+      consistentHash,
+      localityLbSetting: as(localityLbSetting, 'Load balancing by locality, instead of the mesh’s.'),
+      zoneAwareLbSetting: as(zoneAwareLbSetting, 'Load balancing by zone, instead of the mesh’s.'),
+      warmupDurationSecs: duration('Deprecated: use warmup.'),
+      warmup: object('New hosts get their share of traffic gradually.', {
+        duration: required(duration('How long it takes.')),
+        minimumPercent: number('Share at the start, in percent; default 10.', { minimum: 0, maximum: 100 }),
+        aggression: number('Speed of growth; default 1.', { minimum: 1 }),
+      }),
+    },
+    [['simple', 'consistentHash']],
+  ),
+  celRule(`!(${set('warmup')} && ${set('warmupDurationSecs')})`, 'only one of warmup, warmupDurationSecs may be set'),
+  celRule(
+    `!(${set('warmup')} || ${set('warmupDurationSecs')}) || (!${set('consistentHash')} && !(has(self.simple) && self.simple in ['RANDOM', 'PASSTHROUGH']))`,
+    'warmup works only with ROUND_ROBIN and LEAST_REQUEST',
+  ),
 );
 
 const policyFields = {
@@ -108,7 +117,7 @@ export const subset = object('A part of a service, by labels.', {
 export const destinationRuleSpec = object('How traffic to a service behaves after routing.', {
   host: required(string('Name of the service; a short name is in the namespace of this object.', { minLength: 1 })),
   trafficPolicy,
-  subsets: list(subset, 'Named parts of the service.'),
+  subsets: list(subset, 'Named parts of the service.', { maxItems: 1024 }),
   exportTo: list(string(), 'Namespaces that see this object: names, `.` for its own, `*` for all.'),
   workloadSelector: as(workloadSelector, 'Workloads whose outbound traffic this is for; absent: all.'),
 });

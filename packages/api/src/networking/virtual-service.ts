@@ -1,3 +1,4 @@
+import { celRule, filled, set } from '../schema/cel.ts';
 import {
   as,
   boolean,
@@ -13,6 +14,7 @@ import {
   string,
   type TypeOf,
   uint32,
+  withCel,
 } from '../schema/schema.ts';
 import { destination, percent, stringMatch } from './common.ts';
 
@@ -77,80 +79,102 @@ export const corsPolicy = object('Cross-origin resource sharing.', {
   unmatchedPreflights: enumOf(['UNSPECIFIED', 'FORWARD', 'IGNORE'], 'What happens to preflights that do not match.'),
 });
 
-export const httpFaultInjection = object('Faults put into requests on purpose.', {
-  delay: object(
-    'A delay before the request goes on.',
-    {
-      percent: int32('Deprecated: use percentage.'),
-      fixedDelay: duration('The delay.'),
-      exponentialDelay: duration('Not implemented by Envoy.'),
-      percentage: as(percent, 'Share of requests that are delayed.'),
-    },
-    [['fixedDelay', 'exponentialDelay']],
-  ),
-  abort: object(
-    'An error instead of an answer.',
-    {
-      httpStatus: int32('HTTP status of the answer.'),
-      grpcStatus: string('gRPC status of the answer, by name.'),
-      http2Error: string('Not implemented by Envoy.'),
-      percentage: as(percent, 'Share of requests that are aborted.'),
-    },
-    [['httpStatus', 'grpcStatus', 'http2Error']],
-  ),
-});
+export const httpFaultInjection = withCel(
+  object('Faults put into requests on purpose.', {
+    delay: object(
+      'A delay before the request goes on.',
+      {
+        percent: int32('Deprecated: use percentage.'),
+        fixedDelay: duration('The delay.'),
+        exponentialDelay: duration('Not implemented by Envoy.'),
+        percentage: as(percent, 'Share of requests that are delayed.'),
+      },
+      [['fixedDelay', 'exponentialDelay']],
+    ),
+    abort: object(
+      'An error instead of an answer.',
+      {
+        httpStatus: int32('HTTP status of the answer.'),
+        grpcStatus: string('gRPC status of the answer, by name.'),
+        http2Error: string('Not implemented by Envoy.'),
+        percentage: as(percent, 'Share of requests that are aborted.'),
+      },
+      [['httpStatus', 'grpcStatus', 'http2Error']],
+    ),
+  }),
+  celRule(`${set('delay')} || ${set('abort')}`, 'needs delay or abort'),
+);
 
-export const httpRoute = object('A rule for HTTP requests: conditions and what happens.', {
-  name: string('Name for logs.'),
-  match: list(httpMatchRequest, 'Conditions; one of them must hold. Absent: all requests.'),
-  route: list(httpRouteDestination, 'Where requests go.'),
-  redirect: object(
-    'Answers with a redirect.',
-    {
-      uri: string('Replaces the path.'),
+export const httpRoute = withCel(
+  object('A rule for HTTP requests: conditions and what happens.', {
+    name: string('Name for logs.'),
+    match: list(httpMatchRequest, 'Conditions; one of them must hold. Absent: all requests.'),
+    route: list(httpRouteDestination, 'Where requests go.'),
+    redirect: object(
+      'Answers with a redirect.',
+      {
+        uri: string('Replaces the path.'),
+        authority: string('Replaces the host.'),
+        port: uint32('Replaces the port.', { minimum: 0, maximum: 65535 }),
+        derivePort: enumOf(['FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT'], 'Where the port comes from.'),
+        scheme: string('Replaces the scheme.'),
+        redirectCode: uint32('Status code; default 301.'),
+        prefixRewrite: string('Replaces the matched prefix of the path.'),
+      },
+      [['port', 'derivePort']],
+    ),
+    directResponse: object('Answers by itself.', {
+      status: required(uint32('Status code.')),
+      body: object('Body of the answer.', { string: string('Text.'), bytes: bytes('Bytes, base64.') }, [
+        ['string', 'bytes'],
+      ]),
+    }),
+    delegate: object('Another VirtualService, without hosts, that has the rules for these requests.', {
+      name: string('Its name.'),
+      namespace: string('Its namespace; default that of this object.'),
+    }),
+    rewrite: object('Changes of the request before it goes on.', {
+      uri: string('Replaces the path, or the matched prefix of it.'),
       authority: string('Replaces the host.'),
-      port: uint32('Replaces the port.', { minimum: 0, maximum: 65535 }),
-      derivePort: enumOf(['FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT'], 'Where the port comes from.'),
-      scheme: string('Replaces the scheme.'),
-      redirectCode: uint32('Status code; default 301.'),
-      prefixRewrite: string('Replaces the matched prefix of the path.'),
-    },
-    [['port', 'derivePort']],
-  ),
-  directResponse: object('Answers by itself.', {
-    status: required(uint32('Status code.')),
-    body: object('Body of the answer.', { string: string('Text.'), bytes: bytes('Bytes, base64.') }, [
-      ['string', 'bytes'],
-    ]),
-  }),
-  delegate: object('Another VirtualService, without hosts, that has the rules for these requests.', {
-    name: string('Its name.'),
-    namespace: string('Its namespace; default that of this object.'),
-  }),
-  rewrite: object('Changes of the request before it goes on.', {
-    uri: string('Replaces the path, or the matched prefix of it.'),
-    authority: string('Replaces the host.'),
-    uriRegexRewrite: object('Replaces what an expression matches in the path.', {
-      match: regex('RE2 expression.'),
-      rewrite: string('What replaces it; \\1 and so on are its groups.'),
+      uriRegexRewrite: object('Replaces what an expression matches in the path.', {
+        match: regex('RE2 expression.'),
+        rewrite: string('What replaces it; \\1 and so on are its groups.'),
+      }),
     }),
+    timeout: duration('Time until the answer is complete; default none.'),
+    retries: httpRetry,
+    fault: httpFaultInjection,
+    mirror: as(destination, 'Service that gets a copy of the requests; its answers are dropped.'),
+    mirrors: list(
+      object('A service that gets a copy of the requests.', {
+        destination: required(destination),
+        percentage: as(percent, 'Share of requests that are copied; default all.'),
+      }),
+      'Services that get a copy of the requests.',
+    ),
+    mirrorPercent: uint32('Deprecated: use mirrorPercentage.'),
+    mirrorPercentage: as(percent, 'Share of requests that are copied to `mirror`; default all.'),
+    corsPolicy,
+    headers,
   }),
-  timeout: duration('Time until the answer is complete; default none.'),
-  retries: httpRetry,
-  fault: httpFaultInjection,
-  mirror: as(destination, 'Service that gets a copy of the requests; its answers are dropped.'),
-  mirrors: list(
-    object('A service that gets a copy of the requests.', {
-      destination: required(destination),
-      percentage: as(percent, 'Share of requests that are copied; default all.'),
-    }),
-    'Services that get a copy of the requests.',
+  celRule(
+    `${set('route')} || ${set('redirect')} || ${set('directResponse')} || ${set('delegate')}`,
+    'needs one of route, redirect, directResponse, delegate',
   ),
-  mirrorPercent: uint32('Deprecated: use mirrorPercentage.'),
-  mirrorPercentage: as(percent, 'Share of requests that are copied to `mirror`; default all.'),
-  corsPolicy,
-  headers,
-});
+  celRule(
+    `!${set('redirect')} || !(${set('directResponse')} || ${set('delegate')})`,
+    'redirect cannot stand together with directResponse or delegate',
+  ),
+  celRule(`!${set('directResponse')} || !${set('delegate')}`, 'directResponse cannot stand together with delegate'),
+  celRule(`!${filled('route')} || !${set('redirect')}`, 'route cannot stand together with redirect'),
+  celRule(`!${filled('route')} || !${set('directResponse')}`, 'route cannot stand together with directResponse'),
+  celRule(`!${filled('route')} || !${set('delegate')}`, 'route cannot stand together with delegate'),
+  celRule(
+    `!${set('rewrite')} || !(${set('redirect')} || ${set('directResponse')})`,
+    'rewrite cannot stand together with redirect or directResponse',
+  ),
+  celRule(`!${set('mirror')} || !${filled('mirrors')}`, 'only one of mirror, mirrors may be set'),
+);
 
 export const tlsRoute = object('A rule for TLS connections that are not ended here.', {
   match: required(
@@ -184,14 +208,21 @@ export const tcpRoute = object('A rule for TCP connections.', {
   route: list(routeDestination, 'Where connections go.'),
 });
 
-export const virtualServiceSpec = object('Where traffic for a set of hosts goes.', {
-  hosts: list(string(), 'Hosts that the rules are for; empty only for a delegate.'),
-  gateways: list(string(), 'Gateways and, as `mesh`, all sidecars that the rules apply to; default mesh.'),
-  http: list(httpRoute, 'Rules for HTTP, in order.'),
-  tls: list(tlsRoute, 'Rules for TLS that passes through, in order.'),
-  tcp: list(tcpRoute, 'Rules for other TCP, in order.'),
-  exportTo: list(string(), 'Namespaces that see this object: names, `.` for its own, `*` for all.'),
-});
+export const virtualServiceSpec = withCel(
+  object('Where traffic for a set of hosts goes.', {
+    hosts: list(string(), 'Hosts that the rules are for; empty only for a delegate.'),
+    gateways: list(string(), 'Gateways and, as `mesh`, all sidecars that the rules apply to; default mesh.'),
+    http: list(httpRoute, 'Rules for HTTP, in order.'),
+    tls: list(tlsRoute, 'Rules for TLS that passes through, in order.'),
+    tcp: list(tcpRoute, 'Rules for other TCP, in order.'),
+    exportTo: list(string(), 'Namespaces that see this object: names, `.` for its own, `*` for all.'),
+  }),
+  celRule(`${filled('http')} || ${filled('tls')} || ${filled('tcp')}`, 'needs at least one of http, tls, tcp'),
+  celRule(
+    `${filled('hosts')} || !(${filled('gateways')} || ${filled('tls')} || ${filled('tcp')})`,
+    'without hosts (a delegate) there can be http only, and no gateways',
+  ),
+);
 export type VirtualServiceSpec = TypeOf<typeof virtualServiceSpec>;
 export type HTTPRoute = TypeOf<typeof httpRoute>;
 export type HTTPMatchRequest = TypeOf<typeof httpMatchRequest>;

@@ -1,4 +1,5 @@
-import { as, list, map, object, required, string, type TypeOf, uint32 } from '../schema/schema.ts';
+import { celRule, filled } from '../schema/cel.ts';
+import { as, list, map, object, required, string, type TypeOf, uint32, withCel } from '../schema/schema.ts';
 import { readinessProbe } from './common.ts';
 
 export const workloadEntrySpec = object('A workload outside Kubernetes.', {
@@ -30,4 +31,22 @@ export const workloadGroupSpec = object('A template for workloads that register 
 });
 export type WorkloadGroupSpec = TypeOf<typeof workloadGroupSpec>;
 
-export const workloadEntries = list(workloadEntrySpec, 'Endpoints of the service.', { maxItems: 4096 });
+/** Rules of an entry that stands for a workload itself, not of a template for entries. */
+export const workloadEntryRules = [
+  celRule(
+    `${filled('address')} || ${filled('network')}`,
+    'address is required; only a workload behind a network gateway, with network, may lack it',
+  ),
+  celRule(
+    "!has(self.address) || !self.address.startsWith('unix://') || self.address.startsWith('unix:///') || self.address.startsWith('unix://@')",
+    'address: a Unix socket needs an absolute path: unix:///path',
+  ),
+  celRule(
+    `!has(self.address) || !self.address.startsWith('unix://') || !${filled('ports')}`,
+    'ports must be empty with a Unix socket',
+  ),
+];
+
+export const workloadEntries = list(withCel(workloadEntrySpec, ...workloadEntryRules), 'Endpoints of the service.', {
+  maxItems: 4096,
+});

@@ -7,8 +7,8 @@ import type {
   HTTPRoute,
 } from '../networking/virtual-service.ts';
 import { fieldPath, itemPath, type ProblemList, quote } from '../problems.ts';
-import { checkFqdn, checkPositive, isDnsLabel, isHeaderName } from './checks.ts';
 import { GRPC_STATUS_NAMES, RETRY_CONDITIONS } from '../status-names.ts';
+import { checkFqdn, checkPositive, isDnsLabel, isHeaderName } from './checks.ts';
 
 // What an HTTP rule does besides routing (istio.io, reference of Virtual Service).
 

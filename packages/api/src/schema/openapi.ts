@@ -5,24 +5,42 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /**
  * The OpenAPI v3 schema of a kind's part.
+ * `elements` is how many values of this schema one object may hold, through the lists and maps around it: where it is too many,
+ * the API server would refuse the rules for what they might cost, so they are left to istiod.
  * Rules: Kubernetes documentation, "Custom Resource Definitions", section "Specifying a structural schema".
  */
-export function openApi(schema: AnySchema, cel: readonly CelRule[] = []): JsonSchema {
-  const rules = [...(schema.cel ?? []), ...cel];
+export function openApi(schema: AnySchema, cel: readonly CelRule[] = [], elements = 1): JsonSchema {
+  const rules = elements > MOST_ELEMENTS ? [] : [...shapeRules(schema.shape), ...(schema.cel ?? []), ...cel];
   return {
     ...(schema.description !== '' && { description: schema.description }),
-    ...shapeOf(schema.shape),
+    ...shapeOf(schema.shape, elements),
     ...(rules.length > 0 && { 'x-kubernetes-validations': rules }),
   };
 }
 
-function shapeOf(shape: Shape): JsonSchema {
+/** A request holds at most 3 MiB, and so about this many values, whatever a schema allows. */
+const MOST_ELEMENTS = 1_572_864;
+const UNBOUNDED = MOST_ELEMENTS;
+
+/** Durations have a form that the API server can check; the estimate of what that costs needs a bound on their length. */
+const duration: CelRule = {
+  rule: "duration(self) >= duration('0s')",
+  message: 'must be a duration that is not negative, for example 500ms, 1.5s or 1m30s',
+};
+const maxDurationLength = 64;
+
+function shapeRules(shape: Shape): readonly CelRule[] {
+  return shape.kind === 'string' && shape.format === 'duration' ? [duration] : [];
+}
+
+function shapeOf(shape: Shape, elements: number): JsonSchema {
   switch (shape.kind) {
     case 'string':
       return {
         type: 'string',
         ...(shape.minLength !== undefined && { minLength: shape.minLength }),
         ...(shape.maxLength !== undefined && { maxLength: shape.maxLength }),
+        ...(shape.format === 'duration' && { maxLength: maxDurationLength }),
         ...(shape.pattern !== undefined && { pattern: shape.pattern }),
         ...(shape.format === 'base64' && { format: 'binary' }),
       };
@@ -46,18 +64,18 @@ function shapeOf(shape: Shape): JsonSchema {
     case 'list':
       return {
         type: 'array',
-        items: openApi(shape.items),
+        items: openApi(shape.items, [], elements * (shape.maxItems ?? UNBOUNDED)),
         ...(shape.minItems !== undefined && { minItems: shape.minItems }),
         ...(shape.maxItems !== undefined && { maxItems: shape.maxItems }),
       };
     case 'map':
       return {
         type: 'object',
-        additionalProperties: openApi(shape.values),
+        additionalProperties: openApi(shape.values, [], elements * (shape.maxProperties ?? UNBOUNDED)),
         ...(shape.maxProperties !== undefined && { maxProperties: shape.maxProperties }),
       };
     case 'object':
-      return objectOf(shape);
+      return objectOf(shape, elements);
     case 'struct':
       return { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
     default:
@@ -70,13 +88,13 @@ function maximumOf(shape: Extract<Shape, { kind: 'integer' }>): JsonSchema {
   return shape.format === 'uint32' ? { maximum: 2 ** 32 - 1 } : {};
 }
 
-function objectOf(shape: Extract<Shape, { kind: 'object' }>): JsonSchema {
+function objectOf(shape: Extract<Shape, { kind: 'object' }>, elements: number): JsonSchema {
   const fields = Object.entries(shape.fields);
   const required = fields.filter(([, field]) => field.presence === 'required').map(([name]) => name);
   const groups = shape.oneofs.map(atMostOne);
   return {
     type: 'object',
-    properties: Object.fromEntries(fields.map(([name, field]) => [name, openApi(field)])),
+    properties: Object.fromEntries(fields.map(([name, field]) => [name, openApi(field, [], elements)])),
     ...(required.length > 0 && { required }),
     ...(groups.length === 1 ? groups[0] : groups.length > 1 && { allOf: groups }),
   };

@@ -1,4 +1,5 @@
 import { policyTargetReference, targetRefs, workloadSelector } from '../networking/common.ts';
+import { celRule, filled } from '../schema/cel.ts';
 import {
   as,
   boolean,
@@ -11,6 +12,7 @@ import {
   required,
   string,
   type TypeOf,
+  withCel,
 } from '../schema/schema.ts';
 
 const workloadMode = enumOf(['CLIENT_AND_SERVER', 'CLIENT', 'SERVER'], 'Side of the traffic; default both.');
@@ -79,11 +81,18 @@ const metrics = object('Metrics.', {
       ),
       disabled: boolean('Do not report the metric.'),
       tagOverrides: map(
-        object('A change of a label.', {
-          operation: enumOf(['UPSERT', 'REMOVE'], 'Set or remove the label; default UPSERT.'),
-          value: string('CEL expression for the value.'),
-        }),
+        withCel(
+          object('A change of a label.', {
+            operation: enumOf(['UPSERT', 'REMOVE'], 'Set or remove the label; default UPSERT.'),
+            value: string('CEL expression for the value.'),
+          }),
+          celRule(
+            `(has(self.operation) && self.operation == 'REMOVE') != ${filled('value')}`,
+            'value is required, except with operation REMOVE, where it must not be set',
+          ),
+        ),
         'Changes of labels by name.',
+        { maxProperties: 1024 },
       ),
     }),
     'Changes, in order.',
