@@ -137,6 +137,9 @@ describe('installing, changing and removing the mesh', { skip: reason ?? false }
     const { exitCode, stderr } = await run('kubectl', args, { env, input: manifest });
     assert.equal(exitCode, 0, stderr);
     assert.deepEqual(await names('deploy,svc', '-n', 'istio-system'), []);
+    await until('the default tag to follow its revision', async () =>
+      (await names('mutatingwebhookconfiguration,validatingwebhookconfiguration')).length === 0 ? true : undefined,
+    );
     await kubectl('delete', 'pod', 'first', '--now');
     await kubectl('delete', 'namespace', 'istio-system');
   });

@@ -1,8 +1,10 @@
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import { KubeApiError, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
+import { applyOne } from './apply.ts';
 import { type ControlPlane, controlPlanes } from './control-planes.ts';
 import type { ComponentManifests } from './manifests.ts';
-import { revisionOf } from './ownership.ts';
+import { ownershipLabels, revisionOf } from './ownership.ts';
+import { withPolicyOfIstiod } from './plan.ts';
 import {
   caBundleOf,
   deactivated,
@@ -14,6 +16,7 @@ import {
   tagWebhookName,
   validatorName,
   withCaBundle,
+  withOwner,
 } from './tag-webhook.ts';
 
 /** What of earlier installations decides about the next one. */
@@ -114,9 +117,28 @@ export function withDefault(
       injector: withCaBundle(injector, ca ?? caBundleOf(injector)),
       autoInjectNamespaces: of.autoInjectNamespaces,
     });
-    return {
-      ...entry,
-      objects: [...own, tag, ...(validator ? [withCaBundle(defaultValidator(validator, revision), ca)] : [])],
-    };
+    const chosen = [tag, ...(validator ? [withCaBundle(defaultValidator(validator, revision), ca)] : [])];
+    return { ...entry, objects: [...own, ...chosen.map((object) => withOwner(object, of.state.injector))] };
   });
+}
+
+/** After a first installation: ties the default tag to the control plane that exists only now. Raises KubeApiError. */
+export async function tieDefaultTag(
+  client: KubeClient,
+  manifests: readonly ComponentManifests[],
+  revision: string,
+  istioNamespace: string,
+): Promise<void> {
+  const injector = await find(
+    client,
+    kubernetesTypes.MutatingWebhookConfiguration,
+    injectorName(revision, istioNamespace),
+  );
+  const tagged = manifests
+    .flatMap(({ objects }) => objects)
+    .filter(({ metadata }) => metadata.labels?.[ownershipLabels.tag] === defaultTag);
+  for (const object of tagged) {
+    const live = await client.get(await client.resolve(object.apiVersion, object.kind), object.metadata.name ?? '');
+    await applyOne(client, withOwner(withPolicyOfIstiod(object, live), injector));
+  }
 }

@@ -3,7 +3,7 @@ import type { JsonObject } from '@istio-ts/charts';
 import { KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
 import { applyAll, ensureNamespace, type Refusal, refusalLines } from './apply.ts';
 import { componentTitles, refuseUnbuilt } from './components.ts';
-import { defaultAfter, isEmpty, type MeshState, meshState, withDefault } from './default-revision.ts';
+import { defaultAfter, isEmpty, type MeshState, meshState, tieDefaultTag, withDefault } from './default-revision.ts';
 import { OperatorError } from './failure.ts';
 import { type GivenSettings, readSpec } from './input.ts';
 import { type InstallationRecord, readRecord, writeRecord } from './installation-record.ts';
@@ -253,6 +253,8 @@ async function carryOut(options: InstallOptions, prepared: Prepared, wording: Wo
     });
     if (stuck.length > 0)
       throw new OperatorError(`the cluster does not let go of ${stuck.length} objects:\n${refusalLines(stuck)}`);
+    if (prepared.defaultRevision === revision && prepared.state.injector === undefined)
+      await tieDefaultTag(client, manifests, revision, prepared.namespace);
     if (withControlPlane(manifests)) await note(options, prepared, true);
   });
 }

@@ -6,7 +6,8 @@ const isMapping = (value: unknown): value is Readonly<Record<string, unknown>> =
 /** An object without what the API server writes by itself, so that two states of it can be compared. */
 function ofUsers(object: KubeObject): Readonly<Record<string, unknown>> {
   const { status: _status, metadata, ...rest } = object;
-  return { ...rest, metadata: { labels: metadata.labels ?? {}, annotations: metadata.annotations ?? {} } };
+  const { labels = {}, annotations = {}, ownerReferences = [] } = metadata;
+  return { ...rest, metadata: { labels, annotations, ownerReferences } };
 }
 
 /** The name of a list's item, where all items of both lists have one of their own: such lists are compared by name. */

@@ -17,6 +17,7 @@ import {
   onlyOwnRevision,
   tagWebhook,
   validatorName,
+  withOwner,
 } from './tag-webhook.ts';
 import { unready } from './readiness.ts';
 import type { Ui } from './ui.ts';
@@ -120,14 +121,14 @@ async function tagObjects(
     validatorName(target.revision, namespace),
   );
   return {
-    objects: [webhook, ...(validator ? [defaultValidator(validator, target.revision)] : [])],
+    objects: [webhook, ...(validator ? [defaultValidator(validator, target.revision)] : [])].map((object) =>
+      withOwner(object, injector),
+    ),
     injectionReady: unready(injector),
   };
 }
 
-async function prepared(
-  target: TagTarget,
-): Promise<{
+async function prepared(target: TagTarget): Promise<{
   readonly plane: ControlPlane;
   readonly objects: readonly KubeObject[];
   readonly before: KubeObject | undefined;

@@ -159,3 +159,16 @@ export const withCaBundle = (object: KubeObject, caBundle: string | undefined): 
           clientConfig: { ...webhook.clientConfig, caBundle },
         })),
       };
+
+/**
+ * The default tag's objects go together with the revision that they send everybody to, however that is removed (`manifest generate | kubectl delete`, Helm):
+ * without it no pod of namespaces with istio-injection=enabled could start. `injector` is the revision's own webhook configuration as it is in the cluster.
+ */
+export function withOwner(object: KubeObject, injector: KubeObject | undefined): KubeObject {
+  const { uid, name } = injector?.metadata ?? {};
+  if (uid === undefined || name === undefined) return object;
+  const ownerReferences = [
+    { apiVersion: 'admissionregistration.k8s.io/v1', kind: 'MutatingWebhookConfiguration', name, uid },
+  ];
+  return { ...object, metadata: { ...object.metadata, ownerReferences } };
+}
