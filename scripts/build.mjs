@@ -31,6 +31,24 @@ function replaceFolder(from, to) {
   for (const name of readdirSync(to)) if (!wanted.has(name)) rmSync(join(to, name), { recursive: true, force: true });
 }
 
+/**
+ * `node:http` as it is required, not imported: an ES module that imports it has all its exports evaluated, and among them is `WebSocket`, for which Node
+ * loads its whole fetch client. That would cost every start of every program.
+ */
+const lazyHttp = {
+  name: 'lazy-http',
+  setup(build) {
+    build.onResolve({ filter: /^(node:)?http$/ }, ({ kind }) =>
+      kind === 'import-statement' || kind === 'dynamic-import'
+        ? { path: 'node:http', namespace: 'required' }
+        : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: 'required' }, () => ({
+      contents: "module.exports = require('node:http');",
+    }));
+  },
+};
+
 /** Builds all bundles into `out` (dist by default); throws when a source does not compile. */
 export async function build(out = join(root, 'dist')) {
   const { build: bundle } = await import('esbuild');
@@ -50,6 +68,7 @@ export async function build(out = join(root, 'dist')) {
     platform: 'node',
     target: 'node24',
     splitting: false,
+    plugins: [lazyHttp],
     legalComments: 'linked',
     logLevel: 'warning',
     minifySyntax: true,
