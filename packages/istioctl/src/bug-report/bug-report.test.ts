@@ -95,6 +95,7 @@ test('of applications only the proxies belong into a report unless containers ar
     ).map(({ name, containers }) => `${name}: ${containers.map(({ container }) => container)}`);
   assert.deepEqual(found([]), ['istiod-1: discovery', 'cart-1: istio-proxy']);
   assert.deepEqual(found(['stock']), ['istiod-1: discovery']);
+  assert.deepEqual(found(['shop/////*']), ['istiod-1: discovery', 'cart-1: server,istio-proxy']);
   assert.deepEqual(found(['shop/////server']), ['istiod-1: discovery', 'cart-1: server']);
 });
 

@@ -38,11 +38,12 @@ export function parseFilter(text: string, flag: string): PodFilter {
       `${flag} "${text}" has ${words.length} parts: at most ${parts.join('/')} are possible (keys of labels may contain "/" where "=" follows)`,
       usageExitCode,
     );
-  const lists = words.map((word) =>
+  const lists = words.map((word, index) =>
     word
       .split(',')
       .map((entry) => entry.trim())
-      .filter((entry) => entry !== '' && entry !== '*'),
+      // All containers by name are more than none by name: applications' too.
+      .filter((entry) => entry !== '' && (entry !== '*' || parts[index] === 'containers')),
   );
   const filter = Object.fromEntries(parts.map((part, index) => [part, lists[index] ?? []])) as unknown as PodFilter;
   for (const entry of [...filter.labels, ...filter.annotations])

@@ -57,7 +57,7 @@ Values of Secrets, private keys and tokens are left out, names are not: look at 
 Examples:
   istioctl bug-report                                              everything
   istioctl bug-report --include shop,stock --duration 1h           two namespaces, the last hour
-  istioctl bug-report --include 'shop/cart*///version=v2/*'        proxies and applications of pods with a label
+  istioctl bug-report --include 'shop/cart*//version=v2//*'        proxies and applications of pods with a label
   istioctl bug-report --exclude '*/batch-*' --dry-run              what would be collected`,
     )
     .action(

@@ -71,3 +71,10 @@ test('a command that has left experimental is found under its old name', () => {
   assert.deepEqual(read('experimental', 'config', 'routes'), ['config', 'routes']);
   assert.deepEqual(read('x', 'open', '--fast'), ['x', 'open', '--fast']);
 });
+
+test('flags that nobody knows and flags without their value are told apart from a parent that is only named', () => {
+  const bad = (...given: readonly string[]) => readCommandLine(given, program()).bad;
+  assert.deepEqual(bad('config', '-n', 'x', '-o=json', '--help'), []);
+  assert.deepEqual(bad('config', '--nope=1'), ['--nope=1']);
+  assert.deepEqual(bad('config', '-n'), ['-n']);
+});

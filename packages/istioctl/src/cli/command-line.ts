@@ -8,6 +8,8 @@ export interface CommandLine {
   readonly words: readonly string[];
   /** How many words are neither flags, values of flags, nor the command's path. */
   readonly operands: number;
+  /** Flags that the command does not know, and those that lack their value. */
+  readonly bad: readonly string[];
 }
 
 const on = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
@@ -40,6 +42,8 @@ function splitFlag(word: string): { readonly flag: string; readonly value?: stri
   return value === undefined ? { flag } : { flag, value };
 }
 
+const isHelp = (word: string): boolean => word === '-h' || word === '--help';
+
 const named = (options: readonly Option[], flag: string): Option | undefined =>
   options.find((option) => option.long === flag || option.short === flag);
 
@@ -54,14 +58,20 @@ export function readCommandLine(words: readonly string[], program: Command): Com
   let operands = 0;
   const path: string[] = [];
   const rest: string[] = [];
+  const bad: string[] = [];
   const end = words.indexOf('--');
   const flagged = end < 0 ? words : words.slice(0, end);
   for (let at = 0; at < flagged.length; at++) {
     const word = flagged[at] ?? '';
     if (word.startsWith('-') && word !== '-') {
       rest.push(word);
-      const option = named([...optionsFor(command), ...optionsBelow(command)], word);
-      if (option?.required && at + 1 < flagged.length) rest.push(flagged[++at] ?? '');
+      const known = [...optionsFor(command), ...optionsBelow(command)];
+      const option = named(known, word);
+      if (!option && !isHelp(word) && !named(known, splitFlag(word)?.flag ?? word.slice(0, 2))) bad.push(word);
+      if (option?.required) {
+        if (at + 1 < flagged.length) rest.push(flagged[++at] ?? '');
+        else bad.push(word);
+      }
       continue;
     }
     const child = operands === 0 ? (subcommand(command, word) ?? moved(command, word)) : undefined;
@@ -77,6 +87,7 @@ export function readCommandLine(words: readonly string[], program: Command): Com
   const tail = end < 0 ? [] : words.slice(end);
   return {
     command,
+    bad,
     operands: operands + Math.max(0, tail.length - 1),
     words: [...path, ...inCommanderForm(rest, optionsFor(command)), ...tail],
   };

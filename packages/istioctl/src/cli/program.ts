@@ -106,6 +106,7 @@ export function createProgram(
     .showHelpAfterError('(run with --help for what is possible)')
     .showSuggestionAfterError(true)
     .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, 'Error:')) })
     .addHelpText(
       'after',
       `
@@ -168,7 +169,7 @@ export async function runProgram(
   try {
     const asksVersion = line.command === program && line.words.includes('--client-version');
     const isOnlyParent = line.command.commands.length > 0 && !hasAction(line.command);
-    if (isOnlyParent && line.operands === 0 && !asksVersion) line.command.outputHelp();
+    if (isOnlyParent && line.operands === 0 && line.bad.length === 0 && !asksVersion) line.command.outputHelp();
     else await program.parseAsync([...line.words], { from: 'user' });
   } catch (error) {
     // commander has printed what is wrong; help and --client-version end this way too.
