@@ -45,7 +45,7 @@ export function resilience(cluster: () => Cluster): void {
         namespace,
         name,
         '-o',
-        `jsonpath={.status.containerStatuses[?(@.name=="${container}")].restartCount}`,
+        `jsonpath={.status['initContainerStatuses','containerStatuses'][?(@.name=="${container}")].restartCount}`,
       ),
     );
 

@@ -18,6 +18,11 @@ interface ContainerStatus {
   readonly state?: { readonly waiting?: { readonly reason?: string } };
 }
 
+interface PodSpec {
+  readonly containers: readonly unknown[];
+  readonly initContainers?: readonly { readonly name: string; readonly restartPolicy?: string }[];
+}
+
 interface PodStatus {
   readonly conditions?: readonly { readonly type: string; readonly status: string }[];
   readonly containerStatuses?: readonly ContainerStatus[];
@@ -36,15 +41,18 @@ const failures = new Set([
 
 export function progressOf(pod: KubeObject): PodProgress {
   const status = (pod.status ?? {}) as PodStatus;
-  const spec = pod.spec as { readonly containers: readonly unknown[] };
-  const containers = status.containerStatuses ?? [];
+  const spec = pod.spec as PodSpec;
+  // Proxies that are native sidecars count as kubectl counts them.
+  const sidecars = (spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+  const isSidecar = ({ name }: ContainerStatus): boolean => sidecars.some((sidecar) => sidecar.name === name);
+  const containers = [...(status.initContainerStatuses ?? []).filter(isSidecar), ...(status.containerStatuses ?? [])];
   const failing = [...(status.initContainerStatuses ?? []), ...containers].find(({ state }) =>
     failures.has(state?.waiting?.reason ?? ''),
   );
   return {
     name: pod.metadata.name ?? '',
     ready: containers.filter(({ ready }) => ready).length,
-    containers: spec.containers.length,
+    containers: spec.containers.length + sidecars.length,
     done:
       pod.metadata.deletionTimestamp === undefined &&
       (status.conditions ?? []).some(({ type, status: is }) => type === 'Ready' && is === 'True'),
