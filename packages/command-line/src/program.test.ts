@@ -18,6 +18,7 @@ async function run(...words: readonly string[]) {
         flags: async () => [{ name: 'port', short: 'p', kind: 'integer', default: '80', help: 'Where' }],
         run: async (args) => {
           if (args.positionals.length > 0) throw new UsageError('no words');
+          if (args.integer('port') === 0) throw Object.assign(new Error('no port'), { exitCode: 126 });
           seen.push(`${args.integer('port')} ${args.text('log')}`);
           return 3;
         },
@@ -38,6 +39,11 @@ async function run(...words: readonly string[]) {
 test('a command runs with its flags and those of all, and its result is the exit code', async () => {
   assert.deepEqual((await run('serve', '-p=8', '--log', 'debug')).seen, ['8 debug']);
   assert.equal((await run('serve')).code, 3);
+});
+
+test('an error may say with which code the program ends', async () => {
+  const { code, err } = await run('serve', '--port=0');
+  assert.deepEqual([code, err], [126, 'Error: no port\n']);
 });
 
 test('help names commands, flags and defaults', async () => {

@@ -46,7 +46,10 @@ function completionCommand(program: Program, { out }: ProgramOutput): ProgramCom
   };
 }
 
-/** Runs a command line (without `node` and the script) and gives the exit code. */
+/**
+ * Runs a command line (without `node` and the script) and gives the exit code: that of the command, for an error its `exitCode` where it has one, else
+ * 1.
+ */
 export async function runProgram(program: Program, argv: readonly string[], output: ProgramOutput): Promise<number> {
   const commands: Program['commands'] = { ...program.commands, completion: completionCommand(program, output) };
   if (argv[0] === '__complete') {
@@ -76,7 +79,7 @@ export async function runProgram(program: Program, argv: readonly string[], outp
   } catch (error) {
     const usage = error instanceof UsageError ? `\nRun "${program.name} ${name} --help" for the flags.` : '';
     output.err(`Error: ${error instanceof Error ? error.message : String(error)}${usage}\n`);
-    return 1;
+    return error instanceof Error && 'exitCode' in error && typeof error.exitCode === 'number' ? error.exitCode : 1;
   }
 }
 
