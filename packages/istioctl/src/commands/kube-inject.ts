@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
-import { InjectionError, injectObject } from '@istio-ts/injector';
-import { parseManifests } from '@istio-ts/kube';
+import { InjectionError, injectObject, type ObjectInjection } from '@istio-ts/injector';
+import { type KubeObject, parseManifests } from '@istio-ts/kube';
 import { CliError } from '../cli/failure.ts';
 import type { Session } from '../cli/session.ts';
 import { chartsDir } from '../cli/spec-flags.ts';
@@ -90,10 +90,19 @@ export async function runKubeInject(session: Session, flags: KubeInjectFlags): P
     const objects = parseManifests(readText(flags.filename), flags.filename);
     if (objects.length === 0) throw new CliError(`${flags.filename}: there is no object in it`);
     const namespace = session.flags.namespace ?? 'default';
-    const results = objects.map((object) => {
+    const inject = (object: KubeObject): ObjectInjection => {
+      if (Array.isArray(object.items) && object.kind.endsWith('List')) {
+        // Each item may be in another namespace, with other settings.
+        const items = (object.items as readonly KubeObject[]).map(inject);
+        return {
+          object: { ...object, items: items.map((item) => item.object) },
+          changes: items.flatMap(({ changes }) => changes),
+        };
+      }
       const { config, ...rest } = settings(object.metadata?.namespace ?? namespace);
       return injectObject(object, { ...rest, config: { ...config, policy: 'enabled' }, namespace });
-    });
+    };
+    const results = objects.map(inject);
     for (const { changes } of results)
       for (const { kind, name, injected, reason } of changes)
         if (!injected) session.err(`${kind}/${name} is left alone: ${reason}\n`);
