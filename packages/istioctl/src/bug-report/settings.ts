@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parseYaml } from '@istio-ts/kube';
 import { durationMs, wholeNumber } from '../cli/duration.ts';
-import { CliError, usageExitCode } from '../cli/failure.ts';
+import { CliError, unreadable, usageExitCode } from '../cli/failure.ts';
 import { defaultExcludes, parseFilter, type PodFilter } from './filter.ts';
 
 /** The flags as they were given. */
@@ -62,7 +62,7 @@ function fromFile(file: string): Partial<BugReportFlags> {
   try {
     root = parseYaml(readFileSync(file === '-' ? 0 : file, 'utf8'), file) ?? {};
   } catch (error) {
-    throw new CliError(`-f ${file}: ${(error as Error).message}`);
+    throw new CliError(`-f ${file}: ${unreadable(error)}`);
   }
   if (typeof root !== 'object' || root === null || Array.isArray(root))
     throw new CliError(`-f ${file}: it must be a mapping of settings`);

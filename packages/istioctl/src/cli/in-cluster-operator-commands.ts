@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
+import { durationMs } from './duration.ts';
 import { type CommandGroup, parentCommand, revisionOption } from './program.ts';
-import { chartsDir, collectList, durationMs, manifestsOption } from './spec-flags.ts';
+import { chartsDir, collectList, manifestsOption } from './spec-flags.ts';
 import { terminalUi } from './terminal-ui.ts';
 
 interface ChartFlags {
@@ -90,7 +91,7 @@ Examples:
             istioNamespace: session.flags.istioNamespace,
             dryRun: flags.dryRun === true,
             force: flags.force === true,
-            readinessTimeoutMs: durationMs(flags.readinessTimeout),
+            readinessTimeoutMs: durationMs(flags.readinessTimeout, '--readiness-timeout'),
           }),
       ),
     );

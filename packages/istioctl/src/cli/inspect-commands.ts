@@ -31,6 +31,7 @@ export function proxyStatusOptions(command: Command): Command {
     'after',
     examples(
       'proxy-status',
+      'proxy-status -n shop',
       'proxy-status frontend-68b6c9f5d-x2v8q.shop',
       'proxy-status deploy/frontend.shop --file dump.json',
       'proxy-status --xds-address istiod.example.com:15012 --cert-dir ./certs',

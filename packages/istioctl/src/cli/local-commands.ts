@@ -20,12 +20,15 @@ export const localCommands: CommandGroup = (program, act) => {
     .action(act(async (session, flags) => (await load()).runLocalUp(session, flags)));
   sub('down', 'stop the cluster; its state stays')
     .option('--wipe', 'remove the state and the context too')
+    .addHelpText('after', '\nExamples:\n  istioctl local down\n  istioctl local down --name second --wipe')
     .action(act(async (session, flags) => (await load()).runLocalDown(session, flags)));
   sub('status', 'does it run, and where')
     .option('-o, --output <format>', 'output format: json or yaml')
+    .addHelpText('after', '\nExamples:\n  istioctl local status\n  istioctl local status -o json')
     .action(act(async (session, flags) => (await load()).runLocalStatus(session, flags)));
   sub('logs', "the cluster's own log")
     .argument('[component]', 'cluster or supervisor')
     .option('-f, --follow', 'go on as lines come')
+    .addHelpText('after', '\nExamples:\n  istioctl local logs\n  istioctl local logs supervisor --follow')
     .action(act(async (session, flags, component) => (await load()).runLocalLogs(session, flags, component)));
 };

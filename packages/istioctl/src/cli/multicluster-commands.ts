@@ -45,7 +45,9 @@ export const multiclusterCommands: CommandGroup = (program, act) => {
     .addHelpText(
       'after',
       `
-Run it against the cluster that is to be read, and apply what it prints in the cluster of the control plane:
+Run it against the cluster that is to be read, and apply what it prints in the cluster of the control plane.
+
+Examples:
   istioctl create-remote-secret --context west --name west | kubectl apply -f - --context east`,
     )
     .action(

@@ -1,8 +1,9 @@
 import { type Command, Option } from 'commander';
+import { durationMs } from './duration.ts';
 import type { CommandGroup } from './program.ts';
 import { parentCommand } from './program.ts';
 import type { Session } from './session.ts';
-import { durationMs, type SpecFlags, specOf, withSpec } from './spec-flags.ts';
+import { type SpecFlags, specOf, withSpec } from './spec-flags.ts';
 
 /** Flags of install, and of what installs in another way. */
 export interface InstallFlags extends SpecFlags {
@@ -27,7 +28,7 @@ export const installOptions = (session: Session, flags: InstallFlags) => ({
   ...specOf(session, flags),
   dryRun: flags.dryRun === true,
   skipConfirmation: flags.skipConfirmation === true,
-  readinessTimeoutMs: durationMs(flags.readinessTimeout),
+  readinessTimeoutMs: durationMs(flags.readinessTimeout, '--readiness-timeout'),
   verify: flags.verify === true,
   force: flags.force === true,
 });

@@ -47,15 +47,6 @@ export function chartsDir(given: string | undefined): string {
   return found;
 }
 
-/** Reads `5m0s` or `90s` into milliseconds. Raises CliError. */
-export function durationMs(text: string): number {
-  const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
-  if (parts.length === 0 || parts.map(([part]) => part).join('') !== text)
-    throw new CliError(`"${text}" is not a duration: write for example 90s or 5m`);
-  return parts.reduce((sum, [, value, unit]) => sum + Number(value) * (units[unit ?? ''] ?? 0), 0);
-}
-
 /** `-d`, for commands that read charts or profiles. */
 export const manifestsOption = () =>
   new Option('-d, --manifests <folder>', 'folder with charts and profiles instead of those of istioctl');

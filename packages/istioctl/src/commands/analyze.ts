@@ -17,7 +17,7 @@ import {
 } from '@istio-ts/analysis';
 import { createKubeClient, loadKubeConfig, parseYaml, YamlError } from '@istio-ts/kube';
 import { durationMs } from '../cli/duration.ts';
-import { CliError, usageExitCode } from '../cli/failure.ts';
+import { CliError, unreadable, usageExitCode } from '../cli/failure.ts';
 import { structured } from '../cli/output.ts';
 import type { Session } from '../cli/session.ts';
 import { readClusterObjects } from './cluster-objects.ts';
@@ -195,7 +195,7 @@ function meshConfigOf(file: string): string {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new CliError(`${file}: ${(error as Error).message}`);
+    throw new CliError(`${file}: ${unreadable(error)}`);
   }
   // Read here already, so that a mistake names the file.
   parseYaml(text, file);

@@ -12,7 +12,7 @@ import {
   placeFromPath,
 } from '@istio-ts/injector';
 import { KubeApiError, type KubeClient, type KubeObject, parseYaml, type ResourceType } from '@istio-ts/kube';
-import { CliError } from '../cli/failure.ts';
+import { CliError, unreadable } from '../cli/failure.ts';
 import type { Session } from '../cli/session.ts';
 
 /** Everything that injection of one namespace's pods depends on. */
@@ -23,7 +23,7 @@ export function readText(file: string): string {
   try {
     return readFileSync(file === '-' ? 0 : file, 'utf8');
   } catch (error) {
-    throw new CliError(`${file}: ${(error as Error).message}`);
+    throw new CliError(`${file}: ${unreadable(error)}`);
   }
 }
 

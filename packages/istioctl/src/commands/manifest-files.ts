@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { type FileObject, type ParseProblem, readManifestText } from '@istio-ts/analysis/manifest-text';
-import { CliError } from '../cli/failure.ts';
+import { CliError, unreadable } from '../cli/failure.ts';
 
 /** Files that are read in a folder. */
 const manifestExtensions = new Set(['.yaml', '.yml', '.json']);
@@ -50,7 +50,7 @@ function filesAt(path: string): readonly string[] {
         return manifestExtensions.has(extname(entry.name)) ? [below] : [];
       });
   } catch (error) {
-    throw new CliError(`${path}: ${reason(error)}`);
+    throw new CliError(`${path}: ${unreadable(error)}`);
   }
 }
 
@@ -58,13 +58,6 @@ function read(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new CliError(`${file}: ${reason(error)}`);
+    throw new CliError(`${file}: ${unreadable(error)}`);
   }
-}
-
-function reason(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT') return 'there is no such file or folder';
-  if (code === 'EACCES') return 'may not be read';
-  return message;
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { CliError } from '../cli/failure.ts';
+import { CliError, unreadable } from '../cli/failure.ts';
 import { formatFrom, structured } from '../cli/output.ts';
 import type { Session } from '../cli/session.ts';
 import { findPod } from '../pods/find-pod.ts';
@@ -60,7 +60,7 @@ export function readInput(file: string): string {
   try {
     return readFileSync(file === '-' ? 0 : file, 'utf8');
   } catch (error) {
-    throw new CliError(`--file: cannot read ${file}: ${(error as Error).message}`);
+    throw new CliError(`--file ${file}: ${unreadable(error)}`);
   }
 }
 

@@ -45,40 +45,47 @@ export function proxyStatusTable(rows: readonly Row[], detailed = false): string
   );
 }
 
+/** Whether a proxy, in istiod's notation POD.NAMESPACE, is in a namespace; undefined stands for all. Names of pods may have dots. */
+export const isProxyOf = (proxy: string, namespace: string | undefined): boolean =>
+  !namespace || proxy.slice(proxy.lastIndexOf('.') + 1) === namespace;
+
 interface Rejection {
   readonly type: string;
   readonly message: string;
 }
 
-/** What proxies have rejected, by the name of the proxy, out of istiod's `adsz`. */
-function rejectionsOf(body: string): readonly string[] {
+/** What proxies (of one namespace, or all) have rejected, by the name of the proxy, out of istiod's `adsz`. */
+function rejectionsOf(body: string, namespace: string | undefined): readonly string[] {
   const { connectedClients = [] } = JSON.parse(body) as {
     readonly connectedClients?: readonly {
       readonly connectionId?: string;
       readonly rejections?: readonly Rejection[];
     }[];
   };
-  return connectedClients.flatMap(({ connectionId = '', rejections = [] }) =>
-    rejections.map(
-      ({ type, message }) => `${connectionId.split('~')[2] ?? connectionId}: rejected ${type}: ${message}\n`,
-    ),
-  );
+  return connectedClients.flatMap(({ connectionId = '', rejections = [] }) => {
+    const proxy = connectionId.split('~')[2] ?? connectionId;
+    return isProxyOf(proxy, namespace)
+      ? rejections.map(({ type, message }) => `${proxy}: rejected ${type}: ${message}\n`)
+      : [];
+  });
 }
 
 async function allProxies(session: Session, flags: ProxyStatusFlags, ask: AskIstiod): Promise<number> {
   const detailed = wholeNumber(flags.verbosity, '--verbosity') > 0;
-  const rows = (await ask('syncz')).flatMap(({ istiod, body }) =>
-    syncStatuses(body).map((status): Row => ({ ...status, istiod })),
-  );
+  const { namespace } = session.flags;
+  const rows = (await ask('syncz'))
+    .flatMap(({ istiod, body }) => syncStatuses(body).map((status): Row => ({ ...status, istiod })))
+    .filter(({ proxy }) => isProxyOf(proxy, namespace));
   const format = formatFrom(flags.output, ['table', 'json', 'yaml', 'short']);
   if (format !== 'short') {
     session.out(structured(rows, format));
     return 0;
   }
-  if (rows.length === 0) session.out('No proxy is connected to istiod.\n');
+  if (rows.length === 0)
+    session.out(`No proxy${namespace ? ` of namespace ${namespace}` : ''} is connected to istiod.\n`);
   else session.out(proxyStatusTable(rows, detailed));
   if (detailed) {
-    const rejected = (await ask('adsz')).flatMap(({ body }) => rejectionsOf(body));
+    const rejected = (await ask('adsz')).flatMap(({ body }) => rejectionsOf(body, namespace));
     session.out(rejected.length > 0 ? `\n${rejected.join('')}` : '\nNo proxy has rejected anything.\n');
   }
   return 0;
@@ -124,7 +131,7 @@ async function proxyName(session: Session, flags: ProxyStatusFlags, target: stri
 }
 
 /**
- * `istioctl proxy-status [POD[.NAMESPACE]]`: all proxies, or the comparison of what one has with what istiod would send. Ends with 1 when they differ,
+ * `istioctl proxy-status [POD[.NAMESPACE]]`: all proxies (with `--namespace` those of one namespace), or the comparison of what one has with what istiod would send. Ends with 1 when they differ,
  * when there is no control plane, or no such proxy.
  */
 export async function runProxyStatus(session: Session, flags: ProxyStatusFlags, target?: string): Promise<number> {

@@ -5,7 +5,7 @@ import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import { decode, encode } from '@istio-ts/envoy';
 import { GrpcError, type GrpcTarget, openGrpcChannel } from '@istio-ts/envoy/grpc';
 import { KubeApiError } from '@istio-ts/kube';
-import { CliError } from '../cli/failure.ts';
+import { CliError, unreadable } from '../cli/failure.ts';
 import type { Session } from '../cli/session.ts';
 import type { XdsFlags } from '../cli/xds-options.ts';
 
@@ -43,7 +43,7 @@ function readCertificate(folder: string, name: string): string {
   try {
     return readFileSync(join(folder, name), 'utf8');
   } catch (error) {
-    throw new CliError(`--cert-dir: cannot read ${name}: ${(error as Error).message}`);
+    throw new CliError(`--cert-dir ${folder}: ${name}: ${unreadable(error)}`);
   }
 }
 

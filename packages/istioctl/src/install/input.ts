@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { type JsonObject, loadProfile } from '@istio-ts/charts';
 import { type KubeObject, parseManifests } from '@istio-ts/kube';
+import { unreadable } from '../cli/failure.ts';
 import { chartDefaults } from './chart-values.ts';
 import { OperatorError } from './failure.ts';
 import { hasLegacySettings, translateLegacy, translateValues } from './legacy.ts';
@@ -53,7 +54,7 @@ function readObjects(file: string): readonly KubeObject[] {
     text = readFileSync(file === '-' ? 0 : file, 'utf8');
     if (text.length > maxFile) throw new Error(`larger than ${maxFile >> 20} MiB`);
   } catch (error) {
-    throw new OperatorError(`-f ${file}: ${(error as Error).message}`);
+    throw new OperatorError(`-f ${file}: ${unreadable(error)}`);
   }
   return parseManifests(text, file);
 }

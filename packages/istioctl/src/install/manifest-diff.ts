@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type KubeObject, parseManifests } from '@istio-ts/kube';
+import { unreadable } from '../cli/failure.ts';
 import { OperatorError } from './failure.ts';
 import { differences, shownValue } from './structural-diff.ts';
 import type { Ui } from './ui.ts';
@@ -87,7 +88,7 @@ function readObjects(path: string, directory: boolean): ReadonlyMap<string, Kube
     const objects = files.flatMap((file) => parseManifests(readFileSync(file === '-' ? 0 : file, 'utf8'), file));
     return new Map(objects.map((object) => [keyOf(object), object]));
   } catch (error) {
-    throw new OperatorError(`manifest diff ${path}: ${(error as Error).message}`);
+    throw new OperatorError(`manifest diff ${path}: ${unreadable(error)}`);
   }
 }
 

@@ -29,6 +29,12 @@ export async function podHttp(
   }
 }
 
+/** Where nothing listens, kubelets say so in several words about what they tried; the user needs none of them. */
+export const unreachableText = (where: string, error: Error): string =>
+  /ECONNREFUSED|connection refused/.test(error.message)
+    ? `nothing listens at ${where}: what answers there is not in this pod (has it a proxy?) or does not run`
+    : `cannot reach ${where}: ${error.message}`;
+
 function exchange(
   connection: Duplex,
   where: string,
@@ -37,7 +43,8 @@ function exchange(
   body: string | undefined,
 ): Promise<string> {
   return new Promise((resolve, reject) => {
-    connection.on('error', (error) => reject(new CliError(`cannot reach port ${where}: ${error.message}`)));
+    const unreachable = (error: Error) => reject(new CliError(unreachableText(where, error)));
+    connection.on('error', unreachable);
     const headers = {
       host: 'localhost',
       connection: 'close',
@@ -62,7 +69,7 @@ function exchange(
       });
       response.on('error', (error) => reject(new CliError(`${method} ${path} at ${where}: ${error.message}`)));
     });
-    outgoing.on('error', (error) => reject(new CliError(`cannot reach port ${where}: ${error.message}`)));
+    outgoing.on('error', unreachable);
     outgoing.end(body);
   });
 }

@@ -6,7 +6,7 @@ import { istioTypes, kubernetesTypes } from '@istio-ts/api/resource-types';
 import { KubeApiError, type KubeClient, type KubeObject, parseManifests, parseYaml } from '@istio-ts/kube';
 import { dump } from 'js-yaml';
 import { wholeNumber } from '../cli/duration.ts';
-import { CliError, usageExitCode } from '../cli/failure.ts';
+import { CliError, unreadable, usageExitCode } from '../cli/failure.ts';
 import type { Session } from '../cli/session.ts';
 import { clusterEnv, hostsFile, istiodHost, type MachineInputs, machineMeshConfig } from './machine-files.ts';
 
@@ -67,7 +67,7 @@ async function groupObject(session: Session, flags: ConfigureFlags): Promise<Kub
     try {
       text = readFileSync(flags.file === '-' ? 0 : flags.file, 'utf8');
     } catch (error) {
-      throw new CliError(`-f ${flags.file}: ${(error as Error).message}`);
+      throw new CliError(`-f ${flags.file}: ${unreadable(error)}`);
     }
     const groups = parseManifests(text, flags.file).filter(({ kind }) => kind === 'WorkloadGroup');
     const found = flags.name === undefined ? groups : groups.filter(({ metadata }) => metadata.name === flags.name);

@@ -26,9 +26,17 @@ export function pairs(words: readonly string[], flag: string): Readonly<Record<s
   );
 }
 
+/** Names of Kubernetes objects (DNS subdomains of RFC 1123). */
+const objectName = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+
 /** A WorkloadGroup out of flags. Raises CliError. */
 export function workloadGroup(flags: GroupFlags, namespace: string): object {
   if (!flags.name) throw new CliError('--name is missing: the name of the group', usageExitCode);
+  if (flags.name.length > 253 || !objectName.test(flags.name))
+    throw new CliError(
+      `--name: "${flags.name}" cannot be the name of an object: use small letters, digits, "-" and "."`,
+      usageExitCode,
+    );
   const labels = pairs(flags.labels, '--labels');
   const annotations = pairs(flags.annotations, '--annotations');
   const ports = Object.fromEntries(

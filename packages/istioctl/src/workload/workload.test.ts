@@ -33,6 +33,7 @@ test('a group out of flags is a valid WorkloadGroup', () => {
 
 test('what is wrong with a flag is said', () => {
   assert.throws(() => workloadGroup(none, 'shop'), /--name is missing/);
+  assert.throws(() => workloadGroup({ ...none, name: 'VM_1' }, 'shop'), /--name: "VM_1" cannot be the name/);
   assert.throws(() => workloadGroup({ ...none, name: 'vm', labels: ['app'] }, 'shop'), /--labels: "app"/);
   assert.throws(() => workloadGroup({ ...none, name: 'vm', ports: ['http=70000'] }, 'shop'), /--ports http: "70000"/);
 });
