@@ -30,6 +30,8 @@ export interface ProxyNode {
   readonly envoyVersion: { readonly major: number; readonly minor: number; readonly patch: number } | undefined;
   /** SPIFFE identity that the connection proved, undefined on the plain-text port. */
   readonly identity: string | undefined;
+  /** Whether it takes its routes host by host (virtual host discovery on the same delta stream) instead of whole route configurations. */
+  readonly incrementalRoutes?: boolean;
 }
 
 /** What one connected proxy may see now; changes over time. */
@@ -39,6 +41,11 @@ export interface ProxyView {
    * For types that are asked for by name (EDS, RDS, SDS, ECDS) the server picks from it; a name that is absent does not exist.
    */
   resources(typeUrl: string): ReadonlyMap<string, XdsResource>;
+  /**
+   * For proxies that take their routes host by host: the virtual hosts of every such route configuration, by its name and theirs. Tables that did not
+   * change are the same instances. Undefined for other proxies.
+   */
+  virtualHosts?(): ReadonlyMap<string, ReadonlyMap<string, XdsResource>> | undefined;
   /** Calls back after a change with the type URLs whose maps changed; returns the function that ends it. */
   onChange(listener: (changed: ReadonlySet<string>) => void): () => void;
   close(): void;

@@ -16,8 +16,15 @@ import type { EndpointTarget } from '../cluster/index.ts';
 import type { ProxyConfigSource, ProxyNode, ProxyView, XdsResource } from '../source.ts';
 import { EndpointTable } from './endpoint-table.ts';
 import { defaultGenerators, type Generators } from './generators.ts';
-import { type GenerationError, ProxyClass, type Shared } from './proxy-class.ts';
-import { type ResourceType, resourceTypeOf, secretType, typeUrls } from './type-urls.ts';
+import { type GenerationError, ProxyClass, type Published, type Shared, shells } from './proxy-class.ts';
+import {
+  allResourceTypes,
+  type ResourceType,
+  resourceTypeOf,
+  routeType,
+  secretType,
+  virtualHostType,
+} from './type-urls.ts';
 import { typeUrl } from '@istio-ts/envoy';
 
 export interface EngineOptions {
@@ -56,7 +63,7 @@ export interface EngineView extends ProxyView {
 const nothing: ReadonlyMap<string, XdsResource> = new Map();
 
 interface Member {
-  notify(changed: ReadonlySet<ResourceType>): void;
+  notify(changed: ReadonlySet<Published>): void;
 }
 
 /** A class of proxies with those that are connected. */
@@ -111,7 +118,7 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
     stale.clear();
     moved.clear();
     const failures: unknown[] = [];
-    const tell = (member: Member, changed: ReadonlySet<ResourceType>): void => {
+    const tell = (member: Member, changed: ReadonlySet<Published>): void => {
       try {
         member.notify(changed);
       } catch (error) {
@@ -119,7 +126,7 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
       }
     };
     for (const group of work) {
-      let changed: ReadonlySet<ResourceType>;
+      let changed: ReadonlySet<Published>;
       try {
         changed = group.resources.publish();
       } catch (error) {
@@ -128,7 +135,7 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
       }
       if (changed.size > 0) for (const member of [...group.members]) tell(member, changed);
     }
-    for (const member of switched) tell(member, new Set(allTypes));
+    for (const member of switched) tell(member, allPublished);
     // One class or stream that fails must not keep the news from the others.
     if (failures.length > 0) onFailure(new AggregateError(failures, 'Configuration changes could not be published'));
   };
@@ -219,10 +226,21 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
     const maySeeSecrets = node.type === 'router' && namespaceOf(node.identity) === node.namespace;
     const listeners = new Set<(changed: ReadonlySet<string>) => void>();
     let ended = false;
-    const visible = (type: ResourceType): boolean => type !== secretType || maySeeSecrets;
+    const split = node.incrementalRoutes === true;
+    /** What of its class's publications the proxy gets as a type. */
+    const publicationOf = (type: ResourceType): Published | undefined => {
+      if (type === secretType) return maySeeSecrets ? type : undefined;
+      if (type === virtualHostType) return split ? type : undefined;
+      return type === routeType && split ? shells : type;
+    };
+    const typesSeen = allResourceTypes.flatMap((type) => {
+      const published = publicationOf(type);
+      return published === undefined ? [] : [[published, typeUrl(type)] as const];
+    });
     const member: Member = {
       notify: (changed) => {
-        const urls = new Set([...changed].filter(visible).map((type): string => typeUrl(type)));
+        const urls = new Set<string>();
+        for (const [published, url] of typesSeen) if (changed.has(published)) urls.add(url);
         if (urls.size > 0) for (const listener of [...listeners]) listener(urls);
       },
     };
@@ -245,8 +263,10 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
     return {
       resources: (url) => {
         const type = resourceTypeOf(url);
-        return type && !ended && visible(type) ? lease.value.resources.resources(type) : nothing;
+        const published = type && publicationOf(type);
+        return published && !ended ? lease.value.resources.resources(published) : nothing;
       },
+      virtualHosts: () => (split && !ended ? lease.value.resources.virtualHosts() : undefined),
       onChange: (listener) => {
         listeners.add(listener);
         return () => listeners.delete(listener);
@@ -278,7 +298,7 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
   };
 }
 
-const allTypes: readonly ResourceType[] = Object.values(typeUrls).flatMap((url) => resourceTypeOf(url) ?? []);
+const allPublished: ReadonlySet<Published> = new Set([...allResourceTypes, shells]);
 
 function describe(node: ProxyNode): ProxyDescription {
   return {

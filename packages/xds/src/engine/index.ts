@@ -2,4 +2,6 @@ export { createEngine, type Engine, type EngineOptions, type EngineState, type E
 export { defaultGenerators, type Generators } from './generators.ts';
 export { generateOffline, type OfflineOptions, type OfflineProxy, type OfflineResult } from './offline.ts';
 export type { GenerationError } from './proxy-class.ts';
-export { type ResourceType, resourceTypeOf, resourceTypes, typeUrls } from './type-urls.ts';
+export { encodedResources } from './resource.ts';
+export { differences, LayeredTable, type Table } from './table.ts';
+export { type ResourceType, resourceTypeOf, resourceTypes, typeUrls, virtualHostUrl } from './type-urls.ts';

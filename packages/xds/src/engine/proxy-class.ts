@@ -16,7 +16,17 @@ import type { XdsResource } from '../source.ts';
 import type { EndpointTable } from './endpoint-table.ts';
 import type { Generators } from './generators.ts';
 import { encodeResource, encodingMemo, keepUnchanged } from './resource.ts';
-import { clusterType, endpointType, listenerType, type ResourceType, routeType, secretType } from './type-urls.ts';
+import { layered } from './table.ts';
+import {
+  clusterType,
+  endpointType,
+  listenerType,
+  type ResourceType,
+  routeType,
+  secretType,
+  virtualHostType,
+} from './type-urls.ts';
+import { isSplit, type SplitRoutes, splitRoutes } from './virtual-hosts.ts';
 
 /** A resource could not be made; the one before it stays. */
 export interface GenerationError {
@@ -42,9 +52,21 @@ export interface Shared {
 
 type Resources = ReadonlyMap<string, XdsResource>;
 
-interface Published {
+/** What a class publishes: the types, and the route configurations without the hosts that are sent one by one. */
+export const shells = 'route configurations without their hosts';
+export type Published = ResourceType | typeof shells;
+
+interface Publication {
   readonly inputs: readonly unknown[];
   readonly resources: Resources;
+}
+
+interface Splits {
+  readonly scope: ProxyScope;
+  readonly byName: ReadonlyMap<string, SplitRoutes>;
+  readonly whole: Resources;
+  /** Virtual hosts by route configuration. */
+  readonly hosts: ReadonlyMap<string, Resources>;
 }
 
 const nothing: Resources = new Map();
@@ -118,7 +140,9 @@ export class ProxyClass {
   readonly #shared: Shared;
   readonly #scope: Cell<ProxyScope>;
   readonly #node: string | undefined;
-  readonly #published = new Map<ResourceType, Published>();
+  readonly #published = new Map<Published, Publication>();
+  #splits: Splits | undefined;
+  #ownClusters: Resources | undefined;
   #table:
     | {
         readonly targets: readonly EndpointTarget[];
@@ -137,13 +161,19 @@ export class ProxyClass {
     return this.#scope.current;
   }
 
-  resources(type: ResourceType): Resources {
+  resources(type: Published): Resources {
     return this.#published.get(type)?.resources ?? this.#compute(type).resources;
   }
 
+  /** The virtual hosts that are sent one by one, by route configuration, as last published. */
+  virtualHosts(): ReadonlyMap<string, Resources> {
+    this.resources(virtualHostType);
+    return this.#splits?.hosts ?? new Map();
+  }
+
   /** Publishes what has changed since the last time, and returns the types. */
-  publish(): ReadonlySet<ResourceType> {
-    const changed = new Set<ResourceType>();
+  publish(): ReadonlySet<Published> {
+    const changed = new Set<Published>();
     for (const [type, { resources }] of [...this.#published])
       if (this.#compute(type).resources !== resources) changed.add(type);
     return changed;
@@ -154,7 +184,7 @@ export class ProxyClass {
     this.#table = undefined;
   }
 
-  #compute(type: ResourceType): Published {
+  #compute(type: Published): Publication {
     const last = this.#published.get(type);
     const inputs = this.#inputs(type);
     if (last && inputs.every((input, i) => input === last.inputs[i])) return last;
@@ -162,7 +192,7 @@ export class ProxyClass {
     try {
       resources = this.#make(type, last?.resources);
     } catch (error) {
-      this.#shared.report({ type, name: '', error });
+      this.#shared.report({ type: type === shells ? routeType : type, name: '', error });
       resources = last?.resources ?? nothing;
     }
     const published = { inputs, resources };
@@ -171,7 +201,7 @@ export class ProxyClass {
   }
 
   /** Everything that the resources of a type may depend on. */
-  #inputs(type: ResourceType): readonly unknown[] {
+  #inputs(type: Published): readonly unknown[] {
     const scope = this.#scope.current;
     const { mesh } = this.#shared;
     switch (type) {
@@ -192,18 +222,20 @@ export class ProxyClass {
         return [this.#endpointTable(scope).current()];
       case listenerType:
       case routeType:
+      case virtualHostType:
+      case shells:
         return [scope];
       case secretType:
         return [scope.gateways, scope.destinationRules, mesh.secrets.snapshot()];
     }
   }
 
-  #make(type: ResourceType, last: Resources | undefined): Resources {
+  #make(type: Published, last: Resources | undefined): Resources {
     const scope = this.#scope.current;
     const { generators } = this.#shared;
     switch (type) {
       case clusterType:
-        return keepUnchanged(last, this.#clusters(scope, last));
+        return this.#clusters(scope, last);
       case endpointType:
         return this.#endpointTable(scope).current();
       case listenerType:
@@ -218,9 +250,41 @@ export class ProxyClass {
         );
       case routeType:
         return keepUnchanged(last, this.#encodeAll(type, generators.routes(scope), encodeRoute, last));
+      case virtualHostType:
+        return layered(last, [...this.#split(scope).hosts.values()]);
+      case shells: {
+        const { byName, whole } = this.#split(scope);
+        const result = new Map(whole);
+        for (const [name, { shell }] of byName) result.set(name, shell);
+        return keepUnchanged(last, result);
+      }
       case secretType:
         return keepUnchanged(last, this.#secrets(scope));
     }
+  }
+
+  /** Routes with their hosts apart; made once for both types that come from it. */
+  #split(scope: ProxyScope): Splits {
+    const last = this.#splits;
+    if (last?.scope === scope) return last;
+    const byName = new Map<string, SplitRoutes>();
+    const whole = new Map<string, XdsResource>();
+    for (const [name, generated] of this.#shared.generators.routes(scope)) {
+      try {
+        if (isSplit(name)) byName.set(name, splitRoutes(name, generated));
+        else whole.set(name, encodeRoute(name, generated));
+      } catch (error) {
+        this.#shared.report({ type: routeType, name, error });
+        const before = last?.byName.get(name);
+        const beforeWhole = last?.whole.get(name);
+        if (before) byName.set(name, before);
+        else if (beforeWhole) whole.set(name, beforeWhole);
+      }
+    }
+    const hosts = new Map([...byName].map(([name, split]) => [name, split.hosts] as const));
+    const same = last?.hosts.size === hosts.size && [...hosts].every(([name, table]) => last.hosts.get(name) === table);
+    this.#splits = { scope, byName, whole, hosts: same ? last.hosts : hosts };
+    return this.#splits;
   }
 
   #encodeAll<T extends object>(
@@ -252,7 +316,7 @@ export class ProxyClass {
     }
   }
 
-  #clusters(scope: ProxyScope, last: Resources | undefined): Map<string, XdsResource> {
+  #clusters(scope: ProxyScope, last: Resources | undefined): Resources {
     const { mesh, generators } = this.#shared;
     const inputs: ClusterInputs = {
       identities: mesh.identities.snapshot(),
@@ -260,15 +324,15 @@ export class ProxyClass {
       resolvedByProxy: mesh.resolvedByProxy.snapshot(),
     };
     const outbound = outboundClusters({ scope, inputs });
-    const result = new Map(outbound.resources);
+    const generated = generators.ownClusters(scope).map((one) => [one.resource.name ?? '', one] as const);
+    const own = this.#encodeAll(clusterType, generated, encodeCluster, last);
     for (const { name, error } of outbound.failed) {
       this.#shared.report({ type: clusterType, name, error });
       const before = last?.get(name);
-      if (before) result.set(name, before);
+      if (before) own.set(name, before);
     }
-    const own = generators.ownClusters(scope).map((generated) => [generated.resource.name ?? '', generated] as const);
-    for (const [name, resource] of this.#encodeAll(clusterType, own, encodeCluster, last)) result.set(name, resource);
-    return result;
+    this.#ownClusters = keepUnchanged(this.#ownClusters, own);
+    return layered(last, [this.#ownClusters, outbound.resources]);
   }
 
   #endpointTable(scope: ProxyScope): EndpointTable {

@@ -5,12 +5,18 @@ import type { Generated } from '../generated.ts';
 import type { XdsResource } from '../source.ts';
 import type { ResourceType } from './type-urls.ts';
 
+const counts = new Map<ResourceType, number>();
+
+/** How many resources of each type this process has encoded since it started. */
+export const encodedResources = (): ReadonlyMap<ResourceType, number> => counts;
+
 /**
  * Encodes a resource, once. Its version is a hash of its bytes, so every replica of the control plane gives the same content the same version.
  * The plain object is not kept; `json` decodes it again. Raises `EncodeError` (with the JSON path) for an object that is no such message.
  */
 export function encodeResource(type: ResourceType, name: string, generated: Generated<unknown>): XdsResource {
   const value = encodeUnchecked(type, generated.resource);
+  counts.set(type, (counts.get(type) ?? 0) + 1);
   return {
     typeUrl: typeUrl(type),
     name,
@@ -27,7 +33,9 @@ export function encodingMemo(type: ResourceType): (name: string, generated: Gene
   return (name, generated) => {
     const known = remembered.get(generated.resource);
     if (known && known.name === name && structurallyEqual(known.origins, generated.origins)) return known;
-    const encoded = encodeResource(type, name, generated);
+    // The same content with other origins has the same bytes.
+    const encoded =
+      known && known.name === name ? { ...known, origins: generated.origins } : encodeResource(type, name, generated);
     remembered.set(generated.resource, encoded);
     return encoded;
   };
