@@ -80,6 +80,11 @@ export function boundingSet(
   return [...set].sort();
 }
 
+/** How the container's mounts relate to the machine's: apart from them, unless a mount follows what the machine mounts. */
+function propagation({ mounts }: ContainerPlan): 'slave' | 'private' {
+  return mounts.some(({ follows }) => follows === true) ? 'slave' : 'private';
+}
+
 /** Arguments of setpriv for a container's credentials. */
 export function setprivArguments({ uid, gid, groups, capabilities, noNewPrivileges }: Credentials): string[] {
   const args = ['--reuid', String(uid), '--regid', String(gid)];
@@ -165,7 +170,7 @@ read pid rest < /proc/self/stat
 echo $pid > ${shellQuote(`${plan.directory}/pid`)}
 echo "pid $pid" >&3
 fail() { echo "fail" >&3; exit 128; }
-mount --make-r${plan.mounts.some((mount) => mount.follows === true) ? 'slave' : 'private'} / || fail
+mount --make-r${propagation(plan)} / || fail
 mount -a -T ${shellQuote(`${plan.directory}/fstab`)} || fail
 ${plan.readOnlyRoot ? `mount -o remount,bind,ro ${shellQuote(root)} || fail\nmount -o remount,bind,ro ${shellQuote(`${root}/usr`)} || fail` : ''}
 cd ${shellQuote(root)} && pivot_root . . && umount -l . && cd / || fail
@@ -182,7 +187,7 @@ exec ${plan.tty ? '/usr/bin/setsid -c ' : ''}/usr/bin/setpriv ${setprivArguments
 
 /** The script that stays outside, waits for the container and keeps its exit code, also while the cluster process is away. */
 export function outerScript(plan: ContainerPlan): string {
-  const unshare = ['--mount', '--uts', '--ipc', '--fork'];
+  const unshare = ['--mount', '--propagation', propagation(plan), '--uts', '--ipc', '--fork'];
   if (!plan.hostPid && plan.sharedPid === undefined) unshare.push('--pid');
   const enter = [`--net=${plan.networkNamespace}`];
   if (plan.sharedPid !== undefined) enter.push(`--pid=/proc/${plan.sharedPid}/ns/pid`);
