@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type Cluster, obstacle, startCluster } from './support/cluster.ts';
@@ -7,7 +7,6 @@ import { http } from './support/http.ts';
 import { run, until } from './support/shell.ts';
 
 const root = join(import.meta.dirname, '..');
-const charts = join(root, 'packages', 'charts', 'manifests');
 const httpbin = join(root, 'samples', 'httpbin', 'httpbin.yaml');
 const reason = obstacle();
 
@@ -142,32 +141,5 @@ describe('installing, changing and removing the mesh', { skip: reason ?? false }
     );
     await kubectl('delete', 'pod', 'first', '--now');
     await kubectl('delete', 'namespace', 'istio-system');
-  });
-
-  test('helm installs, upgrades and removes the same charts', async (t) => {
-    const { env, apply, kubectl } = cluster();
-    if ((await run('helm', ['version'], { env })).exitCode !== 0) return t.skip('helm is not here');
-    const helm = async (...args: readonly string[]) => {
-      const { stdout, stderr, exitCode } = await run('helm', [...args, '-n', 'istio-system'], { env });
-      assert.equal(exitCode, 0, `helm ${args.join(' ')}: ${stderr}`);
-      return stdout;
-    };
-    await helm('install', 'istio-base', join(charts, 'base'), '--create-namespace');
-    await helm('install', 'istiod', join(charts, 'istiod'), '--wait');
-    await until('istiod to complete its webhooks', async () =>
-      /caBundle/.test(await kubectl('get', 'mutatingwebhookconfiguration', 'istio-sidecar-injector', '-o', 'yaml'))
-        ? true
-        : undefined,
-    );
-    await helm('install', 'istio-ingressgateway', join(charts, 'gateway'), '--wait');
-    await apply(readFileSync(httpbin, 'utf8'));
-    await apply(routing);
-    assert.match(await cluster().podsReady('default', 'app=httpbin'), /2\/2/);
-    const url = `http://${await cluster().loadBalancer('istio-system', 'istio-ingressgateway')}/get`;
-    await reaches(url);
-    await helm('upgrade', 'istiod', join(charts, 'istiod'), '--wait', '--set', 'meshConfig.accessLogFile=/dev/stdout');
-    await reaches(url);
-    for (const release of ['istio-ingressgateway', 'istiod', 'istio-base']) await helm('uninstall', release);
-    assert.deepEqual(await names('deploy,svc,hpa', '-n', 'istio-system'), []);
   });
 });

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { kinds } from '@istio-ts/api';
-import { external, GOOD_SPECS, http, server as gateway } from '@istio-ts/api/test-specs';
+import { external, GOOD_SPECS, server as gateway, http } from '@istio-ts/api/test-specs';
 import { readYaml } from '@istio-ts/gotemplate';
 import { startTestServer, type TestServer } from '@istio-ts/local/apiserver/test-support';
 
@@ -19,7 +19,11 @@ const BAD: readonly (readonly [string, object, RegExp])[] = [
   ['VirtualService', { hosts: ['a'], http: [{ name: 'x' }] }, /needs one of route, redirect, directResponse, delegate/],
   ['VirtualService', http({ timeout: 'soon' }), /duration/],
   ['VirtualService', http({ fault: {} }), /needs delay or abort/],
-  ['VirtualService', http({ mirror: { host: 'b' }, mirrors: [{ destination: { host: 'c' } }] }), /only one of mirror, mirrors/],
+  [
+    'VirtualService',
+    http({ mirror: { host: 'b' }, mirrors: [{ destination: { host: 'c' } }] }),
+    /only one of mirror, mirrors/,
+  ],
   ['VirtualService', http({ match: [{ uri: { exact: '/', prefix: '/' } }] }), /oneOf/],
   ['VirtualService', http({ timeout: 2 }), /must be of type string/],
   ['DestinationRule', rule({ connectionPool: {} }), /needs tcp or http/],
@@ -27,7 +31,11 @@ const BAD: readonly (readonly [string, object, RegExp])[] = [
   ['DestinationRule', rule({ tls: { mode: 'MUTUAL' } }), /MUTUAL needs credentialName/],
   ['DestinationRule', rule({ tls: { mode: 'ISTIO_MUTUAL', credentialName: 'a' } }), /ISTIO_MUTUAL uses/],
   ['DestinationRule', rule({ loadBalancer: { simple: 'RANDOM', warmup: { duration: '1s' } } }), /warmup works only/],
-  ['DestinationRule', { host: 'a', subsets: [{ name: 'b', trafficPolicy: { connectionPool: {} } }] }, /needs tcp or http/],
+  [
+    'DestinationRule',
+    { host: 'a', subsets: [{ name: 'b', trafficPolicy: { connectionPool: {} } }] },
+    /needs tcp or http/,
+  ],
   ['DestinationRule', rule({ tls: { mode: 'SOME' } }), /supported values/i],
   ['Gateway', { servers: [] }, /needs at least one server/],
   ['Gateway', gateway({}), /tls is required/],
@@ -39,7 +47,11 @@ const BAD: readonly (readonly [string, object, RegExp])[] = [
   ['ServiceEntry', external({ ports: [port, { ...port, name: 'other' }] }), /numbers of ports must be unique/],
   ['ServiceEntry', external({ ports: [port, { ...port, number: 81 }] }), /names of ports must be unique/],
   ['ServiceEntry', external({ endpoints: [{}] }), /address is required/],
-  ['ServiceEntry', external({ endpoints: [{ address: 'a' }], workloadSelector: { labels: { a: 'b' } } }), /only one of workloadSelector, endpoints/],
+  [
+    'ServiceEntry',
+    external({ endpoints: [{ address: 'a' }], workloadSelector: { labels: { a: 'b' } } }),
+    /only one of workloadSelector, endpoints/,
+  ],
   ['Sidecar', {}, /needs at least one of ingress/],
   ['Sidecar', { egress: [{ hosts: [] }] }, /needs at least one host/],
   ['Sidecar', { ingress: [{ port: { name: 'a' } }] }, /port\.number is required/],
@@ -47,13 +59,25 @@ const BAD: readonly (readonly [string, object, RegExp])[] = [
   ['WorkloadEntry', { address: 'unix://relative' }, /absolute path/],
   ['AuthorizationPolicy', { action: 'CUSTOM', rules: [{}] }, /CUSTOM needs provider\.name/],
   ['AuthorizationPolicy', { provider: { name: 'a' } }, /only with action CUSTOM/],
-  ['AuthorizationPolicy', { selector: { matchLabels: { a: 'b' } }, targetRefs: [{ kind: 'Service', name: 'a' }] }, /only one of selector/],
+  [
+    'AuthorizationPolicy',
+    { selector: { matchLabels: { a: 'b' } }, targetRefs: [{ kind: 'Service', name: 'a' }] },
+    /only one of selector/,
+  ],
   ['PeerAuthentication', { portLevelMtls: { 80: { mode: 'STRICT' } } }, /needs a selector with labels/],
-  ['RequestAuthentication', { jwtRules: [{ issuer: 'a', jwks: '{}', jwksUri: 'https://a' }] }, /only one of jwks, jwksUri/],
+  [
+    'RequestAuthentication',
+    { jwtRules: [{ issuer: 'a', jwks: '{}', jwksUri: 'https://a' }] },
+    /only one of jwks, jwksUri/,
+  ],
   ['RequestAuthentication', { jwtRules: [{ issuer: 'a', jwksUri: 'ftp://a' }] }, /http:\/\/ or https:\/\//],
   ['RequestAuthentication', { jwtRules: [{ issuer: '' }] }, /at least 1 char/],
   ['Telemetry', { tracing: [{ randomSamplingPercentage: 101 }] }, /less than or equal to 100/],
-  ['WasmPlugin', { url: 'oci://a', vmConfig: { env: [{ name: 'a', valueFrom: 'HOST', value: 'b' }] } }, /valueFrom HOST/],
+  [
+    'WasmPlugin',
+    { url: 'oci://a', vmConfig: { env: [{ name: 'a', valueFrom: 'HOST', value: 'b' }] } },
+    /valueFrom HOST/,
+  ],
 ];
 
 describe('custom resource definitions in an API server', () => {
@@ -70,7 +94,11 @@ describe('custom resource definitions in an API server', () => {
   test('all are taken and become established', async () => {
     for (const file of readdirSync(folder)) {
       const definition = readYaml(readFileSync(join(folder, file), 'utf8'));
-      const created = await server().call('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', definition);
+      const created = await server().call(
+        'POST',
+        '/apis/apiextensions.k8s.io/v1/customresourcedefinitions',
+        definition,
+      );
       assert.equal(created.status, 201, `${file}: ${JSON.stringify(created.body)}`);
     }
     const list = await server().call('GET', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions');
@@ -106,7 +134,11 @@ describe('custom resource definitions in an API server', () => {
     const created = await create('ServiceEntry', external({ location: 'MESH_EXTERNAL' }), 'columns');
     assert.equal(created.status, 201);
     const { stdout, stderr } = await server().kubectl(['get', 'se', 'columns']);
-    assert.match(stdout, /^NAME +HOSTS +LOCATION +RESOLUTION +AGE\ncolumns +\["api\.example\.com"\] +MESH_EXTERNAL +DNS +/, stderr);
+    assert.match(
+      stdout,
+      /^NAME +HOSTS +LOCATION +RESOLUTION +AGE\ncolumns +\["api\.example\.com"\] +MESH_EXTERNAL +DNS +/,
+      stderr,
+    );
     const { stdout: all } = await server().kubectl(['get', 'istio-io', '-o', 'name']);
     assert.match(all, /serviceentry\.networking\.istio\.io\/columns/);
   });

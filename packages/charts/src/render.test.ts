@@ -217,6 +217,17 @@ test('an error names the chart, the template and the line', () => {
   assert.throws(() => loadChart('/nowhere'), /no chart in \/nowhere/);
 });
 
+test('what istiod changes itself is left to it in upgrades', () => {
+  const webhook = (isUpgrade: boolean, values: Values = {}): string =>
+    renderChart(loadChart(join(manifests, 'istiod')), {
+      values,
+      release: { name: 'istiod', namespace: 'istio-system', isUpgrade },
+    }).manifests.find(({ object }) => object.kind === 'ValidatingWebhookConfiguration')?.text ?? '';
+  assert.match(webhook(false), /failurePolicy: Ignore/);
+  assert.doesNotMatch(webhook(true), /failurePolicy|caBundle/);
+  assert.match(webhook(true, { base: { validationFailurePolicy: 'Fail' } }), /failurePolicy: Fail/);
+});
+
 test('values of the wrong type are refused before anything is rendered', () => {
   const release = { name: 'r', namespace: 'n' };
   const refused = (chart: string, values: Values): string => {

@@ -95,6 +95,7 @@ const BY_PATH: Readonly<Record<string, JsonObject>> = {
   'sidecarInjectorWebhook.templates': { type: ['object', 'null'], additionalProperties: { type: ['string', 'null'] } },
   'sidecarInjectorWebhook.defaultTemplates': sequence({ type: 'string' }),
   'service.type': oneOf('LoadBalancer', 'NodePort', 'ClusterIP', 'ExternalName', 'None'),
+  'base.validationFailurePolicy': oneOf('', 'Ignore', 'Fail'),
   kind: oneOf('Deployment', 'DaemonSet'),
   provider: oneOf('default', 'multus'),
   memory: { type: ['object', 'null'], properties: { targetAverageUtilization: whole } },
