@@ -1,12 +1,10 @@
 import { VERSION } from '@istio-ts/api/version';
-import { KubeConfigError } from '@istio-ts/kube';
 import type { Session } from '../cli/session.ts';
 import { formatFrom, structured } from '../cli/output.ts';
 import { table } from '../cli/table.ts';
 import type { XdsFlags } from '../cli/xds-options.ts';
-import { askIstiod } from '../control-plane/ask.ts';
-import { askControlPlane, controlPlanePods, debugPort, monitoringPort } from '../pods/control-plane.ts';
-import { type SyncStatus, syncStatuses } from './sync-status.ts';
+import type { DataPlane, MeshVersions } from './mesh-versions.ts';
+import type { SyncStatus } from './sync-status.ts';
 
 export interface VersionFlags {
   readonly remote: boolean;
@@ -14,25 +12,6 @@ export interface VersionFlags {
   readonly short?: boolean;
   readonly output?: string;
   readonly revision?: string;
-}
-
-/** One istiod. */
-interface ControlPlane {
-  readonly pod: string;
-  readonly revision: string;
-  readonly version: string;
-}
-
-/** A proxy and the istiod that it is connected to. */
-interface DataPlane extends SyncStatus {
-  readonly istiod: string;
-}
-
-/** What is known of the mesh; `note` says why it is not more. */
-interface MeshVersions {
-  readonly controlPlanes: readonly ControlPlane[];
-  readonly proxies: readonly DataPlane[];
-  readonly note?: string;
 }
 
 /** How many proxies run which version, most first: `1.30.0 (14 proxies)`. */
@@ -47,16 +26,8 @@ export function dataPlaneLine(statuses: readonly SyncStatus[]): string {
     .join(', ');
 }
 
-/** The number in istiod's `/version`: `1.30.0-abc-Clean` or JSON. */
-function versionOf(body: string): string {
-  try {
-    const parsed = JSON.parse(body) as { readonly version?: string };
-    if (typeof parsed.version === 'string') return parsed.version;
-  } catch {
-    // Not JSON: the plain text that Istio answers with.
-  }
-  return body.trim().split('-')[0] ?? '';
-}
+/** Loaded only where it is needed: `version --remote=false` starts fast. */
+const askTheMesh = () => import('./mesh-versions.ts');
 
 const clientVersion = () => ({
   version: VERSION,
@@ -65,40 +36,6 @@ const clientVersion = () => ({
   status: 'Clean',
   tag: VERSION,
 });
-
-const proxiesIn = (answers: readonly { readonly pod: string; readonly body: string }[]): readonly DataPlane[] =>
-  answers.flatMap(({ pod, body }) => syncStatuses(body).map((status): DataPlane => ({ ...status, istiod: pod })));
-
-async function controlPlanesOf(session: Session, revision: string | undefined) {
-  const pods = await controlPlanePods(session.client(), session.flags.istioNamespace, revision);
-  const answers = await askControlPlane(session.client(), pods, monitoringPort, '/version');
-  const controlPlanes = answers.map(({ pod, body }): ControlPlane => {
-    const labels = pods.find(({ metadata }) => metadata.name === pod)?.metadata.labels;
-    return { pod, revision: labels?.['istio.io/rev'] ?? 'default', version: versionOf(body) };
-  });
-  return { pods, controlPlanes };
-}
-
-function obstacle(error: unknown): string {
-  return error instanceof KubeConfigError
-    ? `no cluster to ask: ${error.message}`
-    : `cannot reach the control plane: ${(error as Error).message}`;
-}
-
-async function meshVersions(session: Session, flags: VersionFlags): Promise<MeshVersions> {
-  if (!flags.remote) return { controlPlanes: [], proxies: [] };
-  try {
-    const { pods, controlPlanes } = await controlPlanesOf(session, flags.revision);
-    if (pods.length === 0) {
-      const where = `"${session.flags.istioNamespace}"${flags.revision ? ` with revision ${flags.revision}` : ''}`;
-      return { controlPlanes, proxies: [], note: `no running Istio pods in ${where}` };
-    }
-    const proxies = proxiesIn(await askControlPlane(session.client(), pods, debugPort, '/debug/syncz'));
-    return { controlPlanes, proxies };
-  } catch (error) {
-    return { controlPlanes: [], proxies: [], note: obstacle(error) };
-  }
-}
 
 /** The structured form, with the names that tools know. */
 function versionDocument({ controlPlanes, proxies }: MeshVersions): unknown {
@@ -165,7 +102,9 @@ function wroteDocument(session: Session, output: string | undefined, versions: M
 /** `istioctl version`. Without a reachable cluster it still tells the client's version. */
 export async function runVersion(session: Session, flags: VersionFlags): Promise<number> {
   if (flags.output !== undefined) formatFrom(flags.output, ['json', 'yaml']);
-  const versions = await meshVersions(session, flags);
+  const versions = flags.remote
+    ? await (await askTheMesh()).meshVersions(session, flags)
+    : { controlPlanes: [], proxies: [] };
   if (wroteDocument(session, flags.output, versions)) return 0;
   if (!flags.remote && flags.short === true) session.out(`${VERSION}\n`);
   else session.out(flags.short === false ? details(versions) : summary(versions));
@@ -176,15 +115,8 @@ export async function runVersion(session: Session, flags: VersionFlags): Promise
 export async function runExperimentalVersion(session: Session, flags: VersionFlags & XdsFlags): Promise<number> {
   if (!flags.remote) return runVersion(session, flags);
   const overXds = flags.xdsAddress !== undefined || flags.xdsLabel !== undefined;
-  let versions: MeshVersions;
-  if (overXds) {
-    const answers = await askIstiod(session, flags)('syncz');
-    const proxies = proxiesIn(answers.map(({ istiod, body }) => ({ pod: istiod, body })));
-    const controlPlanes = answers.flatMap(({ istiod, version }) =>
-      version === undefined ? [] : [{ pod: istiod, revision: flags.revision ?? 'default', version }],
-    );
-    versions = { controlPlanes, proxies };
-  } else versions = await meshVersions(session, flags);
+  const { meshVersions, meshVersionsOverXds } = await askTheMesh();
+  const versions = await (overXds ? meshVersionsOverXds(session, flags) : meshVersions(session, flags));
   if (wroteDocument(session, flags.output, versions)) return 0;
   const table = flags.short || versions.proxies.length === 0 ? '' : `\n${proxyTable(versions.proxies)}`;
   session.out(`${summary(versions)}${table}`);
