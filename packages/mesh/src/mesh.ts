@@ -164,6 +164,11 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
   );
 
   const rawVirtualServices = sources.configs('VirtualService');
+  const defaultVirtualServiceExport = cell(
+    graph,
+    (fetch) => fetch.value(meshConfig).defaultVirtualServiceExportTo ?? [],
+    { name: 'default export of VirtualServices' },
+  );
   const virtualServices = map(
     rawVirtualServices,
     (config, _key, fetch) =>
@@ -171,6 +176,7 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
         config,
         (namespace, name) => fetch.get(rawVirtualServices, objectKey(namespace, name)),
         domainSuffix,
+        fetch.value(defaultVirtualServiceExport),
       ),
     { name: 'resolved VirtualServices' },
   );

@@ -1,9 +1,10 @@
 import type { VirtualServiceSpec } from '@istio-ts/api';
+import { mergeMatches } from './delegate-match.ts';
 import { resolveHost } from './host.ts';
 import type { Config, VirtualService } from './model.ts';
+import { visibilityOf, visibleTo } from './visibility.ts';
 
 type HttpRoute = NonNullable<VirtualServiceSpec['http']>[number];
-type HttpMatch = NonNullable<HttpRoute['match']>[number];
 type Destination = NonNullable<NonNullable<HttpRoute['route']>[number]['destination']>;
 
 /** The gateway name that stands for every sidecar. */
@@ -17,11 +18,19 @@ export function resolveVirtualService(
   config: Config<VirtualServiceSpec>,
   delegateOf: (namespace: string, name: string) => Config<VirtualServiceSpec> | undefined,
   domainSuffix: string,
+  defaultExportTo: readonly string[] | undefined,
 ): VirtualService | undefined {
   const { namespace } = config.origin;
   const { spec } = config;
   if (!spec.hosts?.length) return undefined;
   const names = new Names(namespace, domainSuffix);
+  // A delegate has to be exported to the namespace of the VirtualService that names it.
+  const visibleDelegate: typeof delegateOf = (from, name) => {
+    const delegate = delegateOf(from, name);
+    return delegate && visibleTo(visibilityOf(delegate.spec.exportTo, defaultExportTo, from), namespace)
+      ? delegate
+      : undefined;
+  };
   return {
     ...config,
     spec: {
@@ -29,7 +38,7 @@ export function resolveVirtualService(
       hosts: spec.hosts.map((host) => names.host(host)),
       gateways: spec.gateways?.length ? spec.gateways.map((gateway) => names.gateway(gateway)) : [meshGateway],
       ...(spec.http && {
-        http: spec.http.flatMap((route) => resolveHttp(route, namespace, names, delegateOf, domainSuffix)),
+        http: spec.http.flatMap((route) => resolveHttp(route, namespace, names, visibleDelegate, domainSuffix)),
       }),
       ...(spec.tcp && {
         tcp: spec.tcp.map((route) => ({
@@ -116,57 +125,16 @@ function resolveHttp(
   });
 }
 
-/** A delegate's route under its root: matches are combined, and what the delegate leaves out comes from the root. */
+/**
+ * A delegate's route under its root: matches are combined, and what the delegate leaves out comes from the root. Undefined when it asks for
+ * requests that the root does not hand to it.
+ */
 function mergeRoutes(root: HttpRoute, delegate: HttpRoute): HttpRoute | undefined {
   const match = mergeMatches(root.match ?? [], delegate.match ?? []);
   if (match === undefined) return undefined;
   const { delegate: _reference, ...inherited } = root;
   const name = root.name && delegate.name ? `${root.name}-${delegate.name}` : (delegate.name ?? root.name);
   return { ...inherited, ...delegate, ...(name !== undefined && { name }), match };
-}
-
-/** Every combination of a root's and a delegate's match; undefined when they contradict each other everywhere. */
-function mergeMatches(roots: readonly HttpMatch[], delegates: readonly HttpMatch[]): readonly HttpMatch[] | undefined {
-  if (roots.length === 0) return delegates;
-  if (delegates.length === 0) return roots;
-  const merged = roots.flatMap((root) => delegates.flatMap((delegate) => mergeMatch(root, delegate) ?? []));
-  return merged.length > 0 ? merged : undefined;
-}
-
-function mergeMatch(root: HttpMatch, delegate: HttpMatch): HttpMatch | undefined {
-  const result: Record<string, unknown> = { ...root, ...delegate };
-  // Both may restrict a thing only where the delegate is the narrower one.
-  for (const field of ['uri', 'scheme', 'method', 'authority'] as const) {
-    const outer = root[field];
-    const inner = delegate[field];
-    if (outer && inner && !narrower(outer, inner)) return undefined;
-  }
-  for (const field of ['headers', 'queryParams', 'withoutHeaders', 'sourceLabels'] as const) {
-    const outer = root[field];
-    const inner = delegate[field];
-    if (!outer || !inner) continue;
-    for (const key of Object.keys(inner)) {
-      if (Object.hasOwn(outer, key) && JSON.stringify(outer[key]) !== JSON.stringify(inner[key])) return undefined;
-    }
-    result[field] = { ...outer, ...inner };
-  }
-  for (const field of ['port', 'sourceNamespace'] as const) {
-    if (root[field] && delegate[field] && root[field] !== delegate[field]) return undefined;
-  }
-  if (root.gateways?.length && delegate.gateways?.length) {
-    if (!delegate.gateways.every((gateway) => root.gateways?.includes(gateway))) return undefined;
-  }
-  if (root.name && delegate.name) result.name = `${root.name}-${delegate.name}`;
-  return result as HttpMatch;
-}
-
-type StringMatch = NonNullable<HttpMatch['uri']>;
-
-function narrower(outer: StringMatch, inner: StringMatch): boolean {
-  if (outer.prefix !== undefined)
-    return (inner.prefix ?? inner.exact ?? '').startsWith(outer.prefix) && inner.regex === undefined;
-  if (outer.exact !== undefined) return inner.exact === outer.exact;
-  return outer.regex === inner.regex;
 }
 
 /** Hosts of every destination that a VirtualService sends to, without its own conditions. */

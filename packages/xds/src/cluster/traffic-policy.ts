@@ -28,6 +28,14 @@ export function effectivePolicy(
   return overlay(overlay(start, rule?.trafficPolicy, port), subset?.trafficPolicy, port);
 }
 
+/** The same for a subset by name and without the mesh's defaults, for what these have no say in. */
+export const policyFor = (rule: DestinationRuleSpec, subset: string, port: number): EffectivePolicy =>
+  overlay(
+    overlay({}, rule.trafficPolicy, port),
+    rule.subsets?.find(({ name }) => name === subset)?.trafficPolicy,
+    port,
+  );
+
 function overlay(base: EffectivePolicy, policy: TrafficPolicy | undefined, port: number): EffectivePolicy {
   if (!policy) return base;
   const { portLevelSettings, ...settings } = policy;

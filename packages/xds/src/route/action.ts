@@ -57,7 +57,8 @@ function mirrors(input: ActionInput): readonly RouteAction_RequestMirrorPolicy[]
   });
   const result: RouteAction_RequestMirrorPolicy[] = [];
   if (route.mirror !== undefined) {
-    const percent = route.mirrorPercentage?.value ?? route.mirrorPercent ?? 100;
+    const percent =
+      route.mirrorPercentage === undefined ? (route.mirrorPercent ?? 100) : (route.mirrorPercentage.value ?? 0);
     if (percent > 0) {
       result.push(policy(resolveDestination(route.mirror, input.hosts, input.dialledPort).cluster, percent));
     }

@@ -10,7 +10,10 @@ function grpcStatus(text: string): number | undefined {
   return byName !== -1 ? byName : /^\d+$/.test(text) ? Number(text) : undefined;
 }
 
-/** Configuration of the fault filter for one route; undefined when the route injects nothing. A missing percentage means every request. */
+/**
+ * Configuration of the fault filter for one route; undefined when the route injects nothing. Without a percentage no request is delayed or aborted
+ * (VirtualService reference, HTTPFaultInjection.Delay and Abort).
+ */
 export function faultConfig(
   fault: Fault | undefined,
 ): TypedAny<'envoy.extensions.filters.http.fault.v3.HTTPFault'> | undefined {
@@ -18,11 +21,14 @@ export function faultConfig(
   const delay = fault?.delay;
   const fixedDelay = protoDuration(delay?.fixedDelay);
   if (delay !== undefined && fixedDelay !== undefined) {
-    result.delay = { fixedDelay, percentage: fraction(delay.percentage?.value ?? delay.percent ?? 100) };
+    result.delay = {
+      fixedDelay,
+      percentage: fraction(delay.percentage === undefined ? (delay.percent ?? 0) : (delay.percentage.value ?? 0)),
+    };
   }
   const abort = fault?.abort;
   if (abort !== undefined) {
-    const percentage = fraction(abort.percentage?.value ?? 100);
+    const percentage = fraction(abort.percentage?.value ?? 0);
     const grpc = abort.grpcStatus === undefined ? undefined : grpcStatus(abort.grpcStatus);
     if (abort.httpStatus !== undefined) {
       result.abort = { httpStatus: abort.httpStatus, percentage };

@@ -1,23 +1,16 @@
 import type { RouteAction_HashPolicy } from '@istio-ts/envoy';
 import type { MergedDestinationRule } from '@istio-ts/mesh/model';
+import { policyFor } from '../cluster/traffic-policy.ts';
 import { protoDuration } from '../duration.ts';
 import type { LoadBalancer } from './spec.ts';
 
-/** The load balancer settings of a DestinationRule that hold for a port and subset: the subset's port settings, the subset's, the port's, the host's. */
+/** The load balancer settings of a DestinationRule that hold for a port and subset. */
 export function loadBalancerFor(
   rule: MergedDestinationRule | undefined,
   port: number,
   subset: string,
 ): LoadBalancer | undefined {
-  const subsetPolicy = rule?.spec.subsets?.find((s) => s.name === subset)?.trafficPolicy;
-  for (const policy of [subsetPolicy, rule?.spec.trafficPolicy]) {
-    const settings =
-      policy?.portLevelSettings?.find((s) => s.port?.number === port)?.loadBalancer ?? policy?.loadBalancer;
-    if (settings !== undefined) {
-      return settings;
-    }
-  }
-  return undefined;
+  return rule === undefined ? undefined : policyFor(rule.spec, subset, port).loadBalancer;
 }
 
 /** What of a request the consistent hash is made of. */

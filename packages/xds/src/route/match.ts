@@ -1,4 +1,4 @@
-import type { HeaderMatcher, QueryParameterMatcher, RouteMatch } from '@istio-ts/envoy';
+import type { HeaderMatcher, QueryParameterMatcher, RouteMatch, StringMatcher } from '@istio-ts/envoy';
 import type { HttpMatch, StringMatch } from './spec.ts';
 import { stringMatcher } from './string-match.ts';
 
@@ -44,8 +44,13 @@ export function matchApplies(match: HttpMatch, context: MatchContext): boolean {
   return hasLabels(context.sourceLabels, match.sourceLabels);
 }
 
+/** An empty value asks for presence only (VirtualService reference, HTTPMatchRequest.headers and queryParams). */
+function valueMatcher(match: StringMatch): StringMatcher | undefined {
+  return match.exact === '' || match.regex === '*' ? undefined : stringMatcher(match);
+}
+
 function header(name: string, match: StringMatch): HeaderMatcher {
-  const matcher = stringMatcher(match);
+  const matcher = valueMatcher(match);
   return matcher === undefined ? { name, presentMatch: true } : { name, stringMatch: matcher };
 }
 
@@ -60,7 +65,7 @@ function withoutHeader(name: string, match: StringMatch): HeaderMatcher {
 }
 
 function query(name: string, match: StringMatch): QueryParameterMatcher {
-  const matcher = stringMatcher(match);
+  const matcher = valueMatcher(match);
   return matcher === undefined ? { name, presentMatch: true } : { name, stringMatch: matcher };
 }
 
@@ -68,7 +73,7 @@ function path(uri: StringMatch | undefined, segmentPrefixes: boolean): RouteMatc
   if (uri?.exact !== undefined) {
     return { path: uri.exact };
   }
-  if (uri?.regex !== undefined) {
+  if (uri?.regex !== undefined && uri.regex !== '*') {
     return { safeRegex: { regex: uri.regex } };
   }
   const prefix = uri?.prefix ?? '/';
