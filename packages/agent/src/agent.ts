@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { WORKLOAD_SECRET } from './bootstrap/clusters.ts';
+import { type AgentServices, startAgentServices } from './agent-services.ts';
 import { renderBootstrap } from './bootstrap/render.ts';
 import { FileSecrets } from './certificates/file-secrets.ts';
 import { askHelper } from './certificates/helper-process.ts';
@@ -88,6 +89,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
       log.info('Envoy proxy is ready');
     },
   });
+  let services: AgentServices | undefined;
   const inboundOnly = settings.flags.role === 'sidecar';
   const status = await startStatusServer({
     port: settings.ports.status,
@@ -106,6 +108,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   });
 
   const stopServers = async (): Promise<void> => {
+    await services?.close();
     certificate.close();
     files.close();
     status.close();
@@ -125,6 +128,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
 
   const envoy = await startEnvoy(settings.envoyBinary, prepareEnvoy(settings, version, options.cpus));
   log.info('Envoy started', { pid: envoy.pid });
+  services = await startAgentServices({ settings, version, metrics, log, probeTarget: probeTarget(settings) });
   const ended = await Promise.race([
     envoy.exited.then((exit) => ({ kind: 'exit', exit }) as const),
     Promise.race([options.signals.first, quitAsked]).then((reason) => ({ kind: 'stop', reason }) as const),

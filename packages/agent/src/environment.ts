@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { asObject, textField } from './json.ts';
 import type { Json } from './json.ts';
 import { parsePodInfo } from './pod-info.ts';
@@ -74,6 +75,16 @@ export interface AgentSettings {
     readonly minimumMs: number;
   };
   readonly dnsCapture: boolean;
+  readonly dnsProxy: {
+    /** The agent answers DNS: because queries are captured, or because it is to serve names to others. */
+    readonly enabled: boolean;
+    readonly addresses: readonly string[];
+    readonly port: number;
+    /** Milliseconds that a name server has. */
+    readonly forwardTimeoutMs: number;
+    /** All name servers are asked at once. */
+    readonly forwardParallel: boolean;
+  };
   readonly appProbers: string;
   readonly prometheusAnnotations: string;
   readonly envoyBinary: string;
@@ -238,6 +249,12 @@ export function readSettings(flags: ProxyFlags, inputs: AgentInputs): AgentSetti
       minimumMs: parseDuration(text('MINIMUM_DRAIN_DURATION', '5s'), 'MINIMUM_DRAIN_DURATION'),
     },
     dnsCapture: flag('ISTIO_META_DNS_CAPTURE'),
+    dnsProxy: {
+      enabled: flags.role !== 'waypoint' && (flag('ISTIO_META_DNS_CAPTURE') || flag('ISTIO_META_ENABLE_DNS_SERVER')),
+      ...dnsProxyAddress(text('DNS_PROXY_ADDR', 'localhost:15053')),
+      forwardTimeoutMs: parseDuration(text('DNS_FORWARD_TIMEOUT', '5s'), 'DNS_FORWARD_TIMEOUT'),
+      forwardParallel: flag('DNS_FORWARD_PARALLEL'),
+    },
     appProbers: text('ISTIO_KUBE_APP_PROBERS'),
     prometheusAnnotations: text('ISTIO_PROMETHEUS_ANNOTATIONS'),
     envoyBinary: text('ENVOY_BINARY', proxyConfig.binaryPath),
@@ -279,6 +296,15 @@ function readMetadata(env: Environment): Readonly<Record<string, Json>> {
 function textValues(value: Json | undefined): Readonly<Record<string, string>> {
   const object = asObject(value);
   return Object.fromEntries(Object.keys(object).map((key) => [key, textField(object, key)]));
+}
+
+/** `localhost` stands for the loopback of both families, as Istio has it. Raises {@link EnvironmentError}. */
+function dnsProxyAddress(address: string): { readonly addresses: readonly string[]; readonly port: number } {
+  const host = hostOf(address);
+  const port = portOf(address, 0);
+  if (port === 0 || (host !== 'localhost' && isIP(host) === 0))
+    throw new EnvironmentError('DNS_PROXY_ADDR', `"${address}" is no address with a port, such as localhost:15053`);
+  return { addresses: host === 'localhost' ? ['127.0.0.1', '::1'] : [host], port };
 }
 
 /** Host of `host:port` or `[v6]:port`. */

@@ -1,5 +1,6 @@
 import type { Listener } from '@istio-ts/envoy';
 import type { AgentSettings } from '../environment.ts';
+import { XDS_CLUSTER } from './clusters.ts';
 
 const CONNECTION_MANAGER =
   'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
@@ -42,7 +43,57 @@ export function renderListeners(settings: AgentSettings): readonly Listener[] {
     httpListener('', settings.ports.envoyStatus, 'agent', settings, [
       { match: { prefix: '/healthz/ready' }, route: { cluster: 'agent' } },
     ]),
+    ...(usesAgentDiscovery(settings) ? [agentDiscoveryListener()] : []),
   ];
+}
+
+/** Unix socket on which Envoy takes the agent's calls to the control plane. */
+export const AGENT_DISCOVERY_SOCKET = './etc/istio/proxy/agent-discovery';
+
+/** Whether the agent has something to ask or tell the control plane itself. */
+export const usesAgentDiscovery = (settings: AgentSettings): boolean =>
+  !settings.envoyDisabled && (settings.dnsProxy.enabled || settings.proxyConfig.raw.readinessProbe !== undefined);
+
+/**
+ * The agent's way to the control plane: Envoy has the certificate and TLS anyway, so the agent does without both, which would cost it 12 MB. The
+ * socket's mode lets only the proxy's own user in.
+ */
+function agentDiscoveryListener(): Listener {
+  return {
+    name: 'agent-discovery',
+    address: { pipe: { path: AGENT_DISCOVERY_SOCKET, mode: 0o600 } },
+    ignoreGlobalConnLimit: true,
+    filterChains: [
+      {
+        filters: [
+          {
+            name: 'envoy.filters.network.http_connection_manager',
+            typedConfig: {
+              '@type': CONNECTION_MANAGER,
+              codecType: 'HTTP2',
+              statPrefix: 'agent-discovery',
+              streamIdleTimeout: '0s',
+              routeConfig: {
+                virtualHosts: [
+                  {
+                    name: 'istiod',
+                    domains: ['*'],
+                    routes: [
+                      {
+                        match: { prefix: '/envoy.service.discovery.v3.AggregatedDiscoveryService/', grpc: {} },
+                        route: { cluster: XDS_CLUSTER, timeout: '0s', idleTimeout: '0s' },
+                      },
+                    ],
+                  },
+                ],
+              },
+              httpFilters: [{ name: 'envoy.filters.http.router', typedConfig: { '@type': ROUTER } }],
+            },
+          },
+        ],
+      },
+    ],
+  };
 }
 
 /** Statistics are compressed for who accepts it, unless ProxyConfig or the pod says otherwise. */

@@ -1,4 +1,4 @@
-import { ReverseWriter, WireReader, WireType } from '@istio-ts/envoy/wire';
+import { encode, type Field, integer, message, nested, readFields, text } from '../protobuf.ts';
 
 /**
  * The few protobuf messages the agent speaks (xDS discovery, Secret, Istio's CA), written and read by hand: the agent runs in
@@ -24,43 +24,6 @@ export interface SecretRequest {
 export type SecretValue =
   | { readonly kind: 'certificate'; readonly chain: string; readonly key: string }
   | { readonly kind: 'root'; readonly trustedCa: string };
-
-type Field = (writer: ReverseWriter) => void;
-
-/** Fields are given in order and written from the last to the first, as the writer goes backwards. */
-function message(...fields: readonly (Field | undefined)[]): Field {
-  return (writer) => {
-    for (let at = fields.length - 1; at >= 0; at--) fields[at]?.(writer);
-  };
-}
-
-function encode(field: Field): Buffer {
-  const writer = new ReverseWriter();
-  field(writer);
-  return writer.take();
-}
-
-function text(number: number, value: string): Field | undefined {
-  if (value === '') return undefined;
-  return nested(number, (writer) => writer.string(value));
-}
-
-function nested(number: number, content: Field): Field {
-  return (writer) => {
-    const before = writer.length;
-    content(writer);
-    writer.varint(writer.length - before);
-    writer.varint((number << 3) | WireType.Bytes);
-  };
-}
-
-function integer(number: number, value: number): Field | undefined {
-  if (value === 0) return undefined;
-  return (writer) => {
-    writer.varint64(BigInt(value));
-    writer.varint((number << 3) | WireType.Varint);
-  };
-}
 
 function secret(name: string, value: SecretValue): Field {
   // DataSource.inline_bytes, as the generic SDS servers use.
@@ -207,14 +170,4 @@ function decodeStatusMessage(bytes: Uint8Array): string {
     return true;
   });
   return found;
-}
-
-/** Walks over the fields; `take` returns false for those it leaves, which are skipped. Fields that it takes are all length-delimited. */
-function readFields(bytes: Uint8Array, take: (number: number, reader: WireReader) => boolean): void {
-  const reader = new WireReader(bytes);
-  while (reader.at < reader.end) {
-    const tag = reader.uint32();
-    const wireType = tag & 7;
-    if (wireType !== WireType.Bytes || !take(tag >>> 3, reader)) reader.skip(wireType);
-  }
 }

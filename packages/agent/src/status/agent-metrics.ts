@@ -20,6 +20,7 @@ export class AgentMetrics {
   readonly #series = new Map<string, Series>();
   readonly #expiries = new Map<string, number>();
   readonly #started: number;
+  readonly #others: (() => string)[] = [];
 
   constructor(options: AgentMetricsOptions) {
     this.#options = options;
@@ -100,6 +101,11 @@ export class AgentMetrics {
     this.#expiries.set(resource, notAfter);
   }
 
+  /** Adds the metrics of a part of the agent that counts for itself, in Prometheus' text format. */
+  include(render: () => string): void {
+    this.#others.push(render);
+  }
+
   render(): string {
     const now = this.#options.now();
     for (const [resource_name, notAfter] of this.#expiries) {
@@ -124,7 +130,7 @@ export class AgentMetrics {
       text += `# HELP istio_agent_${name} ${series.help}\n# TYPE istio_agent_${name} ${series.kind}\n`;
       for (const [labels, value] of series.values) text += `istio_agent_${name}${labels} ${value}\n`;
     }
-    return text;
+    return text + this.#others.map((render) => render()).join('');
   }
 }
 

@@ -50,7 +50,8 @@ export function readAppProbes(text: string): ReadonlyMap<string, AppProbe> {
   return out;
 }
 
-function readProbe(path: string, probe: { readonly [key: string]: Json }): AppProbe {
+/** Reads a probe in Kubernetes' form. Raises {@link ProbeConfigError}. */
+export function readProbe(path: string, probe: { readonly [key: string]: Json }): AppProbe {
   const seconds = field(probe, 'timeoutSeconds');
   const timeoutMs = (typeof seconds === 'number' && seconds > 0 ? seconds : 1) * 1000;
   const port = (target: { readonly [key: string]: Json }): number => {
