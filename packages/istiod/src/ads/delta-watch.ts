@@ -1,5 +1,7 @@
 import type { XdsResource } from '@istio-ts/xds';
-import { isAskedByName } from './resource-kinds.ts';
+import { ABSENT, ClientState } from './client-state.ts';
+import { isAskedByName, TypeUrl } from './resource-kinds.ts';
+import { SubscribedNames } from './subscribed-names.ts';
 import { type Answer, Watch, type WatchRequest, type WatchUpdate } from './watch.ts';
 
 /** The part of a DeltaDiscoveryRequest that concerns one type. */
@@ -10,18 +12,18 @@ export interface DeltaRequest extends WatchRequest {
   readonly initialVersions: Readonly<Record<string, string>>;
 }
 
-/** The version of a name that was reported as missing. Real versions are never empty. */
-const ABSENT = '';
-
 /** One type of the incremental protocol (Envoy, "xDS REST and gRPC protocol", incremental xDS). */
 export class DeltaWatch extends Watch {
+  readonly #names = new SubscribedNames();
+  readonly #client = new ClientState();
+  /** Route configurations that were asked for by a client that has nothing of them. */
+  readonly #fresh = new Set<string>();
   #isFirst = true;
 
   receive(request: DeltaRequest, now: number): Answer {
     const isFirst = this.#isFirst;
     this.#isFirst = false;
     if (isFirst) {
-      for (const [name, version] of Object.entries(request.initialVersions)) this.known.set(name, version);
       // A first request without names asks for everything, of types where that exists.
       const legacyWildcard = request.subscribe.length === 0 && !isAskedByName(this.typeUrl);
       this.wildcard = legacyWildcard;
@@ -31,67 +33,113 @@ export class DeltaWatch extends Watch {
     }
     const answer = isFirst ? 'first' : this.settle(request, now);
     for (const name of request.subscribe) {
-      if (name === '*') {
-        this.wildcard = true;
-      } else {
-        // Whoever subscribes does not have it, unless it has just said so: again means again.
-        if (!isFirst || !this.known.has(name)) this.forced.add(name);
-        this.names.add(name);
-      }
+      if (name === '*') this.#subscribeAll();
+      else this.#subscribe(name, isFirst && request.initialVersions[name] !== undefined);
       this.changed = true;
     }
-    if (isFirst && !this.wildcard) {
+    if (isFirst)
       // Clients may list what they no longer ask for.
-      for (const name of this.known.keys()) if (!this.names.has(name)) this.known.delete(name);
-    }
+      for (const [name, version] of Object.entries(request.initialVersions))
+        if (this.wants(name)) this.#client.deviate(name, version);
     for (const name of request.unsubscribe) {
-      if (name === '*') {
-        this.wildcard = false;
-        for (const known of [...this.known.keys()]) if (!this.names.has(known)) this.known.delete(known);
-        continue;
-      }
-      const had = this.names.delete(name);
-      this.forced.delete(name);
-      this.known.delete(name);
-      // Still wanted by the wildcard, but the client may have dropped it.
-      if (had && this.wildcard) this.changed = true;
+      if (name === '*') this.wildcard = false;
+      else this.#unsubscribe(name);
     }
+    this.#names.settle();
     return answer;
+  }
+
+  /** Route configurations that the client has from an earlier stream. */
+  resumed(): readonly string[] {
+    return [...this.#names].filter((name) => !this.#fresh.has(name));
+  }
+
+  /** Whether the client asked for a route configuration without having it, since the last call. */
+  takeFresh(name: string): boolean {
+    return this.#fresh.delete(name);
+  }
+
+  wants(name: string): boolean {
+    return this.wildcard || this.#names.has(name);
+  }
+
+  asksFor(name: string): boolean {
+    return this.#names.has(name);
+  }
+
+  protected askedNames(): Iterable<string> {
+    return this.#names;
+  }
+
+  protected get resourceCount(): number {
+    const { table } = this.#client;
+    if (this.wildcard) return table.size;
+    let count = 0;
+    for (const name of this.#names) if (table.has(name)) count++;
+    return count;
+  }
+
+  protected override refused(sent: WatchUpdate, offenders: ReadonlySet<string>): void {
+    // Envoy takes the others of a response. Where it does not say which one is wrong nothing is sent again before it changes, or it would be refused again.
+    const names = offenders.size > 0 ? offenders : new Set(sent.resources.map(({ name }) => name));
+    this.#client.refused(names, names);
+  }
+
+  #subscribeAll(): void {
+    if (this.wildcard) return;
+    this.wildcard = true;
+    const had = [...this.#names].map((name) => [name, this.#client.versionOf(name)] as const);
+    this.#client.reset();
+    for (const [name, version] of had) this.#client.deviate(name, version);
+  }
+
+  #subscribe(name: string, hasIt: boolean): void {
+    // Whoever subscribes does not have it, unless it has just said so: again means again.
+    if (!hasIt) {
+      this.forced.add(name);
+      if (this.typeUrl === TypeUrl.route) this.#fresh.add(name);
+    }
+    this.#names.add(name);
+  }
+
+  #unsubscribe(name: string): void {
+    const had = this.#names.delete(name);
+    this.forced.delete(name);
+    this.#fresh.delete(name);
+    if (!had) return;
+    this.#client.forget(name);
+    // Still wanted by the wildcard, but the client may have dropped it.
+    if (this.wildcard) this.changed = true;
   }
 
   protected collect(resources: ReadonlyMap<string, XdsResource>, holdRemovals: boolean): WatchUpdate {
     const updated: XdsResource[] = [];
     const removed: string[] = [];
-    const consider = (resource: XdsResource): void => {
-      if (this.known.get(resource.name) === resource.version && !this.forced.has(resource.name)) return;
-      updated.push(resource);
-      this.known.set(resource.name, resource.version);
-    };
-    if (this.wildcard) for (const resource of resources.values()) consider(resource);
-    for (const name of this.names) {
+    const held = new Map<string, string | undefined>();
+    const candidates = this.#client.candidates(resources);
+    for (const name of this.forced) candidates.add(name);
+    for (const name of candidates) {
+      if (!this.wants(name)) continue;
+      const has = this.#client.versionOf(name);
+      const forced = this.forced.has(name);
       const resource = resources.get(name);
       if (resource !== undefined) {
-        if (!this.wildcard) consider(resource);
+        if (forced || (has !== resource.version && !this.#client.isRefused(resource))) updated.push(resource);
+        else if (has !== resource.version) held.set(name, has);
         continue;
       }
-      // A client that waits for something that does not exist is told once, and again when it asks again.
-      if (this.known.get(name) !== ABSENT || this.forced.has(name)) {
-        this.known.set(name, ABSENT);
-        removed.push(name);
+      if (this.#names.has(name)) {
+        // A client that waits for something that does not exist is told once, and again when it asks again.
+        if (forced || has !== ABSENT) removed.push(name);
+      } else if (has !== undefined && has !== ABSENT) {
+        if (holdRemovals) held.set(name, has);
+        else removed.push(name);
       }
     }
-    let held = false;
-    for (const [name, version] of this.known) {
-      if (version === ABSENT || resources.has(name)) continue;
-      if (holdRemovals) {
-        held = true;
-        continue;
-      }
-      this.known.delete(name);
-      removed.push(name);
-    }
+    const isHolding = holdRemovals && [...held.keys()].some((name) => !resources.has(name));
+    this.#client.moveTo(resources, held);
     this.forced.clear();
-    this.changed = held;
+    this.changed = isHolding;
     return { resources: updated, removed };
   }
 }

@@ -52,6 +52,19 @@ export function parseNode(node: Node, identity: string | undefined): ProxyNode {
   };
 }
 
+/** Envoy takes virtual hosts on the stream of everything else since this version; 1.40 is the one that this was seen with. */
+const HOST_BY_HOST_SINCE = { major: 1, minor: 40 } as const;
+
+/**
+ * Whether a proxy on a delta stream gets its routes host by host: our agent says so of its Envoy (node metadata INCREMENTAL_ROUTES), and the Envoy has
+ * to be new enough. Everybody else gets whole route configurations.
+ */
+export function takesRoutesHostByHost({ metadata, envoyVersion }: ProxyNode): boolean {
+  if (metadata.INCREMENTAL_ROUTES !== 'true' || envoyVersion === undefined) return false;
+  const { major, minor } = envoyVersion;
+  return major > HOST_BY_HOST_SINCE.major || (major === HOST_BY_HOST_SINCE.major && minor >= HOST_BY_HOST_SINCE.minor);
+}
+
 /**
  * The one of the proved identities that may speak for the node: its namespace (and service account, where the node names
  * one) must be the node's, else a workload could ask for another's configuration and secrets.

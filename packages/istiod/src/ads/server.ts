@@ -15,9 +15,10 @@ import { bearerToken } from '../grpc/bearer-token.ts';
 import { type ConnectedProxy, Connections } from './connections.ts';
 import { answerDebugRequest, type DebugCaller, isDebugType } from './debug-stream.ts';
 import { DeltaWatch } from './delta-watch.ts';
-import { matchIdentity, parseNode } from './node.ts';
+import { matchIdentity, parseNode, takesRoutesHostByHost } from './node.ts';
 import { shortName } from './resource-kinds.ts';
 import { deltaResponse, discoveryResponse, type PushResponse } from './response.ts';
+import { HostWatch } from './host-watch.ts';
 import { Session } from './session.ts';
 import type { Answer, Watch } from './watch.ts';
 import { WorldWatch } from './world-watch.ts';
@@ -74,7 +75,7 @@ interface Protocol<W extends Watch, R extends Request> {
   readonly decode: (bytes: Buffer) => R;
   readonly makeWatch: (typeUrl: string) => W;
   /** Gives the request to the type's watch. */
-  readonly receive: (watch: W, request: R, now: number) => Answer;
+  readonly receive: (watch: W | HostWatch, request: R, now: number) => Answer;
   readonly names: (request: R) => readonly string[];
   readonly encode: (response: PushResponse, controlPlane: Uint8Array) => Uint8Array[];
 }
@@ -83,7 +84,10 @@ const WORLD: Protocol<WorldWatch, DiscoveryRequest> = {
   name: 'sotw',
   decode: (bytes) => decode('envoy.service.discovery.v3.DiscoveryRequest', bytes),
   makeWatch: (typeUrl) => new WorldWatch(typeUrl),
-  receive: (watch, request, now) => watch.receive({ ...answerOf(request), names: request.resourceNames ?? [] }, now),
+  receive: (watch, request, now) =>
+    watch instanceof HostWatch
+      ? 'stale'
+      : watch.receive({ ...answerOf(request), names: request.resourceNames ?? [] }, now),
   names: (request) => request.resourceNames ?? [],
   encode: discoveryResponse,
 };
@@ -250,6 +254,7 @@ class AdsStream<W extends Watch, R extends Request> {
       const check = this.#options.checkIdentity ?? true;
       node = { ...node, identity: check ? matchIdentity(node, identities) : identities[0] };
     }
+    node = { ...node, incrementalRoutes: this.#protocol.name === 'delta' && takesRoutesHostByHost(node) };
     const view = source.connect(node);
     const session = new Session<W>({
       node,

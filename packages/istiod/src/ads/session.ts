@@ -1,6 +1,7 @@
 import type { ProxyNode, ProxyView, XdsResource } from '@istio-ts/xds';
 import type { AdsMetrics } from '../metrics/pilot.ts';
 import { DeltaWatch } from './delta-watch.ts';
+import { HostWatch } from './host-watch.ts';
 import { needsClusters, pushRank, shortName, TypeUrl } from './resource-kinds.ts';
 import type { PushResponse } from './response.ts';
 import type { Answer, Rejection, Watch, WatchStatus, WatchUpdate } from './watch.ts';
@@ -31,9 +32,9 @@ export class Session<W extends Watch = Watch> {
   readonly node: ProxyNode;
   readonly view: ProxyView;
   readonly #options: SessionOptions<W>;
-  readonly #watches = new Map<string, W>();
+  readonly #watches = new Map<string, W | HostWatch>();
   /** In the order of a push. */
-  #ordered: W[] = [];
+  #ordered: (W | HostWatch)[] = [];
   /** Clusters that were sent and whose endpoints should arrive before routes that refer to them. */
   readonly #awaited = new Set<string>();
   #pumping = false;
@@ -57,10 +58,13 @@ export class Session<W extends Watch = Watch> {
   }
 
   /** The watch of a type, made at the first request. */
-  watch(typeUrl: string): W {
+  watch(typeUrl: string): W | HostWatch {
     const known = this.#watches.get(typeUrl);
     if (known !== undefined) return known;
-    const made = this.#options.makeWatch(typeUrl);
+    const made =
+      typeUrl === TypeUrl.virtualHost && this.node.incrementalRoutes
+        ? new HostWatch()
+        : this.#options.makeWatch(typeUrl);
     this.#watches.set(typeUrl, made);
     this.#ordered = [...this.#watches.values()].sort((a, b) => pushRank(a.typeUrl) - pushRank(b.typeUrl));
     return made;
@@ -75,7 +79,7 @@ export class Session<W extends Watch = Watch> {
   }
 
   /** Call after a watch took a request. */
-  received(watch: W, answer: Answer): void {
+  received(watch: W | HostWatch, answer: Answer): void {
     const { metrics, node } = this.#options;
     const type = shortName(watch.typeUrl);
     if (answer === 'stale') metrics.expiredNonces.add({ type });
@@ -86,6 +90,8 @@ export class Session<W extends Watch = Watch> {
     }
     if (answer === 'ack') rejectedGauge(metrics, type)?.remove({ node: node.id, type });
     if ((answer === 'ack' || answer === 'nack') && watch.typeUrl === TypeUrl.endpoint) this.#awaited.clear();
+    if (this.node.incrementalRoutes && watch instanceof DeltaWatch && watch.typeUrl === TypeUrl.route)
+      this.#followRoutesAsked(watch, answer);
     this.pump();
   }
 
@@ -134,6 +140,7 @@ export class Session<W extends Watch = Watch> {
       const nonce = `${++this.#nonce}`;
       watch.markSent(nonce, update, now());
       this.#followClusters(watch, update);
+      this.#followRoutes(watch, update);
       const begun = now();
       await this.#options.send({ typeUrl: watch.typeUrl, nonce, version: this.#version(), ...update });
       metrics.sendTime.observe((now() - begun) / 1000, { type });
@@ -154,9 +161,14 @@ export class Session<W extends Watch = Watch> {
     return `${new Date(this.#options.now()).toISOString()}/${this.#nonce}`;
   }
 
-  #next(): { readonly watch: W; readonly update: WatchUpdate } | undefined {
-    const take = (watch: W, hold: boolean): { watch: W; update: WatchUpdate } | undefined => {
-      const update = watch.take(this.view.resources(watch.typeUrl), hold);
+  #next(): { readonly watch: W | HostWatch; readonly update: WatchUpdate } | undefined {
+    const take = (watch: W | HostWatch, hold: boolean): { watch: W | HostWatch; update: WatchUpdate } | undefined => {
+      const update =
+        watch instanceof HostWatch
+          ? watch.takeHosts(this.view.virtualHosts?.() ?? noHosts)
+          : watch.due && !watch.outstanding
+            ? watch.take(this.view.resources(watch.typeUrl), hold)
+            : undefined;
       return update === undefined ? undefined : { watch, update };
     };
     for (const watch of this.#ordered) {
@@ -179,7 +191,7 @@ export class Session<W extends Watch = Watch> {
     const sentAt = clusters?.sentAt;
     if (sentAt === undefined) return false;
     const waitsForEndpoints =
-      endpoints?.outstanding === true && endpoints.outstandingNames.some((name) => this.#awaited.has(name));
+      this.#awaited.size > 0 && endpoints?.awaitsAny((name) => this.#awaited.has(name)) === true;
     if (clusters?.outstanding !== true && !waitsForEndpoints) return false;
     const left = sentAt + MAX_ORDER_WAIT_MS - this.#options.now();
     if (left <= 0) return false;
@@ -204,14 +216,43 @@ export class Session<W extends Watch = Watch> {
     for (const service of services) this.#awaited.add(service);
     if (following instanceof DeltaWatch) following.force(services);
   }
+
+  /** The hosts of a route configuration follow it. */
+  #followRoutes(watch: Watch, update: WatchUpdate): void {
+    if (!this.node.incrementalRoutes || watch.typeUrl !== TypeUrl.route || !(watch instanceof DeltaWatch)) return;
+    const hosts = this.watch(TypeUrl.virtualHost);
+    if (!(hosts instanceof HostWatch)) return;
+    for (const { name } of update.resources) hosts.routesSent(name, watch.takeFresh(name));
+  }
+
+  #followRoutesAsked(watch: DeltaWatch, answer: Answer): void {
+    const hosts = this.watch(TypeUrl.virtualHost);
+    if (!(hosts instanceof HostWatch)) return;
+    if (answer === 'first') for (const name of watch.resumed()) hosts.resume(name);
+    else hosts.keepOnly((name) => watch.asksFor(name));
+    if (answer === 'ack' || answer === 'nack') hosts.routesTaken();
+  }
 }
 
 function isLate(watch: Watch): boolean {
   return needsClusters(watch.typeUrl);
 }
 
+const noHosts: ReadonlyMap<string, ReadonlyMap<string, XdsResource>> = new Map();
+
+const endpointNames = new WeakMap<XdsResource, string>();
+
 /** The name under which a cluster's endpoints are asked for. */
 function endpointName(cluster: XdsResource): string {
+  let name = endpointNames.get(cluster);
+  if (name === undefined) {
+    name = readEndpointName(cluster);
+    endpointNames.set(cluster, name);
+  }
+  return name;
+}
+
+function readEndpointName(cluster: XdsResource): string {
   const json = cluster.json() as { readonly edsClusterConfig?: { readonly serviceName?: string } } | undefined;
   const service = json?.edsClusterConfig?.serviceName;
   return service === undefined || service === '' ? cluster.name : service;

@@ -15,6 +15,8 @@ export interface Rejection {
   readonly at: number;
   /** Names of the resources of the refused response. */
   readonly resources: readonly string[];
+  /** Those of them that the message is about; all where it names none. */
+  readonly offenders: readonly XdsResource[];
 }
 
 /** What is to be sent of one type. */
@@ -40,6 +42,11 @@ export interface WatchStatus {
   readonly pending: boolean;
 }
 
+interface Sent {
+  readonly nonce: string;
+  readonly update: WatchUpdate;
+}
+
 /** What became of a request's nonce. */
 export type Answer = 'first' | 'ack' | 'nack' | 'stale' | 'request';
 
@@ -49,9 +56,6 @@ export type Answer = 'first' | 'ack' | 'nack' | 'stale' | 'request';
  */
 export abstract class Watch {
   readonly typeUrl: string;
-  /** Names and versions that the client has been sent. */
-  protected readonly known = new Map<string, string>();
-  protected readonly names = new Set<string>();
   protected wildcard = false;
   /** Something may differ from what was sent. */
   protected changed = false;
@@ -59,8 +63,8 @@ export abstract class Watch {
   protected answerDue = false;
   /** To be sent even if unchanged. */
   protected readonly forced = new Set<string>();
-  #outstanding: { readonly nonce: string; readonly resources: readonly string[] } | undefined;
-  #nonceSent = '';
+  #outstanding: Sent | undefined;
+  protected nonceSent = '';
   #nonceAcked = '';
   #sentAt: number | undefined;
   #ackedAt: number | undefined;
@@ -75,9 +79,9 @@ export abstract class Watch {
     return this.#outstanding !== undefined;
   }
 
-  /** Names in the response that is not answered yet. */
-  get outstandingNames(): readonly string[] {
-    return this.#outstanding?.resources ?? [];
+  /** Whether a response that is not answered yet has a resource whose name passes. */
+  awaitsAny(passes: (name: string) => boolean): boolean {
+    return this.#outstanding?.update.resources.some(({ name }) => passes(name)) === true;
   }
 
   get sentAt(): number | undefined {
@@ -99,12 +103,19 @@ export abstract class Watch {
 
   /** Says that the client needs these again, for example the endpoints of a cluster that was replaced. */
   force(names: Iterable<string>): void {
-    for (const name of names) if (this.wildcard || this.names.has(name)) this.forced.add(name);
+    for (const name of names) if (this.wants(name)) this.forced.add(name);
   }
 
-  wants(name: string): boolean {
-    return this.wildcard || this.names.has(name);
-  }
+  /** Whether the client has asked for a name, by itself or with everything. */
+  abstract wants(name: string): boolean;
+
+  /** Names asked for one by one. */
+  protected abstract askedNames(): Iterable<string>;
+
+  protected abstract get resourceCount(): number;
+
+  /** The client did not take a response. */
+  protected refused(_sent: WatchUpdate, _offenders: ReadonlySet<string>): void {}
 
   /** What is to be sent now, if anything; nothing while a response is outstanding. */
   take(resources: ReadonlyMap<string, XdsResource>, holdRemovals: boolean): WatchUpdate | undefined {
@@ -119,25 +130,38 @@ export abstract class Watch {
   protected abstract collect(resources: ReadonlyMap<string, XdsResource>, holdRemovals: boolean): WatchUpdate;
 
   markSent(nonce: string, update: WatchUpdate, now: number): void {
-    this.#outstanding = { nonce, resources: update.resources.map((resource) => resource.name) };
-    this.#nonceSent = nonce;
+    this.#outstanding = { nonce, update };
+    this.noteSent(nonce, now);
+  }
+
+  protected noteSent(nonce: string, now: number): void {
+    this.nonceSent = nonce;
     this.#sentAt = now;
   }
 
   /** Settles the outstanding response if the request answers it. */
   protected settle(request: WatchRequest, now: number): Answer {
-    if (request.nonce === '') return this.#nonceSent === '' ? 'first' : 'request';
+    if (request.nonce === '') return this.nonceSent === '' ? 'first' : 'request';
     // A nonce of an earlier stream: the client has just reconnected.
-    if (this.#nonceSent === '') return 'first';
-    if (request.nonce !== this.#nonceSent) return 'stale';
+    if (this.nonceSent === '') return 'first';
+    if (request.nonce !== this.nonceSent) return 'stale';
     const answered = this.#outstanding;
     if (answered === undefined) return 'request';
     this.#outstanding = undefined;
-    if (request.error !== undefined) {
-      this.#rejection = { message: request.error, nonce: request.nonce, at: now, resources: answered.resources };
+    return this.answered(answered.update, request, now);
+  }
+
+  /** Notes the answer to a response. */
+  protected answered(sent: WatchUpdate, { nonce, error }: WatchRequest, now: number): Answer {
+    if (error !== undefined) {
+      const named = sent.resources.filter(({ name }) => error.includes(name));
+      const offenders = named.length > 0 ? named : sent.resources;
+      const resources = sent.resources.map(({ name }) => name);
+      this.#rejection = { message: error, nonce, at: now, resources, offenders };
+      this.refused(sent, new Set(named.map(({ name }) => name)));
       return 'nack';
     }
-    this.#nonceAcked = request.nonce;
+    this.#nonceAcked = nonce;
     this.#ackedAt = now;
     this.#rejection = undefined;
     return 'ack';
@@ -145,19 +169,19 @@ export abstract class Watch {
 
   status(): WatchStatus {
     const state =
-      this.#nonceSent === ''
+      this.nonceSent === ''
         ? 'NOT_SENT'
         : this.#rejection !== undefined
           ? 'ERROR'
-          : this.#nonceAcked === this.#nonceSent
+          : this.#nonceAcked === this.nonceSent
             ? 'SYNCED'
             : 'STALE';
     return {
       typeUrl: this.typeUrl,
       wildcard: this.wildcard,
-      names: [...this.names].sort(),
-      resourceCount: this.known.size,
-      nonceSent: this.#nonceSent,
+      names: [...this.askedNames()].sort(),
+      resourceCount: this.resourceCount,
+      nonceSent: this.nonceSent,
       nonceAcked: this.#nonceAcked,
       sentAt: this.#sentAt,
       ackedAt: this.#ackedAt,

@@ -13,6 +13,9 @@ export interface WorldRequest extends WatchRequest {
  * protocol", "How the client specifies what resources to return").
  */
 export class WorldWatch extends Watch {
+  /** Names and versions that the client has been sent. */
+  readonly #known = new Map<string, string>();
+  readonly #names = new Set<string>();
   #isFirst = true;
   /** A request that only repeats what was answered wants the resources again: its clusters or listeners are new. */
   #repeatIsRequest = false;
@@ -30,22 +33,22 @@ export class WorldWatch extends Watch {
     if (this.#isFirst) this.wildcard = asksAll || (wanted.size === 0 && !isAskedByName(this.typeUrl));
     else if (wanted.size > 0 || asksAll) this.wildcard = asksAll;
     let added = false;
-    for (const name of this.names) {
+    for (const name of this.#names) {
       if (wanted.has(name)) continue;
-      this.names.delete(name);
-      this.known.delete(name);
+      this.#names.delete(name);
+      this.#known.delete(name);
     }
     for (const name of wanted) {
-      if (this.names.has(name)) continue;
-      this.names.add(name);
+      if (this.#names.has(name)) continue;
+      this.#names.add(name);
       this.forced.add(name);
       added = true;
     }
-    if (this.#isFirst || added) this.answerDue = this.wildcard || this.names.size > 0;
+    if (this.#isFirst || added) this.answerDue = this.wildcard || this.#names.size > 0;
     // With new names in it a request may be an answer and the repetition at once.
     if (this.#repeatIsRequest && (added || answer === 'request')) {
-      for (const name of this.names) this.forced.add(name);
-      this.answerDue = this.names.size > 0;
+      for (const name of this.#names) this.forced.add(name);
+      this.answerDue = this.#names.size > 0;
       this.#repeatIsRequest = false;
     }
     if (this.#isFirst) this.changed = true;
@@ -53,24 +56,36 @@ export class WorldWatch extends Watch {
     return answer;
   }
 
+  wants(name: string): boolean {
+    return this.wildcard || this.#names.has(name);
+  }
+
+  protected askedNames(): Iterable<string> {
+    return this.#names;
+  }
+
+  protected get resourceCount(): number {
+    return this.#known.size;
+  }
+
   protected collect(resources: ReadonlyMap<string, XdsResource>): WatchUpdate {
     const whole = this.wildcard || this.typeUrl === TypeUrl.cluster || this.typeUrl === TypeUrl.listener;
     const wanted: XdsResource[] = [];
     if (this.wildcard) wanted.push(...resources.values());
     else {
-      for (const name of this.names) {
+      for (const name of this.#names) {
         const resource = resources.get(name);
         if (resource !== undefined) wanted.push(resource);
       }
     }
     const updated = wanted.filter(
-      (resource) => this.known.get(resource.name) !== resource.version || this.forced.has(resource.name),
+      (resource) => this.#known.get(resource.name) !== resource.version || this.forced.has(resource.name),
     );
-    const before = this.known.size;
+    const before = this.#known.size;
     const present = new Set(wanted.map((resource) => resource.name));
-    for (const name of this.known.keys()) if (!present.has(name)) this.known.delete(name);
-    const vanished = this.known.size !== before;
-    for (const resource of updated) this.known.set(resource.name, resource.version);
+    for (const name of this.#known.keys()) if (!present.has(name)) this.#known.delete(name);
+    const vanished = this.#known.size !== before;
+    for (const resource of updated) this.#known.set(resource.name, resource.version);
     this.forced.clear();
     this.changed = false;
     if (!whole) return { resources: updated, removed: [] };
