@@ -216,9 +216,10 @@ async function applyPlan(options: InstallOptions, prepared: Prepared, progress: 
   return refusals;
 }
 
-function refused(refusals: readonly Refusal[], total: number, again: string): OperatorError {
+function refused(refusals: readonly Refusal[], again: string): OperatorError {
+  const count = `${refusals.length} ${refusals.length === 1 ? 'object' : 'objects'}`;
   return new OperatorError(
-    `the cluster refused ${refusals.length} of ${total} objects; the others were applied, nothing was removed:\n${refusalLines(refusals)}\n${again}, once the cluster allows it.`,
+    `the cluster refused ${count}; the others were applied, nothing was removed:\n${refusalLines(refusals)}\n${again}, once the cluster allows it.`,
   );
 }
 
@@ -245,7 +246,7 @@ async function carryOut(options: InstallOptions, prepared: Prepared, wording: Wo
   await interruptible(options.ui, progress.describe, async () => {
     progress.begin(total);
     const refusals = await applyPlan(options, prepared, progress);
-    if (refusals.length > 0) throw refused(refusals, changed.length, wording.again);
+    if (refusals.length > 0) throw refused(refusals, wording.again);
     progress.stage('removing what is no longer wanted');
     const stuck = await removeAll(client, plan.removals, (name, object) => {
       progress.changed(object);
@@ -270,7 +271,7 @@ export async function installWith(options: InstallOptions, wording: Wording): Pr
     const refusals = refusalsOf(plan);
     if (refusals.length > 0)
       throw new OperatorError(
-        `the cluster would refuse ${refusals.length} objects:\n${refusalLines(refusals)}\nDry run: nothing was changed.`,
+        `the cluster would refuse ${refusals.length} ${refusals.length === 1 ? 'object' : 'objects'}, marked with ! above.\nDry run: nothing was changed.`,
       );
     if (!state.namespaceExists && manifests.length > 0)
       options.ui.line(

@@ -44,7 +44,7 @@ test('a change names what it changes and whose settings it overwrites; long list
   assert.equal(lines.filter((line) => line.startsWith('    + ')).length, 6);
   assert.deepEqual(lines.slice(7), [
     '    ... and 3 more (--dry-run shows all)',
-    '    ~ Deployment/istio-system/istiod: spec.a, spec.b and 1 more settings',
+    '    ~ Deployment/istio-system/istiod: spec.a, spec.b and 1 more setting',
     '    ! Deployment/istio-system/istiod: overwrites spec.a (set by kubectl-edit)',
     '    ! ClusterRole/istio-system/no: forbidden',
     '  Egress gateways   1 to remove',

@@ -168,7 +168,10 @@ function listed(lines: readonly string[], all: boolean): readonly string[] {
 
 function fieldsShown(fields: readonly string[]): string {
   const [a, b, ...rest] = fields;
-  return [a, b].filter(Boolean).join(', ') + (rest.length > 0 ? ` and ${rest.length} more settings` : '');
+  return (
+    [a, b].filter(Boolean).join(', ') +
+    (rest.length > 0 ? ` and ${rest.length} more ${rest.length === 1 ? 'setting' : 'settings'}` : '')
+  );
 }
 
 function counts(changes: readonly Change[], removed: number): string {
