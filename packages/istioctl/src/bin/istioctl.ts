@@ -27,6 +27,11 @@ runProgram(program, process.argv.slice(2), process.env).catch((error: Error) => 
   if (!(error instanceof UsageFailure)) {
     const debug = process.env.ISTIOCTL_DEBUG ? error.stack : undefined;
     process.stderr.write(`Error: ${debug ?? error.message}\n`);
+    // Told by its name: its class would load the client of the API server for every command.
+    if (error.name === 'ConnectionError')
+      process.stderr.write(
+        'Is the cluster running? Its address is that of the kubeconfig (KUBECONFIG, --kubeconfig, --context).\n',
+      );
   }
   process.exitCode = error instanceof CliError ? error.exitCode : 1;
 });
