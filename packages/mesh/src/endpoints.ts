@@ -19,6 +19,7 @@ export function sliceEndpoints(
   service: Service,
   slices: readonly EndpointSliceFacts[],
   publishNotReady: boolean,
+  ipv6First: boolean,
   podOf: (namespace: string, name: string) => Workload | undefined,
   workloadAt: (address: string) => Workload | undefined,
   context: EndpointContext,
@@ -42,12 +43,47 @@ export function sliceEndpoints(
             health,
             locality: workload?.locality ?? { ...noLocality, zone: endpoint.zone },
             node: endpoint.node,
+            ...(endpoint.hostname !== '' && { hostname: endpoint.hostname }),
           });
         }
       }
     }
   }
-  return sorted(result.values());
+  return sorted(withBothFamilies([...result.values()], ipv6First));
+}
+
+/**
+ * A pod with an IPv4 and an IPv6 address is in a slice of each: one endpoint with two addresses, as it would get twice its share otherwise. The
+ * service's first family comes first.
+ */
+function withBothFamilies(endpoints: readonly Endpoint[], ipv6First: boolean): readonly Endpoint[] {
+  if (
+    !endpoints.some(({ address }) => address.includes(':')) ||
+    !endpoints.some(({ address }) => !address.includes(':'))
+  )
+    return endpoints;
+  const byPod = new Map<string, Endpoint>();
+  for (const endpoint of endpoints) {
+    const { workload, servicePort, port } = endpoint;
+    const key = workload
+      ? `${workload.origin.kind}/${workload.namespace}/${workload.name}/${servicePort}/${port}`
+      : `${endpoint.address}/${servicePort}/${port}`;
+    const other = byPod.get(key);
+    if (!other) {
+      byPod.set(key, endpoint);
+      continue;
+    }
+    const [first, second] = endpoint.address.includes(':') === ipv6First ? [endpoint, other] : [other, endpoint];
+    byPod.set(key, {
+      ...first,
+      additionalAddresses: [
+        ...(first.additionalAddresses ?? []),
+        second.address,
+        ...(second.additionalAddresses ?? []),
+      ],
+    });
+  }
+  return [...byPod.values()];
 }
 
 /** Endpoints that a service's selector finds among workloads: of a ServiceEntry, or WorkloadEntries of a Kubernetes Service. */
@@ -62,14 +98,16 @@ export function selectedEndpoints(
 ): readonly Endpoint[] {
   const result: Endpoint[] = [];
   for (const { workload, ready, entry } of workloads) {
-    const [address] = workload.addresses;
+    const [address, ...others] = workload.addresses;
     if (address === undefined) continue;
+    const additionalAddresses = others.filter((other) => other.includes(':') !== address.includes(':'));
     for (const port of service.ports) {
       const number = address.startsWith('unix://') ? 0 : portOfWorkload(port, workload, entry);
       if (number === undefined) continue;
       result.push({
         ...workloadFields(workload, number, service.namespace, context),
         address,
+        ...(additionalAddresses.length > 0 && { additionalAddresses }),
         port: number,
         servicePort: port.name,
         health: ready ? 'healthy' : 'unhealthy',
@@ -116,7 +154,7 @@ export function listedEndpoints(
         health: 'healthy',
         labels,
         locality: localityOf(endpoint),
-        network: endpoint.network ?? context.network,
+        network: endpoint.network || context.network,
         clusterId: context.clusterId,
         weight: endpoint.weight || 1,
         tlsMode: service.meshExternal ? 'disabled' : entryTlsMode(labels, endpoint.serviceAccount),
@@ -188,4 +226,19 @@ export function identitiesOf(service: Service, endpoints: readonly Endpoint[]): 
   const identities = new Set(service.subjectAltNames);
   for (const { identity } of endpoints) if (identity !== undefined) identities.add(identity);
   return [...identities].sort();
+}
+
+/** A pod of a headless service, as DNS tells of it. */
+export interface HeadlessPod {
+  readonly addresses: readonly string[];
+  /** Name within the service, '' where it has none. */
+  readonly hostname: string;
+}
+
+/** The healthy pods behind the endpoints of a service, each once whatever the number of its ports. */
+export function podsOf(endpoints: readonly Endpoint[]): readonly HeadlessPod[] {
+  const pods = new Map<string, HeadlessPod>();
+  for (const { address, additionalAddresses = [], hostname = '', health } of endpoints)
+    if (health === 'healthy') pods.set(address, { addresses: [address, ...additionalAddresses], hostname });
+  return [...pods.values()];
 }

@@ -21,10 +21,12 @@ import {
 } from '@istio-ts/collections';
 import { type NamespaceRules, mergeRules, namespaceRules, ruleGroupKey } from './destination-rule.ts';
 import {
+  type HeadlessPod,
   identitiesOf,
   type EndpointContext,
   listedEndpoints,
   mutualTlsPorts,
+  podsOf,
   selectedEndpoints,
   sliceEndpoints,
 } from './endpoints.ts';
@@ -37,7 +39,7 @@ import { kubernetesService, serviceKey } from './service.ts';
 import { serviceEntryServices } from './service-entry.ts';
 import { type MeshSources, objectKey, type Problem } from './sources.ts';
 import { resolveVirtualService } from './virtual-service.ts';
-import { podWorkload, workloadEntryWorkload } from './workload.ts';
+import { entryIsReady, podWorkload, workloadEntryWorkload } from './workload.ts';
 
 /** What the process knows about the mesh, beside its objects. */
 export interface MeshOptions {
@@ -74,6 +76,8 @@ export interface Mesh {
   readonly workloadsByAddress: Collection<readonly Workload[]>;
   /** By `namespace/hostname`. */
   readonly endpoints: Collection<ServiceEndpoints>;
+  /** Pods of headless services of Kubernetes, by `namespace/hostname`: their addresses are what clients dial. */
+  readonly headlessPods: Collection<readonly HeadlessPod[]>;
   /** Identities behind a service, by `namespace/hostname`; changes far less often than its endpoints. */
   readonly identities: Collection<readonly string[]>;
   /** Names of the ports of a service whose endpoints all take mutual TLS, by `namespace/hostname`. */
@@ -140,6 +144,11 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
     peerAuthentications,
   });
 
+  const headlessPods = map(
+    services,
+    (service, key, fetch) => (service.headless ? podsOf(fetch.get(endpoints, key)?.endpoints ?? []) : undefined),
+    { name: 'pods of headless services' },
+  );
   const identities = map(
     services,
     (service, key, fetch) => {
@@ -207,6 +216,7 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
     workloads,
     workloadsByAddress,
     endpoints,
+    headlessPods,
     identities,
     mutualTlsPorts: portsWithMutualTls,
     resolvedByProxy,
@@ -324,8 +334,10 @@ function createEndpoints(
             .filter((workload) => selectorMatches(selector, workload.labels))
             .map((workload) => {
               const key = objectKey(workload.namespace, workload.name);
-              if (workload.origin.kind === 'WorkloadEntry')
-                return { workload, ready: true, entry: fetch.get(entries, key)?.spec };
+              if (workload.origin.kind === 'WorkloadEntry') {
+                const entry = fetch.get(entries, key);
+                return { workload, ready: entry !== undefined && entryIsReady(entry), entry: entry?.spec };
+              }
               const pod = fetch.get(sources.pods, key);
               return { workload, ready: pod?.ready === true && !pod.terminating, entry: undefined };
             }),
@@ -339,6 +351,7 @@ function createEndpoints(
           service,
           fetch.get(slices, name) ?? [],
           fetch.get(sources.services, name)?.publishNotReadyAddresses === true,
+          fetch.get(sources.services, name)?.ipFamilies[0] === 'IPv6',
           (namespace, pod) => fetch.get(workloads, `Pod/${namespace}/${pod}`),
           (address) => fetch.get(workloadsByAddress, address)?.[0],
           context,

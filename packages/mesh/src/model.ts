@@ -25,6 +25,16 @@ export interface Config<Spec> {
   readonly annotations: Readonly<Record<string, string>>;
   readonly createdAt: number;
   readonly spec: Spec;
+  /** What the mesh reads of the object's status; only of ServiceEntries and WorkloadEntries. */
+  readonly status?: ConfigStatus;
+}
+
+/** The parts of a status that configuration depends on. */
+export interface ConfigStatus {
+  /** Addresses that istiod gave to the hosts of a ServiceEntry. */
+  readonly addresses?: readonly { readonly host: string; readonly value: string }[];
+  /** What the agent of a WorkloadEntry says of its application; undefined where nobody said anything. */
+  readonly healthy?: boolean;
 }
 
 /** Application protocol of a port. 'Auto' means that none is declared and the proxy has to sniff. */
@@ -71,6 +81,9 @@ export type Visibility =
   | { readonly kind: 'none' }
   | { readonly kind: 'namespaces'; readonly namespaces: readonly string[] };
 
+/** Kubernetes' `trafficDistribution`: the same zone first (`PreferClose` is its older name), or the same node and then the same zone. */
+export type TrafficDistribution = 'PreferSameZone' | 'PreferSameNode';
+
 export interface Service {
   readonly origin: Origin;
   readonly registry: 'Kubernetes' | 'External';
@@ -81,6 +94,8 @@ export interface Service {
   readonly name: string;
   /** Virtual addresses (ClusterIPs, ServiceEntry addresses, may be CIDRs for TCP); empty for headless services. */
   readonly addresses: readonly string[];
+  /** Addresses that istiod gave to a service that has none: in force for proxies whose agent answers DNS, as nobody else learns of them. */
+  readonly autoAddresses?: readonly string[];
   readonly ports: readonly ServicePort[];
   readonly resolution: Resolution;
   readonly headless: boolean;
@@ -93,6 +108,8 @@ export interface Service {
   /** SPIFFE identities or DNS names that endpoints may present, beside those of their service accounts. */
   readonly subjectAltNames: readonly string[];
   readonly internalTrafficPolicy?: 'Cluster' | 'Local';
+  /** Which endpoints a client prefers by their place, without outlier detection. */
+  readonly trafficDistribution?: TrafficDistribution;
   readonly createdAt: number;
 }
 
@@ -135,6 +152,10 @@ export interface Workload {
 export interface Endpoint {
   /** IP address, DNS name, or `unix:///path`. */
   readonly address: string;
+  /** Addresses of the same workload in the other family; tried when the first one does not answer. */
+  readonly additionalAddresses?: readonly string[];
+  /** Name of the pod within a headless service. */
+  readonly hostname?: string;
   readonly port: number;
   /** `ServicePort.name` that this endpoint serves. */
   readonly servicePort: string;

@@ -1,6 +1,7 @@
 import type { SidecarSpec } from '@istio-ts/api';
 import { type Cell, cell, type Fetch, structurallyEqual } from '@istio-ts/collections';
 import { lookUpRule, type NamespaceRules, type RuleClient } from './destination-rule.ts';
+import { withAutoAddresses } from './auto-addresses.ts';
 import { type Mesh, rootNamespaceOf } from './mesh.ts';
 import type { Config, MergedDestinationRule, Service, VirtualService } from './model.ts';
 import { applySidecar } from './sidecar.ts';
@@ -30,6 +31,8 @@ export class NamespaceShare {
   readonly #mesh: Mesh;
   readonly #namespace: string;
   readonly #whole: Cell<OutboundView>;
+  /** The same for proxies whose agent answers DNS. */
+  readonly #wholeWithDns: Cell<OutboundView>;
   readonly #dependencies: readonly Cell<unknown>[];
   readonly #remembered = new Map<string, Remembered<unknown>>();
 
@@ -51,14 +54,25 @@ export class NamespaceShare {
       },
       { name: `view of ${namespace}` },
     );
-    this.#dependencies = [services, virtualServices];
+    this.#wholeWithDns = cell(
+      mesh.graph,
+      (fetch) => {
+        const whole = fetch.value(this.#whole);
+        if (!whole.services.some((service) => service.autoAddresses)) return whole;
+        const seen = this.#remember('services with DNS', [whole.services], () => whole.services.map(withAutoAddresses));
+        const serviceByHost = this.#remember('hosts with DNS', [seen], () => hostMap(seen));
+        return { ...whole, name: 'with DNS', services: seen, serviceByHost };
+      },
+      { name: `view of ${namespace} with DNS` },
+    );
+    this.#dependencies = [services, virtualServices, this.#wholeWithDns];
   }
 
   /** What a workload of the namespace sees, through its Sidecar where it has one. */
-  view(fetch: Fetch, sidecar: Config<SidecarSpec> | undefined): OutboundView {
-    const whole = fetch.value(this.#whole);
+  view(fetch: Fetch, sidecar: Config<SidecarSpec> | undefined, answersDns = false): OutboundView {
+    const whole = fetch.value(answersDns ? this.#wholeWithDns : this.#whole);
     if (!sidecar?.spec.egress?.length) return whole;
-    const key = `${sidecar.origin.namespace}/${sidecar.origin.name}`;
+    const key = `${sidecar.origin.namespace}/${sidecar.origin.name}${answersDns ? ' with DNS' : ''}`;
     return this.#remember(`view ${key}`, [whole, sidecar], () => {
       const applied = applySidecar(sidecar, this.#namespace, whole.services, whole.virtualServices);
       const services = this.#remember(`services ${key}`, [applied.services], () => applied.services);

@@ -8,8 +8,10 @@ import { NamespaceShare } from './namespace-share.ts';
 import { byAge } from './order.ts';
 import { effectivePeerAuthentication } from './peer-authentication.ts';
 import { policiesFor } from './policies.ts';
+import { isHttp } from './protocol.ts';
 import { factsKey, type ProxyFacts } from './proxy.ts';
 import { selectorMatches } from './selector.ts';
+import { serviceKey } from './service.ts';
 import { sidecarFor } from './sidecar.ts';
 import { visibilityOf, visibleTo } from './visibility.ts';
 
@@ -67,6 +69,7 @@ export class Scopes {
       made.push(result);
       return result;
     };
+    const answersDns = proxy.metadata.DNS_CAPTURE === 'true' || proxy.metadata.DNS_CAPTURE === true;
     const root = part('root namespace', (fetch) => rootNamespaceOf(fetch.value(mesh.config)));
     const own = <T>(fetch: Fetch, collection: Collection<readonly T[]>): readonly T[] =>
       [...new Set([fetch.value(root), proxy.namespace])].flatMap((name) => fetch.get(collection, name) ?? []);
@@ -79,7 +82,12 @@ export class Scopes {
     const sidecar = part('Sidecar', (fetch) => ({
       config: proxy.type === 'sidecar' ? sidecarFor(own(fetch, mesh.sidecars), proxy, fetch.value(root)) : undefined,
     }));
-    const shared = part('view', (fetch) => namespace.value.view(fetch, fetch.value(sidecar).config));
+    const shared = part('view', (fetch) => namespace.value.view(fetch, fetch.value(sidecar).config, answersDns));
+    const headlessAddresses = part('addresses of headless services', (fetch) =>
+      proxy.type === 'sidecar'
+        ? headlessAddressesOf(fetch.value(shared).services, mesh, fetch)
+        : new Map<string, readonly string[]>(),
+    );
     const rules = part('DestinationRules', (fetch) => namespace.value.rules(fetch, fetch.value(shared), proxy));
     const servedVirtualServices = part('VirtualServices', (fetch) => {
       const view = fetch.value(shared);
@@ -118,11 +126,13 @@ export class Scopes {
       (fetch): ProxyScope => {
         const config = fetch.value(mesh.config);
         const view = fetch.value(shared);
+        const headless = fetch.value(headlessAddresses);
         return {
           proxy,
           mesh: config,
           services: view.services,
           serviceByHost: view.serviceByHost,
+          ...(headless.size > 0 && { headlessAddresses: headless }),
           virtualServices: fetch.value(servedVirtualServices),
           destinationRules: fetch.value(rules),
           gateways: fetch.value(gateways),
@@ -141,6 +151,25 @@ export class Scopes {
     );
     return new ScopeCells(result, made, () => namespace.release());
   }
+}
+
+/** Addresses of the pods of headless services for whose ports connections, not requests, are routed. */
+function headlessAddressesOf(
+  services: readonly Service[],
+  mesh: Mesh,
+  fetch: Fetch,
+): ReadonlyMap<string, readonly string[]> {
+  const result = new Map<string, readonly string[]>();
+  for (const service of services) {
+    if (!service.headless || service.ports.every(({ protocol }) => isHttp(protocol) || protocol === 'UDP')) continue;
+    const pods = fetch.get(mesh.headlessPods, serviceKey(service)) ?? [];
+    if (pods.length > 0)
+      result.set(
+        service.hostname,
+        pods.flatMap(({ addresses }) => addresses),
+      );
+  }
+  return result;
 }
 
 /** What a workload serves: the ports of the services of its namespace that select it, oldest service first. */

@@ -1,6 +1,8 @@
 import type { MeshConfig, ServiceEntrySpec } from '@istio-ts/api';
+import { autoAddressesOf } from './auto-addresses.ts';
 import type { Config, Resolution, Service, ServicePort } from './model.ts';
 import { parseProtocol } from './protocol.ts';
+import { trafficDistribution } from './service.ts';
 import { visibilityOf } from './visibility.ts';
 
 const resolutions: Readonly<Record<string, Resolution>> = {
@@ -24,21 +26,26 @@ export function serviceEntryServices(entry: Config<ServiceEntrySpec>, mesh: Mesh
     };
   });
   const resolution = resolutions[spec.resolution ?? 'NONE'] ?? 'passthrough';
-  return (spec.hosts ?? []).map((host) => ({
-    origin,
-    registry: 'External',
-    hostname: host.toLowerCase(),
-    namespace: origin.namespace,
-    name: origin.name,
-    addresses: spec.addresses ?? [],
-    ports,
-    resolution,
-    headless: false,
-    meshExternal: spec.location !== 'MESH_INTERNAL',
-    exportTo,
-    labels: entry.labels,
-    ...(spec.workloadSelector?.labels && { selector: spec.workloadSelector.labels }),
-    subjectAltNames: spec.subjectAltNames ?? [],
-    createdAt: entry.createdAt,
-  }));
+  return (spec.hosts ?? []).map((host): Service => {
+    const autoAddresses = autoAddressesOf(entry, host);
+    return {
+      origin,
+      registry: 'External',
+      hostname: host.toLowerCase(),
+      namespace: origin.namespace,
+      name: origin.name,
+      addresses: spec.addresses ?? [],
+      ...(autoAddresses.length > 0 && { autoAddresses }),
+      ports,
+      resolution,
+      headless: false,
+      meshExternal: spec.location !== 'MESH_INTERNAL',
+      exportTo,
+      labels: entry.labels,
+      ...trafficDistribution(entry.annotations['networking.istio.io/traffic-distribution'] ?? ''),
+      ...(spec.workloadSelector?.labels && { selector: spec.workloadSelector.labels }),
+      subjectAltNames: spec.subjectAltNames ?? [],
+      createdAt: entry.createdAt,
+    };
+  });
 }

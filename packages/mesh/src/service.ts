@@ -1,7 +1,7 @@
 import type { MeshConfig } from '@istio-ts/api';
 import { spiffeIdentity } from './identity.ts';
 import type { ServiceFacts } from './kubernetes/facts.ts';
-import type { Service, ServicePort } from './model.ts';
+import type { Service, ServicePort, TrafficDistribution } from './model.ts';
 import { servicePortProtocol } from './protocol.ts';
 import { visibilityOf } from './visibility.ts';
 
@@ -44,9 +44,23 @@ export function kubernetesService(
     labels: facts.labels,
     ...(Object.keys(facts.selector).length > 0 && { selector: facts.selector }),
     subjectAltNames: annotatedIdentities(annotations, origin.namespace, trustDomain),
+    ...trafficDistribution(annotations['networking.istio.io/traffic-distribution'] ?? facts.trafficDistribution),
     ...(facts.internalTrafficPolicy === 'Local' && { internalTrafficPolicy: 'Local' }),
     createdAt: facts.createdAt,
   };
+}
+
+/** Kubernetes' field, or Istio's annotation of the same values in any case, which comes first (Istio documentation, `networking.istio.io/traffic-distribution`). */
+export function trafficDistribution(value: string): { readonly trafficDistribution?: TrafficDistribution } {
+  switch (value.toLowerCase()) {
+    case 'preferclose':
+    case 'prefersamezone':
+      return { trafficDistribution: 'PreferSameZone' };
+    case 'prefersamenode':
+      return { trafficDistribution: 'PreferSameNode' };
+    default:
+      return {};
+  }
 }
 
 function annotatedIdentities(

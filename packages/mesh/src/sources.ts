@@ -23,6 +23,7 @@ import {
   type NodeFacts,
   originOf,
   type PodFacts,
+  readConfigStatus,
   readEndpointSlice,
   readNamespace,
   readNode,
@@ -228,12 +229,14 @@ export class MeshSources {
         return;
       }
       this.problems.delete(problemKey);
+      const status = readConfigStatus(object);
       collection.set(key, {
         origin: originOf(object),
         labels: textMap(object.metadata.labels),
         annotations: withoutBulk(textMap(object.metadata.annotations)),
         createdAt: createdAt(object),
         spec: decoded.spec,
+        ...(status && { status }),
       });
     });
   }

@@ -67,6 +67,13 @@ export function workloadEntryWorkload(entry: Config<WorkloadEntrySpec>, cluster:
   };
 }
 
+/** Annotation of WorkloadEntries whose agent probes the application: until it has said something, they count as not ready. */
+export const healthChecksAnnotation = 'proxy.istio.io/health-checks-enabled';
+
+/** Whether traffic may go to a WorkloadEntry. */
+export const entryIsReady = (entry: Pick<Config<WorkloadEntrySpec>, 'annotations' | 'status'>): boolean =>
+  entry.status?.healthy ?? entry.annotations[healthChecksAnnotation] !== 'true';
+
 /** The label decides; without it, an entry with a service account has a proxy (Istio documentation, WorkloadEntry `serviceAccount`). */
 export function entryTlsMode(
   labels: Readonly<Record<string, string>> | undefined,

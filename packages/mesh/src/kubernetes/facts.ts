@@ -1,5 +1,5 @@
 import type { KubeObject } from '@istio-ts/kube/object';
-import type { Origin } from '../model.ts';
+import type { ConfigStatus, Origin } from '../model.ts';
 import { fields, integer, list, text, textMap, texts } from './read.ts';
 
 /**
@@ -39,6 +39,9 @@ export interface ServiceFacts {
   readonly externalName: string;
   readonly publishNotReadyAddresses: boolean;
   readonly internalTrafficPolicy: string;
+  readonly trafficDistribution: string;
+  /** `IPv4`, `IPv6`, the first one first. */
+  readonly ipFamilies: readonly string[];
 }
 
 export interface EndpointSliceFacts {
@@ -55,6 +58,8 @@ export interface EndpointSliceFacts {
     readonly zone: string;
     /** Name of the pod behind it, '' where it is none. */
     readonly pod: string;
+    /** Its name within a headless service, '' where it has none. */
+    readonly hostname: string;
   }[];
 }
 
@@ -122,6 +127,7 @@ export function readPod(object: KubeObject): PodFacts {
 /** Annotations of a Service that mean something here. */
 const serviceAnnotations = [
   'networking.istio.io/exportTo',
+  'networking.istio.io/traffic-distribution',
   'alpha.istio.io/kubernetes-serviceaccounts',
   'alpha.istio.io/canonical-serviceaccounts',
 ];
@@ -157,6 +163,8 @@ export function readService(object: KubeObject): ServiceFacts {
     externalName: text(spec.externalName),
     publishNotReadyAddresses: spec.publishNotReadyAddresses === true,
     internalTrafficPolicy: text(spec.internalTrafficPolicy),
+    trafficDistribution: text(spec.trafficDistribution),
+    ipFamilies: texts(spec.ipFamilies),
   };
 }
 
@@ -183,9 +191,27 @@ export function readEndpointSlice(object: KubeObject): EndpointSliceFacts {
         node: text(endpoint.nodeName),
         zone: text(endpoint.zone),
         pod: target.kind === 'Pod' ? text(target.name) : '',
+        hostname: text(endpoint.hostname),
       };
     }),
   };
+}
+
+/** What the mesh reads of the status of a ServiceEntry or WorkloadEntry; undefined where there is nothing of it. */
+export function readConfigStatus(object: KubeObject): ConfigStatus | undefined {
+  const status = fields(object.status);
+  if (object.kind === 'ServiceEntry') {
+    const addresses = list(status.addresses).flatMap((entry) => {
+      const { value, host } = fields(entry);
+      return text(value) === '' ? [] : [{ host: text(host), value: text(value) }];
+    });
+    return addresses.length > 0 ? { addresses } : undefined;
+  }
+  if (object.kind !== 'WorkloadEntry') return undefined;
+  const health = list(status.conditions)
+    .map(fields)
+    .find((condition) => condition.type === 'Healthy');
+  return health && { healthy: health.status === 'True' };
 }
 
 export function readNode(object: KubeObject): NodeFacts {

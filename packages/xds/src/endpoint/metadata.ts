@@ -39,7 +39,14 @@ function endpointMetadata(endpoint: Endpoint): Metadata | undefined {
 export function lbEndpoint(endpoint: Endpoint): LbEndpoint {
   const metadata = endpointMetadata(endpoint);
   return {
-    endpoint: { address: endpointAddress(endpoint.address, endpoint.port) },
+    endpoint: {
+      address: endpointAddress(endpoint.address, endpoint.port),
+      ...(endpoint.additionalAddresses && {
+        additionalAddresses: endpoint.additionalAddresses.map((address) => ({
+          address: endpointAddress(address, endpoint.port),
+        })),
+      }),
+    },
     healthStatus: 'HEALTHY',
     ...(metadata && { metadata }),
     loadBalancingWeight: endpoint.weight,
