@@ -213,6 +213,12 @@ export async function runTagList(
   }
   if (options.output !== 'table')
     throw new OperatorError(`output format "${options.output}" is not supported: use table, json or yaml`);
+  if (tags.length === 0) {
+    options.ui.line(
+      'There is no revision tag in this cluster: make one with istioctl tag set TAG --revision REVISION.',
+    );
+    return 0;
+  }
   options.ui.line(
     table(
       ['TAG', 'REVISION', 'NAMESPACES'],
