@@ -1,6 +1,17 @@
 /** Whether two values of a collection are the same to those that depend on them. (Declared as a method for its variance.) */
 export type Equality<T> = { equal(a: T, b: T): boolean }['equal'];
 
+/** For values whose maker returns the old instance wherever the new one would be equal. */
+export const identical = <T>(a: T, b: T): boolean => Object.is(a, b);
+
+/** Whether two objects have the identical values in their fields, or two lists the identical items. */
+export function sameParts<T extends object>(a: T, b: T): boolean {
+  const before = a as Readonly<Record<string, unknown>>;
+  const after = b as Readonly<Record<string, unknown>>;
+  const names = Object.keys(after);
+  return Object.keys(before).length === names.length && names.every((name) => Object.is(before[name], after[name]));
+}
+
 /**
  * Structural equality of plain data: primitives, arrays, plain objects, Map, Set and byte arrays. Identity is tried first, so data that shares
  * its parts is compared quickly. Functions and instances of other classes are equal only to themselves. An absent field equals one that is

@@ -4,7 +4,7 @@
  */
 export { Cell, type Change, Collection, type CollectionOptions, type Fetch } from './collection.ts';
 export { index, join, ordered } from './combine.ts';
-export { type Equality, structurallyEqual } from './equal.ts';
+export { type Equality, identical, sameParts, structurallyEqual } from './equal.ts';
 export { Graph, type GraphOptions, type TransformationError } from './graph.ts';
 export { SourceCell, SourceCollection } from './source.ts';
 export { cell, filter, map, mapMany } from './transform.ts';

@@ -1,5 +1,5 @@
 import type { SidecarSpec } from '@istio-ts/api';
-import { type Cell, cell, type Fetch, structurallyEqual } from '@istio-ts/collections';
+import { type Cell, cell, type Fetch, sameParts, structurallyEqual } from '@istio-ts/collections';
 import { lookUpRule, type NamespaceRules, type RuleClient } from './destination-rule.ts';
 import { withAutoAddresses } from './auto-addresses.ts';
 import { type Mesh, rootNamespaceOf } from './mesh.ts';
@@ -49,10 +49,10 @@ export class NamespaceShare {
       mesh.graph,
       (fetch) => {
         const visible = fetch.value(services);
-        const serviceByHost = this.#remember('hosts', [visible], () => hostMap(visible));
+        const serviceByHost = hostMap(visible);
         return { name: '', services: visible, serviceByHost, virtualServices: fetch.value(virtualServices) };
       },
-      { name: `view of ${namespace}` },
+      { name: `view of ${namespace}`, equal: sameParts },
     );
     this.#wholeWithDns = cell(
       mesh.graph,
@@ -60,10 +60,10 @@ export class NamespaceShare {
         const whole = fetch.value(this.#whole);
         if (!whole.services.some((service) => service.autoAddresses)) return whole;
         const seen = this.#remember('services with DNS', [whole.services], () => whole.services.map(withAutoAddresses));
-        const serviceByHost = this.#remember('hosts with DNS', [seen], () => hostMap(seen));
+        const serviceByHost = hostMap(seen);
         return { ...whole, name: 'with DNS', services: seen, serviceByHost };
       },
-      { name: `view of ${namespace} with DNS` },
+      { name: `view of ${namespace} with DNS`, equal: sameParts },
     );
     this.#dependencies = [services, virtualServices, this.#wholeWithDns];
   }
@@ -79,7 +79,7 @@ export class NamespaceShare {
       return {
         name: key,
         services,
-        serviceByHost: this.#remember(`hosts ${key}`, [services], () => hostMap(services)),
+        serviceByHost: hostMap(services),
         virtualServices: this.#remember(
           `virtual services ${key}`,
           [applied.virtualServices],
@@ -97,11 +97,11 @@ export class NamespaceShare {
     const inputs = [view.services, all, rootNamespace];
     return this.#remember(`rules ${view.name} ${labels}`, inputs, () => {
       const result = new Map<string, MergedDestinationRule>();
-      for (const service of view.services) {
+      for (const service of servicesWithRules(view, all)) {
         const rule = lookUpRule((namespace) => all.get(namespace), client, service, rootNamespace);
         if (rule) result.set(service.hostname, rule);
       }
-      return result;
+      return oneOfEqual(view.services, result);
     });
   }
 
@@ -109,9 +109,7 @@ export class NamespaceShare {
   autoMutualTls(fetch: Fetch, view: OutboundView): (hostname: string, port: number) => boolean {
     const enabled = fetch.value(this.#mesh.config).enableAutoMtls !== false;
     const { serviceByHost } = view;
-    return this.#remember(`auto mTLS ${view.name}`, [serviceByHost, enabled], () => (hostname: string) => {
-      return enabled && serviceByHost.get(hostname)?.meshExternal !== true;
-    });
+    return enabled ? automatically(serviceByHost) : never;
   }
 
   dispose(): void {
@@ -144,24 +142,85 @@ function visibleServices(all: readonly Service[], namespace: string): readonly S
     const present = byHost.get(service.hostname);
     if (!present || preference(service) > preference(present)) byHost.set(service.hostname, service);
   }
-  return all.filter((service) => byHost.get(service.hostname) === service);
+  // Where a namespace sees everything, it sees the one list that all such namespaces see.
+  return byHost.size === all.length ? all : all.filter((service) => byHost.get(service.hostname) === service);
+}
+
+const never = (): boolean => false;
+const decisions = new WeakMap<ReadonlyMap<string, Service>, (hostname: string) => boolean>();
+
+function automatically(serviceByHost: ReadonlyMap<string, Service>): (hostname: string) => boolean {
+  let decide = decisions.get(serviceByHost);
+  if (decide === undefined) {
+    decide = (hostname) => serviceByHost.get(hostname)?.meshExternal !== true;
+    decisions.set(serviceByHost, decide);
+  }
+  return decide;
+}
+
+/** Services that a rule may speak of; most meshes have few rules with wildcards, and then only the hosts that the rules name come into question. */
+function* servicesWithRules(view: OutboundView, all: ReadonlyMap<string, NamespaceRules>): Iterable<Service> {
+  if ([...all.values()].some(({ wildcards }) => wildcards.length > 0)) {
+    yield* view.services;
+    return;
+  }
+  const hosts = new Set([...all.values()].flatMap(({ exact }) => [...exact.keys()]));
+  for (const host of [...hosts].sort()) {
+    const service = view.serviceByHost.get(host);
+    if (service) yield service;
+  }
+}
+
+const ruleMaps = new WeakMap<readonly Service[], ReadonlyMap<string, MergedDestinationRule>[]>();
+const MAX_RULE_MAPS = 32;
+
+/** Namespaces for which the same rules hold share one map of them. */
+function oneOfEqual(
+  services: readonly Service[],
+  rules: ReadonlyMap<string, MergedDestinationRule>,
+): ReadonlyMap<string, MergedDestinationRule> {
+  const known = ruleMaps.get(services) ?? [];
+  const found = known.find(
+    (one) => one.size === rules.size && [...rules].every(([host, rule]) => one.get(host) === rule),
+  );
+  if (found) return found;
+  ruleMaps.set(services, [rules, ...known.slice(0, MAX_RULE_MAPS - 1)]);
+  return rules;
 }
 
 function meshVirtualServices(mesh: Mesh, namespace: string, fetch: Fetch): readonly VirtualService[] {
   const exportTo = fetch.value(mesh.config).defaultVirtualServiceExportTo;
-  return fetch
-    .value(mesh.virtualServices)
-    .filter(
-      (config) =>
-        (config.spec.gateways ?? [meshGateway]).includes(meshGateway) &&
-        visibleTo(visibilityOf(config.spec.exportTo, exportTo, config.origin.namespace), namespace),
-    );
+  const all = fetch.value(mesh.virtualServices);
+  const visible = all.filter(
+    (config) =>
+      (config.spec.gateways ?? [meshGateway]).includes(meshGateway) &&
+      visibleTo(visibilityOf(config.spec.exportTo, exportTo, config.origin.namespace), namespace),
+  );
+  return visible.length === all.length ? all : visible;
 }
 
-const hostMap = (services: readonly Service[]): ReadonlyMap<string, Service> =>
-  new Map(services.map((service) => [service.hostname, service]));
+const hostMaps = new WeakMap<readonly Service[], ReadonlyMap<string, Service>>();
 
-const hasSelectors = (rules: NamespaceRules | undefined): boolean =>
-  rules !== undefined &&
-  (rules.wildcards.some((group) => group.selector !== undefined) ||
-    [...rules.exact.values()].some((groups) => groups.some((group) => group.selector !== undefined)));
+/** One map for each list of services, so that all who see the list have the same one. */
+function hostMap(services: readonly Service[]): ReadonlyMap<string, Service> {
+  let map = hostMaps.get(services);
+  if (map === undefined) {
+    map = new Map(services.map((service) => [service.hostname, service]));
+    hostMaps.set(services, map);
+  }
+  return map;
+}
+
+const withSelectors = new WeakMap<NamespaceRules, boolean>();
+
+function hasSelectors(rules: NamespaceRules | undefined): boolean {
+  if (rules === undefined) return false;
+  let has = withSelectors.get(rules);
+  if (has === undefined) {
+    has =
+      rules.wildcards.some((group) => group.selector !== undefined) ||
+      [...rules.exact.values()].some((groups) => groups.some((group) => group.selector !== undefined));
+    withSelectors.set(rules, has);
+  }
+  return has;
+}

@@ -1,4 +1,12 @@
-import { type Cell, type Collection, cell, type Fetch } from '@istio-ts/collections';
+import {
+  type Cell,
+  type Collection,
+  cell,
+  type Equality,
+  type Fetch,
+  identical,
+  sameParts,
+} from '@istio-ts/collections';
 import { portOfWorkload } from './endpoints.ts';
 import { gatewayName, gatewaysFor } from './gateway.ts';
 import { type Lease, Leases } from './leases.ts';
@@ -64,8 +72,9 @@ export class Scopes {
     const { proxy } = facts;
     const namespace = this.#namespaces.acquire(proxy.namespace, () => new NamespaceShare(mesh, proxy.namespace));
     const made: Cell<unknown>[] = [];
-    const part = <T>(name: string, compute: (fetch: Fetch) => T): Cell<T> => {
-      const result = cell(graph, compute, { name: `${name} of ${proxy.namespace}/${proxy.workloadName}` });
+    const part = <T>(name: string, compute: (fetch: Fetch) => T, equal?: Equality<T>): Cell<T> => {
+      const options = { name: `${name} of ${proxy.namespace}/${proxy.workloadName}`, ...(equal && { equal }) };
+      const result = cell(graph, compute, options);
       made.push(result);
       return result;
     };
@@ -82,26 +91,38 @@ export class Scopes {
     const sidecar = part('Sidecar', (fetch) => ({
       config: proxy.type === 'sidecar' ? sidecarFor(own(fetch, mesh.sidecars), proxy, fetch.value(root)) : undefined,
     }));
-    const shared = part('view', (fetch) => namespace.value.view(fetch, fetch.value(sidecar).config, answersDns));
+    const shared = part(
+      'view',
+      (fetch) => namespace.value.view(fetch, fetch.value(sidecar).config, answersDns),
+      sameParts,
+    );
     const headlessAddresses = part('addresses of headless services', (fetch) =>
       proxy.type === 'sidecar'
         ? headlessAddressesOf(fetch.value(shared).services, mesh, fetch)
         : new Map<string, readonly string[]>(),
     );
-    const rules = part('DestinationRules', (fetch) => namespace.value.rules(fetch, fetch.value(shared), proxy));
-    const servedVirtualServices = part('VirtualServices', (fetch) => {
-      const view = fetch.value(shared);
-      if (proxy.type !== 'router') return view.virtualServices;
-      const names = new Set(fetch.value(gateways).map(gatewayName));
-      const exportTo = fetch.value(mesh.config).defaultVirtualServiceExportTo;
-      return fetch
-        .value(mesh.virtualServices)
-        .filter(
-          (config) =>
-            (config.spec.gateways ?? []).some((name) => names.has(name)) &&
-            visibleTo(visibilityOf(config.spec.exportTo, exportTo, config.origin.namespace), proxy.namespace),
-        );
-    });
+    const rules = part(
+      'DestinationRules',
+      (fetch) => namespace.value.rules(fetch, fetch.value(shared), proxy),
+      identical,
+    );
+    const servedVirtualServices = part(
+      'VirtualServices',
+      (fetch) => {
+        const view = fetch.value(shared);
+        if (proxy.type !== 'router') return view.virtualServices;
+        const names = new Set(fetch.value(gateways).map(gatewayName));
+        const exportTo = fetch.value(mesh.config).defaultVirtualServiceExportTo;
+        return fetch
+          .value(mesh.virtualServices)
+          .filter(
+            (config) =>
+              (config.spec.gateways ?? []).some((name) => names.has(name)) &&
+              visibleTo(visibilityOf(config.spec.exportTo, exportTo, config.origin.namespace), proxy.namespace),
+          );
+      },
+      sameParts,
+    );
     const inbound = part('inbound', (fetch) =>
       inboundTargets(fetch.get(mesh.selectingServices, proxy.namespace) ?? [], facts),
     );
@@ -120,7 +141,11 @@ export class Scopes {
     const envoyFilters = part('EnvoyFilters', (fetch) =>
       policiesFor(own(fetch, mesh.envoyFilters), proxy, fetch.value(root)),
     );
-    const autoMutualTls = part('auto mTLS', (fetch) => namespace.value.autoMutualTls(fetch, fetch.value(shared)));
+    const autoMutualTls = part(
+      'auto mTLS',
+      (fetch) => namespace.value.autoMutualTls(fetch, fetch.value(shared)),
+      identical,
+    );
     const result = cell(
       graph,
       (fetch): ProxyScope => {
@@ -147,10 +172,24 @@ export class Scopes {
           trustDomain: trustDomainOf(config),
         };
       },
-      { name: `scope of ${proxy.namespace}/${proxy.workloadName}` },
+      { name: `scope of ${proxy.namespace}/${proxy.workloadName}`, equal: sameParts },
     );
     return new ScopeCells(result, made, () => namespace.release());
   }
+}
+
+const headless = new WeakMap<readonly Service[], readonly Service[]>();
+
+/** Found once for all classes of proxies that see the same services. */
+function headlessServices(services: readonly Service[]): readonly Service[] {
+  let found = headless.get(services);
+  if (found === undefined) {
+    found = services.filter(
+      (service) => service.headless && !service.ports.every(({ protocol }) => isHttp(protocol) || protocol === 'UDP'),
+    );
+    headless.set(services, found);
+  }
+  return found;
 }
 
 /** Addresses of the pods of headless services for whose ports connections, not requests, are routed. */
@@ -160,8 +199,7 @@ function headlessAddressesOf(
   fetch: Fetch,
 ): ReadonlyMap<string, readonly string[]> {
   const result = new Map<string, readonly string[]>();
-  for (const service of services) {
-    if (!service.headless || service.ports.every(({ protocol }) => isHttp(protocol) || protocol === 'UDP')) continue;
+  for (const service of headlessServices(services)) {
     const pods = fetch.get(mesh.headlessPods, serviceKey(service)) ?? [];
     if (pods.length > 0)
       result.set(
