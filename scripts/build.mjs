@@ -1,6 +1,6 @@
 // Bundles every program into dist/bin/NAME.mjs (and dist/bin/samples/NAME.mjs), so that each starts from one file: less memory, faster start.
 // Programs are the files packages/*/src/bin/*.ts and samples/*/src/bin/*.ts. Data files that programs read go to dist/data.
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { dataFolders } from './data-folders.mjs';
@@ -20,6 +20,13 @@ function programsOf(folder) {
     );
 }
 
+/** Parts of istioctl that it loads when a command needs them; their names change with their content. */
+const chunk = /^istioctl-[0-9A-Z]{8}\.mjs(\.map)?$/;
+/** An istioctl that runs meanwhile may still ask for its own parts, for so many milliseconds. */
+const chunkLife = 60 * 60 * 1000;
+
+const mayBeInUse = (path) => chunk.test(basename(path)) && Date.now() - statSync(path).mtimeMs < chunkLife;
+
 /** Moves every file of `from` over its predecessor in `to`, then removes what `from` does not have. */
 function replaceFolder(from, to) {
   mkdirSync(to, { recursive: true });
@@ -28,7 +35,8 @@ function replaceFolder(from, to) {
     if (entry.isDirectory()) replaceFolder(join(from, entry.name), join(to, entry.name));
     else renameSync(join(from, entry.name), join(to, entry.name));
   }
-  for (const name of readdirSync(to)) if (!wanted.has(name)) rmSync(join(to, name), { recursive: true, force: true });
+  for (const name of readdirSync(to))
+    if (!wanted.has(name) && !mayBeInUse(join(to, name))) rmSync(join(to, name), { recursive: true, force: true });
 }
 
 /**
@@ -58,16 +66,15 @@ export async function build(out = join(root, 'dist')) {
   mkdirSync(out, { recursive: true });
   // Built beside the old programs and moved over them file by file: a running cluster starts from this folder at any time.
   const staging = join(out, `.staging-${process.pid}`);
-  await bundle({
+  const { 'bin/istioctl': istioctl, ...others } = entries;
+  const common = {
     absWorkingDir: root,
-    entryPoints: entries,
     outdir: staging,
     outExtension: { '.js': '.mjs' },
     bundle: true,
     format: 'esm',
     platform: 'node',
     target: 'node24',
-    splitting: false,
     plugins: [lazyHttp],
     legalComments: 'linked',
     logLevel: 'warning',
@@ -78,7 +85,17 @@ export async function build(out = join(root, 'dist')) {
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
-  });
+  };
+  await Promise.all([
+    bundle({ ...common, entryPoints: others }),
+    // istioctl has many commands and runs one: it loads that one's part only.
+    bundle({
+      ...common,
+      entryPoints: { 'bin/istioctl': istioctl },
+      splitting: true,
+      chunkNames: 'bin/istioctl-[hash]',
+    }),
+  ]);
   for (const { from, to } of dataFolders) {
     if (existsSync(join(root, from))) cpSync(join(root, from), join(staging, 'data', to), { recursive: true });
   }

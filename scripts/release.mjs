@@ -63,6 +63,7 @@ if (version === undefined) throw new Error('packages/api/src/version.ts names no
 const manifests = join(root, 'packages', 'charts', 'manifests');
 const seconds = sourceTime(root);
 const work = mkdtempSync(join(tmpdir(), 'istio-release-'));
+const dist = join(work, 'dist');
 const out = flags.out;
 const written = [];
 const step = async (what, run) => {
@@ -76,13 +77,19 @@ try {
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   await step('built the programs', async () => {
-    await build();
+    await build(dist);
     return [];
   });
   const blob = await programBlob(root, pinnedNode, manifests, work);
   const layout = join(work, `istio-${version}`);
   await step('laid out charts, samples and tools', async () => {
-    layOutRelease({ root, manifests, version, target: layout, istioctl: join(root, 'bin', 'istioctl') });
+    layOutRelease({
+      root,
+      manifests,
+      version,
+      target: layout,
+      istioctl: [pinnedNode, join(dist, 'bin', 'istioctl.mjs')],
+    });
     return [];
   });
   for (const arch of architectures) {
@@ -97,7 +104,7 @@ try {
   await step('charts', () =>
     chartRepository({ manifests, out: join(out, 'charts'), baseUrl: flags['base-url'], seconds, work }),
   );
-  await step('npm package', () => npmPackage({ root, version, out, seconds, work }));
+  await step('npm package', () => npmPackage({ root, dist, version, out, seconds, work }));
   const script = join(out, 'downloadIstio');
   writeFileSync(
     script,

@@ -26,6 +26,8 @@ export function run(
         });
       },
     );
+    // A program that ends without reading its input is judged by its exit code.
+    child.stdin?.on('error', () => {});
     child.stdin?.end(options.input ?? '');
   });
 }

@@ -7,14 +7,18 @@ import { filesBelow } from './executable.mjs';
 const isManifest = (path) =>
   /\.(ya?ml|md|json|sh)$/.test(path) && !/(^|\/)(src|node_modules)\/|package\.json$/.test(path);
 
-/** Fills `target` with charts, samples, tools and the ready-made manifests; `istioctl` is a built one, which writes completions and manifests. */
+/** Fills `target` with charts, samples, tools and the ready-made manifests; `istioctl` is how a built one is started, which writes completions and manifests. */
 export function layOutRelease({ root, manifests, version, target, istioctl }) {
   const text = (path, content) => {
     mkdirSync(dirname(join(target, path)), { recursive: true });
     writeFileSync(join(target, path), content);
   };
   const said = (...args) => {
-    const { status, stdout, stderr } = spawnSync(istioctl, args, { encoding: 'utf8', maxBuffer: 256 * 1024 * 1024 });
+    const [command, ...first] = istioctl;
+    const { status, stdout, stderr } = spawnSync(command, [...first, ...args], {
+      encoding: 'utf8',
+      maxBuffer: 256 * 1024 * 1024,
+    });
     if (status !== 0) throw new Error(`istioctl ${args.join(' ')} failed: ${stderr}`);
     return stdout;
   };

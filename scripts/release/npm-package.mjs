@@ -3,13 +3,13 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packFolder } from './archive.mjs';
 
-export function npmPackage({ root, version, out, seconds, work }) {
+export function npmPackage({ root, dist, version, out, seconds, work }) {
   const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   // npm expects everything below a folder named "package".
   const target = join(work, 'npm', 'package');
   mkdirSync(join(target, 'scripts'), { recursive: true });
   mkdirSync(join(target, 'bin'), { recursive: true });
-  cpSync(join(root, 'dist'), join(target, 'dist'), { recursive: true, filter: (path) => !path.endsWith('.map') });
+  cpSync(dist, join(target, 'dist'), { recursive: true, filter: (path) => !path.endsWith('.map') });
   cpSync(join(root, 'bin', 'istioctl'), join(target, 'bin', 'istioctl'));
   cpSync(join(root, 'scripts', 'prepare.mjs'), join(target, 'scripts', 'prepare.mjs'));
   for (const file of ['LICENSE', 'README.md']) cpSync(join(root, file), join(target, file));
