@@ -66,7 +66,7 @@ export const loadBalancerSettings = withCel(
       warmup: object('New hosts get their share of traffic gradually.', {
         duration: required(duration('How long it takes.')),
         minimumPercent: number('Share at the start, in percent; default 10.', { minimum: 0, maximum: 100 }),
-        aggression: number('Speed of growth; default 1.', { minimum: 1 }),
+        aggression: number('Speed of growth; default 1.', { minimum: 0 }),
       }),
     },
     [['simple', 'consistentHash']],

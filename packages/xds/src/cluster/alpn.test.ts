@@ -16,6 +16,8 @@ describe('what is offered between sidecars', () => {
     assert.deepEqual(meshAlpn('Auto', 'downstream'), ['istio']);
     assert.equal(requestAlpn('Auto', 'downstream'), 'downstream');
     assert.equal(requestAlpn('Auto', 'http1'), 'http1');
+    assert.deepEqual(meshAlpn('Auto', 'http2'), ['istio']);
+    assert.equal(requestAlpn('Auto', 'http2'), 'http2');
   });
 
   it('is not touched where the cluster has no choice: what an expression fails with is never offered', () => {

@@ -9,13 +9,12 @@ import type { UpstreamProtocol } from './http-protocol.ts';
  * `istio.alpn` chooses for each request (envoy-notes, "ALPN").
  */
 export function meshAlpn(protocol: Protocol, upstream: UpstreamProtocol): readonly string[] {
-  if (upstream === 'http2') return ['istio-h2', 'istio', 'h2'];
-  if (upstream === 'downstream') return ['istio'];
-  return isHttp(protocol) ? ['istio-http/1.1', 'istio', 'http/1.1'] : ['istio'];
+  if (!isHttp(protocol) || upstream === 'downstream') return ['istio'];
+  return upstream === 'http2' ? ['istio-h2', 'istio', 'h2'] : ['istio-http/1.1', 'istio', 'http/1.1'];
 }
 
 /** What requests have to offer instead of the `istio` of a sniffed port, or undefined where the cluster's own list says it all. */
 export function requestAlpn(protocol: Protocol, upstream: UpstreamProtocol): AlpnChoice | undefined {
   if (upstream === 'downstream') return 'downstream';
-  return upstream === 'http1' && !isHttp(protocol) ? 'http1' : undefined;
+  return upstream !== 'none' && !isHttp(protocol) ? upstream : undefined;
 }

@@ -2,7 +2,7 @@ import type { MeshConfig } from '@istio-ts/api';
 import type { Cluster } from '@istio-ts/envoy';
 import type { Generated } from '../generated.ts';
 import { BLACKHOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, PASSTHROUGH_CLUSTER } from '../names.ts';
-import { circuitBreakers, connectTimeout } from './connection-pool.ts';
+import { circuitBreakers, connectionOptions, connectTimeout } from './connection-pool.ts';
 import { httpProtocol } from './http-protocol.ts';
 import { inboundSource } from './inbound.ts';
 
@@ -28,13 +28,16 @@ export const inboundPassthroughCluster = (mesh: MeshConfig, ipv6: boolean): Gene
 });
 
 function originalDestination(name: string, mesh: MeshConfig): Cluster {
-  const http = httpProtocol('downstream', undefined, false);
+  const pool = mesh.defaultTrafficPolicy?.connectionPool;
+  const options = connectionOptions(pool, mesh);
+  const http = httpProtocol('downstream', { pool });
   return {
     name,
     type: 'ORIGINAL_DST',
-    connectTimeout: connectTimeout(undefined, mesh),
+    connectTimeout: connectTimeout(pool, mesh),
     lbPolicy: 'CLUSTER_PROVIDED',
-    circuitBreakers: circuitBreakers({}),
+    circuitBreakers: circuitBreakers({ ...(pool && { connectionPool: pool }) }),
+    ...(options && { upstreamConnectionOptions: options }),
     ...(http && { typedExtensionProtocolOptions: http }),
   };
 }

@@ -1,4 +1,10 @@
-import type { Any, Http2ProtocolOptions, HttpHttpProtocolOptions, HttpProtocolOptions } from '@istio-ts/envoy';
+import type {
+  Any,
+  Http2ProtocolOptions,
+  HttpHttpProtocolOptions,
+  HttpProtocolOptions,
+  MatcherMatchPredicate,
+} from '@istio-ts/envoy';
 import { protoDuration } from '../duration.ts';
 import { typed } from '../typed.ts';
 import type { ConnectionPool } from './traffic-policy.ts';
@@ -9,18 +15,29 @@ export type UpstreamProtocol = 'http1' | 'http2' | 'downstream' | 'none';
 /** Name under which the options stand in `typedExtensionProtocolOptions`. */
 const extension = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
+/** What a cluster's HTTP depends on beside its protocol. */
+export interface HttpSettings {
+  readonly pool?: ConnectionPool | undefined;
+  /** The name for SNI comes from each request's host; 'checked': the certificate has to be for that name too. */
+  readonly autoSni?: 'checked' | 'unchecked' | undefined;
+  /** Which answers count as errors of an endpoint; undefined: all 5xx. */
+  readonly errors?: MatcherMatchPredicate | undefined;
+}
+
 /** How a cluster speaks HTTP, or undefined where it has nothing to say: HTTP/1.1 with Envoy's defaults. */
 export function httpProtocol(
   protocol: UpstreamProtocol,
-  pool: ConnectionPool | undefined,
-  autoSni: boolean,
+  { pool, autoSni, errors }: HttpSettings,
 ): Readonly<Record<string, Any>> | undefined {
   const common = commonOptions(pool);
-  if (protocol === 'none' || (protocol === 'http1' && !common && !autoSni)) return undefined;
+  if (protocol === 'none' || (protocol === 'http1' && !common && !autoSni && !errors)) return undefined;
   const http2 = http2Options(pool);
   const options: HttpHttpProtocolOptions = {
     ...(common && { commonHttpProtocolOptions: common }),
-    ...(autoSni && { upstreamHttpProtocolOptions: { autoSni: true, autoSanValidation: true } }),
+    ...(autoSni && {
+      upstreamHttpProtocolOptions: { autoSni: true, ...(autoSni === 'checked' && { autoSanValidation: true }) },
+    }),
+    ...(errors && { outlierDetection: { errorMatcher: errors } }),
     ...(protocol === 'downstream'
       ? { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: http2 } }
       : { explicitHttpConfig: protocol === 'http2' ? { http2ProtocolOptions: http2 } : { httpProtocolOptions: {} } }),

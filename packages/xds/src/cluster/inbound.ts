@@ -1,13 +1,14 @@
 import type { MeshConfig, SidecarSpec } from '@istio-ts/api';
 import type { Cluster } from '@istio-ts/envoy';
 import { isHttp, isHttp2 } from '@istio-ts/mesh';
-import type { Origin, Protocol, Service } from '@istio-ts/mesh/model';
+import type { Origin, Protocol, Service, ServicePort } from '@istio-ts/mesh/model';
 import { endpointAddress } from '../endpoint/index.ts';
 import { type Generated, uniqueOrigins } from '../generated.ts';
 import { inboundCluster } from '../names.ts';
 import { circuitBreakers, connectionOptions, connectTimeout } from './connection-pool.ts';
 import { httpProtocol, type UpstreamProtocol } from './http-protocol.ts';
 import { clusterMetadata } from './metadata.ts';
+import { inboundStatName } from './stat-name.ts';
 import type { ConnectionPool } from './traffic-policy.ts';
 
 /** All that the cluster of one of the workload's own ports depends on. */
@@ -17,6 +18,8 @@ export interface InboundClusterInput {
   readonly protocol: Protocol;
   /** Services that the port serves, oldest first. */
   readonly services: readonly Service[];
+  /** Port of the oldest of them. */
+  readonly servicePort?: ServicePort | undefined;
   readonly mesh: MeshConfig;
   /** Limits of the Sidecar or of nobody. */
   readonly pool: ConnectionPool | undefined;
@@ -31,13 +34,16 @@ export const inboundSource = (ipv6: boolean): string => (ipv6 ? '::6' : '127.0.0
 
 /** The cluster `inbound|PORT||`. */
 export function buildInboundCluster(input: InboundClusterInput): Generated<Cluster> {
-  const { port, mesh, pool } = input;
+  const { port, mesh } = input;
+  // What the mesh sets for traffic to every service counts for its last step too, where no Sidecar says otherwise.
+  const pool = input.pool ?? mesh.defaultTrafficPolicy?.connectionPool;
   const name = inboundCluster(port);
-  const http = httpProtocol(upstreamProtocol(input.protocol), pool, false);
+  const http = httpProtocol(upstreamProtocol(input.protocol), { pool });
   const options = connectionOptions(pool, mesh);
   const target = input.endpoint === undefined ? undefined : readEndpoint(input.endpoint, port);
   const resource: Cluster = {
     name,
+    ...inboundStatName(mesh, input.services[0], input.servicePort),
     ...(target
       ? {
           type: 'STATIC',

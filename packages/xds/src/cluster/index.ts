@@ -208,6 +208,7 @@ export function buildInboundClusters(scope: ProxyScope): readonly Generated<Clus
       port,
       protocol: targets[0]?.port.protocol ?? 'Auto',
       services: [...new Set(targets.map((target) => target.service))],
+      servicePort: targets[0]?.port,
       mesh,
       pool: sidecar?.spec.inboundConnectionPool,
       endpoint: mesh.inboundTrafficPolicy?.mode === 'LOCALHOST' ? `${ipv6 ? '[::1]' : '127.0.0.1'}:${port}` : undefined,

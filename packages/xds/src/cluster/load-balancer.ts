@@ -40,9 +40,10 @@ function slowStartConfig(settings: LoadBalancer | undefined): Cluster_SlowStartC
   if (window === undefined) return undefined;
   return {
     slowStartWindow: window,
-    ...(warmup?.aggression !== undefined && {
-      aggression: { defaultValue: warmup.aggression, runtimeKey: 'upstream.slow_start.aggression' },
-    }),
+    ...(warmup?.aggression !== undefined &&
+      warmup.aggression > 0 && {
+        aggression: { defaultValue: warmup.aggression, runtimeKey: 'upstream.slow_start.aggression' },
+      }),
     ...(warmup?.minimumPercent !== undefined && { minWeightPercent: { value: warmup.minimumPercent } }),
   };
 }

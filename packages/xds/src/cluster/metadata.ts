@@ -43,4 +43,5 @@ export function clusterMetadata(options: {
 }
 
 /** For telemetry a host of a ServiceEntry is known by itself, as one ServiceEntry may have several. */
-const serviceName = (service: Service): string => (service.registry === 'External' ? service.hostname : service.name);
+export const serviceName = (service: Service): string =>
+  service.registry === 'External' ? service.hostname : service.name;

@@ -15,17 +15,18 @@ import { type Generated, uniqueOrigins } from '../generated.ts';
 import { outboundCluster, sniDnatCluster } from '../names.ts';
 import { meshAlpn, requestAlpn } from './alpn.ts';
 import { circuitBreakers, connectionOptions, connectTimeout } from './connection-pool.ts';
-import { httpProtocol, type UpstreamProtocol } from './http-protocol.ts';
+import { type HttpSettings, httpProtocol, type UpstreamProtocol } from './http-protocol.ts';
 import { loadBalancing } from './load-balancer.ts';
 import { clusterMetadata } from './metadata.ts';
-import { outlierDetection, panicThreshold } from './outlier-detection.ts';
+import { statName } from './stat-name.ts';
+import { errorAnswers, outlierDetection, panicThreshold } from './outlier-detection.ts';
 import {
+  autoSni,
   automaticTls,
   type ClientFiles,
   meshTls,
   originatedTls,
   rawBuffer,
-  usesAutoSni,
   withProxyProtocol,
 } from './tls.ts';
 import { type EffectivePolicy, effectivePolicy, type Subset } from './traffic-policy.ts';
@@ -112,13 +113,18 @@ export function buildOutboundCluster(input: OutboundClusterInput): Generated<Clu
   const outliers = outlierDetection(policy.outlierDetection);
   const options = connectionOptions(pool, mesh);
   const security = transportSecurity(input, policy, discovery, protocol);
-  const http = httpProtocol(protocol, pool, security.autoSni);
+  const http = httpProtocol(protocol, {
+    pool,
+    autoSni: security.autoSni,
+    errors: errorAnswers(policy.outlierDetection),
+  });
   const balancing =
     discovery === 'ORIGINAL_DST' ? { lbPolicy: 'CLUSTER_PROVIDED' as const } : loadBalancing(policy.loadBalancer);
   const weighted = locality.settings !== undefined && balancing.lbPolicy !== 'CLUSTER_PROVIDED';
   const resource: Cluster = {
     ...(security.matches && { transportSocketMatches: security.matches }),
     name,
+    ...statName(mesh, service, port, subset),
     type: discovery,
     ...(discovery === 'EDS' && {
       edsClusterConfig: {
@@ -176,7 +182,11 @@ function upstreamProtocol(
       (http?.h2UpgradePolicy !== 'DO_NOT_UPGRADE' && mesh.h2UpgradePolicy === 'UPGRADE');
     return upgrade ? 'http2' : 'http1';
   }
-  if (protocol === 'Auto') return router ? 'http1' : 'downstream';
+  if (protocol === 'Auto') {
+    // Who asks for the upgrade of a port knows what it speaks; the mesh's default does not.
+    if (http?.h2UpgradePolicy === 'UPGRADE') return 'http2';
+    return router ? 'http1' : 'downstream';
+  }
   return 'none';
 }
 
@@ -184,7 +194,7 @@ interface Security {
   readonly socket?: TransportSocket;
   readonly matches?: Cluster['transportSocketMatches'];
   readonly mutualTls: boolean;
-  readonly autoSni: boolean;
+  readonly autoSni?: HttpSettings['autoSni'];
 }
 
 function transportSecurity(
@@ -193,13 +203,12 @@ function transportSecurity(
   discovery: Discovery,
   protocol: UpstreamProtocol,
 ): Security {
-  const { service, port, subset, mesh, identities } = input;
+  const { service, port, subset, mesh, router, identities } = input;
   const { tls } = policy;
   const wrap = (socket: TransportSocket): TransportSocket =>
     policy.proxyProtocol ? withProxyProtocol(socket, policy.proxyProtocol.version) : socket;
   const plain: Security = {
     mutualTls: false,
-    autoSni: false,
     ...(policy.proxyProtocol && { socket: wrap(rawBuffer) }),
   };
   const mutual = (): TransportSocket => {
@@ -212,15 +221,18 @@ function transportSecurity(
   };
   switch (tls?.mode) {
     case 'ISTIO_MUTUAL':
-      return { socket: mutual(), mutualTls: true, autoSni: false };
+      return { socket: mutual(), mutualTls: true };
     case 'SIMPLE':
     case 'MUTUAL': {
       const alpn = protocol === 'http2' ? ['h2'] : [];
-      const named = tls.subjectAltNames?.length ? tls : { ...tls, subjectAltNames: service.subjectAltNames };
+      const subjectAltNames = tls.subjectAltNames?.length ? tls.subjectAltNames : service.subjectAltNames;
+      // A sidecar takes a Secret only for a rule that names its workloads (DestinationRule reference, ClientTLSSettings.credentialName).
+      const mayReadSecret = router || input.rule?.spec.workloadSelector !== undefined;
+      const own = { ...tls, subjectAltNames, ...(!mayReadSecret && { credentialName: '' }) };
       return {
-        socket: wrap(originatedTls(named, mesh, alpn, input.files)),
+        socket: wrap(originatedTls(own, mesh, alpn, input.files)),
         mutualTls: false,
-        autoSni: usesAutoSni(tls) && protocol !== 'none',
+        autoSni: protocol === 'none' ? undefined : autoSni(own),
       };
     }
     case 'DISABLE':
@@ -229,8 +241,8 @@ function transportSecurity(
       if (!input.autoMutualTls || service.meshExternal) return plain;
       // To an original destination there is no endpoint whose metadata could tell whether it has a proxy: all of them have to.
       if (discovery === 'ORIGINAL_DST')
-        return input.mutualTlsEverywhere ? { socket: mutual(), mutualTls: true, autoSni: false } : plain;
-      return { matches: automaticTls(mutual(), wrap(rawBuffer)), mutualTls: true, autoSni: false };
+        return input.mutualTlsEverywhere ? { socket: mutual(), mutualTls: true } : plain;
+      return { matches: automaticTls(mutual(), wrap(rawBuffer)), mutualTls: true };
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Cluster_CommonLbConfig, OutlierDetection } from '@istio-ts/envoy';
+import type { Cluster_CommonLbConfig, MatcherMatchPredicate, OutlierDetection } from '@istio-ts/envoy';
 import { protoDuration } from '../duration.ts';
 import type { OutlierSettings } from './traffic-policy.ts';
 
@@ -43,4 +43,15 @@ export function panicThreshold(
   settings: OutlierSettings | undefined,
 ): Pick<Cluster_CommonLbConfig, 'healthyPanicThreshold'> {
   return settings ? { healthyPanicThreshold: { value: settings.minHealthPercent ?? 0 } } : {};
+}
+
+/** Answers that count as errors where a list of status codes says so; undefined: all 5xx. */
+export function errorAnswers(settings: OutlierSettings | undefined): MatcherMatchPredicate | undefined {
+  const codes = settings?.outlierDetectionHttpErrorCodes ?? [];
+  if (codes.length === 0) return undefined;
+  return {
+    httpResponseHeadersMatch: {
+      headers: [{ name: ':status', stringMatch: { safeRegex: { regex: [...new Set(codes)].join('|') } } }],
+    },
+  };
 }

@@ -111,9 +111,13 @@ export function automaticTls(mutual: TransportSocket, plain: TransportSocket): r
   ];
 }
 
-/** Whether the name for SNI and for the check of the certificate comes from each request's host. */
-export function usesAutoSni(tls: ClientTls | undefined): boolean {
-  return (tls?.mode === 'SIMPLE' || tls?.mode === 'MUTUAL') && !tls.sni;
+/**
+ * Whether the name for SNI comes from each request's host, and whether the certificate is checked against it: not where the user says which names
+ * it may have, or wants no check.
+ */
+export function autoSni(tls: ClientTls): 'checked' | 'unchecked' | undefined {
+  if (tls.sni) return undefined;
+  return tls.insecureSkipVerify === true || tls.subjectAltNames?.length ? 'unchecked' : 'checked';
 }
 
 /**
@@ -126,7 +130,7 @@ export function originatedTls(
   alpn: readonly string[],
   files: ClientFiles | undefined,
 ): TransportSocket {
-  const names = sanMatchers(tls.subjectAltNames ?? []);
+  const names = tls.insecureSkipVerify === true ? [] : sanMatchers(tls.subjectAltNames ?? []);
   const roots = tls.insecureSkipVerify === true ? undefined : trustedRoots(tls, files);
   const base: CertificateValidationContext = {
     ...(names.length > 0 && { matchTypedSubjectAltNames: names }),

@@ -3,10 +3,10 @@ import { typed } from '../typed.ts';
 
 /**
  * Cluster metadata (`filterMetadata['istio.svc'].alpn`) by which a cluster of a sniffed port says which HTTP it speaks over mutual TLS, so that what
- * it offers in the handshake has to be chosen for requests: the client's (a sidecar), or always HTTP/1.1 (a gateway).
+ * it offers in the handshake has to be chosen for requests: the client's (a sidecar), always HTTP/1.1 (a gateway), or always HTTP/2 (`h2UpgradePolicy`).
  */
 export const ALPN_METADATA = { namespace: 'istio.svc', key: 'alpn' } as const;
-export type AlpnChoice = 'downstream' | 'http1';
+export type AlpnChoice = 'downstream' | 'http1' | 'http2';
 
 const choice = (value: AlpnChoice): string =>
   `xds.cluster_metadata.filter_metadata['${ALPN_METADATA.namespace}']['${ALPN_METADATA.key}'] == '${value}'`;
@@ -20,7 +20,7 @@ const FILTER: HttpFilter = {
         factoryKey: 'envoy.network.application_protocols',
         formatString: {
           textFormatSource: {
-            inlineString: `%CEL(${choice('downstream')} && request.protocol == 'HTTP/2' ? 'istio-h2,istio,h2' : (${choice('downstream')} || ${choice('http1')} ? 'istio-http/1.1,istio,http/1.1' : ''))%`,
+            inlineString: `%CEL(${choice('http2')} || (${choice('downstream')} && request.protocol == 'HTTP/2') ? 'istio-h2,istio,h2' : (${choice('downstream')} || ${choice('http1')} ? 'istio-http/1.1,istio,http/1.1' : ''))%`,
           },
           // A cluster without that metadata makes the expression fail, which would otherwise be written as `-` and offered.
           omitEmptyValues: true,

@@ -12,6 +12,8 @@ export interface TcpProxyInput {
   readonly idleTimeout?: string;
   readonly maxConnectionDuration?: string;
   readonly hashPolicy?: readonly HashPolicy[];
+  /** Sends the connection through a proxy, which is asked (by CONNECT or POST) to connect to `hostname`, a name or address with a port. */
+  readonly tunnel?: { readonly hostname: string; readonly usePost: boolean };
   /** Waits with the upstream connection for the end of the client's handshake, so that metrics know the client when it opens. */
   readonly afterTlsHandshake?: boolean;
 }
@@ -34,6 +36,9 @@ export function tcpProxy(input: TcpProxyInput): ConfigListenerFilter {
       ? { maxDownstreamConnectionDuration: input.maxConnectionDuration }
       : {}),
     ...(input.hashPolicy !== undefined && input.hashPolicy.length > 0 ? { hashPolicy: input.hashPolicy } : {}),
+    ...(input.tunnel !== undefined
+      ? { tunnelingConfig: { hostname: input.tunnel.hostname, ...(input.tunnel.usePost ? { usePost: true } : {}) } }
+      : {}),
     accessLog: input.accessLog,
     accessLogOptions: { flushAccessLogOnConnected: true },
     ...(input.afterTlsHandshake === true

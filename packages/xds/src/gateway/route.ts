@@ -7,6 +7,7 @@ import { compareSpecificity } from '../route/host-name.ts';
 import { matchesEverything } from '../route/match.ts';
 import { routeConfiguration, virtualHost } from '../route/virtual-host.ts';
 import { virtualServiceRoutes } from '../route/virtual-service.ts';
+import { altSvc } from './http3.ts';
 import { type BoundServer, boundServers, hostsOn } from './server.ts';
 
 /** A virtual host of a gateway while it is put together. */
@@ -64,6 +65,7 @@ function drafts(
         hosts: known,
         gateways: [server.gatewayName],
         port: server.port,
+        overTls: server.kind === 'https',
         sourceNamespace: scope.proxy.namespace,
         sourceLabels: scope.proxy.labels,
         defaultRetries: scope.mesh.defaultHttpRetryPolicy,
@@ -120,6 +122,21 @@ function virtualHosts(servers: readonly BoundServer[], byHost: ReadonlyMap<strin
   ];
 }
 
+/** The same routes, with every answer telling that they can be had by HTTP/3. */
+const offeringHttp3 = memoByInputs(
+  ({ generated, port }: { readonly generated: Generated<RouteConfiguration>; readonly port: number }) =>
+    [generated, port] as [object, ...unknown[]],
+  ({ generated, port }): Generated<RouteConfiguration> => ({
+    ...generated,
+    resource: {
+      ...generated.resource,
+      responseHeadersToAdd: [
+        { header: { key: 'alt-svc', value: altSvc(port) }, appendAction: 'OVERWRITE_IF_EXISTS_OR_ADD' },
+      ],
+    },
+  }),
+);
+
 /** Route configurations of a router: `http.PORT` for all plain HTTP servers of a port, one for each server that terminates TLS. */
 export function gatewayRoutes(scope: ProxyScope): ReadonlyMap<string, Generated<RouteConfiguration>> {
   const byRoute = new Map<string, BoundServer[]>();
@@ -138,7 +155,9 @@ export function gatewayRoutes(scope: ProxyScope): ReadonlyMap<string, Generated<
   const result = new Map<string, Generated<RouteConfiguration>>();
   for (const [name, servers] of byRoute) {
     const { byHost, origins } = drafts(scope, servers);
-    result.set(name, routeConfiguration(name, virtualHosts(servers, byHost), origins));
+    const generated = routeConfiguration(name, virtualHosts(servers, byHost), origins);
+    const port = servers.find((server) => server.http3Port !== undefined)?.http3Port;
+    result.set(name, port === undefined ? generated : offeringHttp3({ generated, port }));
   }
   return result;
 }

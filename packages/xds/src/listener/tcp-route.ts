@@ -1,5 +1,7 @@
+import { isIP } from 'node:net';
 import type { FilterChainMatch } from '@istio-ts/envoy';
 import type { Origin, ProxyScope, Service, VirtualService } from '@istio-ts/mesh/model';
+import { effectivePolicy } from '../cluster/traffic-policy.ts';
 import { protoDuration } from '../duration.ts';
 import type { TcpProxyInput, TcpTargets } from '../filter/tcp-proxy.ts';
 import {
@@ -9,7 +11,6 @@ import {
   type ResolvedDestination,
   resolveDestination,
 } from '../route/destination.ts';
-import { loadBalancerFor } from '../route/hash.ts';
 import { hostIntersection } from '../route/host-name.ts';
 import { hasLabels } from '../route/match.ts';
 import type { L4Destination, L4Match, TlsMatch } from '../route/spec.ts';
@@ -19,7 +20,7 @@ import { cidrs } from './chain-match.ts';
 export interface TcpRouting {
   readonly match: FilterChainMatch;
   readonly targets: TcpTargets;
-  readonly limits: Pick<TcpProxyInput, 'idleTimeout' | 'maxConnectionDuration' | 'hashPolicy'>;
+  readonly limits: Pick<TcpProxyInput, 'idleTimeout' | 'maxConnectionDuration' | 'hashPolicy' | 'tunnel'>;
   readonly origins: readonly Origin[];
 }
 
@@ -50,20 +51,28 @@ function subnets(
   return { ...(to.length > 0 ? { prefixRanges: to } : {}), ...(from.length > 0 ? { sourcePrefixRanges: from } : {}) };
 }
 
-/** Time limits and hash of the DestinationRule for where a connection goes. */
-function tcpLimits(to: ResolvedDestination | undefined): TcpRouting['limits'] {
-  const rule = to?.known?.rule;
-  const policy = rule?.spec.trafficPolicy;
-  const tcp =
-    policy?.portLevelSettings?.find((s) => s.port?.number === to?.port)?.connectionPool?.tcp ??
-    policy?.connectionPool?.tcp;
+/** Time limits, hash and tunnel of the DestinationRule for where a connection goes. */
+function tcpLimits(to: ResolvedDestination | undefined, mesh: ProxyScope['mesh']): TcpRouting['limits'] {
+  const rule = to?.known?.rule?.spec;
+  const subset = rule?.subsets?.find(({ name }) => name === to?.subset);
+  const policy = effectivePolicy(rule, subset, to?.port ?? 0, mesh);
+  const tcp = policy.connectionPool?.tcp;
   const idleTimeout = protoDuration(tcp?.idleTimeout);
   const maxConnectionDuration = protoDuration(tcp?.maxConnectionDuration);
-  const bySource = to !== undefined && loadBalancerFor(rule, to.port, to.subset)?.consistentHash?.useSourceIp === true;
+  const bySource = policy.loadBalancer?.consistentHash?.useSourceIp === true;
+  const { tunnel } = policy;
   return {
     ...(idleTimeout !== undefined ? { idleTimeout } : {}),
     ...(maxConnectionDuration !== undefined ? { maxConnectionDuration } : {}),
     ...(bySource ? { hashPolicy: [{ sourceIp: {} }] } : {}),
+    ...(tunnel !== undefined
+      ? {
+          tunnel: {
+            hostname: `${isIP(tunnel.targetHost) === 6 ? `[${tunnel.targetHost}]` : tunnel.targetHost}:${tunnel.targetPort}`,
+            usePost: tunnel.protocol?.toUpperCase() === 'POST',
+          },
+        }
+      : {}),
   };
 }
 
@@ -85,7 +94,7 @@ function routing(
   return {
     match,
     targets,
-    limits: tcpLimits(resolved[0]?.to),
+    limits: tcpLimits(resolved[0]?.to, context.scope.mesh),
     origins: [virtualService.origin, ...resolved.flatMap(({ to }) => to.known?.rule?.origins ?? [])],
   };
 }
@@ -145,7 +154,7 @@ export function serviceRouting(service: Service, match: FilterChainMatch, contex
   return {
     match,
     targets: [{ cluster: to.cluster, weight: 1 }],
-    limits: tcpLimits(to),
+    limits: tcpLimits(to, context.scope.mesh),
     origins: [service.origin, ...(to.known?.rule?.origins ?? [])],
   };
 }

@@ -12,8 +12,8 @@ const CODES: Readonly<Record<number, NonNullable<RedirectAction['responseCode']>
 /** Stands in `redirect.uri` for "replace only the matched prefix". */
 const PREFIX_MARK = '%PREFIX()%';
 
-/** Redirect of a route; `port` is the port that the client dialled. */
-export function redirectAction(redirect: Redirect, port: number): RedirectAction {
+/** Redirect of a route; `port` is the port that the client dialled, `overTls` whether it spoke HTTPS. */
+export function redirectAction(redirect: Redirect, port: number, overTls: boolean): RedirectAction {
   const uri = redirect.uri ?? '';
   const path =
     redirect.prefixRewrite !== undefined && redirect.prefixRewrite !== ''
@@ -29,8 +29,8 @@ export function redirectAction(redirect: Redirect, port: number): RedirectAction
     portRedirect = redirect.port;
   } else if (redirect.derivePort === 'FROM_REQUEST_PORT') {
     portRedirect = port;
-  } else if (redirect.derivePort === 'FROM_PROTOCOL_DEFAULT' && scheme !== '') {
-    portRedirect = scheme === 'https' ? 443 : 80;
+  } else if (redirect.derivePort === 'FROM_PROTOCOL_DEFAULT') {
+    portRedirect = (scheme || (overTls ? 'https' : 'http')) === 'https' ? 443 : 80;
   }
   const code = redirect.redirectCode ?? 301;
   return {

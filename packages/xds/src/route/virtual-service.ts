@@ -17,6 +17,8 @@ export interface VirtualServiceInput {
   /** `mesh` or the gateways (`namespace/name`) that the routes are made for. */
   readonly gateways: readonly string[];
   readonly port: number;
+  /** The clients speak HTTPS (servers of gateways that terminate TLS). */
+  readonly overTls?: boolean;
   readonly sourceNamespace: string;
   readonly sourceLabels: Readonly<Record<string, string>>;
   readonly defaultRetries: Retries | undefined;
@@ -82,7 +84,11 @@ function translate(
     ...(match?.statPrefix !== undefined && match.statPrefix !== '' ? { statPrefix: match.statPrefix } : {}),
   };
   if (route.redirect !== undefined) {
-    return { ...common, redirect: redirectAction(route.redirect, input.port), ...headerMutations(route.headers) };
+    return {
+      ...common,
+      redirect: redirectAction(route.redirect, input.port, input.overTls === true),
+      ...headerMutations(route.headers),
+    };
   }
   if (route.directResponse !== undefined) {
     return { ...common, directResponse: directResponseAction(route.directResponse), ...headerMutations(route.headers) };
@@ -137,6 +143,7 @@ function readsSourceLabels(virtualService: VirtualService): boolean {
 function* inputsOf(input: VirtualServiceInput): Generator<unknown> {
   yield input.virtualService;
   yield input.port;
+  yield input.overTls === true;
   yield input.sourceNamespace;
   yield input.gateways.join(' ');
   yield input.defaultRetries;
