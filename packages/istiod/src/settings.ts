@@ -1,5 +1,6 @@
 import { type ParsedArguments, parseArguments, UsageError } from '@istio-ts/command-line/arguments';
 import { type NativeSidecarSetting, parseNativeSidecars } from '@istio-ts/injector/native-sidecars';
+import { type AddressRanges, wantedAddresses } from './controllers/auto-allocate.ts';
 import { DISCOVERY_FLAGS } from './flags.ts';
 
 /** How a control plane is set up: the flags and environment variables of pilot-discovery (istio-surface.md, Ports and environment variables). */
@@ -32,8 +33,23 @@ export interface Settings {
   readonly injectorConfigMapName: string;
   /** Nodes whose taint goes when their CNI agent is ready; undefined leaves nodes alone. */
   readonly untaint: { readonly namespace: string; readonly taint: string } | undefined;
+  /** PILOT_SCOPE_GATEWAY_TO_NAMESPACE. */
+  readonly gatewaysSelectOwnNamespaceOnly: boolean;
+  /** PILOT_ENABLE_QUIC_LISTENERS. */
+  readonly quicListeners: boolean;
+  /** K8S_INGRESS_NS: namespace of the gateway for Kubernetes Ingress. */
+  readonly ingressNamespace: string;
   /** ENABLE_NATIVE_SIDECARS. */
   readonly nativeSidecars: NativeSidecarSetting;
+  /** Ranges of addresses for ServiceEntries without any; undefined where they get none (PILOT_ENABLE_IP_AUTOALLOCATE). */
+  readonly autoAddresses: AddressRanges | undefined;
+  readonly workloadEntries: {
+    /** PILOT_ENABLE_WORKLOAD_ENTRY_AUTOREGISTRATION */
+    readonly register: boolean;
+    /** PILOT_ENABLE_WORKLOAD_ENTRY_HEALTHCHECKS */
+    readonly healthChecks: boolean;
+    readonly graceMs: number;
+  };
 }
 
 export interface ListenAddress {
@@ -98,6 +114,23 @@ function nativeSidecarSetting(value: string | undefined): NativeSidecarSetting {
   return setting;
 }
 
+/** Reads PILOT_ENABLE_IP_AUTOALLOCATE and the ranges. */
+function autoAddresses(env: Env): AddressRanges | undefined {
+  if (env.PILOT_ENABLE_IP_AUTOALLOCATE === 'false') return undefined;
+  const ranges = {
+    ipv4: env.PILOT_IP_AUTOALLOCATE_IPV4_PREFIX || '240.240.0.0/16',
+    ipv6: env.PILOT_IP_AUTOALLOCATE_IPV6_PREFIX || '2001:2::/48',
+  };
+  try {
+    wantedAddresses(new Map(), ranges);
+  } catch (error) {
+    throw new SettingsError(
+      `PILOT_IP_AUTOALLOCATE_IPV4_PREFIX or PILOT_IP_AUTOALLOCATE_IPV6_PREFIX: ${error instanceof Error ? error.message : error}`,
+    );
+  }
+  return ranges;
+}
+
 /** Reads the settings of `pilot-discovery discovery`. Raises {@link SettingsError}. */
 export function parseSettings(words: readonly string[], env: Env): Settings {
   const flags = parseDiscoveryFlags(words);
@@ -144,6 +177,15 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
             taint: env.PILOT_NODE_UNTAINT_CONTROLLERS_TAINT_NAME || 'cni.istio.io/not-ready',
           }
         : undefined,
+    gatewaysSelectOwnNamespaceOnly: env.PILOT_SCOPE_GATEWAY_TO_NAMESPACE === 'true',
+    quicListeners: env.PILOT_ENABLE_QUIC_LISTENERS === 'true',
+    ingressNamespace: env.K8S_INGRESS_NS || namespace,
     nativeSidecars: nativeSidecarSetting(env.ENABLE_NATIVE_SIDECARS),
+    autoAddresses: autoAddresses(env),
+    workloadEntries: {
+      register: env.PILOT_ENABLE_WORKLOAD_ENTRY_AUTOREGISTRATION !== 'false',
+      healthChecks: env.PILOT_ENABLE_WORKLOAD_ENTRY_HEALTHCHECKS !== 'false',
+      graceMs: durationMs('PILOT_WORKLOAD_ENTRY_GRACE_PERIOD', env.PILOT_WORKLOAD_ENTRY_GRACE_PERIOD || '10s'),
+    },
   };
 }

@@ -25,3 +25,7 @@ export {
 } from './sources.ts';
 export { destinationHosts, meshGateway } from './virtual-service.ts';
 export { visibilityOf, visibleTo } from './visibility.ts';
+export { autoAddressesOf, autoAllocateLabel, wantsAutoAddresses, withAutoAddresses } from './auto-addresses.ts';
+export type { HeadlessPod } from './endpoints.ts';
+export { type KnownName, nameTable } from './name-table.ts';
+export { entryIsReady, healthChecksAnnotation } from './workload.ts';

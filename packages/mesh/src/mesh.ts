@@ -50,6 +50,10 @@ export interface MeshOptions {
   readonly network: string;
   /** PILOT_SCOPE_GATEWAY_TO_NAMESPACE: a Gateway selects proxies of its own namespace only. */
   readonly gatewaysSelectOwnNamespaceOnly: boolean;
+  /** PILOT_ENABLE_QUIC_LISTENERS: gateways speak HTTP/3 on ports that their Service has for UDP too. */
+  readonly quicListeners: boolean;
+  /** K8S_INGRESS_NS: where the Service and the pods of the gateway for Kubernetes Ingress are. */
+  readonly ingressNamespace: string;
 }
 
 export const defaultMeshOptions: MeshOptions = {
@@ -57,6 +61,8 @@ export const defaultMeshOptions: MeshOptions = {
   clusterId: 'Kubernetes',
   network: '',
   gatewaysSelectOwnNamespaceOnly: false,
+  quicListeners: false,
+  ingressNamespace: 'istio-system',
 };
 
 /** The mesh model: everything derived from the sources that does not depend on who asks. All of it is kept up to date incrementally. */

@@ -124,7 +124,11 @@ export class Scopes {
       sameParts,
     );
     const inbound = part('inbound', (fetch) =>
-      inboundTargets(fetch.get(mesh.selectingServices, proxy.namespace) ?? [], facts),
+      inboundTargets(
+        fetch.get(mesh.selectingServices, proxy.namespace) ?? [],
+        facts,
+        proxy.type === 'router' && mesh.options.quicListeners,
+      ),
     );
     const peerAuthentication = part('PeerAuthentication', (fetch) =>
       effectivePeerAuthentication(own(fetch, mesh.peerAuthentications), proxy, fetch.value(root)),
@@ -210,13 +214,13 @@ function headlessAddressesOf(
   return result;
 }
 
-/** What a workload serves: the ports of the services of its namespace that select it, oldest service first. */
-function inboundTargets(services: readonly Service[], facts: ProxyFacts): readonly InboundTarget[] {
+/** What a workload serves, UDP only where it is asked for (HTTP/3 at gateways): the ports of the services of its namespace that select it, oldest service first. */
+function inboundTargets(services: readonly Service[], facts: ProxyFacts, withUdp: boolean): readonly InboundTarget[] {
   const result: InboundTarget[] = [];
   for (const service of [...services].sort(byAge)) {
     if (!service.selector || !selectorMatches(service.selector, facts.proxy.labels)) continue;
     for (const port of service.ports) {
-      if (port.protocol === 'UDP') continue;
+      if (port.protocol === 'UDP' && !withUdp) continue;
       const targetPort = portOfWorkload(port, facts);
       if (targetPort !== undefined) result.push({ service, port, targetPort });
     }

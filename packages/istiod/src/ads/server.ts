@@ -6,6 +6,7 @@ import {
   encode,
   type Node,
 } from '@istio-ts/envoy';
+import { NAME_TABLE_TYPE } from '@istio-ts/envoy/name-table';
 import { GrpcError, type MethodHandler, type ServerCall } from '@istio-ts/envoy/grpc';
 import { formatSpiffe, type TokenReviewResult, trustDomainOf } from '@istio-ts/security';
 import type { ProxyConfigSource, ProxyNode } from '@istio-ts/xds';
@@ -28,6 +29,8 @@ const SERVICE = '/envoy.service.discovery.v3.AggregatedDiscoveryService';
 const MAX_TYPES = 64;
 const MAX_NAMES_PER_REQUEST = 100_000;
 const HEALTH_TYPE = 'type.googleapis.com/istio.v1.HealthInformation';
+/** What agents ask for or tell themselves. */
+const AGENT_TYPES: ReadonlySet<string> = new Set([NAME_TABLE_TYPE, HEALTH_TYPE]);
 
 export interface AdsServerOptions {
   readonly source: ProxyConfigSource;
@@ -168,6 +171,7 @@ class AdsStream<W extends Watch, R extends Request> {
   async run(): Promise<void> {
     const { metrics } = this.#options;
     let proxy: ConnectedProxy | undefined;
+    let isListed = false;
     try {
       this.#identities = await this.#authenticate();
       const requests = this.#call.messages();
@@ -179,6 +183,10 @@ class AdsStream<W extends Watch, R extends Request> {
         if (this.#session === undefined) {
           proxy = this.#connect(request);
           metrics.clients.add(1);
+        }
+        // An agent may have a stream of its own beside that of its proxy: it is no second proxy.
+        if (proxy !== undefined && !isListed && !AGENT_TYPES.has(request.typeUrl ?? '')) {
+          isListed = true;
           this.#connections.add(proxy);
           this.#options.onConnection?.(proxy, 'connected');
         }
@@ -197,8 +205,10 @@ class AdsStream<W extends Watch, R extends Request> {
       this.#session?.close();
       if (proxy !== undefined) {
         metrics.clients.add(-1);
-        this.#connections.remove(proxy);
-        this.#options.onConnection?.(proxy, 'disconnected');
+        if (isListed) {
+          this.#connections.remove(proxy);
+          this.#options.onConnection?.(proxy, 'disconnected');
+        }
       }
     }
   }

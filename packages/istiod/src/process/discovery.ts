@@ -12,9 +12,11 @@ import { createValidationHandler } from '../admission/validate.ts';
 import { loadOrCreateRoot } from '../authority/root-secret.ts';
 import { createCaService } from '../ca/service.ts';
 import { watchMeshConfig } from '../config/mesh-config.ts';
+import { keepAutoAddresses } from '../controllers/auto-allocate.ts';
 import { untaintReadyNodes } from '../controllers/node-untaint.ts';
 import { keepRootCertificates } from '../controllers/root-certificates.ts';
 import { keepWebhookCertificates } from '../controllers/webhook-certificates.ts';
+import { createWorkloadRegistration } from '../controllers/workload-registration.ts';
 import { createGrpcServers } from '../grpc/servers.ts';
 import { controlZRoutes } from '../http/controlz.ts';
 import { createDebug, debugText } from '../http/debug.ts';
@@ -25,6 +27,7 @@ import { createLoggers } from '../log.ts';
 import { LogScopes, parseLogLevels } from '../log-scopes.ts';
 import { createAdsMetrics, createCaMetrics, registerProcessMetrics } from '../metrics/pilot.ts';
 import { MetricsRegistry } from '../metrics/registry.ts';
+import { withNameTables } from '../nds/name-tables.ts';
 import type { ListenAddress, Settings } from '../settings.ts';
 import { certificateSubject } from './certificate-subject.ts';
 import { createConfigDistribution } from './config-distribution.ts';
@@ -150,8 +153,14 @@ export async function startDiscovery(
   };
   let runDebug: ReturnType<typeof createDebug> | undefined;
   const adsLog = logger('ads', 'Connected proxies and what is sent to them');
+  const names = withNameTables(engine, mesh);
+  const registration = createWorkloadRegistration(
+    client,
+    { controller: settings.podName, ...settings.workloadEntries, now: () => new Date() },
+    logger('registration', 'Workloads outside Kubernetes'),
+  );
   const ads = createAdsServer({
-    source: engine,
+    source: names.source,
     authenticateToken,
     get trustDomain() {
       return trust.trustDomain;
@@ -163,7 +172,11 @@ export async function startDiscovery(
     log: adsLog,
     now: Date.now,
     debug: (command, caller) => runDebug && debugText(runDebug)(command, caller),
-    onConnection: ({ connectionId }, state) => adsLog.info(`${connectionId} ${state}`),
+    onConnection: ({ connectionId, node }, state) => {
+      adsLog.info(`${connectionId} ${state}`);
+      registration[state](node);
+    },
+    onHealth: registration.health,
   });
   const distribution = createConfigDistribution({
     connections: ads.connections,
@@ -295,6 +308,14 @@ export async function startDiscovery(
     { revision: settings.revision, validationName: settings.validationWebhookName, root: () => authority.root },
     logger('webhooks', 'CA certificates in webhook configurations'),
   );
+  const autoAddresses =
+    settings.autoAddresses &&
+    keepAutoAddresses(
+      client,
+      sources.configs('ServiceEntry'),
+      settings.autoAddresses,
+      logger('ip-autoallocate', 'Addresses of ServiceEntries'),
+    );
   const untaint =
     settings.untaint &&
     untaintReadyNodes(client, settings.untaint, logger('untaint', 'Taints of nodes without CNI agent'));
@@ -314,6 +335,9 @@ export async function startDiscovery(
       notReady = 'shutting down';
       clearInterval(renewal);
       untaint?.close();
+      autoAddresses?.close();
+      registration.close();
+      names.close();
       for (const part of [rootMaps, webhooks, problems, meshWatch, meshConfigWatch, injector, surroundings])
         part.close();
       await Promise.all([
