@@ -19,6 +19,7 @@ import { createLogger, parseLogLevel } from './log.ts';
 import { serviceCluster } from './node-metadata.ts';
 import { parsePodInfo } from './pod-info.ts';
 import { istioMetricNames, LineChunks } from './status/metric-names.ts';
+import { fillMissingLabels } from './status/missing-labels.ts';
 import { readApplicationScrape } from './status/metrics-merge.ts';
 import { ProbeConfigError, readAppProbes } from './status/probes.ts';
 import { judgeStats } from './status/readiness.ts';
@@ -167,6 +168,25 @@ test("metric names are Istio's, however the text is cut", () => {
       });
       assert.equal(out + istioMetricNames(chunks.end()), expected);
     }),
+  );
+});
+
+test('labels without a value show what Istio shows there, only in its own metrics', () => {
+  assert.equal(
+    fillMissingLabels(
+      [
+        'istio_requests_total{reporter="source",destination_workload="",destination_canonical_revision="",response_code="",response_flags="",grpc_response_status="",source_app="a=\\"\\""} 1',
+        'istio_build{component="proxy"} 1',
+        'envoy_server_live{x=""} 1',
+        '',
+      ].join('\n'),
+    ),
+    [
+      'istio_requests_total{reporter="source",destination_workload="unknown",destination_canonical_revision="latest",response_code="0",response_flags="-",grpc_response_status="",source_app="a=\\"\\""} 1',
+      'istio_build{component="proxy"} 1',
+      'envoy_server_live{x=""} 1',
+      '',
+    ].join('\n'),
   );
 });
 

@@ -7,6 +7,7 @@ import type { Json } from '../json.ts';
 import type { Logger } from '../log.ts';
 import type { AgentMetrics } from './agent-metrics.ts';
 import { istioMetricNames, LineChunks } from './metric-names.ts';
+import { fillMissingLabels } from './missing-labels.ts';
 
 /** Where the application's own metrics are (`ISTIO_PROMETHEUS_ANNOTATIONS`, from the pod's `prometheus.io/*`). */
 export interface ApplicationScrape {
@@ -47,12 +48,15 @@ export interface MergeOptions {
 
 export const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
-/** Envoy's statistics with Istio's names, passed through as they come. */
+/** Envoy's statistics as Istio shows them. */
+const istioMetrics = (text: string): string => fillMissingLabels(istioMetricNames(text));
+
+/** Envoy's statistics with Istio's names and values, passed through as they come. */
 export async function sendEnvoyMetrics(query: string, options: MergeOptions, response: ServerResponse): Promise<void> {
   try {
     const envoy = await adminStream('GET', `/stats/prometheus${query}`, { ...options.admin, timeoutMs: 30_000 });
     response.writeHead(envoy.statusCode ?? 502, { 'content-type': PROMETHEUS_TYPE });
-    await pass(envoy, response, istioMetricNames);
+    await pass(envoy, response, istioMetrics);
     response.end();
   } catch (error) {
     options.metrics.scrapeFailure('envoy');
@@ -75,7 +79,7 @@ export async function sendMergedMetrics(
   try {
     const envoy = await adminStream('GET', `/stats/prometheus${query}`, { ...options.admin, timeoutMs: 30_000 });
     if (envoy.statusCode !== 200) throw new Error(`status ${envoy.statusCode}`);
-    await pass(envoy, response, istioMetricNames);
+    await pass(envoy, response, istioMetrics);
   } catch (error) {
     metrics.scrapeFailure('envoy');
     log.warn("Envoy's metrics cannot be had", { error: error instanceof Error ? error.message : String(error) });

@@ -15,6 +15,7 @@ import {
   startApp,
   startEnvoy,
 } from '../testing/envoy.ts';
+import { scrape } from '../testing/metrics.ts';
 import { selfSigned } from '../testing/certificate.ts';
 import { istioObject, podObject, serviceObject, sliceObject } from '../testing/objects.ts';
 
@@ -213,9 +214,9 @@ const call = (
 const metric = (name: string, ...parts: readonly string[]): Promise<Readonly<Record<string, string>>> =>
   eventually(
     async () => {
-      const line = (await envoy.admin('/stats/prometheus'))
+      const line = (await scrape(envoy))
         .split('\n')
-        .find((l) => l.startsWith(`envoy_${name}{`) && parts.every((p) => l.includes(p)));
+        .find((l) => l.startsWith(`${name}{`) && parts.every((p) => l.includes(p)));
       return line === undefined
         ? undefined
         : Object.fromEntries([...line.matchAll(/([a-z_]+)="([^"]*)"/g)].map((m) => [m[1], m[2]]));

@@ -6,7 +6,7 @@ import { httpConnectionManager } from '../filter/http-connection-manager.ts';
 import { tcpProxy } from '../filter/tcp-proxy.ts';
 import { type Generated, uniqueOrigins } from '../generated.ts';
 import { memoByInputs } from '../memo.ts';
-import { BLACKHOLE_CLUSTER } from '../names.ts';
+import { BLACKHOLE_CLUSTER, PASSTHROUGH_CLUSTER } from '../names.ts';
 import { handlingOf, isTls } from '../protocol.ts';
 import { followAlias } from '../route/destination.ts';
 import { unknownTraffic } from '../route/outbound-policy.ts';
@@ -54,11 +54,19 @@ function tcpFilter(
   routing: Pick<TcpRouting, 'targets' | 'limits'>,
   statPrefix?: string,
 ): ConfigListenerFilter {
+  const [only] = routing.targets;
+  const without =
+    routing.targets.length === 1 && (only?.cluster === PASSTHROUGH_CLUSTER || only?.cluster === BLACKHOLE_CLUSTER)
+      ? only.cluster
+      : undefined;
   return tcpProxy({
     targets: routing.targets,
     ...routing.limits,
     ...(statPrefix !== undefined ? { statPrefix } : {}),
-    accessLog: [...tcpAccessLog(context.mesh), ...tcpMetrics(context.proxy, { side: 'source' })],
+    accessLog: [
+      ...tcpAccessLog(context.mesh),
+      ...tcpMetrics(context.proxy, { side: 'source', ...(without !== undefined && { without }) }),
+    ],
   });
 }
 

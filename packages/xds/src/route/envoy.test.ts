@@ -14,6 +14,7 @@ import {
   startApp,
   startEnvoy,
 } from '../testing/envoy.ts';
+import { scrape } from '../testing/metrics.ts';
 import { destinationRule, scope, service, virtualService } from '../testing/scope.ts';
 import { buildRoutes } from './index.ts';
 
@@ -302,12 +303,12 @@ test('a destination that does not exist is answered with 503', async () => {
 test('metrics of the client side have Istio names and labels', async () => {
   await call('/only-v2', { headers: { 'end-user': 'jason' } });
   const line = await eventually(async () => {
-    const text = await envoy.admin('/stats/prometheus');
+    const text = await scrape(envoy);
     return text
       .split('\n')
       .find(
         (l) =>
-          l.startsWith('envoy_istio_requests_total{') &&
+          l.startsWith('istio_requests_total{') &&
           l.includes('destination_workload="shop-v2"') &&
           l.includes('response_code="200"'),
       );
@@ -340,17 +341,17 @@ test('metrics of the client side have Istio names and labels', async () => {
     grpc_response_status: '',
     connection_security_policy: 'unknown',
   });
-  const all = await envoy.admin('/stats/prometheus');
+  const all = await scrape(envoy);
   for (const name of [
     'istio_request_duration_milliseconds_bucket',
     'istio_request_bytes_sum',
     'istio_response_bytes_count',
   ]) {
-    assert.ok(all.includes(`envoy_${name}{`), name);
+    assert.ok(all.includes(`${name}{`), name);
   }
   assert.match(
     all,
-    /envoy_istio_requests_total\{[^}]*destination_service="example.com"[^}]*destination_service_name="PassthroughCluster"/,
+    /istio_requests_total\{[^}]*destination_service="example.com"[^}]*destination_service_name="PassthroughCluster"/,
   );
 });
 

@@ -6,12 +6,16 @@ import { type PeerFact, peerFact } from './peer.ts';
 import { format, type TagSource, tag, text } from './tag.ts';
 
 /** Who reports: the client's proxy, or the server's proxy on a connection with or without mutual TLS. */
-export type Reporter = { readonly side: 'source' } | { readonly side: 'destination'; readonly mutualTls: boolean };
+export type Reporter =
+  /** `without` names the cluster of a TCP proxy that forwards to servers of which nothing is known. */
+  | { readonly side: 'source'; readonly without?: string }
+  | { readonly side: 'destination'; readonly mutualTls: boolean };
 
 interface MetricsInput {
   readonly proxy: ScopedProxy;
   readonly side: 'source' | 'destination';
   readonly mutualTls: boolean;
+  readonly without: string | undefined;
 }
 
 /** A ceiling for the label sets of one proxy; more are not counted, which protects its memory. */
@@ -47,23 +51,23 @@ const SERVER: WorkloadTags = {
   app: format(upstream('app')),
   version: format(upstream('version')),
   canonical_service: format(upstream('canonical_service')),
-  canonical_revision: format(upstream('canonical_revision'), 'latest'),
+  canonical_revision: format(upstream('canonical_revision')),
   cluster: format(upstream('cluster')),
 };
 
 /** The client, from its certificate. */
-const certified = (fact: PeerFact, missing?: string): TagSource => format(peerFact(fact), missing);
+const certified = (fact: PeerFact): TagSource => format(peerFact(fact));
 const CLIENT: WorkloadTags = {
   workload: certified('workload'),
   workload_namespace: certified('namespace'),
   app: certified('app'),
   version: certified('version'),
   canonical_service: certified('app'),
-  canonical_revision: certified('version', 'latest'),
+  canonical_revision: certified('version'),
   cluster: certified('cluster'),
 };
 
-/** A client without mutual TLS: nothing it says of itself can be believed. */
+/** A client without mutual TLS, of which nothing that it says of itself can be believed, or a server that the mesh does not know. */
 const STRANGER: WorkloadTags = {
   workload: text(undefined),
   workload_namespace: text(undefined),
@@ -84,10 +88,23 @@ interface SideTags {
   readonly destinationPrincipal: TagSource;
   readonly service: TagSource;
   readonly serviceName: TagSource;
+  readonly serviceNamespace: TagSource;
   readonly security: TagSource;
 }
 
-function sideTags({ proxy, side, mutualTls }: MetricsInput, protocol: 'http' | 'tcp'): SideTags {
+function sideTags({ proxy, side, mutualTls, without }: MetricsInput, protocol: 'http' | 'tcp'): SideTags {
+  if (side === 'source' && without !== undefined) {
+    return {
+      source: own(proxy),
+      destination: STRANGER,
+      sourcePrincipal: text(undefined),
+      destinationPrincipal: text(undefined),
+      service: text(undefined),
+      serviceName: text(without),
+      serviceNamespace: text(undefined),
+      security: text(undefined),
+    };
+  }
   if (side === 'source') {
     return {
       source: own(proxy),
@@ -100,6 +117,7 @@ function sideTags({ proxy, side, mutualTls }: MetricsInput, protocol: 'http' | '
           : '%CLUSTER_METADATA(istio.svc:host)%',
       ),
       serviceName: format(coalesce(['CLUSTER_METADATA', 'istio.svc:name'], ['UPSTREAM_CLUSTER'])),
+      serviceNamespace: format('%CLUSTER_METADATA(istio.svc:namespace)%'),
       security: text(undefined),
     };
   }
@@ -110,6 +128,7 @@ function sideTags({ proxy, side, mutualTls }: MetricsInput, protocol: 'http' | '
     destinationPrincipal: mutualTls ? format('%DOWNSTREAM_LOCAL_URI_SAN%') : text(undefined),
     service: format('%CLUSTER_METADATA(istio.svc:host)%'),
     serviceName: format(coalesce(['CLUSTER_METADATA', 'istio.svc:name'], ['UPSTREAM_CLUSTER'])),
+    serviceNamespace: format('%CLUSTER_METADATA(istio.svc:namespace)%'),
     security: text(mutualTls ? 'mutual_tls' : 'none'),
   };
 }
@@ -127,9 +146,9 @@ function commonTags(input: MetricsInput, protocol: 'http' | 'tcp'): readonly Con
     tag('destination_principal', tags.destinationPrincipal),
     tag('destination_service', tags.service),
     tag('destination_service_name', tags.serviceName),
-    tag('destination_service_namespace', format('%CLUSTER_METADATA(istio.svc:namespace)%')),
+    tag('destination_service_namespace', tags.serviceNamespace),
     tag('request_protocol', protocol === 'tcp' ? text('tcp') : { kind: 'request protocol' }),
-    tag('response_flags', format('%RESPONSE_FLAGS%', '-')),
+    tag('response_flags', format('%RESPONSE_FLAGS%')),
     tag('connection_security_policy', tags.security),
   ];
 }
@@ -146,13 +165,13 @@ function logger(counters: readonly Config_Counter[], histograms: readonly Config
   };
 }
 
-const inputsOf = ({ proxy, side, mutualTls }: MetricsInput) => [proxy, side, mutualTls] as const;
+const inputsOf = ({ proxy, side, mutualTls, without }: MetricsInput) => [proxy, side, mutualTls, without] as const;
 
 const httpLoggers = memoByInputs(inputsOf, (input): readonly AccessLog[] => {
   const tags = [
     ...commonTags(input, 'http'),
-    tag('response_code', format('%RESPONSE_CODE%', '0')),
-    tag('grpc_response_status', format('%GRPC_STATUS_NUMBER%', '')),
+    tag('response_code', format('%RESPONSE_CODE%')),
+    tag('grpc_response_status', format('%GRPC_STATUS_NUMBER%')),
   ];
   return [
     logger(
@@ -196,6 +215,7 @@ const input = (proxy: ScopedProxy, reporter: Reporter): MetricsInput => ({
   proxy,
   side: reporter.side,
   mutualTls: reporter.side === 'destination' && reporter.mutualTls,
+  without: reporter.side === 'source' ? reporter.without : undefined,
 });
 
 /** Access loggers that count HTTP and gRPC requests as Istio's standard metrics. */
