@@ -149,14 +149,14 @@ export async function runPrecheck(session: Session, flags: PrecheckFlags): Promi
   const failed = messages.some(({ level }) => reaches(level, 'Error'));
   if (flags.output !== 'log')
     session.out(structured(shown.map(messageJson), flags.output === 'json' ? 'json' : 'yaml'));
-  else report(session, shown, flags.fromVersion);
-  return failed ? foundIssuesExitCode : 0;
+  else report(session, shown);
+  const obstacle = flags.fromVersion === undefined ? undefined : obstacleToUpgrade(flags.fromVersion, VERSION);
+  if (obstacle !== undefined) session.err(`! In place this upgrade is not possible: ${obstacle}.\n`);
+  return failed || obstacle !== undefined ? foundIssuesExitCode : 0;
 }
 
-function report(session: Session, shown: readonly Message[], fromVersion: string | undefined): void {
+function report(session: Session, shown: readonly Message[]): void {
   for (const message of shown) session.out(`${messageLine(message, session.colours)}\n`);
-  const obstacle = fromVersion === undefined ? undefined : obstacleToUpgrade(fromVersion, VERSION);
-  if (obstacle !== undefined) session.err(`! In place this upgrade is not possible: ${obstacle}.\n`);
   if (shown.length === 0) {
     session.out(`✔ No issues found when checking the cluster. Istio can be installed or upgraded.\n`);
     session.out('  To get started, see https://istio.io/latest/docs/setup/getting-started/\n');

@@ -72,6 +72,22 @@ export function checkValues(values: JsonObject, defaults: JsonObject, report: Re
   }
 }
 
+/** Mappings with names of the charts only; in others (resources, labels, environment variables) users choose the names. */
+const closed: ReadonlySet<string> = new Set(
+  [
+    '',
+    '.global',
+    '.global.proxy',
+    '.global.proxy_init',
+    '.pilot',
+    '.cni',
+    '.istio_cni',
+    '.ztunnel',
+    '.sidecarInjectorWebhook',
+    '.telemetry',
+  ].map((below) => `values${below}`),
+);
+
 function checkMapping(values: JsonObject, defaults: JsonObject, path: string, report: Report): void {
   // An empty default is a place for anything: labels, selectors, environment variables.
   const names = Object.keys(defaults);
@@ -83,7 +99,7 @@ function checkMapping(values: JsonObject, defaults: JsonObject, path: string, re
       const meant = nearest(key, names);
       // Gateways of a user's own name, resources and node selectors have names that nobody can foresee.
       if (meant !== undefined) report(at, `unknown value; did you mean ${meant}?`);
-      else if (path === 'values' || path === 'values.global')
+      else if (closed.has(path))
         report(at, 'no chart of this installation knows this value: it has no effect', 'warning');
     } else checkType(value, example, at, report);
   }

@@ -27,31 +27,38 @@ export interface MeshState {
   /** The injection webhooks of the revision itself. */
   readonly injector: KubeObject | undefined;
   readonly namespaceExists: boolean;
-}
-
-async function find(client: KubeClient, type: ResourceType, name: string): Promise<KubeObject | undefined> {
-  try {
-    return await client.get(type, name);
-  } catch (error) {
-    // Who may not look finds nothing; the cluster says so again when something is to be changed.
-    if (error instanceof KubeApiError && (error.status === 404 || error.status === 403)) return undefined;
-    throw error;
-  }
+  /** The user may not read some of this: what was not found may be there. */
+  readonly hidden?: true;
 }
 
 /** Looks at what is there: one call of each kind. Raises KubeApiError, and Error when the cluster cannot be reached. */
 export async function meshState(client: KubeClient, revision: string, istioNamespace: string): Promise<MeshState> {
   const webhook = kubernetesTypes.MutatingWebhookConfiguration;
+  let hidden = false;
+  // Who may not look finds nothing; the cluster says so again when something is to be changed.
+  const allowed = async <T>(read: Promise<T>, otherwise: T): Promise<T> => {
+    try {
+      return await read;
+    } catch (error) {
+      if (!(error instanceof KubeApiError) || (error.status !== 403 && error.status !== 404)) throw error;
+      if (error.status === 403) hidden = true;
+      return otherwise;
+    }
+  };
+  const find = (type: ResourceType, name: string) => allowed<KubeObject | undefined>(client.get(type, name), undefined);
   const [planes, tag, injector, namespace] = await Promise.all([
-    controlPlanes(client).catch((error: unknown) => {
-      if (error instanceof KubeApiError && error.status === 403) return [];
-      throw error;
-    }),
-    find(client, webhook, tagWebhookName(defaultTag, istioNamespace)),
-    find(client, webhook, injectorName(revision, istioNamespace)),
-    find(client, kubernetesTypes.Namespace, istioNamespace),
+    allowed<readonly ControlPlane[]>(controlPlanes(client), []),
+    find(webhook, tagWebhookName(defaultTag, istioNamespace)),
+    find(webhook, injectorName(revision, istioNamespace)),
+    find(kubernetesTypes.Namespace, istioNamespace),
   ]);
-  return { controlPlanes: planes, defaultTag: tag, injector, namespaceExists: namespace !== undefined };
+  return {
+    controlPlanes: planes,
+    defaultTag: tag,
+    injector,
+    namespaceExists: namespace !== undefined,
+    ...(hidden && { hidden }),
+  };
 }
 
 /** True when the cluster has nothing of a mesh. */
@@ -59,7 +66,8 @@ export const isEmpty = (state: MeshState): boolean =>
   state.controlPlanes.length === 0 &&
   state.defaultTag === undefined &&
   state.injector === undefined &&
-  !state.namespaceExists;
+  !state.namespaceExists &&
+  state.hidden !== true;
 
 /**
  * Which revision is the default one after an installation of `revision`: the first that is installed, and the one called `default`; a default that was chosen

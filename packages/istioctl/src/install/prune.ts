@@ -48,6 +48,7 @@ const istioGroups: ReadonlySet<unknown> = new Set([
   'security.istio.io',
   'telemetry.istio.io',
   'extensions.istio.io',
+  'install.istio.io',
 ]);
 
 /** An object of an installation that is to be removed. */
