@@ -30,7 +30,9 @@ import {
   selectedEndpoints,
   sliceEndpoints,
 } from './endpoints.ts';
+import { createIngressMesh } from './ingress.ts';
 import type { SecretFacts } from './kubernetes/facts.ts';
+import type { IngressFacts } from './kubernetes/ingress.ts';
 import type { Config, Endpoint, Service, ServiceEndpoints, VirtualService, Workload } from './model.ts';
 import { byAge } from './order.ts';
 import { effectivePeerAuthentication } from './peer-authentication.ts';
@@ -94,6 +96,8 @@ export interface Mesh {
   /** By namespace. */
   readonly destinationRules: Collection<NamespaceRules>;
   readonly gateways: Cell<readonly Config<GatewaySpec>[]>;
+  /** Kubernetes Ingresses that this mesh serves, by `namespace/name`; their routes are among those above. */
+  readonly ingresses: Collection<IngressFacts>;
   /** By namespace, as all below. */
   readonly sidecars: Collection<readonly Config<SidecarSpec>[]>;
   readonly peerAuthentications: Collection<readonly Config<PeerAuthenticationSpec>[]>;
@@ -210,6 +214,12 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
     { name: 'DestinationRules of namespaces' },
   );
 
+  const ingress = createIngressMesh(sources, settings);
+  // Keys of their own: an Ingress may have the name of a Gateway.
+  const gatewaysOfIngresses = mapMany(ingress.gateways, (gateway, key) => [[`Ingress/${key}`, gateway] as const], {
+    name: 'Gateways of Ingresses by key',
+  });
+
   return {
     graph,
     options: settings,
@@ -226,9 +236,12 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
     identities,
     mutualTlsPorts: portsWithMutualTls,
     resolvedByProxy,
-    virtualServices: ordered(virtualServices, byAge, { name: 'VirtualServices by age' }),
+    virtualServices: ordered(join([virtualServices, ingress.virtualServices]), byAge, {
+      name: 'VirtualServices by age',
+    }),
     destinationRules,
-    gateways: ordered(sources.configs('Gateway'), byAge, { name: 'Gateways by age' }),
+    gateways: ordered(join([sources.configs('Gateway'), gatewaysOfIngresses]), byAge, { name: 'Gateways by age' }),
+    ingresses: ingress.served,
     sidecars: byNamespace(sources.configs('Sidecar')),
     peerAuthentications,
     requestAuthentications: byNamespace(sources.configs('RequestAuthentication')),

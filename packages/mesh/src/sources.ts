@@ -33,6 +33,7 @@ import {
   type SecretFacts,
   type ServiceFacts,
 } from './kubernetes/facts.ts';
+import { type IngressClassFacts, type IngressFacts, readIngress, readIngressClass } from './kubernetes/ingress.ts';
 import { textMap } from './kubernetes/read.ts';
 import type { Config, Origin } from './model.ts';
 
@@ -69,6 +70,8 @@ export const meshResources: readonly ResourceType[] = [
   kubernetesTypes.Pod,
   kubernetesTypes.Secret,
   kubernetesTypes.EndpointSlice,
+  kubernetesTypes.Ingress,
+  kubernetesTypes.IngressClass,
   istioTypes.VirtualService,
   istioTypes.DestinationRule,
   istioTypes.Gateway,
@@ -111,6 +114,9 @@ export class MeshSources {
   /** By name. */
   readonly namespaces: SourceCollection<NamespaceFacts>;
   readonly secrets: SourceCollection<SecretFacts>;
+  readonly ingresses: SourceCollection<IngressFacts>;
+  /** By name. */
+  readonly ingressClasses: SourceCollection<IngressClassFacts>;
   /** By `Kind/namespace/name`. */
   readonly problems: SourceCollection<readonly Problem[]>;
   readonly #configs: { readonly [K in keyof ConfigKinds]: SourceCollection<Config<ConfigKinds[K]>> };
@@ -125,6 +131,8 @@ export class MeshSources {
     this.nodes = new SourceCollection(graph, { name: 'nodes' });
     this.namespaces = new SourceCollection(graph, { name: 'namespaces' });
     this.secrets = new SourceCollection(graph, { name: 'secrets' });
+    this.ingresses = new SourceCollection(graph, { name: 'Ingresses' });
+    this.ingressClasses = new SourceCollection(graph, { name: 'IngressClasses' });
     this.problems = new SourceCollection(graph, { name: 'problems' });
     this.#configs = {
       VirtualService: new SourceCollection(graph, { name: 'VirtualServices' }),
@@ -178,6 +186,12 @@ export class MeshSources {
         else this.secrets.delete(key);
         break;
       }
+      case 'Ingress':
+        this.ingresses.set(key, readIngress(object));
+        break;
+      case 'IngressClass':
+        this.ingressClasses.set(name, readIngressClass(object));
+        break;
       default:
         this.#setConfig(object.kind as keyof ConfigKinds, key, object);
     }
@@ -206,6 +220,12 @@ export class MeshSources {
         break;
       case 'Secret':
         this.secrets.delete(key);
+        break;
+      case 'Ingress':
+        this.ingresses.delete(key);
+        break;
+      case 'IngressClass':
+        this.ingressClasses.delete(name);
         break;
       default:
         this.batch(() => {

@@ -124,7 +124,13 @@ export async function startDiscovery(
     onError: ({ collection, key, error }) =>
       graphLog.error(`${collection} ${key}: ${error instanceof Error ? (error.stack ?? error.message) : error}`),
   });
-  const mesh = createMesh(sources, { clusterId: settings.clusterId, domainSuffix: settings.dnsDomain });
+  const mesh = createMesh(sources, {
+    clusterId: settings.clusterId,
+    domainSuffix: settings.dnsDomain,
+    gatewaysSelectOwnNamespaceOnly: settings.gatewaysSelectOwnNamespaceOnly,
+    quicListeners: settings.quicListeners,
+    ingressNamespace: settings.ingressNamespace,
+  });
   const engineLog = logger('xds', 'Making of configuration for proxies');
   const internalErrors = metrics.counter(
     'pilot_xds_generation_errors_total',

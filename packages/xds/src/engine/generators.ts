@@ -1,6 +1,7 @@
 import type { Cluster, Listener, RouteConfiguration } from '@istio-ts/envoy';
 import type { ProxyScope } from '@istio-ts/mesh/model';
 import { buildInboundClusters, type ClusterInputs, fixedClusters } from '../cluster/index.ts';
+import { sniDnatClusters } from '../gateway/sni-dnat.ts';
 import type { Generated } from '../generated.ts';
 import { buildListeners } from '../listener/index.ts';
 import { buildRoutes } from '../route/index.ts';
@@ -18,5 +19,5 @@ export type { ClusterInputs };
 export const defaultGenerators: Generators = {
   listeners: buildListeners,
   routes: buildRoutes,
-  ownClusters: (scope) => [...buildInboundClusters(scope), ...fixedClusters(scope)],
+  ownClusters: (scope) => [...buildInboundClusters(scope), ...fixedClusters(scope), ...sniDnatClusters(scope)],
 };

@@ -211,6 +211,7 @@ export class ProxyClass {
           scope.destinationRules,
           scope.mesh,
           scope.inbound,
+          scope.gateways,
           scope.sidecar,
           scope.autoMutualTls,
           scope.trustDomain,

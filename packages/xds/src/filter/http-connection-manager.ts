@@ -35,7 +35,10 @@ export interface HttpConnectionManagerInput {
 type Topology = NonNullable<NonNullable<MeshConfig['defaultConfig']>['gatewayTopology']>;
 
 /** Set by the proxy's operator: gatewayTopology of the pod's own ProxyConfig, else of the mesh's. */
-function topology({ proxy, mesh }: HttpConnectionManagerInput): Topology | undefined {
+export function gatewayTopology({
+  proxy,
+  mesh,
+}: Pick<HttpConnectionManagerInput, 'proxy' | 'mesh'>): Topology | undefined {
   const own = proxy.metadata.PROXY_CONFIG;
   const ownTopology =
     typeof own === 'object' && own !== null
@@ -73,7 +76,7 @@ function byRole(input: HttpConnectionManagerInput): Partial<HttpConnectionManage
         setCurrentClientCertDetails: { subject: true, dns: true, uri: true },
       };
     case 'gateway': {
-      const edge = topology(input);
+      const edge = gatewayTopology(input);
       const details = edge?.forwardClientCertDetails;
       const forward: ForwardDetails = details === undefined || details === 'UNDEFINED' ? 'SANITIZE_SET' : details;
       return {

@@ -1,18 +1,19 @@
 import type { ConfigListenerFilter, FilterChain, FilterChainMatch, Listener } from '@istio-ts/envoy';
 import type { Origin, ProxyScope } from '@istio-ts/mesh/model';
 import { alpnFilter } from '../filter/alpn.ts';
-import { httpConnectionManager } from '../filter/http-connection-manager.ts';
+import { gatewayTopology, httpConnectionManager } from '../filter/http-connection-manager.ts';
 import { inboundPolicies } from '../filter/policies.ts';
 import { tcpProxy } from '../filter/tcp-proxy.ts';
 import { type Generated, uniqueOrigins } from '../generated.ts';
 import { withoutEqualMatches } from '../listener/chain-match.ts';
 import { type ListenerContext, wildcardAddress } from '../listener/context.ts';
-import { tlsInspector } from '../listener/listener-filter.ts';
+import { proxyProtocol, tlsInspector } from '../listener/listener-filter.ts';
 import { serverNames, type TcpRouting, tcpRoutings, tlsRoutings } from '../listener/tcp-route.ts';
 import { BLACKHOLE_CLUSTER } from '../names.ts';
 import { listenerAccessLog, tcpAccessLog } from '../telemetry/access-log.ts';
 import { httpMetrics, tcpMetrics } from '../telemetry/metrics.ts';
-import { type BoundServer, boundServers, hostsOn } from './server.ts';
+import { quicFilterChains, quicListener } from './http3.ts';
+import { type BoundServer, boundServers, hostsOn, socketPath } from './server.ts';
 import { serverTls } from './tls.ts';
 
 interface Building {
@@ -28,7 +29,8 @@ function httpFilters({ scope, context, address }: Building, server: BoundServer)
     httpConnectionManager({
       ...context,
       role: 'gateway',
-      statPrefix: `outbound_${address}_${server.listenerPort};`,
+      // A server's own name is there to find it again in the statistics.
+      statPrefix: server.server.name || `outbound_${address}_${server.listenerPort};`,
       routes: { kind: 'rds', name: server.routeName },
       metrics: httpMetrics(context.proxy, { side: 'source' }),
       // Any route of a gateway may lead to a port whose protocol is sniffed.
@@ -172,16 +174,49 @@ function build(
     return undefined;
   }
   const inspects = first.kind !== 'http' && first.kind !== 'tcp';
+  const listenerFilters = [
+    // What a load balancer says of the client stands before everything else on the connection.
+    ...(gatewayTopology(context)?.proxyProtocol !== undefined ? [proxyProtocol()] : []),
+    ...(inspects ? [tlsInspector()] : []),
+  ];
+  const path = socketPath(first.bind);
   return {
     resource: {
       name: `${address}_${first.listenerPort}`,
-      address: { socketAddress: { address, portValue: first.listenerPort } },
+      address: path === undefined ? { socketAddress: { address, portValue: first.listenerPort } } : { pipe: { path } },
       trafficDirection: 'OUTBOUND',
       filterChains,
-      ...(inspects ? { listenerFilters: [tlsInspector()] } : {}),
+      ...(listenerFilters.length > 0 ? { listenerFilters } : {}),
       accessLog: listenerAccessLog(context.mesh),
     },
     origins: uniqueOrigins([...servers.map((s) => s.gateway.origin), ...routed.flatMap((r) => r.origins)]),
+  };
+}
+
+/** The listener for HTTP/3 beside the one for TCP, where one of its servers may offer it. */
+function buildQuic(
+  scope: ProxyScope,
+  context: ListenerContext,
+  servers: readonly BoundServer[],
+): Generated<Listener> | undefined {
+  const offering = servers.filter((server) => server.http3Port !== undefined);
+  const [first] = offering;
+  if (first === undefined) {
+    return undefined;
+  }
+  const address = wildcardAddress(scope.proxy);
+  const building: Building = { scope, context, address };
+  const chains = offering.flatMap((server) =>
+    quicFilterChains(chainsOf(building, server).chains, server.server.tls ?? {}, context.mesh),
+  );
+  return {
+    resource: quicListener(
+      address,
+      first.listenerPort,
+      withoutEqualMatches(withoutRepeatedNames(chains)),
+      listenerAccessLog(context.mesh),
+    ),
+    origins: uniqueOrigins(offering.map((s) => s.gateway.origin)),
   };
 }
 
@@ -214,9 +249,10 @@ function reuse(proxy: object, generated: Generated<Listener>): Generated<Listene
 export function gatewayListeners(scope: ProxyScope, context: ListenerContext): readonly Generated<Listener>[] {
   const result: Generated<Listener>[] = [];
   for (const servers of boundServers(scope).values()) {
-    const generated = build(scope, context, servers);
-    if (generated !== undefined) {
-      result.push(reuse(scope.proxy, generated));
+    for (const generated of [build(scope, context, servers), buildQuic(scope, context, servers)]) {
+      if (generated !== undefined) {
+        result.push(reuse(scope.proxy, generated));
+      }
     }
   }
   return result;

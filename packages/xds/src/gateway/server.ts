@@ -41,6 +41,22 @@ export interface BoundServer {
   readonly hosts: readonly ServerHost[];
   /** Name of the route configuration, for HTTP. */
   readonly routeName: string;
+  /** Port at the Service on which clients may also speak HTTP/3; undefined where they may not. */
+  readonly http3Port: number | undefined;
+}
+
+/** A server, or a host of one, that an older Gateway leaves no room for. */
+export interface ServerConflict {
+  readonly gateway: Gateway['origin'];
+  /** Field path in the Gateway. */
+  readonly path: string;
+  readonly message: string;
+}
+
+/** What a router serves, by `BIND_PORT`, and what it cannot. */
+export interface BoundServers {
+  readonly byListener: ReadonlyMap<string, readonly BoundServer[]>;
+  readonly conflicts: readonly ServerConflict[];
 }
 
 function kindOf(server: Server): ServerKind | undefined {
@@ -80,48 +96,119 @@ function listenerPorts(gateway: Gateway, port: number, targets: readonly Inbound
   if (gateway.labels[NO_TRANSLATION] === 'true' || gateway.annotations[NO_TRANSLATION] === 'true') {
     return [port];
   }
-  const mapped = new Set(targets.filter((t) => t.port.number === port).map((t) => t.targetPort));
+  const mapped = new Set(
+    targets.filter((t) => t.port.number === port && t.port.protocol !== 'UDP').map((t) => t.targetPort),
+  );
   return mapped.size > 0 ? [...mapped] : [port];
 }
 
 const family = (kind: ServerKind): string => (kind === 'http' || kind === 'tcp' ? kind : 'inspected TLS');
 
+const described = (kind: ServerKind): string => (kind === 'http' ? 'plain HTTP' : kind === 'tcp' ? 'plain TCP' : 'TLS');
+
+/** Kinds whose server names choose the filter chain before any VirtualService is looked at, so that each can belong to one server only. */
+const ownsServerNames = (kind: ServerKind): boolean =>
+  kind === 'https' || kind === 'tls' || kind === 'auto-passthrough';
+
+const reference = ({ namespace, name }: Gateway['origin']): string => `${namespace}/${name}`;
+
 /**
- * All servers of a router's Gateways, merged by the port on which the proxy listens. Servers of different families on one port cannot share it: the
- * oldest Gateway's stays.
+ * HTTP/3 is offered where the Service has the same port for UDP: otherwise clients would be told of a port that nothing reaches. The scope holds UDP
+ * ports only where HTTP/3 is switched on (PILOT_ENABLE_QUIC_LISTENERS).
  */
-export function boundServers(
-  scope: Pick<ProxyScope, 'gateways' | 'inbound'>,
-): ReadonlyMap<string, readonly BoundServer[]> {
+function http3PortOf(
+  kind: ServerKind,
+  server: Server,
+  port: number,
+  listenerPort: number,
+  targets: readonly InboundTarget[],
+): number | undefined {
+  const mode = server.tls?.mode ?? 'SIMPLE';
+  const reachable = targets.some(
+    (t) => t.port.protocol === 'UDP' && t.port.number === port && t.targetPort === listenerPort,
+  );
+  return kind === 'https' && mode === 'SIMPLE' && reachable ? port : undefined;
+}
+
+/** Path of the Unix domain socket that a server is bound to (`unix:///path` or `unix://@abstract`), if it is one. */
+export const socketPath = (bind: string | undefined): string | undefined =>
+  bind?.startsWith('unix://') === true ? bind.slice('unix://'.length) : undefined;
+
+function plainRouteName(listenerPort: number, bind: string | undefined): string {
+  return bind === undefined ? `http.${listenerPort}` : `http.${listenerPort}.${bind}`;
+}
+
+/**
+ * All servers of a router's Gateways, merged by the address and port on which the proxy listens. Servers of different families on one port cannot share
+ * it, nor can a server name belong to two servers: what the oldest Gateway has stays its own, the rest is a conflict.
+ */
+export function bindServers(scope: Pick<ProxyScope, 'gateways' | 'inbound'>): BoundServers {
   const byListener = new Map<string, BoundServer[]>();
+  const conflicts: ServerConflict[] = [];
+  const owners = new Map<string, Gateway>();
   for (const gateway of scope.gateways) {
     const { namespace, name } = gateway.origin;
-    for (const server of gateway.spec.servers ?? []) {
+    for (const [i, server] of (gateway.spec.servers ?? []).entries()) {
       const port = server.port?.number;
       const kind = kindOf(server);
       if (port === undefined || kind === undefined) {
         continue;
       }
       const hosts = (server.hosts ?? []).map((h) => parseHost(h, namespace));
-      for (const listenerPort of listenerPorts(gateway, port, scope.inbound)) {
-        const key = `${server.bind ?? ''}_${listenerPort}`;
+      const bind = server.bind === '' ? undefined : server.bind;
+      const ports = socketPath(bind) === undefined ? listenerPorts(gateway, port, scope.inbound) : [port];
+      for (const listenerPort of ports) {
+        const key = `${bind ?? ''}_${listenerPort}`;
         const others = byListener.get(key) ?? [];
         const [first] = others;
         if (first !== undefined && family(first.kind) !== family(kind)) {
+          conflicts.push({
+            gateway: gateway.origin,
+            path: `spec.servers[${i}].port`,
+            message: `port ${port} is not served as ${described(kind)}: the older Gateway ${reference(first.gateway.origin)} has it for ${described(first.kind)}`,
+          });
           continue;
         }
+        for (const [h, { host }] of hosts.entries()) {
+          const owner = ownsServerNames(kind) ? owners.get(`${key} ${host}`) : undefined;
+          if (owner !== undefined) {
+            conflicts.push({
+              gateway: gateway.origin,
+              path: `spec.servers[${i}].hosts[${h}]`,
+              message: `${host} on port ${port} belongs to ${owner === gateway ? 'another server of the same Gateway' : `the older Gateway ${reference(owner.origin)}`}`,
+            });
+          } else if (ownsServerNames(kind)) {
+            owners.set(`${key} ${host}`, gateway);
+          }
+        }
         const routeName =
-          kind === 'http' ? `http.${listenerPort}` : `https.${port}.${server.port?.name ?? ''}.${name}.${namespace}`;
-        const bind = server.bind === '' ? undefined : server.bind;
+          kind === 'http'
+            ? plainRouteName(listenerPort, bind)
+            : `https.${port}.${server.port?.name ?? ''}.${name}.${namespace}`;
         byListener.set(key, [
           ...others,
-          { gateway, gatewayName: `${namespace}/${name}`, server, kind, bind, port, listenerPort, hosts, routeName },
+          {
+            gateway,
+            gatewayName: `${namespace}/${name}`,
+            server,
+            kind,
+            bind,
+            port,
+            listenerPort,
+            hosts,
+            routeName,
+            http3Port: bind === undefined ? http3PortOf(kind, server, port, listenerPort, scope.inbound) : undefined,
+          },
         ]);
       }
     }
   }
-  return byListener;
+  return { byListener, conflicts };
 }
+
+/** The servers of `bindServers`, without what is left out. */
+export const boundServers = (scope: Pick<ProxyScope, 'gateways' | 'inbound'>): BoundServers['byListener'] =>
+  bindServers(scope).byListener;
 
 /** The hosts that a VirtualService has on a server: what both name, the more specific one of each pair. Empty when it is not bound to the server. */
 export function hostsOn(server: BoundServer, virtualService: VirtualService): readonly string[] {

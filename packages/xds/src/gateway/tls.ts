@@ -9,7 +9,9 @@ import type {
 } from '@istio-ts/envoy';
 import type { ProxyScope } from '@istio-ts/mesh/model';
 import { downstreamTls, meshServerTls } from '../listener/tls.ts';
+import { AGENT_SECRETS } from '../secret/agent-source.ts';
 import { caCertificateName, credentialResource } from '../secret/names.ts';
+import { typed } from '../typed.ts';
 import type { Server } from './server.ts';
 
 type ServerTls = NonNullable<Server['tls']>;
@@ -19,6 +21,9 @@ const CONTROL_PLANE: ConfigSource = { ads: {}, resourceApiVersion: 'V3' };
 /** Secret of a `credentialName`: a Kubernetes secret in the gateway's own namespace, unless the name says where it is. */
 const secret = (name: string): SdsSecretConfig => ({ name, sdsConfig: CONTROL_PLANE });
 
+/** A secret that the agent reads from files of its container, and sends anew when they change. */
+const fileSecret = (name: string): SdsSecretConfig => ({ name, sdsConfig: AGENT_SECRETS });
+
 const VERSIONS: Readonly<Record<string, NonNullable<TlsParameters['tlsMinimumProtocolVersion']>>> = {
   TLSV1_0: 'TLSv1_0',
   TLSV1_1: 'TLSv1_1',
@@ -26,13 +31,18 @@ const VERSIONS: Readonly<Record<string, NonNullable<TlsParameters['tlsMinimumPro
   TLSV1_3: 'TLSv1_3',
 };
 
-function parameters(tls: ServerTls): TlsParameters {
+/** Settings of the server, then those of `meshConfig.tlsDefaults`. */
+function parameters(tls: ServerTls, defaults: ProxyScope['mesh']['tlsDefaults']): TlsParameters {
   const maximum = VERSIONS[tls.maxProtocolVersion ?? ''];
-  const ciphers = tls.cipherSuites ?? [];
+  const own = tls.cipherSuites ?? [];
+  const ciphers = own.length > 0 ? own : (defaults?.cipherSuites ?? []);
+  const curves = defaults?.ecdhCurves ?? [];
   return {
-    tlsMinimumProtocolVersion: VERSIONS[tls.minProtocolVersion ?? ''] ?? 'TLSv1_2',
+    tlsMinimumProtocolVersion:
+      VERSIONS[tls.minProtocolVersion ?? ''] ?? VERSIONS[defaults?.minProtocolVersion ?? ''] ?? 'TLSv1_2',
     ...(maximum !== undefined ? { tlsMaximumProtocolVersion: maximum } : {}),
     ...(ciphers.length > 0 ? { cipherSuites: ciphers } : {}),
+    ...(curves.length > 0 ? { ecdhCurves: curves } : {}),
   };
 }
 
@@ -70,15 +80,18 @@ function clientValidation(tls: ServerTls): Partial<CommonTlsContext> {
       },
     };
   }
-  return {
-    validationContext: {
-      ...rules,
-      ...(tls.caCertificates !== undefined && tls.caCertificates !== ''
-        ? { trustedCa: { filename: tls.caCertificates } }
-        : {}),
-      ...(tls.caCrl !== undefined && tls.caCrl !== '' ? { crl: { filename: tls.caCrl } } : {}),
-    },
+  const own: CertificateValidationContext = {
+    ...rules,
+    ...(tls.caCrl !== undefined && tls.caCrl !== '' ? { crl: { filename: tls.caCrl } } : {}),
   };
+  return tls.caCertificates === undefined || tls.caCertificates === ''
+    ? { validationContext: own }
+    : {
+        combinedValidationContext: {
+          defaultValidationContext: own,
+          validationContextSdsSecretConfig: fileSecret(`file-root:${tls.caCertificates}`),
+        },
+      };
 }
 
 const credentials = (tls: ServerTls): readonly string[] =>
@@ -91,10 +104,23 @@ function serverCertificates(tls: ServerTls): Partial<CommonTlsContext> {
   }
   const files = (tls.tlsCertificates ?? []).length > 0 ? (tls.tlsCertificates ?? []) : [tls];
   return {
-    tlsCertificates: files.map((f) => ({
-      certificateChain: { filename: f.serverCertificate },
-      privateKey: { filename: f.privateKey },
-    })),
+    tlsCertificateSdsSecretConfigs: files.map((f) =>
+      fileSecret(`file-cert:${f.serverCertificate ?? ''}~${f.privateKey ?? ''}`),
+    ),
+  };
+}
+
+function terminatingTls(tls: ServerTls, alpn: readonly string[], mesh: ProxyScope['mesh']): DownstreamTlsContext {
+  const mode = tls.mode ?? 'SIMPLE';
+  const asksForCertificate = mode === 'MUTUAL' || mode === 'OPTIONAL_MUTUAL';
+  return {
+    commonTlsContext: {
+      tlsParams: parameters(tls, mesh.tlsDefaults),
+      ...(alpn.length > 0 ? { alpnProtocols: alpn } : {}),
+      ...serverCertificates(tls),
+      ...(asksForCertificate && tls.insecureSkipVerify !== true ? clientValidation(tls) : {}),
+    },
+    requireClientCertificate: mode === 'MUTUAL',
   };
 }
 
@@ -105,19 +131,18 @@ export function serverTls(
   mesh: ProxyScope['mesh'],
   trustDomain: string,
 ): TransportSocket {
-  const mode = tls.mode ?? 'SIMPLE';
-  if (mode === 'ISTIO_MUTUAL') {
-    return meshServerTls({ mesh, trustDomain });
-  }
-  const asksForCertificate = mode === 'MUTUAL' || mode === 'OPTIONAL_MUTUAL';
-  const context: DownstreamTlsContext = {
-    commonTlsContext: {
-      tlsParams: parameters(tls),
-      ...(http ? { alpnProtocols: ['h2', 'http/1.1'] } : {}),
-      ...serverCertificates(tls),
-      ...(asksForCertificate && tls.insecureSkipVerify !== true ? clientValidation(tls) : {}),
-    },
-    requireClientCertificate: mode === 'MUTUAL',
+  return tls.mode === 'ISTIO_MUTUAL'
+    ? meshServerTls({ mesh, trustDomain })
+    : downstreamTls(terminatingTls(tls, http ? ['h2', 'http/1.1'] : [], mesh));
+}
+
+/** The transport socket of the same server for HTTP/3; QUIC brings TLS 1.3 with it and negotiates nothing below. */
+export function quicTls(tls: ServerTls, mesh: ProxyScope['mesh']): TransportSocket {
+  const { tlsParams: _parameters, ...common } = terminatingTls(tls, ['h3'], mesh).commonTlsContext ?? {};
+  return {
+    name: 'envoy.transport_sockets.quic',
+    typedConfig: typed('envoy.extensions.transport_sockets.quic.v3.QuicDownstreamTransport', {
+      downstreamTlsContext: { commonTlsContext: common },
+    }),
   };
-  return downstreamTls(context);
 }

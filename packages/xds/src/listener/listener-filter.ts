@@ -34,3 +34,9 @@ export const httpInspector = (except: readonly number[] = []): ListenerFilter =>
   typedConfig: typed('envoy.extensions.filters.listener.http_inspector.v3.HttpInspector', {}),
   ...disabledFor(except),
 });
+
+/** Reads who the client is from the header that a load balancer puts before its connection (PROXY protocol, version 1 or 2). */
+export const proxyProtocol = (): ListenerFilter => ({
+  name: 'envoy.filters.listener.proxy_protocol',
+  typedConfig: typed('envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol', {}),
+});

@@ -24,7 +24,7 @@ export interface VirtualServiceInput {
   readonly defaultRetries: Retries | undefined;
 }
 
-/** Set by the Gateway API's translation on the VirtualServices that it makes. */
+/** Set on the VirtualServices that are made from routes of the Gateway API (`gateway`) and from Kubernetes Ingresses (`ingress`). */
 const ROUTE_SEMANTICS = 'internal.istio.io/route-semantics';
 
 /** Envoy refuses to load more; also a bound for what one object can make the proxies hold. */
@@ -102,7 +102,7 @@ function translate(
 
 function compute(input: VirtualServiceInput): readonly Route[] {
   const { virtualService } = input;
-  const segmentPrefixes = virtualService.annotations[ROUTE_SEMANTICS] === 'gateway';
+  const segmentPrefixes = ['gateway', 'ingress'].includes(virtualService.annotations[ROUTE_SEMANTICS] ?? '');
   const context: MatchContext = {
     gateways: input.gateways,
     port: input.port,
