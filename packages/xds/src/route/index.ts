@@ -2,7 +2,7 @@ import type { RouteConfiguration } from '@istio-ts/envoy';
 import type { ProxyScope } from '@istio-ts/mesh/model';
 import { gatewayRoutes } from '../gateway/route.ts';
 import type { Generated } from '../generated.ts';
-import { sidecarRoutes } from './sidecar.ts';
+import { sidecarRoutes } from './sidecar-tables.ts';
 
 /**
  * Route configurations that a proxy's listeners ask for by name. Virtual hosts and whole configurations keep their identity between two scopes as

@@ -13,7 +13,9 @@ export interface UnknownTraffic {
 }
 
 /** The Sidecar's outboundTrafficPolicy, else the mesh's; ALLOW_ANY by default. An egress proxy takes everything unknown. */
-export function unknownTraffic(scope: ProxyScope): UnknownTraffic {
+export function unknownTraffic(
+  scope: Pick<ProxyScope, 'sidecar' | 'mesh' | 'serviceByHost' | 'destinationRules'>,
+): UnknownTraffic {
   const policy = scope.sidecar?.spec.outboundTrafficPolicy;
   const mode = policy?.mode ?? scope.mesh.outboundTrafficPolicy?.mode ?? 'ALLOW_ANY';
   if (mode === 'REGISTRY_ONLY') {

@@ -1,5 +1,5 @@
 import type { Route, RouteConfiguration, VirtualHost } from '@istio-ts/envoy';
-import type { Origin, ProxyScope, Service, VirtualService } from '@istio-ts/mesh/model';
+import type { Origin, ProxyScope, ScopedProxy, Service, VirtualService } from '@istio-ts/mesh/model';
 import type { Generated } from '../generated.ts';
 import { handlingOf } from '../protocol.ts';
 import { followAlias, knownHosts } from './destination.ts';
@@ -7,7 +7,7 @@ import { alternateNames, domainsOf } from './domains.ts';
 import { compareSpecificity, hostCovers, isWildcard, mostSpecific } from './host-name.ts';
 import { catchAllHost, unknownTraffic } from './outbound-policy.ts';
 import { serviceRoutes } from './service-route.ts';
-import { routeConfiguration, virtualHost } from './virtual-host.ts';
+import { noteOrigins, routeConfiguration, virtualHost } from './virtual-host.ts';
 import { virtualServiceRoutes } from './virtual-service.ts';
 import { indexVirtualServices, type VirtualServiceIndex, virtualServiceFor } from './virtual-service-index.ts';
 
@@ -23,12 +23,18 @@ export const mayBeHttp = (service: Service, port: number): boolean =>
     (p) => p.number === port && (handlingOf(p.protocol) === 'http' || handlingOf(p.protocol) === 'sniff'),
   );
 
-interface Routed {
+/** What the routes of a sidecar depend on. */
+export type RouteScope = Pick<
+  ProxyScope,
+  'mesh' | 'services' | 'serviceByHost' | 'virtualServices' | 'destinationRules' | 'sidecar'
+> & { readonly proxy: Pick<ScopedProxy, 'namespace' | 'labels' | 'dnsDomain'> };
+
+export interface Routed {
   readonly routes: readonly Route[];
   readonly origins: readonly Origin[];
 }
 
-function fromVirtualService(scope: ProxyScope, virtualService: VirtualService, port: number): Routed {
+function fromVirtualService(scope: RouteScope, virtualService: VirtualService, port: number): Routed {
   const hosts = knownHosts(scope, virtualService);
   const routes = virtualServiceRoutes({
     virtualService,
@@ -43,7 +49,7 @@ function fromVirtualService(scope: ProxyScope, virtualService: VirtualService, p
   return { routes, origins: [virtualService.origin, ...rules] };
 }
 
-function routesOfService(scope: ProxyScope, index: VirtualServiceIndex, service: Service, port: number): Routed {
+export function routesOfService(scope: RouteScope, index: VirtualServiceIndex, service: Service, port: number): Routed {
   const virtualService = virtualServiceFor(index, service.hostname);
   if (virtualService !== undefined) {
     const routed = fromVirtualService(scope, virtualService, port);
@@ -60,7 +66,7 @@ function routesOfService(scope: ProxyScope, index: VirtualServiceIndex, service:
 }
 
 /** Domains of the aliases (Kubernetes ExternalName) of each service. */
-function aliasesByTarget(scope: ProxyScope): ReadonlyMap<Service, readonly string[]> {
+function aliasesByTarget(scope: RouteScope): ReadonlyMap<Service, readonly string[]> {
   const aliases = new Map<Service, string[]>();
   for (const service of scope.services) {
     if (service.resolution === 'alias') {
@@ -91,13 +97,15 @@ class HostTable {
       this.#domains.add(domain.toLowerCase());
     }
     this.#names.add(name);
-    this.hosts.push(virtualHost({ name, domains: free, routes: routed.routes }));
+    const host = virtualHost({ name, domains: free, routes: routed.routes });
+    noteOrigins(host, routed.origins);
+    this.hosts.push(host);
     this.origins.push(...routed.origins);
   }
 }
 
 /** Hosts that only VirtualServices know: no visible service has or is covered by them. */
-function unknownHosts(scope: ProxyScope, index: VirtualServiceIndex): readonly (readonly [string, VirtualService])[] {
+function unknownHosts(scope: RouteScope, index: VirtualServiceIndex): readonly (readonly [string, VirtualService])[] {
   const isKnown = (host: string): boolean =>
     isWildcard(host)
       ? scope.services.some((s) => hostCovers(host, s.hostname))
@@ -106,7 +114,7 @@ function unknownHosts(scope: ProxyScope, index: VirtualServiceIndex): readonly (
 }
 
 function portTable(
-  scope: ProxyScope,
+  scope: RouteScope,
   index: VirtualServiceIndex,
   port: number,
   services: readonly Service[],
@@ -147,9 +155,13 @@ function portTable(
   return table;
 }
 
+/** VirtualServices that route HTTP requests of sidecars, by host. */
+export const httpIndex = (scope: RouteScope): VirtualServiceIndex =>
+  indexVirtualServices(scope.virtualServices, 'mesh', (v) => (v.spec.http ?? []).length > 0);
+
 /** Route configurations of a sidecar's outbound traffic: one for each HTTP port, and one for each sniffed port of a service with addresses of its own. */
-export function sidecarRoutes(scope: ProxyScope): ReadonlyMap<string, Generated<RouteConfiguration>> {
-  const index = indexVirtualServices(scope.virtualServices, 'mesh', (v) => (v.spec.http ?? []).length > 0);
+export function allSidecarRoutes(scope: RouteScope): ReadonlyMap<string, Generated<RouteConfiguration>> {
+  const index = httpIndex(scope);
   const aliases = aliasesByTarget(scope);
   const byPort = new Map<number, Service[]>();
   for (const service of scope.services) {

@@ -29,6 +29,59 @@ export const virtualHost = memoByInputs(
 /** Direct responses of VirtualServices may be this long (Istio's documented limit of 1 MB). */
 const MAX_DIRECT_RESPONSE_BYTES = 1_048_576;
 
+const routeTable = (name: string, hosts: readonly VirtualHost[]): RouteConfiguration => ({
+  name,
+  virtualHosts: hosts,
+  // A destination whose cluster is missing is answered with 503 by its own route instead of refusing the whole table.
+  validateClusters: false,
+  maxDirectResponseBodySizeBytes: MAX_DIRECT_RESPONSE_BYTES,
+  ignorePortInHostMatching: true,
+});
+
+const tables = new WeakMap<VirtualHost, Map<string, RouteConfiguration[]>>();
+
+/** The identical table for the identical hosts, as long as few others came between. */
+function sameTable(name: string, hosts: readonly VirtualHost[]): RouteConfiguration {
+  const [first] = hosts;
+  if (first === undefined) return routeTable(name, hosts);
+  const byName = tables.get(first) ?? new Map<string, RouteConfiguration[]>();
+  tables.set(first, byName);
+  const variants = byName.get(name) ?? [];
+  const found = variants.find((table) => sameItems(table.virtualHosts ?? [], hosts));
+  if (found !== undefined) return found;
+  const made = routeTable(name, hosts);
+  byName.set(name, [made, ...variants.slice(0, MAX_VARIANTS - 1)]);
+  return made;
+}
+
+const originsOfHosts = new WeakMap<VirtualHost, readonly Origin[]>();
+
+/** Notes where a virtual host comes from. */
+export function noteOrigins(host: VirtualHost, origins: readonly Origin[]): void {
+  originsOfHosts.set(host, origins);
+}
+
+/** Where a virtual host comes from, as far as it was noted. */
+export const originsOfHost = (host: VirtualHost): readonly Origin[] => uniqueOrigins(originsOfHosts.get(host) ?? []);
+
+/** A route configuration; who asks for its origins pays for finding them. */
+export function lazyRouteConfiguration(
+  name: string,
+  hosts: readonly VirtualHost[],
+  origins: () => Iterable<Origin>,
+): Generated<RouteConfiguration> {
+  let found: readonly Origin[] | undefined;
+  return {
+    resource: sameTable(name, hosts),
+    get origins() {
+      found ??= uniqueOrigins(origins());
+      return found;
+    },
+  };
+}
+
+const MAX_VARIANTS = 16;
+
 interface Remembered {
   readonly hosts: readonly VirtualHost[];
   readonly origins: readonly Origin[];
@@ -37,7 +90,6 @@ interface Remembered {
 
 /** Route configurations by their first virtual host; the few variants behind one differ by what else a proxy may see. */
 const remembered = new WeakMap<VirtualHost, Map<string, Remembered[]>>();
-const MAX_VARIANTS = 16;
 
 const sameItems = <T>(a: readonly T[], b: readonly T[]): boolean =>
   a.length === b.length && a.every((item, i) => item === b[i]);
@@ -49,17 +101,7 @@ export function routeConfiguration(
   origins: Iterable<Origin>,
 ): Generated<RouteConfiguration> {
   const unique = uniqueOrigins(origins);
-  const make = (): Generated<RouteConfiguration> => ({
-    resource: {
-      name,
-      virtualHosts: hosts,
-      // A destination whose cluster is missing is answered with 503 by its own route instead of refusing the whole table.
-      validateClusters: false,
-      maxDirectResponseBodySizeBytes: MAX_DIRECT_RESPONSE_BYTES,
-      ignorePortInHostMatching: true,
-    },
-    origins: unique,
-  });
+  const make = (): Generated<RouteConfiguration> => ({ resource: routeTable(name, hosts), origins: unique });
   const [first] = hosts;
   if (first === undefined) {
     return make();

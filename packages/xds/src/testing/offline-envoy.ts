@@ -1,0 +1,138 @@
+import type { MeshConfig } from '@istio-ts/api';
+import type { Cluster, ClusterLoadAssignment, Listener, RouteConfiguration } from '@istio-ts/envoy';
+import type { KubeObject } from '@istio-ts/kube/object';
+import { generateOffline, type OfflineProxy, typeUrls } from '../engine/index.ts';
+import { selfSigned } from './certificate.ts';
+import { type RunningEnvoy, startEnvoy } from './envoy.ts';
+import { podObject, serviceObject, sliceObject } from './objects.ts';
+
+/** A part of the loopback network for one test file, so that services and pods can have addresses of their own without any network set-up. */
+export class LoopbackNet {
+  readonly #prefix: string;
+
+  constructor() {
+    const byte = (): number => 16 + Math.floor(Math.random() * 200);
+    this.#prefix = `127.${byte()}.${byte()}`;
+  }
+
+  /** The address with this last byte. */
+  ip(last: number): string {
+    return `${this.#prefix}.${last}`;
+  }
+
+  /** Where the listeners are that a sidecar has for all addresses of a port. */
+  get everywhere(): string {
+    return this.ip(254);
+  }
+}
+
+export interface OfflineEnvoy extends RunningEnvoy {
+  readonly clusters: ReadonlyMap<string, Cluster>;
+}
+
+export interface OfflineEnvoySetup {
+  readonly net: LoopbackNet;
+  readonly objects: readonly KubeObject[];
+  readonly proxy: OfflineProxy;
+  readonly meshConfig?: MeshConfig;
+  /** What the agent would serve: the workload's certificate, and what it trusts; a certificate that trusts itself where not given. */
+  readonly identity?: { readonly certificate: string; readonly key: string; readonly roots: string };
+}
+
+function agentSecrets(identity: OfflineEnvoySetup['identity']): readonly object[] {
+  const own = selfSigned('client', { extension: 'subjectAltName=URI:spiffe://cluster.local/ns/default/sa/default' });
+  const { certificate, key, roots } = identity ?? { ...own, roots: own.certificate };
+  return [
+    {
+      name: 'default',
+      tlsCertificate: { certificateChain: { inlineString: certificate }, privateKey: { inlineString: key } },
+    },
+    { name: 'ROOTCA', validationContext: { trustedCa: { inlineString: roots } } },
+  ];
+}
+
+/**
+ * A real Envoy with everything that istiod generates for a proxy from these objects. What interception does is done by binding: a listener of a
+ * service's address is on that address, one for all addresses on `net.everywhere`. Endpoints stand in the clusters.
+ */
+export async function startOfflineEnvoy(setup: OfflineEnvoySetup): Promise<OfflineEnvoy> {
+  const { resources, problems, errors } = generateOffline(
+    setup.objects,
+    setup.proxy,
+    setup.meshConfig ? { meshConfig: setup.meshConfig } : {},
+  );
+  if (problems.length > 0)
+    throw new Error(problems.map((one) => `${one.origin.name} ${one.path}: ${one.message}`).join('\n'));
+  if (errors.length > 0)
+    throw new Error(errors.map((one) => `${one.type} ${one.name}: ${String(one.error)}`).join('\n'));
+  const all = <T>(url: string): readonly T[] => (resources.get(url) ?? []).map((one) => one.json() as T);
+  const endpoints = new Map(
+    all<ClusterLoadAssignment>(typeUrls.endpoint).map((one) => [one.clusterName ?? '', one] as const),
+  );
+  const clusters = all<Cluster>(typeUrls.cluster).map((cluster): Cluster => {
+    if (cluster.type !== 'EDS') return cluster;
+    const { edsClusterConfig: _discovery, ...rest } = cluster;
+    const loadAssignment = endpoints.get(cluster.name ?? '') ?? { clusterName: cluster.name ?? '' };
+    return { ...rest, type: 'STATIC', loadAssignment };
+  });
+  const listeners = all<Listener>(typeUrls.listener)
+    .filter((one) => one.name !== 'virtualOutbound' && one.name !== 'virtualInbound')
+    .map((listener): Listener => {
+      const socket = listener.address?.socketAddress;
+      const address = socket?.address === '0.0.0.0' ? setup.net.everywhere : (socket?.address ?? '');
+      return {
+        ...listener,
+        address: { socketAddress: { address, portValue: socket?.portValue ?? 0 } },
+        bindToPort: true,
+      };
+    });
+  const envoy = await startEnvoy({
+    listeners,
+    clusters,
+    routes: new Map(all<RouteConfiguration>(typeUrls.route).map((one) => [one.name ?? '', one] as const)),
+    secrets: [...agentSecrets(setup.identity), ...all<object>(typeUrls.secret)],
+  });
+  return { ...envoy, clusters: new Map(clusters.map((one) => [one.name ?? '', one])) };
+}
+
+/** Port on which all origins of `loopbackApp` serve. */
+export const ORIGIN_PORT = 8080;
+
+/** A service with an address of the net and pods outside the mesh: for each the last byte of its address and its labels. */
+export function loopbackApp(
+  net: LoopbackNet,
+  name: string,
+  service: { readonly last: number; readonly port: number; readonly protocol: string; readonly namespace?: string },
+  pods: readonly {
+    readonly last: number;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly node?: string;
+    readonly mesh?: boolean;
+  }[],
+): readonly KubeObject[] {
+  const { namespace = 'default', last, port, protocol } = service;
+  const address = net.ip(last);
+  return [
+    serviceObject({ name, namespace }, [{ name: protocol, port, targetPort: ORIGIN_PORT }], {
+      clusterIP: address,
+      clusterIPs: [address],
+    }),
+    ...pods.map((pod, i) =>
+      podObject({
+        name: `${name}-${i}`,
+        namespace,
+        labels: { app: name, ...pod.labels },
+        ip: net.ip(pod.last),
+        account: name,
+        node: pod.node ?? 'node-1',
+        mesh: pod.mesh === true,
+      }),
+    ),
+    sliceObject(
+      name,
+      [{ name: protocol, port: ORIGIN_PORT, protocol: 'TCP' }],
+      pods.map((pod, i) => ({ ip: net.ip(pod.last), pod: `${name}-${i}`, node: pod.node ?? 'node-1' })),
+      namespace,
+    ),
+  ];
+}
