@@ -34,14 +34,14 @@ export interface MeshState {
 /** Looks at what is there: one call of each kind. Raises KubeApiError, and Error when the cluster cannot be reached. */
 export async function meshState(client: KubeClient, revision: string, istioNamespace: string): Promise<MeshState> {
   const webhook = kubernetesTypes.MutatingWebhookConfiguration;
-  let hidden = false;
+  const refused: unknown[] = [];
   // Who may not look finds nothing; the cluster says so again when something is to be changed.
   const allowed = async <T>(read: Promise<T>, otherwise: T): Promise<T> => {
     try {
       return await read;
     } catch (error) {
       if (!(error instanceof KubeApiError) || (error.status !== 403 && error.status !== 404)) throw error;
-      if (error.status === 403) hidden = true;
+      if (error.status === 403) refused.push(error);
       return otherwise;
     }
   };
@@ -57,7 +57,7 @@ export async function meshState(client: KubeClient, revision: string, istioNames
     defaultTag: tag,
     injector,
     namespaceExists: namespace !== undefined,
-    ...(hidden && { hidden }),
+    ...(refused.length > 0 && { hidden: true as const }),
   };
 }
 
@@ -137,8 +137,8 @@ export async function tieDefaultTag(
   revision: string,
   istioNamespace: string,
 ): Promise<void> {
-  const injector = await find(
-    client,
+  // It was applied a moment ago.
+  const injector = await client.get(
     kubernetesTypes.MutatingWebhookConfiguration,
     injectorName(revision, istioNamespace),
   );
