@@ -26,7 +26,7 @@ import {
   secretType,
   virtualHostType,
 } from './type-urls.ts';
-import { isSplit, type SplitRoutes, splitRoutes } from './virtual-hosts.ts';
+import { splitAll } from './virtual-hosts.ts';
 
 /** A resource could not be made; the one before it stays. */
 export interface GenerationError {
@@ -63,8 +63,7 @@ interface Publication {
 
 interface Splits {
   readonly scope: ProxyScope;
-  readonly byName: ReadonlyMap<string, SplitRoutes>;
-  readonly whole: Resources;
+  readonly shells: Resources;
   /** Virtual hosts by route configuration. */
   readonly hosts: ReadonlyMap<string, Resources>;
 }
@@ -253,12 +252,8 @@ export class ProxyClass {
         return keepUnchanged(last, this.#encodeAll(type, generators.routes(scope), encodeRoute, last));
       case virtualHostType:
         return layered(last, [...this.#split(scope).hosts.values()]);
-      case shells: {
-        const { byName, whole } = this.#split(scope);
-        const result = new Map(whole);
-        for (const [name, { shell }] of byName) result.set(name, shell);
-        return keepUnchanged(last, result);
-      }
+      case shells:
+        return this.#split(scope).shells;
       case secretType:
         return keepUnchanged(last, this.#secrets(scope));
     }
@@ -268,23 +263,15 @@ export class ProxyClass {
   #split(scope: ProxyScope): Splits {
     const last = this.#splits;
     if (last?.scope === scope) return last;
-    const byName = new Map<string, SplitRoutes>();
-    const whole = new Map<string, XdsResource>();
-    for (const [name, generated] of this.#shared.generators.routes(scope)) {
-      try {
-        if (isSplit(name)) byName.set(name, splitRoutes(name, generated));
-        else whole.set(name, encodeRoute(name, generated));
-      } catch (error) {
-        this.#shared.report({ type: routeType, name, error });
-        const before = last?.byName.get(name);
-        const beforeWhole = last?.whole.get(name);
-        if (before) byName.set(name, before);
-        else if (beforeWhole) whole.set(name, beforeWhole);
-      }
+    const split = splitAll(this.#shared.generators.routes(scope));
+    let { shells, hosts } = split;
+    for (const { name, error } of split.failed) {
+      this.#shared.report({ type: routeType, name, error });
+      const before = { shell: last?.shells.get(name), hosts: last?.hosts.get(name) };
+      if (before.shell) shells = new Map(shells).set(name, before.shell);
+      if (before.hosts) hosts = new Map(hosts).set(name, before.hosts);
     }
-    const hosts = new Map([...byName].map(([name, split]) => [name, split.hosts] as const));
-    const same = last?.hosts.size === hosts.size && [...hosts].every(([name, table]) => last.hosts.get(name) === table);
-    this.#splits = { scope, byName, whole, hosts: same ? last.hosts : hosts };
+    this.#splits = { scope, shells, hosts };
     return this.#splits;
   }
 

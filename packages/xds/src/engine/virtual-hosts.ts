@@ -1,7 +1,8 @@
 import type { RouteConfiguration, VirtualHost } from '@istio-ts/envoy';
 import type { Generated } from '../generated.ts';
 import type { XdsResource } from '../source.ts';
-import { encodeResource } from './resource.ts';
+import { originsOfHost } from '../route/virtual-host.ts';
+import { encodeResource, encodingMemo } from './resource.ts';
 import type { Table } from './table.ts';
 import { routeType, virtualHostType } from './type-urls.ts';
 
@@ -23,7 +24,9 @@ export const isSplit = (name: string): boolean => /^(?:\d+|https?\.[^/]+)$/.test
 export const hostResourceName = (routes: string, host: string): string => `${routes}/${host}`;
 
 const encodedHosts = new WeakMap<VirtualHost, Map<string, XdsResource>>();
-const remembered = new WeakMap<RouteConfiguration, { readonly origins: unknown; readonly split: SplitRoutes }>();
+const encodedShells = new Map<string, WeakRef<XdsResource>>();
+const MAX_SHELLS = 10_000;
+const remembered = new WeakMap<RouteConfiguration, Map<string, SplitRoutes>>();
 
 /** A host that takes every domain stays in the shell: requests for unknown hosts are answered as long as the hosts are not there. */
 const takesAll = (host: VirtualHost): boolean => host.domains?.includes('*') === true;
@@ -38,17 +41,34 @@ function encodedHost(routes: string, host: VirtualHost): XdsResource {
   let known = byName.get(name);
   if (known === undefined) {
     // Name and resource name have to be equal, or Envoy ignores the removal.
-    known = encodeResource(virtualHostType, name, { resource: { ...host, name }, origins: [] });
+    known = encodeResource(virtualHostType, name, { resource: { ...host, name }, origins: originsOfHost(host) });
     byName.set(name, known);
   }
   return known;
 }
 
+/** Shells are small and nearly all the same: the same content is the identical resource. */
+function encodedShell(resource: RouteConfiguration, name: string, inline: readonly VirtualHost[]): XdsResource {
+  const shell: RouteConfiguration = {
+    ...resource,
+    virtualHosts: inline,
+    vhds: { configSource: { ads: {}, resourceApiVersion: 'V3' } },
+  };
+  const key = JSON.stringify(shell);
+  const known = encodedShells.get(key)?.deref();
+  if (known !== undefined) return known;
+  const made = encodeResource(routeType, name, { resource: shell, origins: [] });
+  if (encodedShells.size >= MAX_SHELLS) encodedShells.clear();
+  encodedShells.set(key, new WeakRef(made));
+  return made;
+}
+
 /** Splits a route configuration; every unchanged host is the identical resource as before. Raises `EncodeError`. */
-export function splitRoutes(name: string, generated: Generated<RouteConfiguration>): SplitRoutes {
-  const { resource, origins } = generated;
-  const known = remembered.get(resource);
-  if (known !== undefined && known.origins === origins) return known.split;
+export function splitRoutes(name: string, resource: RouteConfiguration): SplitRoutes {
+  const byName = remembered.get(resource) ?? new Map<string, SplitRoutes>();
+  remembered.set(resource, byName);
+  const known = byName.get(name);
+  if (known !== undefined) return known;
   const inline: VirtualHost[] = [];
   const hosts = new Map<string, XdsResource>();
   for (const host of resource.virtualHosts ?? []) {
@@ -58,15 +78,44 @@ export function splitRoutes(name: string, generated: Generated<RouteConfiguratio
       hosts.set(one.name, one);
     }
   }
-  const shell = encodeResource(routeType, name, {
-    resource: {
-      ...resource,
-      virtualHosts: inline,
-      vhds: { configSource: { ads: {}, resourceApiVersion: 'V3' } },
-    },
-    origins,
-  });
-  const split: SplitRoutes = { shell, hosts };
-  remembered.set(resource, { origins, split });
+  const split: SplitRoutes = { shell: encodedShell(resource, name, inline), hosts };
+  byName.set(name, split);
   return split;
+}
+
+type Routes = ReadonlyMap<string, Generated<RouteConfiguration>>;
+
+/** All route configurations of a class of proxies, split. */
+export interface AllSplitRoutes {
+  /** The shells, and whole what is not split. */
+  readonly shells: Table;
+  /** By route configuration. */
+  readonly hosts: ReadonlyMap<string, Table>;
+  readonly failed: readonly { readonly name: string; readonly error: unknown }[];
+}
+
+const splits = new WeakMap<Routes, AllSplitRoutes>();
+const encodeRoute = encodingMemo(routeType);
+
+/** Splits all route configurations; once for all classes of proxies that have the same. */
+export function splitAll(routes: Routes): AllSplitRoutes {
+  const known = splits.get(routes);
+  if (known !== undefined) return known;
+  const shells = new Map<string, XdsResource>();
+  const hosts = new Map<string, Table>();
+  const failed: { name: string; error: unknown }[] = [];
+  for (const [name, generated] of routes) {
+    try {
+      if (isSplit(name)) {
+        const split = splitRoutes(name, generated.resource);
+        shells.set(name, split.shell);
+        hosts.set(name, split.hosts);
+      } else shells.set(name, encodeRoute(name, generated));
+    } catch (error) {
+      failed.push({ name, error });
+    }
+  }
+  const made = { shells, hosts, failed };
+  splits.set(routes, made);
+  return made;
 }
