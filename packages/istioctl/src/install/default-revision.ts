@@ -137,11 +137,7 @@ export async function tieDefaultTag(
   revision: string,
   istioNamespace: string,
 ): Promise<void> {
-  // It was applied a moment ago.
-  const injector = await client.get(
-    kubernetesTypes.MutatingWebhookConfiguration,
-    injectorName(revision, istioNamespace),
-  );
+  const { injector } = await meshState(client, revision, istioNamespace);
   const tagged = manifests
     .flatMap(({ objects }) => objects)
     .filter(({ metadata }) => metadata.labels?.[ownershipLabels.tag] === defaultTag);
