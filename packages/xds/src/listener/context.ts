@@ -28,7 +28,7 @@ export const contextInputs = (context: ListenerContext): readonly [object, ...un
 ];
 
 /** The address that stands for all: that of IPv6 for a proxy that has no IPv4 address. */
-export function wildcardAddress(proxy: ScopedProxy): string {
+export function wildcardAddress(proxy: Pick<ScopedProxy, 'ipAddresses'>): string {
   return proxy.ipAddresses.length > 0 && proxy.ipAddresses.every((a) => isIP(a) === 6) ? '::' : '0.0.0.0';
 }
 

@@ -196,7 +196,7 @@ class Plans {
 
 /** Routings of a TCP or TLS port of a service: those of its VirtualService, then the service itself. */
 function tcpRoutingsOf(
-  scope: ProxyScope,
+  scope: PlanScope,
   tcp: VirtualServiceIndex,
   tls: VirtualServiceIndex,
   service: Service,
@@ -228,7 +228,7 @@ function tcpRoutingsOf(
 }
 
 /** Addresses that a client of the service dials: its own, or for a headless service those of its pods, where the scope knows them. */
-function dialledAddresses(scope: ProxyScope, service: Service): readonly string[] {
+function dialledAddresses(scope: PlanScope, service: Service): readonly string[] {
   const own = service.addresses.filter((a) => isIP(a) !== 0 && a !== '0.0.0.0' && a !== '::');
   if (own.length > 0 || !service.headless) {
     return own;
@@ -239,7 +239,7 @@ function dialledAddresses(scope: ProxyScope, service: Service): readonly string[
 
 function addPort(
   plans: Plans,
-  scope: ProxyScope,
+  scope: PlanScope,
   tcp: VirtualServiceIndex,
   tls: VirtualServiceIndex,
   service: Service,
@@ -281,16 +281,29 @@ function addPort(
   onAll.tcp.push(...routings(prefixRanges.length > 0 ? { prefixRanges } : {}, true));
 }
 
-/** Listeners of a sidecar's outgoing traffic: the capture listener, and one for each address and port that the mesh knows. */
-export function outboundListeners(scope: ProxyScope, context: ListenerContext): readonly Generated<Listener>[] {
+/** What the plans depend on: the same for many classes of proxies, unlike the listeners, which name the proxy in their metrics. */
+type PlanScope = Pick<
+  ProxyScope,
+  'mesh' | 'services' | 'serviceByHost' | 'headlessAddresses' | 'virtualServices' | 'destinationRules' | 'sidecar'
+> & { readonly proxy: Pick<ProxyScope['proxy'], 'namespace' | 'labels' | 'ipAddresses'> };
+
+interface OutboundPlans {
+  readonly restCluster: string;
+  readonly wildcard: string;
+  readonly plans: readonly { readonly plan: Plan; readonly origins: readonly Origin[] }[];
+  /** Equal for plans that give equal listeners. */
+  readonly signature: string;
+}
+
+function makePlans(scope: PlanScope): OutboundPlans {
   const plans = new Plans();
   const wildcard = wildcardAddress(scope.proxy);
   const tcp = indexVirtualServices(scope.virtualServices, 'mesh', (v) => (v.spec.tcp ?? []).length > 0);
   const tls = indexVirtualServices(scope.virtualServices, 'mesh', (v) => (v.spec.tls ?? []).length > 0);
   // Listeners on the capture ports would take the captured connections away from them.
   const reserved = new Set([
-    context.mesh.proxyListenPort || OUTBOUND_PORT,
-    context.mesh.proxyInboundListenPort || INBOUND_PORT,
+    scope.mesh.proxyListenPort || OUTBOUND_PORT,
+    scope.mesh.proxyInboundListenPort || INBOUND_PORT,
   ]);
   for (const service of scope.services) {
     if (service.resolution === 'alias' && followAlias(scope, service.hostname) !== service) {
@@ -302,21 +315,117 @@ export function outboundListeners(scope: ProxyScope, context: ListenerContext): 
       }
     }
   }
-  const rest = unknownTraffic(scope);
+  const restCluster = unknownTraffic(scope).cluster;
   const sidecar = scope.sidecar === undefined ? [] : [scope.sidecar.origin];
-  const result: Generated<Listener>[] = [];
-  if (scope.proxy.interceptionMode !== 'NONE') {
-    result.push({ resource: virtualOutbound({ context, cluster: rest.cluster }), origins: sidecar });
-  }
+  const result: { plan: Plan; origins: readonly Origin[] }[] = [];
+  const signature: unknown[] = [restCluster];
   for (const plan of plans.all()) {
     if (plan.http === undefined && plan.tcp.length === 0) {
       continue;
     }
-    const isWildcard = plan.address === wildcard;
-    result.push({
-      resource: listener({ context, plan, isWildcard, restCluster: rest.cluster }),
-      origins: uniqueOrigins([...plan.origins, ...plan.tcp.flatMap((r) => r.origins), ...sidecar]),
-    });
+    const origins = uniqueOrigins([...plan.origins, ...plan.tcp.flatMap((r) => r.origins), ...sidecar]);
+    result.push({ plan, origins });
+    signature.push(
+      plan.address,
+      plan.port,
+      plan.http,
+      plan.sniffed,
+      ...plan.tcp.map(({ match, targets, limits }) => [match, targets, limits]),
+      origins.map(({ kind, namespace, name }) => `${kind}/${namespace}/${name}`),
+    );
   }
-  return result;
+  return { restCluster, wildcard, plans: result, signature: JSON.stringify(signature) };
+}
+
+const usesSourceLabels = memoByInputs(
+  (virtualServices: ProxyScope['virtualServices']) => [virtualServices],
+  (virtualServices) =>
+    virtualServices.some(({ spec }) =>
+      [...(spec.tcp ?? []), ...(spec.tls ?? [])].some((route) =>
+        (route.match ?? []).some((match) => Object.keys(match.sourceLabels ?? {}).length > 0),
+      ),
+    ),
+);
+
+const addressTexts = new WeakMap<object, string>();
+function addressText(addresses: ProxyScope['headlessAddresses']): string | undefined {
+  if (addresses === undefined) {
+    return undefined;
+  }
+  let text = addressTexts.get(addresses);
+  if (text === undefined) {
+    text = JSON.stringify([...addresses]);
+    addressTexts.set(addresses, text);
+  }
+  return text;
+}
+
+/** The client's part of what plans depend on, as text. */
+const clientOf = (scope: PlanScope): string =>
+  JSON.stringify([
+    scope.proxy.namespace,
+    usesSourceLabels(scope.virtualServices) ? Object.entries(scope.proxy.labels).sort() : undefined,
+    scope.proxy.ipAddresses,
+    addressText(scope.headlessAddresses),
+    scope.sidecar && [scope.sidecar.origin.namespace, scope.sidecar.origin.name],
+  ]);
+
+/** The plans that stand for all equal ones of a kind of clients, so that a change that touches no listener stops here. */
+const lastPlans = new WeakMap<ProxyScope['mesh'], Map<string, OutboundPlans>>();
+const MAX_CLIENTS = 2000;
+
+const outboundPlans = memoByInputs(
+  (scope: PlanScope) => [
+    scope.services,
+    scope.serviceByHost,
+    scope.virtualServices,
+    scope.destinationRules,
+    scope.mesh,
+    scope.sidecar,
+    clientOf(scope),
+  ],
+  (scope): OutboundPlans => {
+    const made = makePlans(scope);
+    const byClient = lastPlans.get(scope.mesh) ?? new Map<string, OutboundPlans>();
+    lastPlans.set(scope.mesh, byClient);
+    const client = clientOf(scope);
+    const last = byClient.get(client);
+    if (last?.signature === made.signature) {
+      return last;
+    }
+    if (byClient.size >= MAX_CLIENTS) {
+      byClient.clear();
+    }
+    byClient.set(client, made);
+    return made;
+  },
+);
+
+const listenersOf = memoByInputs(
+  ({
+    plans,
+    context,
+    sidecar,
+  }: {
+    readonly plans: OutboundPlans;
+    readonly context: ListenerContext;
+    readonly sidecar: ProxyScope['sidecar'];
+  }) => [plans, ...contextInputs(context), sidecar],
+  ({ plans: { plans, restCluster, wildcard }, context, sidecar }): readonly Generated<Listener>[] => {
+    const result: Generated<Listener>[] = [];
+    if (context.proxy.interceptionMode !== 'NONE') {
+      const origins = sidecar === undefined ? [] : [sidecar.origin];
+      result.push({ resource: virtualOutbound({ context, cluster: restCluster }), origins });
+    }
+    for (const { plan, origins } of plans) {
+      const isWildcard = plan.address === wildcard;
+      result.push({ resource: listener({ context, plan, isWildcard, restCluster }), origins });
+    }
+    return result;
+  },
+);
+
+/** Listeners of a sidecar's outgoing traffic: the capture listener, and one for each address and port that the mesh knows. */
+export function outboundListeners(scope: ProxyScope, context: ListenerContext): readonly Generated<Listener>[] {
+  return listenersOf({ plans: outboundPlans(scope), context, sidecar: scope.sidecar });
 }

@@ -24,9 +24,14 @@ export interface TcpRouting {
   readonly origins: readonly Origin[];
 }
 
+/** What routings of connections depend on. */
+export type L4Scope = Pick<ProxyScope, 'mesh' | 'serviceByHost' | 'destinationRules'> & {
+  readonly proxy: Pick<ProxyScope['proxy'], 'namespace' | 'labels'>;
+};
+
 /** Facts that a connection's match is decided by before Envoy sees it. */
 export interface L4Context {
-  readonly scope: ProxyScope;
+  readonly scope: L4Scope;
   readonly gateways: readonly string[];
   /** Port that the client dialled. */
   readonly port: number;
