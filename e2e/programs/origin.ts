@@ -11,11 +11,19 @@ import { hostname } from 'node:os';
  */
 const version = process.env.VERSION ?? '';
 const pod = hostname();
+/** Status of `/health`, changed by `/health?set=503`. */
+let health = 200;
 const seen: { readonly host: string; readonly url: string; readonly attempt: string }[] = [];
 
 function answer(request: IncomingMessage, response: ServerResponse): void {
   const url = new URL(request.url ?? '/', 'http://origin');
   const ask = url.searchParams;
+  if (url.pathname === '/health') {
+    health = Number(ask.get('set') ?? health);
+    response.statusCode = ask.has('set') ? 200 : health;
+    response.end(`${health}`);
+    return;
+  }
   if (url.pathname === '/seen') {
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify(seen.filter((one) => one.url.includes(ask.get('like') ?? ''))));
