@@ -7,6 +7,7 @@ import type { Chapter } from './chapters/chapter.ts';
 import { cni } from './chapters/cni.ts';
 import { helmRepository } from './chapters/helm-repository.ts';
 import { kubectlAlone } from './chapters/kubectl-alone.ts';
+import { npmPackage } from './chapters/npm-package.ts';
 import { profiles } from './chapters/profiles.ts';
 import { settings } from './chapters/settings.ts';
 import { type Cluster, obstacle, startCluster } from './support/cluster.ts';
@@ -16,8 +17,8 @@ import { openTerminal } from './support/terminal.ts';
 const root = join(import.meta.dirname, '..');
 const reason = obstacle();
 
-/** The installation chapters of five tutorials on Istio, command for command, with what a release has. */
-const chapters = [kubectlAlone, profiles, helmRepository, settings, cni];
+/** The installation chapters of five tutorials on Istio, command for command, with what a release has; and the npm package. */
+const chapters = [kubectlAlone, profiles, helmRepository, settings, cni, npmPackage];
 
 describe('tutorials, from the download on', { skip: reason ?? false }, () => {
   let cluster: Cluster | undefined;
