@@ -4,7 +4,7 @@ import { defaultMeshConfig, VERSION } from '@istio-ts/api';
 import { createKubeClient, type KubeObject, loadKubeConfig } from '@istio-ts/kube';
 import { createMesh, MeshSources, trustDomainOf, watchMesh } from '@istio-ts/mesh';
 import { istiodDnsNames, loadAuthority } from '@istio-ts/security';
-import { createEngine } from '@istio-ts/xds';
+import { createEngine, encodedResources } from '@istio-ts/xds';
 import { createAdsServer } from '../ads/server.ts';
 import { createInjectionHandler, watchInjectorConfig } from '../admission/inject.ts';
 import { watchSurroundings } from '../admission/surroundings.ts';
@@ -135,6 +135,11 @@ export async function startDiscovery(
   const internalErrors = metrics.counter(
     'pilot_xds_generation_errors_total',
     'Resources that could not be made; the ones before them stay in force.',
+  );
+  metrics.gauge(
+    'istiod_xds_resources_encoded_total',
+    'Resources for proxies that were encoded since the start, each once for all proxies that share it.',
+    () => [...encodedResources().values()].reduce((sum, count) => sum + count, 0),
   );
   const engine = createEngine(mesh, {
     onError: ({ type, name, error }) => {
