@@ -118,8 +118,9 @@ export interface EndpointTarget {
   readonly clusterName: string;
   /** Key of the service among the mesh's endpoints. */
   readonly service: string;
-  readonly localOnly: boolean;
-  readonly input: Omit<LoadAssignmentInput, 'endpoints' | 'node'>;
+  /** Whether only endpoints on the client's node count, or those are preferred. */
+  readonly node: 'only' | 'preferred' | undefined;
+  readonly input: Omit<LoadAssignmentInput, 'endpoints' | 'node' | 'clientNode'>;
 }
 
 /** The clusters of a scope that get their endpoints by EDS; `client` is left out of those for which the place of the client makes no difference. */
@@ -133,12 +134,12 @@ export function endpointTargets(
       const policy = effectivePolicy(rule?.spec, subset, port.number, scope.mesh);
       if (clusterDiscovery(service, policy, router) !== 'EDS') continue;
       const clusterName = outboundCluster(port.number, subset?.name ?? '', service.hostname);
-      const { settings, failover } = localityPolicy(policy, scope.mesh);
+      const { settings, failover } = localityPolicy(policy, scope.mesh, service);
       const placed = settings !== undefined && (failover || (settings.distribute?.length ?? 0) > 0);
       result.push({
         clusterName,
         service: serviceKey(service),
-        localOnly: service.internalTrafficPolicy === 'Local' && !router,
+        node: nodeMatters(service, router),
         input: {
           clusterName,
           port: port.name,
@@ -151,6 +152,12 @@ export function endpointTargets(
     }
   }
   return result;
+}
+
+function nodeMatters(service: Service, router: boolean): EndpointTarget['node'] {
+  if (router) return undefined;
+  if (service.internalTrafficPolicy === 'Local') return 'only';
+  return service.trafficDistribution === 'PreferSameNode' ? 'preferred' : undefined;
 }
 
 const clientPlace = ({ proxy }: Pick<ProxyScope, 'proxy'>): ClientPlace => ({

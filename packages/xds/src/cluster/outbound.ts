@@ -94,10 +94,13 @@ export function clusterDiscovery(service: Service, policy: EffectivePolicy, rout
 export function localityPolicy(
   policy: EffectivePolicy,
   mesh: MeshConfig,
+  service: Pick<Service, 'trafficDistribution'>,
 ): { readonly settings: LocalitySettings | undefined; readonly failover: boolean } {
+  const own = policy.loadBalancer?.localityLbSetting;
   return {
-    settings: localitySettings(policy.loadBalancer?.localityLbSetting, mesh),
-    failover: policy.outlierDetection !== undefined,
+    settings: localitySettings(own, mesh, service.trafficDistribution),
+    // Who asks for near endpoints wants them first whether others may fail over or not.
+    failover: policy.outlierDetection !== undefined || (own === undefined && service.trafficDistribution !== undefined),
   };
 }
 
@@ -109,7 +112,7 @@ export function buildOutboundCluster(input: OutboundClusterInput): Generated<Clu
   const discovery = clusterDiscovery(service, policy, router);
   const pool = policy.connectionPool;
   const protocol = upstreamProtocol(port.protocol, policy, mesh, router);
-  const locality = localityPolicy(policy, mesh);
+  const locality = localityPolicy(policy, mesh, service);
   const outliers = outlierDetection(policy.outlierDetection);
   const options = connectionOptions(pool, mesh);
   const security = transportSecurity(input, policy, discovery, protocol);

@@ -19,6 +19,8 @@ export interface LoadAssignmentInput {
   readonly failover: boolean;
   /** Only endpoints on this node (internalTrafficPolicy: Local). */
   readonly node: string | undefined;
+  /** The client's node, where endpoints on it are preferred (trafficDistribution: PreferSameNode). */
+  readonly clientNode?: string | undefined;
 }
 
 /** The endpoints that a cluster sends to: healthy ones only, by locality. */
@@ -30,7 +32,8 @@ export function buildLoadAssignment(input: LoadAssignmentInput): ClusterLoadAssi
       selectorMatches(input.subset, endpoint.labels) &&
       (input.node === undefined || endpoint.node === input.node),
   );
-  const groups = placeEndpoints(usable, input.client, input.settings, input.failover);
+  const client = input.client && input.clientNode ? { ...input.client, node: input.clientNode } : input.client;
+  const groups = placeEndpoints(usable, client, input.settings, input.failover);
   return {
     clusterName: input.clusterName,
     ...(groups.length > 0 && {

@@ -1,6 +1,6 @@
 import type { DestinationRuleSpec, MeshConfig } from '@istio-ts/api';
 import { formatLocality, parseLocality } from '@istio-ts/mesh/locality';
-import type { Endpoint, Locality } from '@istio-ts/mesh/model';
+import type { Endpoint, Locality, TrafficDistribution } from '@istio-ts/mesh/model';
 
 type TrafficPolicy = NonNullable<DestinationRuleSpec['trafficPolicy']>;
 export type LocalitySettings = NonNullable<NonNullable<TrafficPolicy['loadBalancer']>['localityLbSetting']>;
@@ -11,6 +11,8 @@ export interface ClientPlace {
   readonly labels: Readonly<Record<string, string>>;
   readonly network: string;
   readonly clusterId: string;
+  /** Only where endpoints of the client's own node are preferred. */
+  readonly node?: string;
 }
 
 /** A group of endpoints with the priority and weight that Envoy gives it. */
@@ -21,8 +23,28 @@ export interface PlacedGroup {
   readonly priority: number;
 }
 
-/** The settings in force: those of the DestinationRule before those of the mesh; undefined where load balancing by locality is off. */
-export function localitySettings(own: LocalitySettings | undefined, mesh: MeshConfig): LocalitySettings | undefined {
+/** What endpoints are compared by where a service asks for near ones, the most important first (Istio documentation, `networking.istio.io/traffic-distribution`). */
+const nearness = [
+  'topology.istio.io/network',
+  'topology.kubernetes.io/region',
+  'topology.kubernetes.io/zone',
+  'topology.istio.io/subzone',
+];
+const distributions: Readonly<Record<TrafficDistribution, LocalitySettings>> = {
+  PreferSameZone: { failoverPriority: nearness },
+  PreferSameNode: { failoverPriority: [...nearness, 'kubernetes.io/hostname'] },
+};
+
+/**
+ * The settings in force: those of the DestinationRule, else what the service's traffic distribution means, else those of the mesh; undefined where
+ * load balancing by locality is off. The same object for the same arguments.
+ */
+export function localitySettings(
+  own: LocalitySettings | undefined,
+  mesh: MeshConfig,
+  distribution?: TrafficDistribution,
+): LocalitySettings | undefined {
+  if (!own && distribution) return distributions[distribution];
   const settings = own ?? mesh.localityLbSetting ?? {};
   return settings.enabled === false ? undefined : settings;
 }
@@ -92,7 +114,12 @@ function labelPriority(endpoint: Endpoint, client: ClientPlace, labels: readonly
 }
 
 function placeLabel(
-  place: { readonly locality: Locality; readonly network: string; readonly clusterId: string },
+  place: {
+    readonly locality: Locality;
+    readonly network: string;
+    readonly clusterId: string;
+    readonly node?: string;
+  },
   labels: Readonly<Record<string, string>>,
   name: string,
 ): string {
@@ -107,6 +134,8 @@ function placeLabel(
       return place.network;
     case 'topology.istio.io/cluster':
       return place.clusterId;
+    case 'kubernetes.io/hostname':
+      return place.node ?? '';
     default:
       return labels[name] ?? '';
   }

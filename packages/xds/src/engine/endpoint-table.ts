@@ -10,13 +10,14 @@ interface AssignmentInput {
   readonly target: EndpointTarget;
   readonly endpoints: ServiceEndpoints;
   readonly node: string | undefined;
+  readonly clientNode: string | undefined;
 }
 
 const noEndpoints: ServiceEndpoints = { hostname: '', namespace: '', endpoints: [] };
 
 /** Encoded endpoints of a cluster, shared by all proxies that see the same; each input of it stands in the key. */
 const assignment = memoByInputs(
-  ({ target, endpoints, node }: AssignmentInput) => [
+  ({ target, endpoints, node, clientNode }: AssignmentInput) => [
     endpoints,
     target.clusterName,
     target.input.port,
@@ -25,10 +26,11 @@ const assignment = memoByInputs(
     target.input.settings,
     target.input.failover,
     node,
+    clientNode,
   ],
-  ({ target, endpoints, node }): XdsResource =>
+  ({ target, endpoints, node, clientNode }): XdsResource =>
     encodeResource(endpointType, target.clusterName, {
-      resource: buildLoadAssignment({ ...target.input, endpoints: endpoints.endpoints, node }),
+      resource: buildLoadAssignment({ ...target.input, endpoints: endpoints.endpoints, node, clientNode }),
       origins: originsOf(endpoints.endpoints),
     }),
 );
@@ -97,7 +99,8 @@ export class EndpointTable {
     return assignment({
       target,
       endpoints: this.#endpointsOf(target.service) ?? noEndpoints,
-      node: target.localOnly ? this.#node : undefined,
+      node: target.node === 'only' ? this.#node : undefined,
+      clientNode: target.node === 'preferred' ? this.#node : undefined,
     });
   }
 }

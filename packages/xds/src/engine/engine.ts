@@ -159,7 +159,7 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
     table: (targets, node) => {
       const name = tableNames.get(targets) ?? String(tablesMade++);
       tableNames.set(targets, name);
-      const local = targets.some((target) => target.localOnly) ? (node ?? '') : '';
+      const local = targets.some((target) => target.node !== undefined) ? (node ?? '') : '';
       return tables.acquire(
         `${name} ${local}`,
         () => new EndpointTable(targets, node, (service) => mesh.endpoints.get(service)),
@@ -205,7 +205,12 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
   /** The node matters only where a service keeps its traffic on it; otherwise proxies of all nodes are of one class. */
   const localServices = cell(
     mesh.graph,
-    (fetch) => fetch.value(mesh.servicesByAge).some((service) => service.internalTrafficPolicy === 'Local'),
+    (fetch) =>
+      fetch
+        .value(mesh.servicesByAge)
+        .some(
+          (service) => service.internalTrafficPolicy === 'Local' || service.trafficDistribution === 'PreferSameNode',
+        ),
     {
       name: 'whether any service is local to its node',
     },
