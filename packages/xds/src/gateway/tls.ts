@@ -110,6 +110,24 @@ function serverCertificates(tls: ServerTls): Partial<CommonTlsContext> {
   };
 }
 
+/**
+ * Clients have to show a certificate, whoever signed it. Envoy asks for one only where it has roots: those that are named, else the mesh's. What they
+ * say about names is not looked at either (ServerTLSSettings, `insecureSkipVerify`).
+ */
+function anyCertificate(tls: ServerTls): Partial<CommonTlsContext> {
+  const { matchTypedSubjectAltNames: _names, ...rules } = clientRules(tls);
+  const roots =
+    tls.caCertCredentialName !== undefined && tls.caCertCredentialName !== ''
+      ? secret(caCertificateName(credentialResource(tls.caCertCredentialName)))
+      : fileSecret(tls.caCertificates ? `file-root:${tls.caCertificates}` : 'ROOTCA');
+  return {
+    combinedValidationContext: {
+      defaultValidationContext: { ...rules, trustChainVerification: 'ACCEPT_UNTRUSTED' },
+      validationContextSdsSecretConfig: roots,
+    },
+  };
+}
+
 function terminatingTls(tls: ServerTls, alpn: readonly string[], mesh: ProxyScope['mesh']): DownstreamTlsContext {
   const mode = tls.mode ?? 'SIMPLE';
   const asksForCertificate = mode === 'MUTUAL' || mode === 'OPTIONAL_MUTUAL';
@@ -118,9 +136,13 @@ function terminatingTls(tls: ServerTls, alpn: readonly string[], mesh: ProxyScop
       tlsParams: parameters(tls, mesh.tlsDefaults),
       ...(alpn.length > 0 ? { alpnProtocols: alpn } : {}),
       ...serverCertificates(tls),
-      ...(asksForCertificate && tls.insecureSkipVerify !== true ? clientValidation(tls) : {}),
+      ...(asksForCertificate ? (tls.insecureSkipVerify === true ? anyCertificate(tls) : clientValidation(tls)) : {}),
     },
     requireClientCertificate: mode === 'MUTUAL',
+    // Names that no certificate has get the one that the client understands too, and not just the first.
+    ...(Math.max(credentials(tls).length, tls.tlsCertificates?.length ?? 0) > 1
+      ? { fullScanCertsOnSniMismatch: true }
+      : {}),
   };
 }
 

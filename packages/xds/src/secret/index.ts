@@ -17,7 +17,7 @@ export function secretNames(scope: Pick<ProxyScope, 'gateways' | 'destinationRul
     for (const { tls } of gateway.spec.servers ?? []) {
       add(tls?.credentialName);
       for (const credential of tls?.credentialNames ?? []) add(credential);
-      add(tls?.caCertCredentialName);
+      if (tls?.caCertCredentialName) names.add(caCertificateName(credentialResource(tls.caCertCredentialName)));
     }
   }
   for (const { spec } of scope.destinationRules.values()) {

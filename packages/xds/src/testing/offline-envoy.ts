@@ -1,6 +1,10 @@
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { MeshConfig } from '@istio-ts/api';
 import type { Cluster, ClusterLoadAssignment, Listener, RouteConfiguration } from '@istio-ts/envoy';
 import type { KubeObject } from '@istio-ts/kube/object';
+import type { MeshOptions } from '@istio-ts/mesh';
 import { generateOffline, type OfflineProxy, typeUrls } from '../engine/index.ts';
 import { selfSigned } from './certificate.ts';
 import { type RunningEnvoy, startEnvoy } from './envoy.ts';
@@ -28,6 +32,10 @@ export class LoopbackNet {
 
 export interface OfflineEnvoy extends RunningEnvoy {
   readonly clusters: ReadonlyMap<string, Cluster>;
+  /** Replaces the endpoints of a cluster named in `changing`. */
+  setEndpoints(cluster: string, assignment: ClusterLoadAssignment): Promise<void>;
+  /** Endpoints of a cluster as they were generated. */
+  endpoints(cluster: string): ClusterLoadAssignment;
 }
 
 export interface OfflineEnvoySetup {
@@ -35,8 +43,13 @@ export interface OfflineEnvoySetup {
   readonly objects: readonly KubeObject[];
   readonly proxy: OfflineProxy;
   readonly meshConfig?: MeshConfig;
+  /** Names of clusters whose endpoints a test changes. */
+  readonly changing?: readonly string[];
   /** What the agent would serve: the workload's certificate, and what it trusts; a certificate that trusts itself where not given. */
   readonly identity?: { readonly certificate: string; readonly key: string; readonly roots: string };
+  readonly mesh?: Partial<MeshOptions>;
+  /** Further secrets of the agent, such as files by their names. */
+  readonly secrets?: readonly object[];
 }
 
 function agentSecrets(identity: OfflineEnvoySetup['identity']): readonly object[] {
@@ -56,11 +69,10 @@ function agentSecrets(identity: OfflineEnvoySetup['identity']): readonly object[
  * service's address is on that address, one for all addresses on `net.everywhere`. Endpoints stand in the clusters.
  */
 export async function startOfflineEnvoy(setup: OfflineEnvoySetup): Promise<OfflineEnvoy> {
-  const { resources, problems, errors } = generateOffline(
-    setup.objects,
-    setup.proxy,
-    setup.meshConfig ? { meshConfig: setup.meshConfig } : {},
-  );
+  const { resources, problems, errors } = generateOffline(setup.objects, setup.proxy, {
+    ...(setup.meshConfig && { meshConfig: setup.meshConfig }),
+    ...(setup.mesh && { mesh: setup.mesh }),
+  });
   if (problems.length > 0)
     throw new Error(problems.map((one) => `${one.origin.name} ${one.path}: ${one.message}`).join('\n'));
   if (errors.length > 0)
@@ -69,9 +81,23 @@ export async function startOfflineEnvoy(setup: OfflineEnvoySetup): Promise<Offli
   const endpoints = new Map(
     all<ClusterLoadAssignment>(typeUrls.endpoint).map((one) => [one.clusterName ?? '', one] as const),
   );
+  const folder = setup.changing ? await mkdtemp(join(tmpdir(), 'xds-endpoints-')) : '';
+  const files = new Map((setup.changing ?? []).map((name, i) => [name, join(folder, `${i}.json`)] as const));
+  const setEndpoints = async (cluster: string, assignment: ClusterLoadAssignment): Promise<void> => {
+    const file = files.get(cluster) ?? '';
+    const resource = { '@type': typeUrls.endpoint, ...assignment };
+    await writeFile(`${file}.new`, JSON.stringify({ versionInfo: `${Math.random()}`, resources: [resource] }));
+    // Envoy looks at a file again when another one is moved over it.
+    await rename(`${file}.new`, file);
+  };
+  const endpointsOf = (cluster: string): ClusterLoadAssignment => endpoints.get(cluster) ?? { clusterName: cluster };
+  for (const name of files.keys()) await setEndpoints(name, endpointsOf(name));
   const clusters = all<Cluster>(typeUrls.cluster).map((cluster): Cluster => {
     if (cluster.type !== 'EDS') return cluster;
     const { edsClusterConfig: _discovery, ...rest } = cluster;
+    const path = files.get(cluster.name ?? '');
+    if (path !== undefined)
+      return { ...cluster, edsClusterConfig: { edsConfig: { pathConfigSource: { path }, resourceApiVersion: 'V3' } } };
     const loadAssignment = endpoints.get(cluster.name ?? '') ?? { clusterName: cluster.name ?? '' };
     return { ...rest, type: 'STATIC', loadAssignment };
   });
@@ -79,20 +105,27 @@ export async function startOfflineEnvoy(setup: OfflineEnvoySetup): Promise<Offli
     .filter((one) => one.name !== 'virtualOutbound' && one.name !== 'virtualInbound')
     .map((listener): Listener => {
       const socket = listener.address?.socketAddress;
-      const address = socket?.address === '0.0.0.0' ? setup.net.everywhere : (socket?.address ?? '');
-      return {
-        ...listener,
-        address: { socketAddress: { address, portValue: socket?.portValue ?? 0 } },
-        bindToPort: true,
-      };
+      if (socket === undefined) return listener;
+      const address = socket.address === '0.0.0.0' ? setup.net.everywhere : (socket.address ?? '');
+      return { ...listener, address: { socketAddress: { ...socket, address } }, bindToPort: true };
     });
   const envoy = await startEnvoy({
     listeners,
     clusters,
     routes: new Map(all<RouteConfiguration>(typeUrls.route).map((one) => [one.name ?? '', one] as const)),
-    secrets: [...agentSecrets(setup.identity), ...all<object>(typeUrls.secret)],
+    secrets: [...agentSecrets(setup.identity), ...(setup.secrets ?? []), ...all<object>(typeUrls.secret)],
   });
-  return { ...envoy, clusters: new Map(clusters.map((one) => [one.name ?? '', one])) };
+  const stop = async (): Promise<void> => {
+    await envoy.stop();
+    if (folder !== '') await rm(folder, { recursive: true });
+  };
+  return {
+    ...envoy,
+    stop,
+    clusters: new Map(clusters.map((one) => [one.name ?? '', one])),
+    setEndpoints,
+    endpoints: endpointsOf,
+  };
 }
 
 /** Port on which all origins of `loopbackApp` serve. */

@@ -31,6 +31,10 @@ export interface Origin {
   readonly bytes: string[];
   /** Status of every answer from now on, until it is undefined. */
   status: number | undefined;
+  /** Milliseconds that every answer takes from now on. */
+  delay: number;
+  /** HTTP/2 pings of its clients. */
+  pings: number;
   close(): Promise<void>;
 }
 
@@ -63,13 +67,15 @@ export async function startOrigin(
   port: number,
   tls?: TlsOptions & { readonly cert: string; readonly key: string },
 ): Promise<Origin> {
-  const origin: Omit<Origin, 'close'> & { status: number | undefined } = {
+  const origin: Omit<Origin, 'close'> = {
     address,
     port,
     arrivals: [],
     connections: { opened: 0, open: 0 },
     bytes: [],
     status: undefined,
+    delay: 0,
+    pings: 0,
   };
   const facts = new WeakMap<object, Pick<Arrival, 'connection' | 'proxyProtocol' | 'tls'>>();
   const answer =
@@ -99,7 +105,7 @@ export async function startOrigin(
         });
         (response as ServerResponse).end(JSON.stringify(arrival));
       };
-      const delay = Number(/\/delay\/(\d+)/.exec(path)?.[1] ?? 0);
+      const delay = origin.delay || Number(/\/delay\/(\d+)/.exec(path)?.[1] ?? 0);
       request.resume();
       if (delay > 0) setTimeout(send, delay);
       else send();
@@ -121,8 +127,8 @@ export async function startOrigin(
   const http2 = createHttp2Server();
   http2.on('session', (session) => {
     const real = pending.shift();
-    session.on('stream', (stream) => {
-      stream.once('close', () => undefined);
+    session.on('ping', () => {
+      origin.pings++;
     });
     bySession.set(session, real);
   });
