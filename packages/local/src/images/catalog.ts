@@ -84,6 +84,9 @@ function sample(machine: Machine, program: string, changes: Partial<Image> = {})
   });
 }
 
+/** As whom the images of Bookinfo run. */
+const bookinfoUser = { user: 1000, group: 1000 } as const;
+
 const istioUser = { user: 1337, group: 1337 } as const;
 
 const ROWS: readonly Row[] = [
@@ -191,6 +194,31 @@ const ROWS: readonly Row[] = [
     image: (name, machine) =>
       sample(machine, 'helloworld', {
         env: { SERVICE_VERSION: name.base.endsWith('v2') || name.tag === 'v2' ? 'v2' : 'v1' },
+      }),
+  },
+  {
+    names: ['examples-bookinfo-productpage-v1', 'examples-bookinfo-details-v1', 'examples-bookinfo-ratings-v1'],
+    image: (name, machine) => sample(machine, name.base.replace(/^examples-bookinfo-|-v1$/g, ''), bookinfoUser),
+  },
+  {
+    names: ['examples-bookinfo-reviews-v1', 'examples-bookinfo-reviews-v2', 'examples-bookinfo-reviews-v3'],
+    image: (name, machine) =>
+      sample(machine, 'reviews', {
+        ...bookinfoUser,
+        env: {
+          ENABLE_RATINGS: String(!name.base.endsWith('v1')),
+          STAR_COLOR: name.base.endsWith('v3') ? 'red' : 'black',
+        },
+      }),
+  },
+  { names: ['tcp-echo-server'], image: (_, machine) => sample(machine, 'tcp-echo', { cmd: ['9000', 'hello'] }) },
+  {
+    names: ['fortio'],
+    image: (_, machine) =>
+      hostImage(machine, 'fortio', {
+        entrypoint: ['/usr/bin/fortio'],
+        cmd: ['server'],
+        files: [script('/usr/bin/fortio', launcher('samples/fortio'))],
       }),
   },
   {
