@@ -2,6 +2,10 @@ import type { Cluster, Listener, RouteConfiguration } from '@istio-ts/envoy';
 import type { ProxyScope } from '@istio-ts/mesh/model';
 import { buildInboundClusters, type ClusterInputs, fixedClusters } from '../cluster/index.ts';
 import { sniDnatClusters } from '../gateway/sni-dnat.ts';
+import { patchListeners } from '../envoy-filter/listener.ts';
+import { contextsOf } from '../envoy-filter/patch.ts';
+import { patchesOf } from '../envoy-filter/patch-set.ts';
+import { patchRouteConfigurations } from '../envoy-filter/route.ts';
 import type { Generated } from '../generated.ts';
 import { buildListeners } from '../listener/index.ts';
 import { buildRoutes } from '../route/index.ts';
@@ -17,7 +21,12 @@ export interface Generators {
 export type { ClusterInputs };
 
 export const defaultGenerators: Generators = {
-  listeners: buildListeners,
-  routes: buildRoutes,
+  listeners: (scope) => patchListeners(buildListeners(scope), patchesOf(scope).listeners, scope.proxy.type),
+  routes: (scope) => {
+    const routes = buildRoutes(scope);
+    // Routes of arriving requests are part of their listeners.
+    const context = contextsOf(scope.proxy.type).at(-1);
+    return context === undefined ? routes : patchRouteConfigurations(routes, patchesOf(scope).routes, context);
+  },
   ownClusters: (scope) => [...buildInboundClusters(scope), ...fixedClusters(scope), ...sniDnatClusters(scope)],
 };

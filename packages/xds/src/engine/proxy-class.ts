@@ -9,12 +9,15 @@ import {
   outboundInputsKey,
 } from '../cluster/index.ts';
 import { buildOutboundCluster, outboundClusterKey } from '../cluster/outbound.ts';
+import { patchClusters } from '../envoy-filter/cluster.ts';
+import { patchesOf } from '../envoy-filter/patch-set.ts';
 import type { Generated } from '../generated.ts';
 import { memoByInputs } from '../memo.ts';
 import { buildSecret, SecretError, secretNames } from '../secret/index.ts';
 import type { XdsResource } from '../source.ts';
 import type { EndpointTable } from './endpoint-table.ts';
 import type { Generators } from './generators.ts';
+import { ReadTracker } from './reads.ts';
 import { encodeResource, encodingMemo, keepUnchanged } from './resource.ts';
 import { layered } from './table.ts';
 import {
@@ -142,6 +145,11 @@ export class ProxyClass {
   readonly #published = new Map<Published, Publication>();
   #splits: Splits | undefined;
   #ownClusters: Resources | undefined;
+  readonly #generated: {
+    readonly listeners: ReadTracker<ProxyScope, ReturnType<Generators['listeners']>>;
+    readonly routes: ReadTracker<ProxyScope, ReturnType<Generators['routes']>>;
+    readonly ownClusters: ReadTracker<ProxyScope, ReturnType<Generators['ownClusters']>>;
+  };
   #table:
     | {
         readonly targets: readonly EndpointTarget[];
@@ -153,6 +161,12 @@ export class ProxyClass {
     this.#shared = shared;
     this.#scope = scope;
     this.#node = node;
+    const { generators } = shared;
+    this.#generated = {
+      listeners: new ReadTracker(generators.listeners),
+      routes: new ReadTracker(generators.routes),
+      ownClusters: new ReadTracker(generators.ownClusters),
+    };
   }
 
   /** The scope that the next publication is made from. */
@@ -214,6 +228,7 @@ export class ProxyClass {
           scope.sidecar,
           scope.autoMutualTls,
           scope.trustDomain,
+          scope.envoyFilters,
           mesh.identities.snapshot(),
           mesh.mutualTlsPorts.snapshot(),
           mesh.resolvedByProxy.snapshot(),
@@ -232,7 +247,6 @@ export class ProxyClass {
 
   #make(type: Published, last: Resources | undefined): Resources {
     const scope = this.#scope.current;
-    const { generators } = this.#shared;
     switch (type) {
       case clusterType:
         return this.#clusters(scope, last);
@@ -243,13 +257,13 @@ export class ProxyClass {
           last,
           this.#encodeAll(
             type,
-            generators.listeners(scope).map((generated) => [generated.resource.name ?? '', generated] as const),
+            this.#generated.listeners.of(scope).map((generated) => [generated.resource.name ?? '', generated] as const),
             encodeListener,
             last,
           ),
         );
       case routeType:
-        return keepUnchanged(last, this.#encodeAll(type, generators.routes(scope), encodeRoute, last));
+        return keepUnchanged(last, this.#encodeAll(type, this.#generated.routes.of(scope), encodeRoute, last));
       case virtualHostType:
         return layered(last, [...this.#split(scope).hosts.values()]);
       case shells:
@@ -263,7 +277,7 @@ export class ProxyClass {
   #split(scope: ProxyScope): Splits {
     const last = this.#splits;
     if (last?.scope === scope) return last;
-    const split = splitAll(this.#shared.generators.routes(scope));
+    const split = splitAll(this.#generated.routes.of(scope));
     let { shells, hosts } = split;
     for (const { name, error } of split.failed) {
       this.#shared.report({ type: routeType, name, error });
@@ -305,14 +319,14 @@ export class ProxyClass {
   }
 
   #clusters(scope: ProxyScope, last: Resources | undefined): Resources {
-    const { mesh, generators } = this.#shared;
+    const { mesh } = this.#shared;
     const inputs: ClusterInputs = {
       identities: mesh.identities.snapshot(),
       mutualTlsPorts: mesh.mutualTlsPorts.snapshot(),
       resolvedByProxy: mesh.resolvedByProxy.snapshot(),
     };
     const outbound = outboundClusters({ scope, inputs });
-    const generated = generators.ownClusters(scope).map((one) => [one.resource.name ?? '', one] as const);
+    const generated = this.#generated.ownClusters.of(scope).map((one) => [one.resource.name ?? '', one] as const);
     const own = this.#encodeAll(clusterType, generated, encodeCluster, last);
     for (const { name, error } of outbound.failed) {
       this.#shared.report({ type: clusterType, name, error });
@@ -320,7 +334,9 @@ export class ProxyClass {
       if (before) own.set(name, before);
     }
     this.#ownClusters = keepUnchanged(this.#ownClusters, own);
-    return layered(last, [this.#ownClusters, outbound.resources]);
+    const tables = [this.#ownClusters, outbound.resources];
+    const patches = patchesOf(scope).clusters;
+    return layered(last, patches ? patchClusters({ tables, patches, type: scope.proxy.type }) : tables);
   }
 
   #endpointTable(scope: ProxyScope): EndpointTable {
