@@ -71,7 +71,7 @@ export class FakeCluster {
       ) => {
         write(`patch-${patchType}`, type, namespace, name);
         const object = structuredClone(found(type, namespace, name)) as unknown as Record<string, unknown>;
-        if (!Array.isArray(body)) return this.put(type, { ...object, ...(body as object) } as unknown as KubeObject);
+        if (!Array.isArray(body)) return this.put(type, merged(object, body) as KubeObject);
         for (const { path, value } of body as { path: string; value: unknown }[]) {
           const steps = path.slice(1).split('/');
           const last = steps.pop() ?? '';
@@ -80,6 +80,15 @@ export class FakeCluster {
           parent[last] = value;
         }
         return this.put(type, object as unknown as KubeObject);
+      },
+      list: async (type: ResourceType) => ({
+        items: [...this.objects].filter(([key]) => key.startsWith(`${type.resource} `)).map(([, object]) => object),
+        resourceVersion: '1',
+      }),
+      delete: async (type: ResourceType, name: string, namespace?: string) => {
+        write('delete', type, namespace, name);
+        found(type, namespace, name);
+        this.remove(type, namespace, name);
       },
       watch: (
         type: ResourceType,
@@ -100,6 +109,19 @@ export class FakeCluster {
     };
     return client as unknown as KubeClient;
   }
+}
+
+/** A JSON merge patch (RFC 7386). */
+function merged(value: unknown, patch: unknown): unknown {
+  if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return patch;
+  const result: Record<string, unknown> = {
+    ...(typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {}),
+  };
+  for (const [key, change] of Object.entries(patch)) {
+    if (change === null) delete result[key];
+    else result[key] = merged(result[key], change);
+  }
+  return result;
 }
 
 /** Lets everything that is ready run. */

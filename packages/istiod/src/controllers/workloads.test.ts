@@ -1,0 +1,249 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { defaultMeshConfig } from '@istio-ts/api';
+import { istioTypes } from '@istio-ts/api/resource-types';
+import type { KubeObject } from '@istio-ts/kube';
+import { createMesh, MeshSources } from '@istio-ts/mesh';
+import type { ProxyNode } from '@istio-ts/xds';
+import { FakeCluster, settle } from '../fake-cluster.test-support.ts';
+import { recordingLogger } from '../log.test-support.ts';
+import { keepAutoAddresses, wantedAddresses } from './auto-allocate.ts';
+import { createWorkloadRegistration, entryNameOf, isGone, registrationAnnotations } from './workload-registration.ts';
+
+const ranges = { ipv4: '240.240.0.0/16', ipv6: '2001:2::/48' };
+const entry = (name: string, spec: object, more: object = {}): KubeObject => ({
+  apiVersion: 'networking.istio.io/v1',
+  kind: 'ServiceEntry',
+  metadata: { name, namespace: 'shop', creationTimestamp: `2026-01-01T00:00:0${name.length % 10}Z`, ...more },
+  spec: { ports: [{ number: 80, name: 'tcp', protocol: 'TCP' }], resolution: 'DNS', ...spec },
+});
+
+describe('addresses of ServiceEntries', () => {
+  /** A cluster whose ServiceEntries a mesh follows. */
+  function cluster() {
+    const fake = new FakeCluster();
+    const sources = new MeshSources({ meshConfig: defaultMeshConfig() });
+    fake.client.watch(istioTypes.ServiceEntry, {}, (event) => {
+      if (event.type === 'SYNCED') return;
+      if (event.type === 'DELETED') sources.delete(event.object);
+      else sources.set(event.object);
+    });
+    const addresses = (name: string) =>
+      (
+        fake.get(istioTypes.ServiceEntry, 'shop', name)?.status as
+          | { addresses?: { host: string; value: string }[] }
+          | undefined
+      )?.addresses;
+    return { fake, sources, addresses, put: (object: KubeObject) => fake.put(istioTypes.ServiceEntry, object) };
+  }
+
+  it('are given to those that want some, once, and taken back', async () => {
+    const { fake, sources, addresses, put } = cluster();
+    put(entry('one', { hosts: ['a.test', 'b.test'] }));
+    put(entry('wild', { hosts: ['*.test'] }));
+    put(entry('fixed', { hosts: ['c.test'], addresses: ['10.0.0.1'] }));
+    put(entry('direct', { hosts: ['d.test'], resolution: 'NONE' }));
+    put(
+      entry('unwanted', { hosts: ['e.test'] }, { labels: { 'networking.istio.io/enable-autoallocate-ip': 'false' } }),
+    );
+    const keeper = keepAutoAddresses(fake.client, sources.configs('ServiceEntry'), ranges, recordingLogger());
+    await settle();
+    const given = addresses('one') ?? [];
+    assert.deepEqual(
+      given.map(({ host }) => host),
+      ['a.test', 'a.test', 'b.test', 'b.test'],
+    );
+    assert.match(
+      given.map(({ value }) => value).join(' '),
+      /^240\.240\.\d+\.\d+ 2001:2:\S+ 240\.240\.\d+\.\d+ 2001:2:\S+$/,
+    );
+    assert.equal(new Set(given.map(({ value }) => value)).size, 4);
+    for (const name of ['wild', 'fixed', 'direct', 'unwanted']) assert.equal(addresses(name), undefined, name);
+    const writes = fake.writes.length;
+    // Another change of the object changes nothing about its addresses.
+    const object = fake.get(istioTypes.ServiceEntry, 'shop', 'one');
+    put({ ...(object as KubeObject), spec: { ...(object?.spec as object), hosts: ['b.test'] } });
+    await settle();
+    assert.deepEqual(addresses('one'), given.slice(2));
+    assert.equal(fake.writes.length, writes + 1);
+    put(entry('one', { hosts: ['b.test'], addresses: ['10.0.0.9'] }, {}));
+    fake.put(istioTypes.ServiceEntry, {
+      ...entry('one', { hosts: ['b.test'], addresses: ['10.0.0.9'] }),
+      status: { addresses: given.slice(2) },
+    });
+    await settle();
+    assert.equal(addresses('one'), undefined);
+    keeper.close();
+  });
+
+  it('are of one host each: the older keeps what two have', () => {
+    const sources = new MeshSources({ meshConfig: defaultMeshConfig() });
+    const shared = {
+      status: {
+        addresses: [
+          { host: 'a.test', value: '240.240.1.1' },
+          { host: 'a.test', value: '2001:2::5' },
+        ],
+      },
+    };
+    sources.set({ ...entry('x', { hosts: ['a.test'] }), ...shared });
+    sources.set({ ...entry('younger', { hosts: ['a.test'] }), ...shared });
+    // Addresses that somebody chose out of the range are not given to another.
+    sources.set(entry('chosen', { hosts: ['z.test'], addresses: ['240.240.9.9'] }));
+    const wanted = wantedAddresses(sources.configs('ServiceEntry').snapshot(), ranges);
+    assert.deepEqual([...wanted.keys()], ['shop/younger']);
+    assert.ok(wanted.get('shop/younger')?.every(({ value }) => value !== '240.240.1.1' && value !== '2001:2::5'));
+  });
+
+  it('run out without doing harm', () => {
+    const sources = new MeshSources({ meshConfig: defaultMeshConfig() });
+    for (let i = 0; i < 9; i++) sources.set(entry(`e${i}`, { hosts: [`h${i}.test`] }));
+    const wanted = wantedAddresses(sources.configs('ServiceEntry').snapshot(), {
+      ipv4: '240.240.0.0/29',
+      ipv6: '2001:2::/125',
+    });
+    const all = [...wanted.values()].flat().map(({ value }) => value);
+    assert.equal(new Set(all).size, all.length);
+    assert.equal(all.length, 12);
+    assert.throws(() => wantedAddresses(new Map(), { ipv4: '240.240.0.0', ipv6: '2001:2::/48' }), RangeError);
+  });
+
+  it('are in force for proxies whose agent answers DNS alone', () => {
+    const sources = new MeshSources({ meshConfig: defaultMeshConfig() });
+    sources.set({
+      ...entry('one', { hosts: ['a.test'] }),
+      status: { addresses: [{ host: 'a.test', value: '240.240.1.1' }] },
+    });
+    const [service] = [...createMesh(sources).services.values()];
+    assert.deepEqual([service?.addresses, service?.autoAddresses], [[], ['240.240.1.1']]);
+  });
+});
+
+const node = (more: Partial<ProxyNode> = {}, metadata: Record<string, unknown> = {}): ProxyNode => ({
+  id: 'sidecar~10.9.0.1~vm-1.shop~shop.svc.cluster.local',
+  cluster: 'vm',
+  type: 'sidecar',
+  ipAddress: '10.9.0.1',
+  podName: 'vm-1',
+  namespace: 'shop',
+  dnsDomain: 'shop.svc.cluster.local',
+  locality: { region: 'eu', zone: 'a', subzone: '' },
+  metadata: { AUTO_REGISTER_GROUP: 'vms', NETWORK: 'net:1', LABELS: { app: 'own', extra: 'yes' }, ...metadata },
+  envoyVersion: undefined,
+  identity: 'spiffe://cluster.local/ns/shop/sa/vm',
+  ...more,
+});
+const group: KubeObject = {
+  apiVersion: 'networking.istio.io/v1',
+  kind: 'WorkloadGroup',
+  metadata: { name: 'vms', namespace: 'shop', uid: 'u1' },
+  spec: {
+    metadata: { labels: { app: 'group', team: 't' }, annotations: { note: 'n' } },
+    template: { serviceAccount: 'vm', ports: { http: 8080 }, weight: 3, network: 'template-net' },
+    probe: { httpGet: { port: 8080 } },
+  },
+};
+
+describe('workloads outside Kubernetes', () => {
+  const name = 'vms-10.9.0.1-net-1';
+  function start(graceMs = 0, at = () => new Date('2026-01-01T00:00:00Z')) {
+    const cluster = new FakeCluster();
+    cluster.put(istioTypes.WorkloadGroup, group);
+    const log = recordingLogger();
+    const registration = createWorkloadRegistration(
+      cluster.client,
+      { controller: 'istiod-1', graceMs, register: true, healthChecks: true, now: at },
+      log,
+    );
+    return { cluster, registration, log, found: () => cluster.get(istioTypes.WorkloadEntry, 'shop', name) };
+  }
+
+  it('get an entry from their group when they connect, and lose it when they are gone', async () => {
+    const { cluster, registration, found } = start();
+    registration.connected(node());
+    await settle();
+    assert.deepEqual(found()?.spec, {
+      address: '10.9.0.1',
+      ports: { http: 8080 },
+      labels: { app: 'own', team: 't', extra: 'yes' },
+      network: 'template-net',
+      locality: 'eu/a',
+      weight: 3,
+      serviceAccount: 'vm',
+    });
+    const { annotations, ownerReferences } = found()?.metadata ?? {};
+    assert.equal(annotations?.[registrationAnnotations.group], 'vms');
+    assert.equal(annotations?.['proxy.istio.io/health-checks-enabled'], 'true');
+    assert.equal(annotations?.note, 'n');
+    assert.equal(ownerReferences?.[0]?.name, 'vms');
+    // A second stream of the same proxy: one of the two may end.
+    registration.connected(node());
+    registration.disconnected(node());
+    await settle();
+    assert.equal(found()?.metadata.annotations?.[registrationAnnotations.disconnectedAt], undefined);
+    registration.disconnected(node());
+    await settle();
+    assert.ok(found()?.metadata.annotations?.[registrationAnnotations.disconnectedAt]);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await settle();
+    assert.equal(found(), undefined);
+    assert.ok(cluster.writes.some((line) => line.startsWith('delete workloadentries')));
+    registration.close();
+  });
+
+  it('keep their entry when they are back in time', async () => {
+    const { registration, found } = start(5);
+    registration.connected(node());
+    await settle();
+    registration.disconnected(node());
+    registration.connected(node());
+    await settle();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(found()?.metadata.annotations?.[registrationAnnotations.disconnectedAt], undefined);
+    registration.close();
+  });
+
+  it('are refused under another service account than the group has', async () => {
+    const { registration, found, log } = start();
+    registration.connected(node({ identity: 'spiffe://cluster.local/ns/shop/sa/other' }));
+    await settle();
+    assert.equal(found(), undefined);
+    assert.ok(log.lines.some((line) => line.includes('run as service account vm')));
+    registration.close();
+  });
+
+  it('have the health that their agent tells of, even before their entry is there', async () => {
+    const { registration, found } = start();
+    const conditions = () =>
+      (found()?.status as { conditions?: { type: string; status: string; message?: string }[] } | undefined)
+        ?.conditions ?? [];
+    registration.health(node(), { healthy: false, message: 'connection refused' });
+    registration.connected(node());
+    await settle();
+    assert.deepEqual(
+      [conditions()[0]?.type, conditions()[0]?.status, conditions()[0]?.message],
+      ['Healthy', 'False', 'connection refused'],
+    );
+    registration.health(node(), { healthy: true, message: '' });
+    await settle();
+    assert.deepEqual([conditions().length, conditions()[0]?.status], [1, 'True']);
+    registration.close();
+  });
+
+  it('are named so that Kubernetes takes it, and known to be gone by what is written', () => {
+    assert.equal(entryNameOf(node({ ipAddress: 'fd00::1' }, { NETWORK: '' })), 'vms-fd00--1');
+    assert.equal(entryNameOf(node({}, { AUTO_REGISTER_GROUP: undefined, WORKLOAD_ENTRY: 'mine' })), 'mine');
+    const at = (annotations: Record<string, string>): KubeObject => ({
+      apiVersion: 'v1',
+      kind: 'WorkloadEntry',
+      metadata: { annotations },
+    });
+    const now = Date.parse('2026-01-01T01:00:00Z');
+    const { group: label, connectedAt, disconnectedAt } = registrationAnnotations;
+    assert.equal(isGone(at({}), now, 10_000), false);
+    assert.equal(isGone(at({ [label]: 'g', [disconnectedAt]: '2026-01-01T00:59:55Z' }), now, 10_000), false);
+    assert.equal(isGone(at({ [label]: 'g', [disconnectedAt]: '2026-01-01T00:59:45Z' }), now, 10_000), true);
+    assert.equal(isGone(at({ [label]: 'g', [connectedAt]: '2026-01-01T00:30:00Z' }), now, 10_000), false);
+    assert.equal(isGone(at({ [label]: 'g', [connectedAt]: '2026-01-01T00:10:00Z' }), now, 10_000), true);
+  });
+});
