@@ -49,26 +49,60 @@ export function admitsHost(patterns: readonly EgressHost[], namespace: string, h
   );
 }
 
+type EgressListener = NonNullable<SidecarSpec['egress']>[number];
+
+/** What is let in through some egress listeners of a Sidecar. */
+interface Admitted {
+  readonly services: readonly Service[];
+  readonly virtualServices: readonly VirtualService[];
+}
+
+function admittedBy(listeners: readonly EgressListener[], namespace: string, visible: Admitted): Admitted {
+  const patterns = listeners.flatMap((listener) => egressHosts(listener.hosts ?? [], namespace));
+  const virtualServices = visible.virtualServices.filter((config) =>
+    (config.spec.hosts ?? []).some((host) => admitsHost(patterns, config.origin.namespace, host)),
+  );
+  // A VirtualService that is let in brings the services that it sends to.
+  const reached = new Set<string>();
+  for (const config of virtualServices) for (const host of destinationHosts(config.spec)) reached.add(host);
+  return {
+    services: visible.services.filter(
+      (service) => admitsHost(patterns, service.namespace, service.hostname) || reached.has(service.hostname),
+    ),
+    virtualServices,
+  };
+}
+
 /** What a workload with this Sidecar may see of what its namespace may see. Without egress listeners that is everything. */
 export function applySidecar(
   sidecar: Config<SidecarSpec>,
   namespace: string,
   services: readonly Service[],
   virtualServices: readonly VirtualService[],
-): { readonly services: readonly Service[]; readonly virtualServices: readonly VirtualService[] } {
+): Admitted {
   const { egress } = sidecar.spec;
-  if (!egress?.length) return { services, virtualServices };
-  const patterns = egress.flatMap((listener) => egressHosts(listener.hosts ?? [], namespace));
-  const admitted = virtualServices.filter((config) =>
-    (config.spec.hosts ?? []).some((host) => admitsHost(patterns, config.origin.namespace, host)),
-  );
-  // A VirtualService that is let in brings the services that it sends to.
-  const reached = new Set<string>();
-  for (const config of admitted) for (const host of destinationHosts(config.spec)) reached.add(host);
+  return egress?.length ? admittedBy(egress, namespace, { services, virtualServices }) : { services, virtualServices };
+}
+
+/** An egress listener that a Sidecar gives a port or a socket of its own, and what can be reached through it. */
+export interface EgressPort extends Admitted {
+  readonly listener: EgressListener;
+}
+
+/** A workload's ways out: the ports that its Sidecar gives to some services, and what can be reached through all other ports. */
+export interface Egress {
+  readonly ports: readonly EgressPort[];
+  readonly rest: Admitted;
+}
+
+/** Splits what a proxy sees (already limited to what its Sidecar lets in) among the Sidecar's egress listeners. */
+export function splitEgress(sidecar: Config<SidecarSpec> | undefined, namespace: string, visible: Admitted): Egress {
+  const listeners = sidecar?.spec.egress ?? [];
+  const own = listeners.filter((one) => (one.port?.number ?? 0) !== 0 || one.bind?.startsWith('unix://') === true);
+  if (own.length === 0) return { ports: [], rest: visible };
+  const others = listeners.filter((one) => !own.includes(one));
   return {
-    services: services.filter(
-      (service) => admitsHost(patterns, service.namespace, service.hostname) || reached.has(service.hostname),
-    ),
-    virtualServices: admitted,
+    ports: own.map((listener) => ({ listener, ...admittedBy([listener], namespace, visible) })),
+    rest: others.length === 0 ? { services: [], virtualServices: [] } : admittedBy(others, namespace, visible),
   };
 }

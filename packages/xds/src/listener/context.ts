@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import type { HttpConnectionManager_Tracing } from '@istio-ts/envoy';
+import type { HttpConnectionManager_Tracing, Listener } from '@istio-ts/envoy';
 import type { ProxyScope, ScopedProxy } from '@istio-ts/mesh/model';
 import { protoDuration } from '../duration.ts';
 import { tracing } from '../telemetry/tracing.ts';
@@ -30,6 +30,31 @@ export const contextInputs = (context: ListenerContext): readonly [object, ...un
 /** The address that stands for all: that of IPv6 for a proxy that has no IPv4 address. */
 export function wildcardAddress(proxy: Pick<ScopedProxy, 'ipAddresses'>): string {
   return proxy.ipAddresses.length > 0 && proxy.ipAddresses.every((a) => isIP(a) === 6) ? '::' : '0.0.0.0';
+}
+
+/** Port of the listener that outgoing connections are redirected to, unless the mesh says otherwise. */
+export const OUTBOUND_PORT = 15001;
+/** The same for arriving connections. */
+export const INBOUND_PORT = 15006;
+
+/**
+ * Where a listener listens: an IP address and a port, or (with port 0) the path of a Unix socket. A listener that is for all addresses of `proxy`
+ * is for both families where the proxy has both.
+ */
+export function listeningOn(
+  address: string,
+  port: number,
+  proxy?: ScopedProxy,
+): Pick<Listener, 'address' | 'additionalAddresses'> {
+  if (port === 0) {
+    return { address: { pipe: { path: address } } };
+  }
+  const at = (ip: string) => ({ socketAddress: { address: ip, portValue: port } });
+  const isDualStack = new Set(proxy?.ipAddresses.map(isIP)).size > 1;
+  return {
+    address: at(address),
+    ...(isDualStack ? { additionalAddresses: [{ address: at(address === '::' ? '0.0.0.0' : '::') }] } : {}),
+  };
 }
 
 /** How long a connection may stay silent before it counts as one whose client does not speak first; Istio's default is to wait without limit. */

@@ -22,14 +22,14 @@ import { peerMetadataFilter } from '../telemetry/peer.ts';
 import {
   contextInputs,
   detectionTimeout,
+  INBOUND_PORT,
   type ListenerContext,
+  listeningOn,
   plainHttpProtocols,
   wildcardAddress,
 } from './context.ts';
 import { httpInspector, ORIGINAL_DST, tlsInspector } from './listener-filter.ts';
 import { meshServerTls } from './tls.ts';
-
-export const INBOUND_PORT = 15006;
 
 /** Protocol names by which mesh clients say that HTTP follows inside mutual TLS. */
 const MESH_HTTP = ['istio-http/1.0', 'istio-http/1.1', 'istio-h2'] as const;
@@ -293,7 +293,7 @@ const listener = memoByInputs(
     return {
       resource: {
         name: 'virtualInbound',
-        address: { socketAddress: { address: wildcard, portValue: port } },
+        ...listeningOn(wildcard, port, proxy),
         trafficDirection: 'INBOUND',
         filterChains: [blackhole(context, port), ...destinations.flatMap((to) => chains({ context, policies }, to))],
         listenerFilters: [ORIGINAL_DST, tlsInspector(plainBytes), httpInspector(bytes)],
