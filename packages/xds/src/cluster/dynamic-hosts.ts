@@ -1,0 +1,61 @@
+import { isIP } from 'node:net';
+import type { Cluster, ConfigListenerFilter, DnsCacheConfig, HttpFilter } from '@istio-ts/envoy';
+import type { ProxyScope, ScopedProxy } from '@istio-ts/mesh/model';
+import { protoDuration } from '../duration.ts';
+import { typed } from '../typed.ts';
+
+/**
+ * ServiceEntries with resolution DYNAMIC_DNS: the proxy resolves the name that a request or a TLS handshake is for, when it arrives. A filter looks the
+ * name up and a cluster of a type of its own sends there; both name the same cache, with the same settings, or Envoy refuses the second.
+ */
+type MeshConfig = ProxyScope['mesh'];
+type Addresses = Pick<ScopedProxy, 'ipAddresses'>;
+
+/** Names that a proxy remembers; of the least used ones it forgets the addresses (Istio's PILOT_ALLOW_ANY_DYNAMIC_DNS_MAX_HOSTS has the same default). */
+const MAX_HOSTS = 1024;
+
+export const hasOnlyIpv6 = ({ ipAddresses }: Addresses): boolean =>
+  ipAddresses.length > 0 && ipAddresses.every((address) => isIP(address) === 6);
+
+function dnsCache(mesh: MeshConfig, ipv6Only: boolean): DnsCacheConfig {
+  return {
+    name: 'dynamic-hosts',
+    dnsLookupFamily: ipv6Only ? 'V6_ONLY' : 'V4_PREFERRED',
+    dnsRefreshRate: protoDuration(mesh.dnsRefreshRate) ?? '60s',
+    maxHosts: MAX_HOSTS,
+  };
+}
+
+/** How the cluster of such a service finds where to send. */
+export const dynamicHostsCluster = (mesh: MeshConfig, ipv6Only: boolean): Pick<Cluster, 'clusterType' | 'lbPolicy'> => ({
+  clusterType: {
+    name: 'envoy.clusters.dynamic_forward_proxy',
+    typedConfig: typed('envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig', {
+      dnsCacheConfig: dnsCache(mesh, ipv6Only),
+      // A DestinationRule may say what name the server's certificate has.
+      allowInsecureClusterOptions: true,
+    }),
+  },
+  lbPolicy: 'CLUSTER_PROVIDED',
+});
+
+/** Looks up the host of requests that go to such a cluster; leaves others alone. */
+export const dynamicHostsFilter = (mesh: MeshConfig, proxy: Addresses): HttpFilter => ({
+  name: 'envoy.filters.http.dynamic_forward_proxy',
+  typedConfig: typed('envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig', {
+    dnsCacheConfig: dnsCache(mesh, hasOnlyIpv6(proxy)),
+  }),
+});
+
+/** Looks up the server name of a TLS handshake; stands before the TCP proxy. */
+export const dynamicServerNameFilter = (mesh: MeshConfig, proxy: Addresses, port: number): ConfigListenerFilter => ({
+  name: 'envoy.filters.network.sni_dynamic_forward_proxy',
+  typedConfig: typed('envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig', {
+    dnsCacheConfig: dnsCache(mesh, hasOnlyIpv6(proxy)),
+    portValue: port,
+  }),
+});
+
+/** Whether a proxy sees any such service: any route of it may lead there. */
+export const seesDynamicHosts = ({ services }: Pick<ProxyScope, 'services'>): boolean =>
+  services.some(({ resolution }) => resolution === 'dynamic-dns');

@@ -1,0 +1,109 @@
+import type { Proof } from './proofs.ts';
+import {
+  canonicalName,
+  type Field,
+  fieldsNamed,
+  fieldsOf,
+  kindOfField,
+  type NetworkingKind,
+  networkingKinds,
+} from './tree.ts';
+
+/** What the table is made of. */
+export interface Evidence {
+  readonly proofs: readonly Proof[];
+  /** Whether the tests of a file are a client's view through a real Envoy. */
+  readonly throughEnvoy: (file: string) => boolean;
+  /** Fields that inputs of golden tests set, as names. */
+  readonly inGoldens: ReadonlySet<string>;
+  /** Whether the sources of the product mention a field's own name. */
+  readonly isRead: (fieldName: string) => boolean;
+}
+
+export interface Row {
+  readonly field: Field;
+  readonly state: 'client through Envoy' | 'generated text' | 'no test names it' | 'not built';
+  readonly files: readonly string[];
+}
+
+/** A call of `proves` that names what is no field. */
+export interface UnknownField {
+  readonly proof: Proof;
+  readonly message: string;
+}
+
+const ownName = (name: string) => name.replaceAll('[]', '').split('.').at(-1) ?? '';
+
+/** The calls that name no field of the networking kinds. */
+export function unknownFields(proofs: readonly Proof[]): readonly UnknownField[] {
+  const all = new Map(networkingKinds.map((kind) => [kind, fieldsOf(kind)]));
+  return proofs.flatMap((proof) => {
+    const name = canonicalName(proof.field);
+    const kind = kindOfField(name);
+    if (kind && fieldsNamed(name, all.get(kind) ?? []).length > 0) return [];
+    return [{ proof, message: `${proof.file}:${proof.line}: there is no field ${proof.field}` }];
+  });
+}
+
+export function rowsOf(kind: NetworkingKind, evidence: Evidence): readonly Row[] {
+  const fields = fieldsOf(kind);
+  const provenBy = new Map<Field, Set<string>>();
+  const add = (name: string, file: string) => {
+    for (const field of fieldsNamed(name, fields)) {
+      const files = provenBy.get(field) ?? new Set();
+      provenBy.set(field, files.add(file));
+    }
+  };
+  for (const { field, file } of evidence.proofs) {
+    const name = canonicalName(field);
+    if (kindOfField(name) === kind) add(name, file);
+  }
+  const golden = new Set([...evidence.inGoldens].flatMap((name) => fieldsNamed(name, fields)));
+  return fields.map((field) => {
+    const files = [...(provenBy.get(field) ?? [])].sort();
+    const client = files.filter(evidence.throughEnvoy);
+    if (client.length > 0) return { field, state: 'client through Envoy', files: client };
+    if (files.length > 0 || golden.has(field)) return { field, state: 'generated text', files };
+    return { field, state: evidence.isRead(ownName(field.name)) ? 'no test names it' : 'not built', files };
+  });
+}
+
+const states: readonly Row['state'][] = ['client through Envoy', 'generated text', 'no test names it', 'not built'];
+
+/** The page `docs/networking-fields.md`. */
+export function fieldTable(evidence: Evidence): string {
+  const kinds = networkingKinds.map((kind) => ({ kind, rows: rowsOf(kind, evidence) }));
+  const count = (rows: readonly Row[], state: Row['state']) => rows.filter((row) => row.state === state).length;
+  const cell = (text: string) => text.replaceAll('|', '\\|');
+  const link = (file: string) => `[${file.split('/').at(-1)}](../${file})`;
+  const lines = [
+    '# Fields of the networking API and their proofs',
+    '',
+    'Written by `npm run docs` out of the schemas (`packages/api`) and of the calls of `proves` in the tests. A field is proven when a client that talks through a real Envoy sees its effect.',
+    '',
+    '- **client through Envoy**: a test observes the effect, on the local cluster or with an Envoy of its own; the files are named.',
+    '- **generated text**: only the Envoy configuration is compared, which Envoy takes.',
+    '- **no test names it**: the product reads a field of this name; no test claims its effect.',
+    '- **not built**: nothing reads it.',
+    '',
+    'A message that several fields share has its fields listed once, at the shortest path; the other places are rows of their own.',
+    '',
+    `| kind | fields | ${states.join(' | ')} |`,
+    `|---|${'---|'.repeat(states.length + 1)}`,
+    ...kinds.map(
+      ({ kind, rows }) =>
+        `| [${kind}](#${kind.toLowerCase()}) | ${rows.length} | ${states.map((state) => count(rows, state)).join(' | ')} |`,
+    ),
+    '',
+  ];
+  for (const { kind, rows } of kinds) {
+    lines.push(`## ${kind}`, '', '| field | proven by | state |', '|---|---|---|');
+    for (const { field, files, state } of rows) {
+      const name = field.name.slice(`${kind}.`.length);
+      const as = field.sameAs ? ` (fields as in \`${field.sameAs.slice(`${kind}.`.length)}\`)` : '';
+      lines.push(`| \`${cell(name)}\`${cell(as)} | ${files.map(link).join(', ')} | ${state} |`);
+    }
+    lines.push('');
+  }
+  return `${lines.join('\n').trimEnd()}\n`;
+}

@@ -1,0 +1,103 @@
+import { kindsByName, meshConfig } from '@istio-ts/api';
+import type { AnySchema, Shape } from '@istio-ts/api/schema/schema';
+
+/**
+ * What shapes traffic: the kinds of https://istio.io/latest/docs/reference/config/networking/ with WasmPlugin, and MeshConfig (whose `defaultConfig` is the
+ * ProxyConfig that pods may override).
+ */
+export const networkingKinds = [
+  'VirtualService',
+  'DestinationRule',
+  'Gateway',
+  'ServiceEntry',
+  'WorkloadEntry',
+  'WorkloadGroup',
+  'Sidecar',
+  'EnvoyFilter',
+  'ProxyConfig',
+  'WasmPlugin',
+  'MeshConfig',
+] as const;
+export type NetworkingKind = (typeof networkingKinds)[number];
+
+/** Under which name the fields of a kind stand, and their schema. */
+const rootOf = (kind: NetworkingKind): { readonly name: string; readonly schema: AnySchema } =>
+  kind === 'MeshConfig' ? { name: kind, schema: meshConfig } : { name: `${kind}.spec`, schema: kindsByName[kind].spec };
+
+/** The name a field has in the table: settings of a proxy are those of the mesh's `defaultConfig`. */
+export const canonicalName = (name: string): string =>
+  /^ProxyConfig\.(?!spec\.)/.test(name) ? name.replace('ProxyConfig.', 'MeshConfig.defaultConfig.') : name;
+
+/** The kind of a field, by its name. */
+export const kindOfField = (name: string): NetworkingKind | undefined =>
+  networkingKinds.find((kind) => name.startsWith(`${rootOf(kind).name}.`));
+
+/** A row of the table: a field that has no fields of its own, or one whose fields are listed already at another place of its kind. */
+export interface Field {
+  /** `Kind.spec.path`, `[]` after lists and maps. */
+  readonly name: string;
+  readonly description: string;
+  /** The field under which the same fields are listed. */
+  readonly sameAs?: string;
+}
+
+/** How a field's own value is reached: through lists and maps. */
+function inner(schema: AnySchema): { readonly brackets: string; readonly shape: Shape } {
+  const { shape } = schema;
+  if (shape.kind === 'list') {
+    const { brackets, shape: items } = inner(shape.items);
+    return { brackets: `[]${brackets}`, shape: items };
+  }
+  if (shape.kind === 'map') {
+    const { brackets, shape: values } = inner(shape.values);
+    return { brackets: `[]${brackets}`, shape: values };
+  }
+  return { brackets: '', shape };
+}
+
+/** All fields of a kind, in the order of its schema. A message used in several places has its fields listed where it is nearest to the top. */
+export function fieldsOf(kind: NetworkingKind): readonly Field[] {
+  const home = new Map<object, string>();
+  const children = (name: string, shape: Shape) =>
+    shape.kind === 'object'
+      ? Object.entries(shape.fields).map(([field, of]) => {
+          const reached = inner(of);
+          return { name: `${name}.${field}${reached.brackets}`, shape: reached.shape, description: of.description };
+        })
+      : [];
+  const { name: rootName, schema } = rootOf(kind);
+  const root = { name: rootName, shape: inner(schema).shape, description: '' };
+  // Breadth first, so that each message's home is known before the rows are made.
+  for (let level = [root]; level.length > 0; ) {
+    const next: typeof level = [];
+    for (const { name, shape } of level) {
+      if (shape.kind !== 'object' || home.has(shape.fields)) continue;
+      home.set(shape.fields, name);
+      next.push(...children(name, shape));
+    }
+    level = next;
+  }
+  const rows = (node: typeof root): readonly Field[] => {
+    const { name, shape, description } = node;
+    if (shape.kind !== 'object' || Object.keys(shape.fields).length === 0) return [{ name, description }];
+    const at = home.get(shape.fields);
+    if (at !== undefined && at !== name) return [{ name, description, sameAs: at }];
+    return children(name, shape).flatMap(rows);
+  };
+  return rows(root);
+}
+
+/** Fields of a kind that a name stands for: itself, all below it, or the one that stands for a place with the same fields. */
+export function fieldsNamed(name: string, fields: readonly Field[]): readonly Field[] {
+  const plain = (path: string) => path.replace(/(\[\])+$/, '');
+  const wanted = plain(name);
+  const exact = fields.filter((field) => plain(field.name) === wanted);
+  if (exact.length > 0) return exact;
+  const below = fields.filter((field) => field.name.startsWith(`${wanted}.`) || field.name.startsWith(`${wanted}[]`));
+  if (below.length > 0) return below;
+  return fields.filter(({ name: place, sameAs }) => {
+    if (sameAs === undefined || !name.startsWith(`${place}.`)) return false;
+    // What follows the place has to exist where the fields are listed.
+    return fieldsNamed(`${sameAs}${name.slice(place.length)}`, fields).length > 0;
+  });
+}
