@@ -14,7 +14,7 @@ export { factsKey, type ProxyDescription, type ProxyFacts, proxyFacts } from './
 export { Scopes } from './scope.ts';
 export { isEmptySelector, selectorMatches } from './selector.ts';
 export { serviceKey } from './service.ts';
-export { admitsHost, type Egress, type EgressHost, type EgressPort, egressHosts, splitEgress } from './sidecar.ts';
+export { admitsHost, type Egress, type EgressHost, type EgressPort, egressHosts, hasOwnPort, splitEgress } from './sidecar.ts';
 export {
   type ConfigKinds,
   MeshSources,

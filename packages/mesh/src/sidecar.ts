@@ -84,6 +84,10 @@ export function applySidecar(
   return egress?.length ? admittedBy(egress, namespace, { services, virtualServices }) : { services, virtualServices };
 }
 
+/** Whether an egress listener has a port or a socket of its own; one without is for all ports that no other speaks of. */
+export const hasOwnPort = (listener: EgressListener): boolean =>
+  (listener.port?.number ?? 0) !== 0 || listener.bind?.startsWith('unix://') === true;
+
 /** An egress listener that a Sidecar gives a port or a socket of its own, and what can be reached through it. */
 export interface EgressPort extends Admitted {
   readonly listener: EgressListener;
@@ -98,7 +102,7 @@ export interface Egress {
 /** Splits what a proxy sees (already limited to what its Sidecar lets in) among the Sidecar's egress listeners. */
 export function splitEgress(sidecar: Config<SidecarSpec> | undefined, namespace: string, visible: Admitted): Egress {
   const listeners = sidecar?.spec.egress ?? [];
-  const own = listeners.filter((one) => (one.port?.number ?? 0) !== 0 || one.bind?.startsWith('unix://') === true);
+  const own = listeners.filter(hasOwnPort);
   if (own.length === 0) return { ports: [], rest: visible };
   const others = listeners.filter((one) => !own.includes(one));
   return {

@@ -28,7 +28,7 @@ import {
   plainHttpProtocols,
   wildcardAddress,
 } from './context.ts';
-import { httpInspector, ORIGINAL_DST, tlsInspector } from './listener-filter.ts';
+import { httpInspector, ORIGINAL_DST, ORIGINAL_SRC, tlsInspector } from './listener-filter.ts';
 import { meshServerTls } from './tls.ts';
 
 /** Protocol names by which mesh clients say that HTTP follows inside mutual TLS. */
@@ -296,7 +296,12 @@ const listener = memoByInputs(
         ...listeningOn(wildcard, port, proxy),
         trafficDirection: 'INBOUND',
         filterChains: [blackhole(context, port), ...destinations.flatMap((to) => chains({ context, policies }, to))],
-        listenerFilters: [ORIGINAL_DST, tlsInspector(plainBytes), httpInspector(bytes)],
+        listenerFilters: [
+          ...(proxy.interceptionMode === 'TPROXY' ? [ORIGINAL_SRC] : []),
+          ORIGINAL_DST,
+          tlsInspector(plainBytes),
+          httpInspector(bytes),
+        ],
         listenerFiltersTimeout: detectionTimeout(mesh),
         continueOnListenerFiltersTimeout: true,
         ...(proxy.interceptionMode === 'TPROXY' ? { transparent: true } : {}),

@@ -7,6 +7,15 @@ export const ORIGINAL_DST: ListenerFilter = {
   typedConfig: typed('envoy.extensions.filters.listener.original_dst.v3.OriginalDst', {}),
 };
 
+/** Mark by which the interception rules know connections that Envoy opens to its own application with the client's address (TPROXY). */
+const OWN_MARK = 1337;
+
+/** Lets the application see the address of its client: connections to it are opened from there. */
+export const ORIGINAL_SRC: ListenerFilter = {
+  name: 'envoy.filters.listener.original_src',
+  typedConfig: typed('envoy.extensions.filters.listener.original_src.v3.OriginalSrc', { mark: OWN_MARK }),
+};
+
 /** Holds for connections to one of these ports. */
 function toPorts(ports: readonly number[]): ListenerFilterChainMatchPredicate | undefined {
   const rules = ports.map(

@@ -5,6 +5,7 @@ import { memoByInputs } from '../memo.ts';
 import { handlingOf } from '../protocol.ts';
 import { destinationHosts } from './destination.ts';
 import { domainsOf } from './domains.ts';
+import { egressRoutes, hasEgressPorts } from './egress.ts';
 import { isWildcard } from './host-name.ts';
 import { catchAllHost, unknownTraffic } from './outbound-policy.ts';
 import {
@@ -290,6 +291,7 @@ const tables = new WeakMap<ProxyScope['mesh'], Map<string, SidecarTables[]>>();
 
 /** Route configurations of a sidecar's outbound traffic; the identical map for all sidecars whose routes depend on the same. */
 export function sidecarRoutes(scope: ProxyScope): Routes {
+  if (hasEgressPorts(scope)) return egressRoutes(scope);
   const { mesh, services, serviceByHost, virtualServices, destinationRules, sidecar } = scope;
   const { namespace, dnsDomain } = scope.proxy;
   const labels = readLabels(virtualServices) ? scope.proxy.labels : {};

@@ -27,7 +27,10 @@ export const mayBeHttp = (service: Service, port: number): boolean =>
 export type RouteScope = Pick<
   ProxyScope,
   'mesh' | 'services' | 'serviceByHost' | 'virtualServices' | 'destinationRules' | 'sidecar'
-> & { readonly proxy: Pick<ScopedProxy, 'namespace' | 'labels' | 'dnsDomain'> };
+> & {
+  readonly proxy: Pick<ScopedProxy, 'namespace' | 'labels' | 'dnsDomain'> &
+    Partial<Pick<ScopedProxy, 'interceptionMode'>>;
+};
 
 export interface Routed {
   readonly routes: readonly Route[];
