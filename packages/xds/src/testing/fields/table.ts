@@ -58,12 +58,13 @@ export function rowsOf(kind: NetworkingKind, evidence: Evidence): readonly Row[]
     const name = canonicalName(field);
     if (kindOfField(name) === kind) add(name, file);
   }
-  const golden = new Set([...evidence.inGoldens].flatMap((name) => fieldsNamed(name, fields)));
+  const set = [...evidence.inGoldens];
+  const inGolden = ({ name }: Field) => set.some((golden) => golden === name || golden.startsWith(`${name}.`));
   return fields.map((field) => {
     const files = [...(provenBy.get(field) ?? [])].sort();
     const client = files.filter(evidence.throughEnvoy);
     if (client.length > 0) return { field, state: 'client through Envoy', files: client };
-    if (files.length > 0 || golden.has(field)) return { field, state: 'generated text', files };
+    if (files.length > 0 || inGolden(field)) return { field, state: 'generated text', files };
     return { field, state: evidence.isRead(ownName(field.name)) ? 'no test names it' : 'not built', files };
   });
 }
