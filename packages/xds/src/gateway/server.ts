@@ -149,11 +149,12 @@ export function bindServers(scope: Pick<ProxyScope, 'gateways' | 'inbound'>): Bo
   for (const gateway of scope.gateways) {
     const { namespace, name } = gateway.origin;
     for (const [i, server] of (gateway.spec.servers ?? []).entries()) {
-      const port = server.port?.number;
       const kind = kindOf(server);
-      if (port === undefined || kind === undefined) {
+      if (kind === undefined) {
         continue;
       }
+      // A Unix domain socket has no port; it is written as 0.
+      const port = server.port?.number ?? 0;
       const hosts = (server.hosts ?? []).map((h) => parseHost(h, namespace));
       const bind = server.bind === '' ? undefined : server.bind;
       const ports = socketPath(bind) === undefined ? listenerPorts(gateway, port, scope.inbound) : [port];
