@@ -105,6 +105,8 @@ export interface Mesh {
   readonly authorizationPolicies: Collection<readonly Config<AuthorizationPolicySpec>[]>;
   readonly telemetries: Collection<readonly Config<TelemetrySpec>[]>;
   readonly envoyFilters: Collection<readonly Config<EnvoyFilterSpec>[]>;
+  /** Names of the node metadata by which EnvoyFilters choose proxies; only these are facts of a proxy beside those that always are. */
+  readonly patchMetadata: Cell<readonly string[]>;
   /** Certificates, by `namespace/name`. */
   readonly secrets: Collection<SecretFacts>;
   /** Objects that are invalid, by `Kind/namespace/name`. */
@@ -248,9 +250,27 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
     authorizationPolicies: byNamespace(sources.configs('AuthorizationPolicy')),
     telemetries: byNamespace(sources.configs('Telemetry')),
     envoyFilters: byNamespace(sources.configs('EnvoyFilter')),
+    patchMetadata: createPatchMetadata(sources),
     secrets: sources.secrets,
     problems: sources.problems,
   };
+}
+
+function createPatchMetadata(sources: MeshSources): Cell<readonly string[]> {
+  const named = mapMany(
+    sources.configs('EnvoyFilter'),
+    ({ spec }, key) =>
+      (spec.configPatches ?? [])
+        .flatMap(({ match }) => Object.keys(match?.proxy?.metadata ?? {}))
+        .map((name) => [`${key} ${name}`, name] as const),
+    { name: 'metadata that EnvoyFilters match' },
+  );
+  const byName = index(named, (name) => [name], { name: 'metadata that EnvoyFilters match by name' });
+  return ordered(
+    map(byName, (_members, name) => name, { name: 'names of metadata that EnvoyFilters match' }),
+    (a, b) => (a < b ? -1 : 1),
+    { name: 'metadata of patches' },
+  );
 }
 
 function createWorkloads(sources: MeshSources, options: MeshOptions): Collection<Workload> {

@@ -87,7 +87,9 @@ export function proxyFacts(mesh: Mesh, description: ProxyDescription, fetch: Fet
       istioVersion: text(metadata.ISTIO_VERSION),
       interceptionMode,
       metadata: Object.fromEntries(
-        metadataFacts.flatMap((name) => (metadata[name] === undefined ? [] : [[name, metadata[name]]])),
+        [...new Set([...metadataFacts, ...fetch.value(mesh.patchMetadata)])].flatMap((name) =>
+          metadata[name] === undefined ? [] : [[name, metadata[name]]],
+        ),
       ),
     },
     ports: workload?.ports ?? metadataPorts(metadata),
