@@ -1,3 +1,4 @@
+import { tryParseDuration } from '@istio-ts/api/duration';
 import { type ParsedArguments, parseArguments, UsageError } from '@istio-ts/command-line/arguments';
 import { type NativeSidecarSetting, parseNativeSidecars } from '@istio-ts/injector/native-sidecars';
 import { type AddressRanges, wantedAddresses } from './controllers/auto-allocate.ts';
@@ -91,19 +92,9 @@ export function parseListenAddress(flag: string, text: string): ListenAddress {
 
 /** Reads a duration in Go's notation (`30s`, `1m30s`) into milliseconds. */
 function durationMs(flag: string, text: string): number {
-  const units: Readonly<Record<string, number>> = {
-    ns: 1e-6,
-    us: 1e-3,
-    µs: 1e-3,
-    ms: 1,
-    s: 1000,
-    m: 60_000,
-    h: 3_600_000,
-  };
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)];
-  if (parts.length === 0 || parts.map(([part]) => part).join('') !== text)
-    throw new SettingsError(`--${flag}: '${text}' is not a duration such as 30s`);
-  return parts.reduce((sum, [, value, unit]) => sum + Number(value) * (units[unit ?? ''] ?? 0), 0);
+  const value = tryParseDuration(text);
+  if (value === undefined || value < 0) throw new SettingsError(`--${flag}: '${text}' is not a duration such as 30s`);
+  return value;
 }
 
 /** Reads ENABLE_NATIVE_SIDECARS. */

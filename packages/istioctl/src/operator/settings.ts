@@ -1,3 +1,5 @@
+import { tryParseDuration } from '@istio-ts/api/duration';
+
 /** A flag or variable of the operator that cannot be used. */
 export class OperatorSettingsError extends Error {
   constructor(message: string) {
@@ -22,13 +24,11 @@ export interface OperatorSettings {
   readonly readinessTimeoutMs: number;
 }
 
-const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
 function duration(text: string, name: string): number {
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
-  if (parts.length === 0 || parts.map(([part]) => part).join('') !== text)
+  const value = tryParseDuration(text);
+  if (value === undefined || value < 0)
     throw new OperatorSettingsError(`${name}: "${text}" is not a duration: write for example 300s or 5m`);
-  return parts.reduce((sum, [, value, unit]) => sum + Number(value) * (units[unit ?? ''] ?? 0), 0);
+  return value;
 }
 
 /** Reads the flags of `operator server` and the variables that its chart sets. Raises OperatorSettingsError. */
