@@ -51,32 +51,3 @@ function read(manifests: string, name: string): JsonObject {
 function shown(name: string): string {
   return JSON.stringify(name.length > 80 ? `${name.slice(0, 77)}...` : name);
 }
-
-function preset(manifests: string, kind: string, name: string, without: string): JsonObject {
-  const known = presetNames(manifests, kind);
-  if (!known.includes(name))
-    throw new ChartError('profiles', `unknown ${without} ${shown(name)}; there are ${known.join(', ')}`);
-  const { values } = read(manifests, `${kind}-${name}`);
-  return isJsonObject(values) ? values : {};
-}
-
-function presetNames(manifests: string, kind: string): readonly string[] {
-  return files(manifests)
-    .filter((name) => name.startsWith(`${kind}-`))
-    .map((name) => name.slice(kind.length + 1))
-    .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
-}
-
-/** Platforms that have settings of their own (`values.global.platform`). */
-export const platformNames = (manifests: string): readonly string[] => presetNames(manifests, 'platform');
-/** Versions whose behaviour can be kept (`compatibilityVersion`). */
-export const compatibilityVersions = (manifests: string): readonly string[] =>
-  presetNames(manifests, 'compatibility-version');
-
-/** Values that a platform asks for. Throws `ChartError` for one that is not known. */
-export const platformPreset = (manifests: string, name: string): JsonObject =>
-  preset(manifests, 'platform', name, 'platform (values.global.platform)');
-
-/** Values that keep the behaviour of a former version; a patch level is read as its minor version. Throws `ChartError` for one that is not known. */
-export const compatibilityPreset = (manifests: string, version: string): JsonObject =>
-  preset(manifests, 'compatibility-version', version.replace(/^(\d+\.\d+)\.\d+$/, '$1'), 'compatibilityVersion');

@@ -1,6 +1,6 @@
 import { FunctionError } from './errors.ts';
 import { print } from './print.ts';
-import { GoObject, type GoValue, isList, isMap, isTrue, kindOf, numberOf, toFloat, typeName } from './value.ts';
+import { GoObject, type GoValue, isList, isMap, isTrue, kindOf, numberOf, toFloat } from './value.ts';
 import { parseGoInt } from './yaml-read.ts';
 
 /** Sprig's `strval`: text as it is, anything else as `%v` prints it. */
@@ -80,11 +80,6 @@ export function asDecoded(value: unknown): GoValue {
   if (isList(value)) return value.map(asDecoded);
   if (isMap(value)) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, asDecoded(item)]));
   return value ?? null;
-}
-
-export function expectText(value: GoValue): string {
-  if (typeof value === 'string') return value;
-  throw new FunctionError(`wrong type for value; expected string; got ${typeName(value)}`);
 }
 
 /** JSON's mistakes in Go's words where they are the same mistake. */

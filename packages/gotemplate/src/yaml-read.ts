@@ -1,4 +1,4 @@
-import { boolYaml11Tag, CORE_SCHEMA, defineScalarTag, load, loadAll, mergeTag, NOT_RESOLVED } from 'js-yaml';
+import { boolYaml11Tag, CORE_SCHEMA, defineScalarTag, load, mergeTag, NOT_RESOLVED } from 'js-yaml';
 
 /** Documents longer than this, in UTF-16 units, are refused. */
 export const MAX_YAML = 64 * 1024 * 1024;
@@ -88,10 +88,4 @@ export function readYaml(text: string, filename?: string): unknown {
   if (text.length > MAX_YAML) throw new RangeError(`YAML document is longer than ${MAX_YAML} characters`);
   if (/^(\s|#[^\n]*\n|---[ \t]*\n)*(#[^\n]*)?$/.test(text)) return null;
   return load(text, { ...OPTIONS, filename });
-}
-
-/** Reads all documents of a stream; empty ones are left out. */
-export function readYamlDocuments(text: string, filename?: string): readonly unknown[] {
-  if (text.length > MAX_YAML) throw new RangeError(`YAML stream is longer than ${MAX_YAML} characters`);
-  return loadAll(text, { ...OPTIONS, filename }).filter((document) => document !== null && document !== undefined);
 }

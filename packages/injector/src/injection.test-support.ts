@@ -1,9 +1,8 @@
 import { join } from 'node:path';
 import { decodeMeshConfig } from '@istio-ts/api';
 import { loadChart, renderChart, type Values } from '@istio-ts/charts';
-import { readYaml } from '@istio-ts/gotemplate';
 import { type InjectionConfig, parseInjectionConfig } from './config.ts';
-import { injectPod, type InjectionInput } from './inject.ts';
+import { type InjectionInput, injectPod } from './inject.ts';
 import { type JsonObject, listAt, objectAt } from './json.ts';
 import type { PatchOperation } from './json-patch.ts';
 import type { ObjectInput } from './objects.ts';
@@ -26,10 +25,6 @@ export function chartInput(values: Values = {}, mesh: unknown = {}): ObjectInput
     namespace: 'default',
     revision: 'default',
   };
-}
-
-export function parseObjects(text: string): unknown {
-  return readYaml(text);
 }
 
 /** The reference for the patches: RFC 6902, as the API server applies them. */

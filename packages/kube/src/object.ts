@@ -43,11 +43,3 @@ export interface ResourceType {
   readonly kind: string;
   readonly namespaced: boolean;
 }
-
-/** Identity of an object inside one cluster. */
-export interface ObjectRef {
-  readonly group: string;
-  readonly kind: string;
-  readonly namespace: string;
-  readonly name: string;
-}
