@@ -4,7 +4,7 @@ import type { Generated } from '../generated.ts';
 import { BLACKHOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, PASSTHROUGH_CLUSTER } from '../names.ts';
 import { circuitBreakers, connectionOptions, connectTimeout } from './connection-pool.ts';
 import { httpProtocol } from './http-protocol.ts';
-import { inboundSource } from './inbound.ts';
+import { inboundBinding, type InboundProxy } from './inbound.ts';
 
 /** Has no endpoint: what is sent here is refused. */
 export const blackHoleCluster = (mesh: MeshConfig): Generated<Cluster> => ({
@@ -19,10 +19,10 @@ export const passthroughCluster = (mesh: MeshConfig): Generated<Cluster> => ({
 });
 
 /** The same for traffic that arrives for ports of no service. */
-export const inboundPassthroughCluster = (mesh: MeshConfig, ipv6: boolean): Generated<Cluster> => ({
+export const inboundPassthroughCluster = (mesh: MeshConfig, proxy: InboundProxy): Generated<Cluster> => ({
   resource: {
     ...originalDestination(INBOUND_PASSTHROUGH_CLUSTER, mesh),
-    upstreamBindConfig: { sourceAddress: { address: inboundSource(ipv6), portValue: 0 } },
+    ...inboundBinding(proxy),
   },
   origins: [],
 });

@@ -1,7 +1,8 @@
+import { isIP } from 'node:net';
 import type { MeshConfig, SidecarSpec } from '@istio-ts/api';
 import type { Cluster } from '@istio-ts/envoy';
 import { isHttp, isHttp2 } from '@istio-ts/mesh';
-import type { Origin, Protocol, Service, ServicePort } from '@istio-ts/mesh/model';
+import type { Origin, Protocol, ScopedProxy, Service, ServicePort } from '@istio-ts/mesh/model';
 import { endpointAddress } from '../endpoint/index.ts';
 import { type Generated, uniqueOrigins } from '../generated.ts';
 import { inboundCluster } from '../names.ts';
@@ -25,12 +26,31 @@ export interface InboundClusterInput {
   readonly pool: ConnectionPool | undefined;
   /** Where to send instead of to the address that was dialled: a Sidecar's `defaultEndpoint`, `host:port` or `unix:///path`. */
   readonly endpoint: string | undefined;
-  readonly ipv6: boolean;
+  readonly proxy: InboundProxy;
   readonly origins: readonly Origin[];
 }
 
-/** Connections that the proxy opens to its own application come from here, so that the interception rules let them pass (envoy-notes, "Interception"). */
-export const inboundSource = (ipv6: boolean): string => (ipv6 ? '::6' : '127.0.0.6');
+/** What of a proxy says how it reaches its own application. */
+export type InboundProxy = Pick<ScopedProxy, 'ipAddresses' | 'interceptionMode'>;
+
+/**
+ * Connections that the proxy opens to its own application come from an address of each family by which the interception rules let them pass
+ * (envoy-notes, "Interception"); with TPROXY from the client's, which a listener filter chooses.
+ */
+export function inboundBinding({ ipAddresses, interceptionMode }: InboundProxy): Pick<Cluster, 'upstreamBindConfig'> {
+  if (interceptionMode === 'TPROXY') return {};
+  const families = new Set(ipAddresses.map(isIP));
+  const own = [...(families.has(4) || !families.has(6) ? ['127.0.0.6'] : []), ...(families.has(6) ? ['::6'] : [])];
+  const [first = '127.0.0.6', ...others] = own;
+  return {
+    upstreamBindConfig: {
+      sourceAddress: { address: first, portValue: 0 },
+      ...(others.length > 0 && {
+        extraSourceAddresses: others.map((address) => ({ address: { address, portValue: 0 } })),
+      }),
+    },
+  };
+}
 
 /** The cluster `inbound|PORT||`. */
 export function buildInboundCluster(input: InboundClusterInput): Generated<Cluster> {
@@ -40,7 +60,9 @@ export function buildInboundCluster(input: InboundClusterInput): Generated<Clust
   const name = inboundCluster(port);
   const http = httpProtocol(upstreamProtocol(input.protocol), { pool });
   const options = connectionOptions(pool, mesh);
-  const target = input.endpoint === undefined ? undefined : readEndpoint(input.endpoint, port);
+  const override = input.endpoint === undefined ? undefined : ownAddressPort(input.endpoint);
+  const target =
+    input.endpoint === undefined || override !== undefined ? undefined : readEndpoint(input.endpoint, port);
   const resource: Cluster = {
     name,
     ...inboundStatName(mesh, input.services[0], input.servicePort),
@@ -57,7 +79,8 @@ export function buildInboundCluster(input: InboundClusterInput): Generated<Clust
           type: 'ORIGINAL_DST',
           lbPolicy: 'CLUSTER_PROVIDED',
           cleanupInterval: '60s',
-          upstreamBindConfig: { sourceAddress: { address: inboundSource(input.ipv6), portValue: 0 } },
+          ...inboundBinding(input.proxy),
+          ...(override !== undefined && { originalDstLbConfig: { upstreamPortOverride: override } }),
         }),
     connectTimeout: connectTimeout(pool, mesh),
     circuitBreakers: circuitBreakers({ ...(pool && { connectionPool: pool }) }),
@@ -75,14 +98,19 @@ function upstreamProtocol(protocol: Protocol): UpstreamProtocol {
   return protocol === 'Auto' ? 'downstream' : 'none';
 }
 
-/** Reads a `defaultEndpoint`. `0.0.0.0:PORT` and `[::]:PORT` mean the workload's own address, at which the proxy finds its application on loopback too. */
+/** Port of a `defaultEndpoint` that means the workload's own address, `0.0.0.0:PORT` or `[::]:PORT`: that which the client dialled. */
+function ownAddressPort(endpoint: string): number | undefined {
+  const port = /^(?:0\.0\.0\.0|\[::\]):(\d+)$/.exec(endpoint)?.[1];
+  return port === undefined ? undefined : Number(port);
+}
+
+/** Reads a `defaultEndpoint` that is loopback or a socket. */
 function readEndpoint(endpoint: string, port: number): { readonly address: string; readonly port: number } {
   if (endpoint.startsWith('unix://')) return { address: endpoint, port: 0 };
   const colon = endpoint.lastIndexOf(':');
   const host = endpoint.slice(0, colon).replace(/^\[|\]$/g, '');
   const number = Number(endpoint.slice(colon + 1)) || port;
-  if (host === '0.0.0.0' || host === '') return { address: '127.0.0.1', port: number };
-  return { address: host === '::' ? '::1' : host, port: number };
+  return { address: host === '' ? '127.0.0.1' : host, port: number };
 }
 
 /** A listener that a Sidecar declares for traffic to its workload. */

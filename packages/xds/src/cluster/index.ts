@@ -206,7 +206,7 @@ export function buildInboundClusters(scope: ProxyScope): readonly Generated<Clus
   const ipv6 = onlyIpv6(scope);
   const declared = sidecar?.spec.ingress ?? [];
   if (sidecar && declared.length > 0) {
-    return declared.flatMap((ingress) => sidecarIngress(scope, ingress, ipv6) ?? []);
+    return declared.flatMap((ingress) => sidecarIngress(scope, ingress) ?? []);
   }
   const byPort = new Map<number, InboundTarget[]>();
   for (const target of scope.inbound) byPort.set(target.targetPort, [...(byPort.get(target.targetPort) ?? []), target]);
@@ -219,13 +219,13 @@ export function buildInboundClusters(scope: ProxyScope): readonly Generated<Clus
       mesh,
       pool: sidecar?.spec.inboundConnectionPool,
       endpoint: mesh.inboundTrafficPolicy?.mode === 'LOCALHOST' ? `${ipv6 ? '[::1]' : '127.0.0.1'}:${port}` : undefined,
-      ipv6,
+      proxy: scope.proxy,
       origins: sidecar ? [sidecar.origin] : [],
     }),
   );
 }
 
-function sidecarIngress(scope: ProxyScope, ingress: SidecarIngress, ipv6: boolean): Generated<Cluster> | undefined {
+function sidecarIngress(scope: ProxyScope, ingress: SidecarIngress): Generated<Cluster> | undefined {
   const port = ingress.port?.number;
   if (!port) return undefined;
   const services = scope.inbound
@@ -238,7 +238,7 @@ function sidecarIngress(scope: ProxyScope, ingress: SidecarIngress, ipv6: boolea
     mesh: scope.mesh,
     pool: ingress.connectionPool ?? scope.sidecar?.spec.inboundConnectionPool,
     endpoint: ingress.defaultEndpoint || undefined,
-    ipv6,
+    proxy: scope.proxy,
     origins: scope.sidecar ? [scope.sidecar.origin] : [],
   });
 }
@@ -247,7 +247,7 @@ function sidecarIngress(scope: ProxyScope, ingress: SidecarIngress, ipv6: boolea
 export function fixedClusters(scope: ProxyScope): readonly Generated<Cluster>[] {
   const { mesh, proxy } = scope;
   if (proxy.type !== 'sidecar') return [blackHoleCluster(mesh)];
-  return [blackHoleCluster(mesh), passthroughCluster(mesh), inboundPassthroughCluster(mesh, onlyIpv6(scope))];
+  return [blackHoleCluster(mesh), passthroughCluster(mesh), inboundPassthroughCluster(mesh, proxy)];
 }
 
 const onlyIpv6 = ({ proxy }: ProxyScope): boolean =>
