@@ -70,6 +70,8 @@ export type Resolution =
   | 'dns'
   /** Names that the proxy resolves, one address at a time. */
   | 'dns-round-robin'
+  /** Names of requests and TLS handshakes, which the proxy resolves when they arrive. */
+  | 'dynamic-dns'
   /** The proxy forwards to the address that the client dialled (headless services, ServiceEntry resolution NONE). */
   | 'passthrough'
   /** Kubernetes ExternalName: another name for `externalName`. */

@@ -10,6 +10,7 @@ const resolutions: Readonly<Record<string, Resolution>> = {
   STATIC: 'static',
   DNS: 'dns',
   DNS_ROUND_ROBIN: 'dns-round-robin',
+  DYNAMIC_DNS: 'dynamic-dns',
 };
 
 /** The services of a ServiceEntry: one for each of its hosts. */

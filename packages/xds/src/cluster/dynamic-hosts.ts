@@ -27,7 +27,10 @@ function dnsCache(mesh: MeshConfig, ipv6Only: boolean): DnsCacheConfig {
 }
 
 /** How the cluster of such a service finds where to send. */
-export const dynamicHostsCluster = (mesh: MeshConfig, ipv6Only: boolean): Pick<Cluster, 'clusterType' | 'lbPolicy'> => ({
+export const dynamicHostsCluster = (
+  mesh: MeshConfig,
+  ipv6Only: boolean,
+): Pick<Cluster, 'clusterType' | 'lbPolicy'> => ({
   clusterType: {
     name: 'envoy.clusters.dynamic_forward_proxy',
     typedConfig: typed('envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig', {

@@ -1,5 +1,6 @@
 import type { MeshConfig } from '@istio-ts/api';
 import type { Cluster, TransportSocket } from '@istio-ts/envoy';
+import { dynamicHostsCluster } from './dynamic-hosts.ts';
 import { isHttp, isHttp2 } from '@istio-ts/mesh';
 import type {
   MergedDestinationRule,
@@ -73,7 +74,7 @@ export const outboundClusterKey = (input: OutboundClusterInput): readonly [objec
 ];
 
 /** How a cluster finds its endpoints. */
-type Discovery = 'EDS' | 'STRICT_DNS' | 'LOGICAL_DNS' | 'ORIGINAL_DST';
+type Discovery = 'EDS' | 'STRICT_DNS' | 'LOGICAL_DNS' | 'ORIGINAL_DST' | 'DYNAMIC';
 
 /** How the cluster of a service finds its endpoints; the control plane has to send EDS for those that say so. */
 export function clusterDiscovery(service: Service, policy: EffectivePolicy, router: boolean): Discovery {
@@ -83,6 +84,8 @@ export function clusterDiscovery(service: Service, policy: EffectivePolicy, rout
       return 'STRICT_DNS';
     case 'dns-round-robin':
       return 'LOGICAL_DNS';
+    case 'dynamic-dns':
+      return 'DYNAMIC';
     case 'passthrough':
       return router ? 'EDS' : 'ORIGINAL_DST';
     case 'static':
@@ -122,13 +125,17 @@ export function buildOutboundCluster(input: OutboundClusterInput): Generated<Clu
     errors: errorAnswers(policy.outlierDetection),
   });
   const balancing =
-    discovery === 'ORIGINAL_DST' ? { lbPolicy: 'CLUSTER_PROVIDED' as const } : loadBalancing(policy.loadBalancer);
+    discovery === 'ORIGINAL_DST'
+      ? { lbPolicy: 'CLUSTER_PROVIDED' as const }
+      : discovery === 'DYNAMIC'
+        ? dynamicHostsCluster(mesh, input.ipv6Only)
+        : loadBalancing(policy.loadBalancer);
   const weighted = locality.settings !== undefined && balancing.lbPolicy !== 'CLUSTER_PROVIDED';
   const resource: Cluster = {
     ...(security.matches && { transportSocketMatches: security.matches }),
     name,
     ...statName(mesh, service, port, subset),
-    type: discovery,
+    ...(discovery === 'DYNAMIC' ? {} : { type: discovery }),
     ...(discovery === 'EDS' && {
       edsClusterConfig: {
         edsConfig: { ads: {}, initialFetchTimeout: '0s', resourceApiVersion: 'V3' },

@@ -27,6 +27,10 @@ export const HTTP_FILTER_ORDER = [
     name: 'envoy.filters.http.cors',
     reason: 'answers preflights of routes, also for those that a fault was asked for',
   },
+  {
+    name: 'envoy.filters.http.dynamic_forward_proxy',
+    reason: 'resolves the host of a request that is about to be sent to a host that only its name tells',
+  },
   { name: 'envoy.filters.http.router', reason: 'ends the chain: sends the request to its cluster' },
 ] as const satisfies readonly Place[];
 

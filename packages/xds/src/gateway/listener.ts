@@ -1,5 +1,6 @@
 import type { ConfigListenerFilter, FilterChain, FilterChainMatch, Listener } from '@istio-ts/envoy';
 import type { Origin, ProxyScope } from '@istio-ts/mesh/model';
+import { dynamicHostsFilter, dynamicServerNameFilter } from '../cluster/dynamic-hosts.ts';
 import { alpnFilter } from '../filter/alpn.ts';
 import { gatewayTopology, httpConnectionManager } from '../filter/http-connection-manager.ts';
 import { inboundPolicies } from '../filter/policies.ts';
@@ -34,17 +35,24 @@ function httpFilters({ scope, context, address }: Building, server: BoundServer)
       routes: { kind: 'rds', name: server.routeName },
       metrics: httpMetrics(context.proxy, { side: 'source' }),
       // Any route of a gateway may lead to a port whose protocol is sniffed.
-      filters: [...inboundPolicies(scope).http, alpnFilter()],
+      filters: [
+        ...inboundPolicies(scope).http,
+        alpnFilter(),
+        ...(context.dynamicHosts ? [dynamicHostsFilter(context.mesh, context.proxy)] : []),
+      ],
     }),
   ];
 }
 
 function tcpFilters(
   { scope, context }: Building,
-  routing: Pick<TcpRouting, 'targets' | 'limits'>,
+  routing: Pick<TcpRouting, 'targets' | 'limits' | 'dynamicPort'>,
 ): readonly ConfigListenerFilter[] {
   return [
     ...inboundPolicies(scope).network,
+    ...(routing.dynamicPort === undefined
+      ? []
+      : [dynamicServerNameFilter(context.mesh, context.proxy, routing.dynamicPort)]),
     tcpProxy({
       targets: routing.targets,
       ...routing.limits,

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import type { HttpConnectionManager_Tracing, Listener } from '@istio-ts/envoy';
 import type { ProxyScope, ScopedProxy } from '@istio-ts/mesh/model';
+import { seesDynamicHosts } from '../cluster/dynamic-hosts.ts';
 import { protoDuration } from '../duration.ts';
 import { tracing } from '../telemetry/tracing.ts';
 
@@ -10,6 +11,8 @@ export interface ListenerContext {
   readonly mesh: ProxyScope['mesh'];
   readonly tracing: HttpConnectionManager_Tracing | undefined;
   readonly trustDomain: string;
+  /** Some service's hosts are resolved when requests arrive (ServiceEntry, DYNAMIC_DNS). */
+  readonly dynamicHosts: boolean;
 }
 
 export const listenerContext = (scope: ProxyScope): ListenerContext => ({
@@ -17,6 +20,7 @@ export const listenerContext = (scope: ProxyScope): ListenerContext => ({
   mesh: scope.mesh,
   tracing: tracing(scope),
   trustDomain: scope.trustDomain,
+  dynamicHosts: seesDynamicHosts(scope),
 });
 
 /** The context as inputs of a memoised function. */
@@ -25,6 +29,7 @@ export const contextInputs = (context: ListenerContext): readonly [object, ...un
   context.mesh,
   context.tracing,
   context.trustDomain,
+  context.dynamicHosts,
 ];
 
 /** The address that stands for all: that of IPv6 for a proxy that has no IPv4 address. */

@@ -1,5 +1,6 @@
 import type { ConfigListenerFilter, FilterChain, Listener } from '@istio-ts/envoy';
 import type { ProxyScope } from '@istio-ts/mesh/model';
+import { dynamicHostsFilter, dynamicServerNameFilter } from '../cluster/dynamic-hosts.ts';
 import { alpnFilter } from '../filter/alpn.ts';
 import { httpConnectionManager } from '../filter/http-connection-manager.ts';
 import { tcpProxy } from '../filter/tcp-proxy.ts';
@@ -80,14 +81,17 @@ function build({ context, plan, isWildcard, restCluster }: ListenerInput): Liste
           routes: { kind: 'rds', name: plan.http },
           metrics: httpMetrics(proxy, { side: 'source' }),
           // A VirtualService may lead requests from any port to one whose protocol is sniffed.
-          filters: [alpnFilter()],
+          filters: [alpnFilter(), ...(context.dynamicHosts ? [dynamicHostsFilter(mesh, proxy)] : [])],
         }),
       ],
     });
   }
   const chainOf = (routing: TcpRouting): FilterChain => ({
     ...(Object.keys(routing.match).length > 0 ? { filterChainMatch: routing.match } : {}),
-    filters: [tcpFilter(context, routing)],
+    filters: [
+      ...(routing.dynamicPort === undefined ? [] : [dynamicServerNameFilter(mesh, proxy, routing.dynamicPort)]),
+      tcpFilter(context, routing),
+    ],
   });
   const takesAll = plan.tcp.find((r) => Object.keys(r.match).length === 0);
   chains.push(...plan.tcp.filter((r) => Object.keys(r.match).length > 0).map(chainOf));
@@ -127,9 +131,15 @@ function* planInputs({ plan, isWildcard, restCluster }: ListenerInput): Generato
   yield plan.sniffed;
   yield isWildcard;
   yield restCluster;
-  for (const { match, targets, limits, origins } of plan.tcp) {
+  for (const { match, targets, limits, dynamicPort, origins } of plan.tcp) {
     // Small plain values: their text is a cheaper key than keeping their identity.
-    yield JSON.stringify([match, targets, limits, origins.map((o) => `${o.kind}/${o.namespace}/${o.name}`)]);
+    yield JSON.stringify([
+      match,
+      targets,
+      limits,
+      dynamicPort,
+      origins.map((o) => `${o.kind}/${o.namespace}/${o.name}`),
+    ]);
   }
 }
 

@@ -22,6 +22,8 @@ export interface TcpRouting {
   readonly targets: TcpTargets;
   readonly limits: Pick<TcpProxyInput, 'idleTimeout' | 'maxConnectionDuration' | 'hashPolicy' | 'tunnel'>;
   readonly origins: readonly Origin[];
+  /** Port of a service whose hosts the proxy resolves by the server name of each handshake (ServiceEntry, DYNAMIC_DNS). */
+  readonly dynamicPort?: number;
 }
 
 /** What routings of connections depend on. */
@@ -81,6 +83,13 @@ function tcpLimits(to: ResolvedDestination | undefined, mesh: ProxyScope['mesh']
   };
 }
 
+function dynamicPort(destinations: readonly ResolvedDestination[]): Pick<TcpRouting, 'dynamicPort'> {
+  const dynamic = destinations.find(({ known }) => known?.service?.resolution === 'dynamic-dns');
+  if (dynamic === undefined) return {};
+  const port = dynamic.known?.service?.ports.find(({ number }) => number === dynamic.port);
+  return { dynamicPort: typeof port?.targetPort === 'number' ? port.targetPort : dynamic.port };
+}
+
 function routing(
   match: FilterChainMatch,
   route: readonly L4Destination[] | undefined,
@@ -100,6 +109,7 @@ function routing(
     match,
     targets,
     limits: tcpLimits(resolved[0]?.to, context.scope.mesh),
+    ...dynamicPort(resolved.map(({ to }) => to)),
     origins: [virtualService.origin, ...resolved.flatMap(({ to }) => to.known?.rule?.origins ?? [])],
   };
 }
@@ -160,6 +170,7 @@ export function serviceRouting(service: Service, match: FilterChainMatch, contex
     match,
     targets: [{ cluster: to.cluster, weight: 1 }],
     limits: tcpLimits(to, context.scope.mesh),
+    ...dynamicPort([to]),
     origins: [service.origin, ...(to.known?.rule?.origins ?? [])],
   };
 }
