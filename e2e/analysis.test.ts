@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { type Cluster, obstacle, startCluster } from './support/cluster.ts';
+import { describe, test } from 'node:test';
+import { obstacle } from './support/cluster.ts';
+import { ownCluster } from './support/own-cluster.ts';
 
 const httpbin = join(import.meta.dirname, '..', 'samples', 'httpbin', 'httpbin.yaml');
 const reason = obstacle();
@@ -34,22 +35,13 @@ spec:
 `;
 
 describe('analysis of a cluster', { skip: reason ?? false }, () => {
-  let started: Cluster | undefined;
-  before(async () => {
-    started = await startCluster();
+  const cluster = ownCluster(async (started) => {
     await started.istioctl('install', '--set', 'profile=demo', '-y');
     await started.kubectl('create', 'namespace', 'shop');
     await started.kubectl('label', 'namespace', 'shop', 'istio-injection=enabled');
     await started.kubectl('apply', '-n', 'shop', '-f', httpbin);
     await started.podsReady('shop');
   });
-  after(async () => {
-    await started?.down();
-  });
-  const cluster = (): Cluster => {
-    if (!started) throw new Error('the cluster did not start');
-    return started;
-  };
   const codes = (log: string) =>
     [...log.matchAll(/\[(IST\d{4})\] \((\w+) /g)].map(([, code, kind]) => `${code} ${kind}`);
   const file = (name: string, text: string) => {

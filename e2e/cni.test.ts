@@ -1,33 +1,16 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { type Cluster, obstacle, startCluster } from './support/cluster.ts';
+import { describe, test } from 'node:test';
+import { cniSettings } from './chapters/cni.ts';
+import { obstacle } from './support/cluster.ts';
+import { ownCluster } from './support/own-cluster.ts';
 import { until } from './support/shell.ts';
 
 const root = join(import.meta.dirname, '..');
 const httpbin = join(root, 'samples', 'httpbin', 'httpbin.yaml');
 const curl = join(root, 'samples', 'curl', 'curl.yaml');
 const reason = obstacle();
-
-/** Settings in the API of Istio 1.4. */
-const cniSettings = `apiVersion: install.istio.io/v1alpha2
-kind: IstioControlPlane
-spec:
-  cni:
-    enabled: true
-    components:
-      namespace: kube-system
-  values:
-    cni:
-      excludeNamespaces:
-       - istio-system
-       - kube-system
-       - monitoring
-  unvalidatedValues:
-    cni:
-      logLevel: info
-`;
 
 const strict = `
 apiVersion: security.istio.io/v1
@@ -47,17 +30,7 @@ interface PluginEntry {
 }
 
 describe('interception by the CNI plugin', { skip: reason ?? false }, () => {
-  let started: Cluster | undefined;
-  before(async () => {
-    started = await startCluster();
-  });
-  after(async () => {
-    await started?.down();
-  });
-  const cluster = (): Cluster => {
-    if (!started) throw new Error('the cluster did not start');
-    return started;
-  };
+  const cluster = ownCluster();
   const folder = () => join(cluster().home, 'clusters', cluster().name, 'cni', 'net.d');
   const conflist = () => join(folder(), '10-istio-local.conflist');
   /** What `cat` shows on the node: this way from anywhere. */

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { type Cluster, obstacle, startCluster } from './support/cluster.ts';
+import { describe, test } from 'node:test';
+import { obstacle } from './support/cluster.ts';
 import { http } from './support/http.ts';
+import { ownCluster } from './support/own-cluster.ts';
 import { run, until } from './support/shell.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -41,17 +42,7 @@ async function obstacleOf(helm: string): Promise<string | undefined> {
 for (const program of ['helm', 'helm4']) {
   const reason = await obstacleOf(program);
   describe(`the mesh by ${program}`, { skip: reason ?? false }, () => {
-    let started: Cluster | undefined;
-    before(async () => {
-      started = await startCluster();
-    });
-    after(async () => {
-      await started?.down();
-    });
-    const cluster = (): Cluster => {
-      if (!started) throw new Error('the cluster did not start');
-      return started;
-    };
+    const cluster = ownCluster();
     const tryHelm = (...args: readonly string[]) =>
       run(program, [...args, '-n', 'istio-system'], { env: cluster().env, timeoutMs: 300_000 });
     const helm = async (...args: readonly string[]): Promise<string> => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { proves } from '../packages/xds/src/field-proof.ts';
 import { echo, istio, manifest, service, workload } from './scenarios/traffic/world.ts';
+import { certificateFor, secret } from './support/certificates.ts';
 import { type Cluster, obstacle, startCluster } from './support/cluster.ts';
 import { type MeshClient, meshClient } from './support/mesh-client.ts';
 import { until } from './support/shell.ts';
@@ -39,10 +40,12 @@ describe('hosts of the mesh, as applications find them', { skip: reason ?? false
     await cluster.kubectl('create', 'ns', 'hosts');
     await cluster.kubectl('label', 'ns', 'hosts', 'istio-injection=enabled');
     await cluster.kubectl('create', 'ns', 'outside');
+    const pair = certificateFor('secure.example.test');
     await cluster.apply(
       manifest([
         programs,
-        ...workload({ name: 'origin', app: 'origin', version: 'outside', program: 'origin' }),
+        secret('origin-tls', { 'tls.crt': pair.certificate, 'tls.key': pair.key }, 'kubernetes.io/tls'),
+        ...workload({ name: 'origin', app: 'origin', version: 'outside', program: 'origin', tls: true }),
         service('external'),
       ]),
       'outside',
@@ -129,22 +132,15 @@ describe('hosts of the mesh, as applications find them', { skip: reason ?? false
     for (const name of ['origin', 'origin.hosts', 'origin.hosts.svc', 'origin.hosts.svc.cluster.local'])
       assert.match(await getent(name), new RegExp(`^${address.replaceAll('.', '\\.')} `), name);
     assert.match((await versionAt('http://origin:8080/')).version, /^v1$/);
-    // What the mesh does not know is asked of the cluster's server: the API's name has no address in the mesh but there.
+    // What the mesh does not know is asked of the cluster's server.
     assert.equal(await getent('nowhere.example.test'), '');
-    const metrics = await cluster.kubectl(
-      'exec',
-      '-n',
-      'hosts',
-      'deploy/client',
-      '-c',
-      'istio-proxy',
-      '--',
-      'pilot-agent',
-      'request',
-      'GET',
-      '/stats/prometheus',
-    );
-    assert.ok(metrics !== '');
+    const metrics = await client.call('http://127.0.0.1:15020/metrics');
+    assert.match(metrics.text, /\nistio_agent_dns_requests_total [1-9]/);
+    assert.match(metrics.text, /\nistio_agent_dns_upstream_requests_total [1-9]/);
+    const memory = Number(/\nistio_agent_process_resident_memory_bytes (\d+)/.exec(metrics.text)?.[1]);
+    assert.ok(memory < 80e6, `${memory} bytes`);
+    const other = await plain.call('http://127.0.0.1:15020/metrics');
+    assert.doesNotMatch(other.text, /istio_agent_dns/);
     assert.equal((await versionAt('http://origin:8080/', plain)).version, 'v1');
   });
 
@@ -247,6 +243,60 @@ describe('hosts of the mesh, as applications find them', { skip: reason ?? false
     await resolves('any.thing.wild.example.test', /^240\.7\.7\.7 /);
     const seen = await versionAt('http://any.thing.wild.example.test/');
     assert.deepEqual([seen.version, seen.headers.host], ['outside', 'any.thing.wild.example.test']);
+  });
+
+  test('a wildcard whose hosts are resolved when a request or a handshake comes', async () => {
+    proves('ServiceEntry.spec.resolution');
+    await cluster.apply(
+      // In DNS, but not in the mesh.
+      manifest([
+        { ...service('hidden'), metadata: { name: 'hidden', annotations: { 'networking.istio.io/exportTo': '~' } } },
+      ]),
+      'outside',
+    );
+    await apply(
+      istio('ServiceEntry', 'dynamic', {
+        hosts: ['*.outside.svc.cluster.local'],
+        ports: [
+          { number: 8080, name: 'http', protocol: 'HTTP' },
+          { number: 8443, name: 'tls', protocol: 'TLS' },
+        ],
+        resolution: 'DYNAMIC_DNS',
+      }),
+      istio('Sidecar', 'client-only', {
+        workloadSelector: { labels: { app: 'client' } },
+        outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' },
+      }),
+    );
+    const host = 'hidden.outside.svc.cluster.local';
+    const seen = await until('an answer of the hidden host', async () => {
+      // The address is nobody's: the proxy goes by the name.
+      const answer = await client.call({ url: `http://${host}:8080/`, connectTo: '240.9.9.9' });
+      if (answer.status !== 200) throw new Error(`${answer.status} ${answer.error ?? answer.text}`);
+      return echo(answer);
+    });
+    assert.equal(seen.version, 'outside');
+    const subject = await client.run(
+      ({ tls }, servername) =>
+        new Promise<string>((resolve) => {
+          const socket = tls.connect({ host: '240.9.9.9', port: 8443, servername, rejectUnauthorized: false }, () => {
+            resolve(`${socket.getPeerCertificate().subject.CN}`);
+            socket.destroy();
+          });
+          socket.on('error', (error) => resolve(error.message));
+        }),
+      host,
+    );
+    assert.equal(subject, 'secure.example.test');
+    await cluster.kubectl(
+      'delete',
+      'sidecar,serviceentry',
+      '-n',
+      'hosts',
+      'client-only',
+      'dynamic',
+      '--ignore-not-found',
+    );
   });
 
   test('the pods of a StatefulSet by their names', async () => {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { type Cluster, obstacle, startCluster } from './support/cluster.ts';
+import { describe, test } from 'node:test';
+import { obstacle } from './support/cluster.ts';
+import { ownCluster } from './support/own-cluster.ts';
 import { until } from './support/shell.ts';
 
 const reason = obstacle();
@@ -16,17 +17,7 @@ const mesh = (spec: object) =>
   });
 
 describe('the operator in the cluster', { skip: reason ?? false }, () => {
-  let started: Cluster | undefined;
-  before(async () => {
-    started = await startCluster();
-  });
-  after(async () => {
-    await started?.down();
-  });
-  const cluster = (): Cluster => {
-    if (!started) throw new Error('the cluster did not start');
-    return started;
-  };
+  const cluster = ownCluster();
   const deployments = async () =>
     (await cluster().kubectl('get', 'deployments', '-n', 'istio-system', '-o', 'name')).split('\n').filter(Boolean);
   /** Waits until the status belongs to the settings as they are now. */

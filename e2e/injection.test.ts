@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { type Cluster, obstacle, startCluster } from './support/cluster.ts';
+import { describe, test } from 'node:test';
+import { obstacle } from './support/cluster.ts';
+import { ownCluster } from './support/own-cluster.ts';
 import { run, until } from './support/shell.ts';
 
 const reason = obstacle();
@@ -192,13 +193,7 @@ function comparable(pod: PodShape): object {
 }
 
 describe('injection', { skip: reason ?? false }, () => {
-  let started: Cluster | undefined;
-  const cluster = (): Cluster => {
-    if (!started) throw new Error('the cluster did not start');
-    return started;
-  };
-  before(async () => {
-    started = await startCluster();
+  const cluster = ownCluster(async (started) => {
     const file = join(started.home, 'operator.yaml');
     writeFileSync(file, operator);
     await started.istioctl('install', '-y', '-f', file);
@@ -206,9 +201,6 @@ describe('injection', { skip: reason ?? false }, () => {
     await started.kubectl('label', 'namespace', 'inject', 'istio-injection=enabled');
     await started.kubectl('create', 'namespace', 'by-hand');
     await started.apply(workloads, 'inject');
-  });
-  after(async () => {
-    await started?.down();
   });
   const get = async (what: string, path: string) =>
     (await cluster().kubectl('get', '-n', 'inject', ...what.split(' '), '-o', `jsonpath=${path}`)).trim();

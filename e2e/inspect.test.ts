@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { type Cluster, obstacle, startCluster } from './support/cluster.ts';
+import { describe, test } from 'node:test';
+import { obstacle } from './support/cluster.ts';
+import { ownCluster } from './support/own-cluster.ts';
 import { run, until } from './support/shell.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -41,9 +42,7 @@ spec:
 `;
 
 describe('looking into the mesh', { skip: reason ?? false }, () => {
-  let started: Cluster | undefined;
-  before(async () => {
-    started = await startCluster();
+  const cluster = ownCluster(async (started) => {
     const { istioctl, kubectl, apply, podsReady } = started;
     await istioctl('install', '--set', 'profile=demo', '-y');
     await kubectl('label', 'namespace', 'default', 'istio-injection=enabled');
@@ -53,13 +52,6 @@ describe('looking into the mesh', { skip: reason ?? false }, () => {
     await apply(configuration);
     await podsReady('default');
   });
-  after(async () => {
-    await started?.down();
-  });
-  const cluster = (): Cluster => {
-    if (!started) throw new Error('the cluster did not start');
-    return started;
-  };
   const istioctl = (...args: readonly string[]) => cluster().istioctl(...args);
   const shows = (what: string, args: readonly string[], ...expected: readonly RegExp[]) =>
     until(what, async () => {

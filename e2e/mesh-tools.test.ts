@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { type Cluster, obstacle, startCluster } from './support/cluster.ts';
+import { describe, test } from 'node:test';
+import { obstacle } from './support/cluster.ts';
+import { ownCluster } from './support/own-cluster.ts';
 import { run } from './support/shell.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -21,21 +22,12 @@ spec:
 describe('istioctl against a mesh: completion, waiting, other clusters, machines, bug reports', {
   skip: reason ?? false,
 }, () => {
-  let started: Cluster | undefined;
-  before(async () => {
-    started = await startCluster();
+  const cluster = ownCluster(async (started) => {
     await started.istioctl('install', '--set', 'profile=minimal', '-y');
     await started.kubectl('label', 'namespace', 'default', 'istio-injection=enabled');
     await started.kubectl('apply', '-f', join(root, 'samples', 'httpbin', 'httpbin.yaml'));
     await started.podsReady('default');
   });
-  after(async () => {
-    await started?.down();
-  });
-  const cluster = (): Cluster => {
-    if (!started) throw new Error('the cluster did not start');
-    return started;
-  };
   const completed = async (...words: readonly string[]) =>
     (await cluster().istioctl('__complete', '--', ...words)).split('\n').map((line) => line.split('\t')[0]);
 

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { type Cluster, obstacle, startCluster } from './support/cluster.ts';
+import { describe, test } from 'node:test';
+import { obstacle } from './support/cluster.ts';
 import { http } from './support/http.ts';
+import { ownCluster } from './support/own-cluster.ts';
 import { run, until } from './support/shell.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -38,17 +39,7 @@ spec:
 `;
 
 describe('installing, changing and removing the mesh', { skip: reason ?? false }, () => {
-  let started: Cluster | undefined;
-  before(async () => {
-    started = await startCluster();
-  });
-  after(async () => {
-    await started?.down();
-  });
-  const cluster = (): Cluster => {
-    if (!started) throw new Error('the cluster did not start');
-    return started;
-  };
+  const cluster = ownCluster();
   const names = async (kinds: string, ...where: readonly string[]) =>
     (await cluster().kubectl('get', kinds, ...where, '-o', 'name')).split('\n').filter(Boolean);
   const reaches = (url: string) =>

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { type Cluster, obstacle, startCluster } from './support/cluster.ts';
+import { describe, test } from 'node:test';
+import { obstacle } from './support/cluster.ts';
+import { ownCluster } from './support/own-cluster.ts';
 import { type Output, run, until } from './support/shell.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -11,17 +12,7 @@ const charts = join(root, 'packages', 'charts', 'manifests');
 const reason = obstacle();
 
 describe('installations that meet obstacles', { skip: reason ?? false }, () => {
-  let started: Cluster | undefined;
-  before(async () => {
-    started = await startCluster();
-  });
-  after(async () => {
-    await started?.down();
-  });
-  const cluster = (): Cluster => {
-    if (!started) throw new Error('the cluster did not start');
-    return started;
-  };
+  const cluster = ownCluster();
 
   /** Starts istioctl, sends it a signal once its output has the text (or the probe is true), and waits for its end. */
   const interrupted = (

@@ -5,7 +5,8 @@ import { test } from 'node:test';
 import { run, until } from '../support/shell.ts';
 import type { Chapter } from './chapter.ts';
 
-const excluding = `apiVersion: install.istio.io/v1alpha2
+/** Settings for the CNI plugin in the API of Istio 1.4. */
+export const cniSettings = `apiVersion: install.istio.io/v1alpha2
 kind: IstioControlPlane
 spec:
   cni:
@@ -83,7 +84,7 @@ export function cni(chapter: () => Chapter): void {
     assert.match(inits, /istio-validation/);
     assert.doesNotMatch(inits, /istio-init/);
 
-    await type('cat > cni.yaml', excluding);
+    await type('cat > cni.yaml', cniSettings);
     await type('istioctl manifest apply -f cni.yaml', 'y\n');
     await type('kubectl -n kube-system delete pod -l k8s-app=istio-cni-node');
     await cluster.podsReady('kube-system', 'k8s-app=istio-cni-node');
