@@ -1,56 +1,26 @@
-import type {
-  ConfigListenerFilter,
-  FilterChain,
-  FilterChainMatch,
-  Listener,
-  RouteConfiguration,
-  RouteRetryPolicy,
-} from '@istio-ts/envoy';
+import type { FilterChain, Listener, RouteConfiguration, RouteRetryPolicy } from '@istio-ts/envoy';
 import { parseProtocol } from '@istio-ts/mesh';
-import type { InboundTarget, MutualTlsMode, Origin, ProxyScope } from '@istio-ts/mesh/model';
+import type { InboundTarget, MutualTlsMode, Origin, ProxyScope, ScopedProxy } from '@istio-ts/mesh/model';
 import { type InboundPolicies, inboundPolicies } from '../filter/policies.ts';
-import { httpConnectionManager } from '../filter/http-connection-manager.ts';
 import { tcpProxy } from '../filter/tcp-proxy.ts';
 import { type Generated, uniqueOrigins } from '../generated.ts';
 import { memoByInputs } from '../memo.ts';
 import { BLACKHOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, inboundCluster } from '../names.ts';
-import { type Handling, handlingOf } from '../protocol.ts';
+import { handlingOf } from '../protocol.ts';
 import { timeouts } from '../route/action.ts';
 import { listenerAccessLog, tcpAccessLog } from '../telemetry/access-log.ts';
-import { httpMetrics, tcpMetrics } from '../telemetry/metrics.ts';
-import { peerMetadataFilter } from '../telemetry/peer.ts';
 import {
   contextInputs,
   detectionTimeout,
   INBOUND_PORT,
   type ListenerContext,
   listeningOn,
-  plainHttpProtocols,
   wildcardAddress,
 } from './context.ts';
 import { httpInspector, ORIGINAL_DST, ORIGINAL_SRC, tlsInspector } from './listener-filter.ts';
-import { meshServerTls } from './tls.ts';
-
-/** Protocol names by which mesh clients say that HTTP follows inside mutual TLS. */
-const MESH_HTTP = ['istio-http/1.0', 'istio-http/1.1', 'istio-h2'] as const;
-/** The same for bytes. */
-const MESH_TCP = ['istio', 'istio-peer-exchange'] as const;
-
-/** One port of the workload, or (without `port`) all that no service declares. */
-interface Destination {
-  readonly port: number | undefined;
-  readonly handling: Exclude<Handling, 'ignore'>;
-  readonly mode: MutualTlsMode;
-  readonly cluster: string;
-  readonly chainNames: { readonly http: string; readonly tcp: string };
-  readonly statPrefix: string;
-  readonly routes: RouteConfiguration;
-}
-
-interface ChainInput {
-  readonly context: ListenerContext;
-  readonly policies: InboundPolicies;
-}
+import { type Destination, inboundChains } from './inbound-chains.ts';
+import { serverTls } from '../gateway/tls.ts';
+import { tcpIdleTimeout } from './idle-timeout.ts';
 
 /** A request that the application cannot have seen, because it closed the connection before, is sent again (Istio 1.24, inbound retries). */
 const UNSEEN_BY_APPLICATION: RouteRetryPolicy = { retryOn: 'reset-before-request', numRetries: 2 };
@@ -76,7 +46,8 @@ function routes(name: string, hostName: string, cluster: string, operation: stri
   };
 }
 
-function declared(target: InboundTarget, mode: MutualTlsMode, wildcard: string): Destination | undefined {
+function declared(input: InboundInput, target: InboundTarget, mode: MutualTlsMode): Destination | undefined {
+  const wildcard = wildcardAddress(input.context.proxy);
   const handling = handlingOf(target.port.protocol);
   if (handling === 'ignore') {
     return undefined;
@@ -96,17 +67,23 @@ function declared(target: InboundTarget, mode: MutualTlsMode, wildcard: string):
       inboundCluster(port),
       `${target.service.hostname}:${target.port.number}/*`,
     ),
+    idleTimeout: tcpIdleTimeout(input.sidecar?.spec.inboundConnectionPool, input.context.proxy),
   };
 }
 
 /** A port that a Sidecar declares; with any, the services' ports do not count (Sidecar reference, ingress). */
-function ingressDestination(ingress: SidecarIngress, mode: MutualTlsMode, wildcard: string): Destination | undefined {
+function ingressDestination(
+  { context, sidecar }: InboundInput,
+  ingress: SidecarIngress,
+  mode: MutualTlsMode,
+): Destination | undefined {
   const port = ingress.port?.number;
   const handling = handlingOf(parseProtocol(ingress.port?.protocol ?? '') ?? 'Auto');
   if (port === undefined || handling === 'ignore') {
     return undefined;
   }
-  const name = `${wildcard}_${port}`;
+  const name = `${wildcardAddress(context.proxy)}_${port}`;
+  const { tls } = ingress;
   return {
     port,
     handling,
@@ -115,8 +92,66 @@ function ingressDestination(ingress: SidecarIngress, mode: MutualTlsMode, wildca
     chainNames: { http: name, tcp: name },
     statPrefix: `inbound_${name};`,
     routes: routes(inboundCluster(port), `inbound|http|${port}`, inboundCluster(port), undefined),
+    idleTimeout: tcpIdleTimeout(ingress.connectionPool ?? sidecar?.spec.inboundConnectionPool, context.proxy),
+    ownTls: tls && serverTls(tls, handling !== 'tcp', context.mesh, context.trustDomain),
   };
 }
+
+/** Whether connections to an ingress listener are redirected to the proxy, else it is bound itself. */
+const isCaptured = (proxy: ScopedProxy, { captureMode, bind }: SidecarIngress): boolean =>
+  proxy.interceptionMode !== 'NONE' && captureMode !== 'NONE' && bind?.startsWith('unix://') !== true;
+
+/** A listener of its own for a port of a Sidecar, on the address that it names, else on that of the workload. */
+function boundListener(input: InboundInput, ingress: SidecarIngress, mode: MutualTlsMode): Listener | undefined {
+  const { context, policies } = input;
+  const { proxy, mesh } = context;
+  const to = ingressDestination(input, ingress, mode);
+  if (to?.port === undefined) {
+    return undefined;
+  }
+  const socket = ingress.bind?.startsWith('unix://') === true ? ingress.bind.slice('unix://'.length) : undefined;
+  const address = socket ?? (ingress.bind || proxy.ipAddresses[0] || wildcardAddress(proxy));
+  return {
+    name: `${address}_${to.port}`,
+    ...listeningOn(address, socket === undefined ? to.port : 0),
+    trafficDirection: 'INBOUND',
+    filterChains: inboundChains({ context, policies }, { ...to, port: undefined }),
+    listenerFilters: [
+      ...(to.mode === 'DISABLE' && to.handling === 'tcp' && to.ownTls === undefined ? [] : [tlsInspector()]),
+      ...(to.handling === 'tcp' ? [] : [httpInspector()]),
+    ],
+    listenerFiltersTimeout: detectionTimeout(mesh),
+    continueOnListenerFiltersTimeout: true,
+    accessLog: listenerAccessLog(mesh),
+  };
+}
+
+/** The listeners of the ports of a workload's Sidecar that are bound. */
+const boundListeners = memoByInputs(
+  ({ context, targets, sidecar, peerAuthentication, policies }: InboundInput) =>
+    [...contextInputs(context), targets, sidecar, peerAuthentication, policies] as [object, ...unknown[]],
+  (input): readonly Generated<Listener>[] => {
+    const { peerAuthentication, policies, sidecar, context } = input;
+    const origins = uniqueOrigins([
+      ...(sidecar === undefined ? [] : [sidecar.origin]),
+      ...peerAuthentication.origins,
+      ...policies.origins,
+    ]);
+    const names = new Set<string>();
+    return (sidecar?.spec.ingress ?? []).flatMap((ingress) => {
+      if (isCaptured(context.proxy, ingress)) {
+        return [];
+      }
+      const port = ingress.port?.number ?? 0;
+      const resource = boundListener(input, ingress, peerAuthentication.portModes.get(port) ?? peerAuthentication.mode);
+      if (resource?.name === undefined || names.has(resource.name)) {
+        return [];
+      }
+      names.add(resource.name);
+      return [{ resource, origins }];
+    });
+  },
+);
 
 function undeclared(port: number | undefined, mode: MutualTlsMode): Destination {
   return {
@@ -128,104 +163,6 @@ function undeclared(port: number | undefined, mode: MutualTlsMode): Destination 
     statPrefix: INBOUND_PASSTHROUGH_CLUSTER,
     routes: routes(INBOUND_PASSTHROUGH_CLUSTER, 'inbound|http|0', INBOUND_PASSTHROUGH_CLUSTER, undefined),
   };
-}
-
-function httpFilter({ context, policies }: ChainInput, to: Destination, mutualTls: boolean): ConfigListenerFilter {
-  return httpConnectionManager({
-    ...context,
-    role: 'inbound',
-    statPrefix: to.statPrefix,
-    routes: { kind: 'inline', config: to.routes },
-    metrics: httpMetrics(context.proxy, { side: 'destination', mutualTls }),
-    filters: policies.http,
-  });
-}
-
-function tcpFilters(
-  { context, policies }: ChainInput,
-  to: Destination,
-  mutualTls: boolean,
-): readonly ConfigListenerFilter[] {
-  return [
-    ...policies.network,
-    tcpProxy({
-      targets: [{ cluster: to.cluster, weight: 1 }],
-      accessLog: [...tcpAccessLog(context.mesh), ...tcpMetrics(context.proxy, { side: 'destination', mutualTls })],
-      afterTlsHandshake: mutualTls,
-    }),
-  ];
-}
-
-/** Chains of one destination: mutual TLS with HTTP, with bytes, then plain HTTP, plain bytes and the application's own TLS, as far as its mode admits them. */
-function chains(input: ChainInput, to: Destination): readonly FilterChain[] {
-  const { context } = input;
-  const match = (rest: FilterChainMatch): Pick<FilterChain, 'filterChainMatch'> => ({
-    filterChainMatch: { ...(to.port !== undefined ? { destinationPort: to.port } : {}), ...rest },
-  });
-  const secured = (
-    name: string,
-    applicationProtocols: readonly string[],
-    filters: readonly ConfigListenerFilter[],
-  ): FilterChain => ({
-    name,
-    ...match({ transportProtocol: 'tls', ...(applicationProtocols.length > 0 ? { applicationProtocols } : {}) }),
-    filters: [peerMetadataFilter(), ...filters],
-    transportSocket: meshServerTls(context),
-  });
-  const result: FilterChain[] = [];
-  const strict = to.mode === 'STRICT';
-  // Where plain traffic is admitted, TLS of the application itself may arrive too: only Istio's protocol names tell them apart.
-  const names = (...lists: readonly (readonly string[])[]): readonly string[] => (strict ? [] : lists.flat());
-  if (to.mode !== 'DISABLE') {
-    switch (to.handling) {
-      case 'http':
-        result.push(secured(to.chainNames.http, names(MESH_HTTP, MESH_TCP), [httpFilter(input, to, true)]));
-        break;
-      case 'tcp':
-        result.push(secured(to.chainNames.tcp, names(MESH_HTTP, MESH_TCP), tcpFilters(input, to, true)));
-        break;
-      case 'sniff':
-        result.push(secured(to.chainNames.http, MESH_HTTP, [httpFilter(input, to, true)]));
-        result.push(secured(to.chainNames.tcp, names(MESH_TCP), tcpFilters(input, to, true)));
-        break;
-    }
-  }
-  if (strict) {
-    return result;
-  }
-  const plain = (name: string, rest: FilterChainMatch, filters: readonly ConfigListenerFilter[]): FilterChain => ({
-    name,
-    ...match(rest),
-    filters,
-  });
-  const onlyPlain = to.mode === 'DISABLE';
-  switch (to.handling) {
-    case 'http':
-      result.push(
-        plain(to.chainNames.http, onlyPlain ? {} : { transportProtocol: 'raw_buffer' }, [httpFilter(input, to, false)]),
-      );
-      break;
-    case 'tcp':
-      if (onlyPlain) {
-        result.push(plain(to.chainNames.tcp, {}, tcpFilters(input, to, false)));
-      } else {
-        result.push(plain(to.chainNames.tcp, { transportProtocol: 'raw_buffer' }, tcpFilters(input, to, false)));
-        result.push(plain(to.chainNames.tcp, { transportProtocol: 'tls' }, tcpFilters(input, to, false)));
-      }
-      break;
-    case 'sniff':
-      result.push(
-        plain(
-          to.chainNames.http,
-          { transportProtocol: 'raw_buffer', applicationProtocols: plainHttpProtocols(context.proxy) },
-          [httpFilter(input, to, false)],
-        ),
-      );
-      result.push(plain(to.chainNames.tcp, { transportProtocol: 'raw_buffer' }, tcpFilters(input, to, false)));
-      result.push(plain(to.chainNames.tcp, { transportProtocol: 'tls' }, tcpFilters(input, to, false)));
-      break;
-  }
-  return result;
 }
 
 /** Connections to the capture port itself, not redirected there: nobody to forward to. */
@@ -252,7 +189,8 @@ interface InboundInput {
 const listener = memoByInputs(
   ({ context, targets, sidecar, peerAuthentication, policies }: InboundInput) =>
     [...contextInputs(context), targets, sidecar, peerAuthentication, policies] as [object, ...unknown[]],
-  ({ context, targets, sidecar, peerAuthentication, policies }): Generated<Listener> => {
+  (input): Generated<Listener> => {
+    const { context, targets, sidecar, peerAuthentication, policies } = input;
     const { proxy, mesh } = context;
     const wildcard = wildcardAddress(proxy);
     const port = mesh.proxyInboundListenPort || INBOUND_PORT;
@@ -271,11 +209,13 @@ const listener = memoByInputs(
       origins.push(...(sidecar === undefined ? [] : [sidecar.origin]));
       for (const one of ingress) {
         const p = one.port?.number ?? 0;
-        add(p, ingressDestination(one, modeOf(p), wildcard));
+        if (isCaptured(proxy, one)) {
+          add(p, ingressDestination(input, one, modeOf(p)));
+        }
       }
     } else {
       for (const target of targets) {
-        add(target.targetPort, declared(target, modeOf(target.targetPort), wildcard));
+        add(target.targetPort, declared(input, target, modeOf(target.targetPort)));
         origins.push(target.service.origin);
       }
     }
@@ -295,7 +235,10 @@ const listener = memoByInputs(
         name: 'virtualInbound',
         ...listeningOn(wildcard, port, proxy),
         trafficDirection: 'INBOUND',
-        filterChains: [blackhole(context, port), ...destinations.flatMap((to) => chains({ context, policies }, to))],
+        filterChains: [
+          blackhole(context, port),
+          ...destinations.flatMap((to) => inboundChains({ context, policies }, to)),
+        ],
         listenerFilters: [
           ...(proxy.interceptionMode === 'TPROXY' ? [ORIGINAL_SRC] : []),
           ORIGINAL_DST,
@@ -312,13 +255,14 @@ const listener = memoByInputs(
   },
 );
 
-/** The listener that all arriving connections of a sidecar are redirected to. */
-export function inboundListener(scope: ProxyScope, context: ListenerContext): Generated<Listener> {
-  return listener({
+/** Listeners for what arrives at a sidecar: that which all connections are redirected to, and those that its Sidecar wants bound. */
+export function inboundListeners(scope: ProxyScope, context: ListenerContext): readonly Generated<Listener>[] {
+  const input: InboundInput = {
     context,
     targets: scope.inbound,
     sidecar: scope.sidecar,
     peerAuthentication: scope.peerAuthentication,
     policies: inboundPolicies(scope),
-  });
+  };
+  return [...(scope.proxy.interceptionMode === 'NONE' ? [] : [listener(input)]), ...boundListeners(input)];
 }

@@ -3,7 +3,7 @@ import type { ProxyScope } from '@istio-ts/mesh/model';
 import { gatewayListeners } from '../gateway/listener.ts';
 import type { Generated } from '../generated.ts';
 import { listenerContext } from './context.ts';
-import { inboundListener } from './inbound.ts';
+import { inboundListeners } from './inbound.ts';
 import { outboundListeners } from './outbound.ts';
 
 /** Listeners of a proxy. A listener keeps its identity between two scopes as long as nothing that it is made of changed. */
@@ -11,10 +11,7 @@ export function buildListeners(scope: ProxyScope): readonly Generated<Listener>[
   const context = listenerContext(scope);
   switch (scope.proxy.type) {
     case 'sidecar':
-      return [
-        ...outboundListeners(scope, context),
-        ...(scope.proxy.interceptionMode === 'NONE' ? [] : [inboundListener(scope, context)]),
-      ];
+      return [...outboundListeners(scope, context), ...inboundListeners(scope, context)];
     case 'router':
       return gatewayListeners(scope, context);
     case 'waypoint':
