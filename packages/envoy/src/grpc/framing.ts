@@ -120,33 +120,35 @@ export class MessageParser {
 
 /** How many bytes are copied and handed to the transport at a time. */
 const SLICE_BYTES = 64 * 1024;
+/** Parts of this size go to the transport as they are. */
+const UNCOPIED_BYTES = 16 * 1024;
 
 /**
- * A framed message in slices for the transport. Parts are copied a slice at a time, so a large response that many
- * connections share exists once plus one slice per connection.
+ * A framed message in slices for the transport. Small parts are gathered a slice at a time, large ones are handed over uncopied, so a large response
+ * that many connections share exists once plus at most one slice per connection. Nobody may change the parts afterwards.
  */
-export function* frameSlices(message: MessageParts): Generator<Buffer, void> {
+export function* frameSlices(message: MessageParts): Generator<Uint8Array, void> {
   const parts = message instanceof Uint8Array ? [message] : message;
   let length = 0;
   for (const part of parts) length += part.length;
-  let slice = Buffer.allocUnsafe(Math.min(SLICE_BYTES, HEADER_BYTES + length));
-  slice[0] = 0;
-  slice.writeUInt32BE(length, 1);
-  let filled = HEADER_BYTES;
-  let rest = HEADER_BYTES + length;
+  const header = Buffer.allocUnsafe(HEADER_BYTES);
+  header[0] = 0;
+  header.writeUInt32BE(length, 1);
+  let gathered: Uint8Array[] = [header];
+  let size = HEADER_BYTES;
   for (const part of parts) {
-    for (let at = 0; at < part.length; ) {
-      const count = Math.min(part.length - at, slice.length - filled);
-      slice.set(part.subarray(at, at + count), filled);
-      at += count;
-      filled += count;
-      if (filled < slice.length) continue;
-      rest -= filled;
-      yield slice;
-      if (rest === 0) return;
-      slice = Buffer.allocUnsafe(Math.min(SLICE_BYTES, rest));
-      filled = 0;
+    const isLarge = part.length >= UNCOPIED_BYTES;
+    if (isLarge || size + part.length > SLICE_BYTES) {
+      if (size > 0) yield Buffer.concat(gathered, size);
+      gathered = [];
+      size = 0;
     }
+    if (isLarge) {
+      yield part;
+      continue;
+    }
+    gathered.push(part);
+    size += part.length;
   }
-  if (filled > 0) yield slice;
+  if (size > 0) yield Buffer.concat(gathered, size);
 }

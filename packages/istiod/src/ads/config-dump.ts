@@ -44,7 +44,10 @@ export function configDump(proxy: ConnectedProxy): Json {
       },
       {
         '@type': 'type.googleapis.com/envoy.admin.v3.RoutesConfigDump',
-        dynamicRouteConfigs: asked(TypeUrl.route).map((routeConfig) => ({ routeConfig, ...updated(TypeUrl.route) })),
+        dynamicRouteConfigs: asked(TypeUrl.route).map((routes) => ({
+          routeConfig: withHosts(proxy, routes),
+          ...updated(TypeUrl.route),
+        })),
       },
       {
         '@type': 'type.googleapis.com/envoy.admin.v3.EndpointsConfigDump',
@@ -60,6 +63,19 @@ export function configDump(proxy: ConnectedProxy): Json {
       },
     ],
   };
+}
+
+/** A route configuration with the hosts that are sent one by one, as Envoy merges them; under the names that they have in the mesh. */
+function withHosts(proxy: ConnectedProxy, routes: Json): Json {
+  const name = String(routes.name);
+  const hosts = proxy.view.virtualHosts?.()?.get(name);
+  if (hosts === undefined) return routes;
+  const { vhds: _vhds, virtualHosts, ...rest } = routes;
+  const merged = [...hosts.values()].map((host) => ({
+    ...(host.json() as Json),
+    name: host.name.slice(name.length + 1),
+  }));
+  return { ...rest, virtualHosts: [...merged, ...(Array.isArray(virtualHosts) ? virtualHosts : [])] };
 }
 
 function withType(resource: XdsResource): Json {

@@ -69,6 +69,47 @@ function cached(
   return made;
 }
 
+/** A run of resources with what stands before each, as one piece. */
+interface Block {
+  readonly resources: readonly XdsResource[];
+  readonly bytes: Buffer;
+}
+
+const deltaBlocks = new WeakMap<XdsResource, Block>();
+/** Shorter runs are not worth a copy. */
+const MIN_BLOCK = 16;
+const MAX_BLOCK = 256;
+
+/** Whether a block ends after a resource: by its content, so that the blocks of two clients are the same where their resources are. */
+const endsBlock = (resource: XdsResource): boolean =>
+  resource.version.endsWith('0') && /[0-3]0$/.test(resource.version);
+
+/**
+ * The resources of a large response as blocks: most clients get the same ones in the same order, and then each block exists once for all of them.
+ */
+function* deltaParts(resources: readonly XdsResource[]): Generator<Uint8Array> {
+  let at = 0;
+  while (at < resources.length) {
+    let end = at + 1;
+    while (end < resources.length && end - at < MAX_BLOCK && !endsBlock(resources[end - 1] as XdsResource)) end++;
+    const run = resources.slice(at, end);
+    at = end;
+    if (run.length < MIN_BLOCK) {
+      for (const resource of run) yield* [cached(deltaHeads, resource, deltaHead), resource.value];
+      continue;
+    }
+    const [first] = run;
+    if (first === undefined) return;
+    let block = deltaBlocks.get(first);
+    if (block?.resources.length !== run.length || !block.resources.every((one, i) => one === run[i])) {
+      // Heads are made for the block alone.
+      block = { resources: run, bytes: Buffer.concat(run.flatMap((one) => [deltaHead(one), one.value])) };
+      deltaBlocks.set(first, block);
+    }
+    yield block.bytes;
+  }
+}
+
 /** The encoded envoy.service.discovery.v3.DiscoveryResponse in parts. */
 export function discoveryResponse(push: PushResponse, controlPlane: Uint8Array): Uint8Array[] {
   const parts: Uint8Array[] = [text(DISCOVERY.version, push.version)];
@@ -81,7 +122,7 @@ export function discoveryResponse(push: PushResponse, controlPlane: Uint8Array):
 /** The encoded envoy.service.discovery.v3.DeltaDiscoveryResponse in parts. */
 export function deltaResponse(push: PushResponse, controlPlane: Uint8Array): Uint8Array[] {
   const parts: Uint8Array[] = [text(DELTA.version, push.version)];
-  for (const resource of push.resources) parts.push(cached(deltaHeads, resource, deltaHead), resource.value);
+  parts.push(...deltaParts(push.resources));
   parts.push(text(DELTA.typeUrl, push.typeUrl), text(DELTA.nonce, push.nonce));
   for (const name of push.removed) parts.push(text(DELTA.removed, name));
   parts.push(head(DELTA.controlPlane, controlPlane.length), controlPlane);

@@ -20,6 +20,7 @@ import { matchIdentity, parseNode, takesRoutesHostByHost } from './node.ts';
 import { shortName } from './resource-kinds.ts';
 import { deltaResponse, discoveryResponse, type PushResponse } from './response.ts';
 import { HostWatch } from './host-watch.ts';
+import { LargeResponses } from './large-responses.ts';
 import { Session } from './session.ts';
 import type { Answer, Watch } from './watch.ts';
 import { WorldWatch } from './world-watch.ts';
@@ -125,10 +126,11 @@ function answerOf(request: Request): { nonce: string; error: string | undefined 
 /** The aggregated discovery service: gives every connected proxy what the source has for it, in both xDS protocols. */
 export function createAdsServer(options: AdsServerOptions): AdsServer {
   const connections = options.connections ?? new Connections();
+  const large = new LargeResponses();
   const controlPlane = encode('envoy.config.core.v3.ControlPlane', { identifier: options.controlPlaneId });
   const handler = <W extends Watch, R extends Request>(protocol: Protocol<W, R>): MethodHandler => ({
     kind: 'stream',
-    handle: (call) => new AdsStream(call, protocol, connections, controlPlane, options).run(),
+    handle: (call) => new AdsStream(call, protocol, connections, controlPlane, large, options).run(),
   });
   return {
     methods: {
@@ -145,6 +147,7 @@ class AdsStream<W extends Watch, R extends Request> {
   readonly #protocol: Protocol<W, R>;
   readonly #connections: Connections;
   readonly #controlPlane: Uint8Array;
+  readonly #large: LargeResponses;
   readonly #options: AdsServerOptions;
   /** Undefined on the plain port. */
   #identities: readonly string[] | undefined;
@@ -157,12 +160,14 @@ class AdsStream<W extends Watch, R extends Request> {
     protocol: Protocol<W, R>,
     connections: Connections,
     controlPlane: Uint8Array,
+    large: LargeResponses,
     options: AdsServerOptions,
   ) {
     this.#call = call;
     this.#protocol = protocol;
     this.#connections = connections;
     this.#controlPlane = controlPlane;
+    this.#large = large;
     this.#options = options;
     // Nobody may be waiting for it when the stream ends by itself.
     this.#ended.promise.catch(() => {});
@@ -274,7 +279,8 @@ class AdsStream<W extends Watch, R extends Request> {
         const { typeUrl, resources, removed, nonce } = response;
         const gone = removed.length > 0 ? `, ${removed.length} removed` : '';
         log.debug(`${node.id}: ${shortName(typeUrl)} sent: ${resources.length} resources${gone} (${nonce})`);
-        return this.#call.write(this.#protocol.encode(response, this.#controlPlane));
+        const size = resources.reduce((sum, resource) => sum + resource.value.length, 0);
+        return this.#large.send(size, () => this.#call.write(this.#protocol.encode(response, this.#controlPlane)));
       },
       metrics: this.#options.metrics,
       now,

@@ -35,8 +35,14 @@ export function syncStatus(proxy: ConnectedProxy): SyncStatus {
   for (const [name, typeUrl] of COLUMNS) {
     const status = statuses.get(typeUrl);
     if (status === undefined) continue;
-    if (status.nonceSent !== '') row[`${name}_sent`] = status.nonceSent;
-    if (status.nonceAcked !== '') row[`${name}_acked`] = status.nonceAcked;
+    // Routes are in sync when their virtual hosts are.
+    const hosts = typeUrl === TypeUrl.route ? statuses.get(TypeUrl.virtualHost) : undefined;
+    const both = (routes: string, ofHosts: string | undefined): string =>
+      routes === '' || ofHosts === undefined || hosts?.nonceSent === '' ? routes : `${routes}/${ofHosts}`;
+    const sent = both(status.nonceSent, hosts?.nonceSent);
+    const acked = both(status.nonceAcked, hosts?.nonceAcked);
+    if (sent !== '') row[`${name}_sent`] = sent;
+    if (acked !== '') row[`${name}_acked`] = acked;
   }
   return {
     ...textField('cluster_id', proxy.node.metadata.CLUSTER_ID),

@@ -1,0 +1,13 @@
+// `npm run bench [idle]`: the running demo at rest. `npm run bench -- xds [--quick]`: many simulated sidecars on one istiod.
+const [which = 'idle'] = process.argv.slice(2);
+switch (which) {
+  case 'idle':
+    await import('./idle.ts');
+    break;
+  case 'xds':
+    await import('./xds/bench.ts');
+    break;
+  default:
+    console.log(`there is no benchmark '${which}': idle or xds`);
+    process.exitCode = 1;
+}

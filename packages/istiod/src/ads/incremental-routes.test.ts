@@ -1,0 +1,309 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { defaultMeshConfig } from '@istio-ts/api';
+import { createGrpcServer, type GrpcServer } from '@istio-ts/envoy/grpc';
+import { requireEnvoy } from '@istio-ts/envoy/testing/binary';
+import { createMesh, MeshSources } from '@istio-ts/mesh';
+import { createEngine } from '@istio-ts/xds';
+import { istioObject, serviceObject, sliceObject } from '@istio-ts/xds/testing/objects';
+import { createAdsMetrics } from '../metrics/pilot.ts';
+import { MetricsRegistry } from '../metrics/registry.ts';
+import { configDump } from './config-dump.ts';
+import { type AdsServer, createAdsServer } from './server.ts';
+
+async function until<T>(what: string, check: () => Promise<T | undefined | false> | T | undefined | false): Promise<T> {
+  const deadline = Date.now() + 12_000;
+  let last: unknown;
+  for (;;) {
+    try {
+      const value = await check();
+      if (value !== undefined && value !== false) return value;
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() > deadline) throw new Error(`${what} did not happen in time`, { cause: last });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Status and body of a request to a host. */
+function ask(port: number, host: string, path = '/'): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port, path, headers: { host }, agent: false, timeout: 5000 };
+    const request = http.get(options, (response) => {
+      let body = '';
+      response.on('data', (chunk) => {
+        body += chunk;
+      });
+      response.on('end', () => resolve(response.statusCode === 200 ? body : String(response.statusCode)));
+    });
+    request.on('error', reject);
+  });
+}
+
+async function upstream(answer: string): Promise<{ port: number; close: () => void }> {
+  const server = http.createServer((_, response) => response.end(answer));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+describe('routes host by host with Envoy', () => {
+  const sources = new MeshSources({
+    meshConfig: { ...defaultMeshConfig(), outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' }, enableAutoMtls: false },
+  });
+  const engine = createEngine(createMesh(sources));
+  const folder = mkdtempSync(join(tmpdir(), 'vhds-'));
+  const upstreams: { close: () => void }[] = [];
+  /** What was sent of a type since the last look: lines such as `vhds sent: 1 resources`. */
+  const sent: string[] = [];
+  let ads: AdsServer;
+  let server: GrpcServer;
+  let envoy: ChildProcess;
+  let adsPort = 0;
+  let first = 0;
+  let second = 0;
+
+  const takeSent = (type: string): string[] => sent.splice(0).filter((line) => line.includes(`: ${type} sent`));
+  const startServer = async (port: number): Promise<number> => {
+    ads = createAdsServer({
+      source: engine,
+      trustDomain: 'cluster.local',
+      systemNamespace: 'istio-system',
+      controlPlaneId: '{"Component":"istiod"}',
+      metrics: createAdsMetrics(new MetricsRegistry(), 'test'),
+      log: {
+        debug: (line) => void sent.push(String(line)),
+        info() {},
+        warn: (line) => void sent.push(String(line)),
+        error() {},
+      },
+      now: Date.now,
+    });
+    server = createGrpcServer({ methods: ads.methods });
+    return ((await server.listen({ host: '127.0.0.1', port })) as AddressInfo).port;
+  };
+  const addService = async (name: string, port: number, createdAt?: string): Promise<void> => {
+    const target = await upstream(name);
+    upstreams.push(target);
+    sources.batch(() => {
+      sources.set(
+        serviceObject({ name, ...(createdAt && { createdAt }) }, [{ name: 'http', port, targetPort: target.port }], {
+          clusterIP: `10.96.9.${upstreams.length}`,
+          clusterIPs: [`10.96.9.${upstreams.length}`],
+        }),
+      );
+      sources.set(sliceObject(name, [{ name: 'http', port: target.port }], [{ ip: '127.0.0.1' }]));
+    });
+  };
+  const answerOf = (host: string, path: string, status: number): void =>
+    sources.set(
+      istioObject(
+        'VirtualService',
+        { name: host },
+        {
+          hosts: [host],
+          http: [
+            { match: [{ uri: { prefix: path } }], directResponse: { status } },
+            { route: [{ destination: { host } }] },
+          ],
+        },
+      ),
+    );
+  const settled = () =>
+    until('everything is acknowledged', () =>
+      ads.connections
+        .all()[0]
+        ?.statuses()
+        .every(({ state }) => state === 'SYNCED'),
+    );
+
+  before(async () => {
+    first = await freePort();
+    second = await freePort();
+    await addService('a', first);
+    await addService('b', first);
+    await addService('c', second);
+    adsPort = await startServer(0);
+    const config = join(folder, 'envoy.json');
+    writeFileSync(
+      config,
+      JSON.stringify({
+        node: {
+          id: 'sidecar~127.0.0.1~client.default~default.svc.cluster.local',
+          cluster: 'client.default',
+          metadata: { NAMESPACE: 'default', INTERCEPTION_MODE: 'NONE', INCREMENTAL_ROUTES: 'true' },
+        },
+        admin: { address: { pipe: { path: join(folder, 'admin') } } },
+        dynamic_resources: {
+          ads_config: {
+            api_type: 'DELTA_GRPC',
+            transport_api_version: 'V3',
+            grpc_services: [
+              {
+                envoy_grpc: {
+                  cluster_name: 'xds',
+                  retry_policy: { retry_back_off: { base_interval: '0.05s', max_interval: '0.2s' } },
+                },
+              },
+            ],
+          },
+          cds_config: { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' },
+          lds_config: { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' },
+        },
+        static_resources: {
+          clusters: [
+            {
+              name: 'xds',
+              type: 'STATIC',
+              connect_timeout: '1s',
+              load_assignment: {
+                cluster_name: 'xds',
+                endpoints: [
+                  {
+                    lb_endpoints: [
+                      { endpoint: { address: { socket_address: { address: '127.0.0.1', port_value: adsPort } } } },
+                    ],
+                  },
+                ],
+              },
+              typed_extension_protocol_options: {
+                'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+                  '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+                  explicit_http_config: { http2_protocol_options: {} },
+                },
+              },
+            },
+          ],
+        },
+      }),
+    );
+    envoy = spawn(
+      requireEnvoy(),
+      ['-c', config, '--disable-hot-restart', '--concurrency', '1', '-l', 'warning', '--log-path', join(folder, 'log')],
+      { stdio: 'ignore' },
+    );
+  });
+
+  after(async () => {
+    envoy.kill();
+    await server.close(100);
+    engine.close();
+    for (const one of upstreams) one.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('starts with all hosts of all route configurations, without waiting for a time to run out', async () => {
+    await until('a answers', async () => (await ask(first, 'a')) === 'a').catch((error) => {
+      throw new Error(`${error}\n${sent.join('\n')}\n${readFileSync(join(folder, 'log'), 'utf8')}`);
+    });
+    assert.equal(await ask(first, 'b.default.svc.cluster.local'), 'b');
+    await until('c answers on the other port', async () => (await ask(second, 'c')) === 'c');
+    assert.equal(await ask(first, 'nobody'), '502');
+    await settled();
+    assert.equal(takeSent('vhds').length, 2);
+  });
+
+  it('sends one host for one change, and the others answer all the time', async () => {
+    let done = false;
+    const wrong: string[] = [];
+    const probing = (async () => {
+      while (!done) {
+        const answer = await ask(first, 'b');
+        if (answer !== 'b') wrong.push(answer);
+      }
+    })();
+    for (const status of [418, 419, 420, 421]) {
+      answerOf('a', '/special', status);
+      await until(`a answers ${status}`, async () => (await ask(first, 'a', '/special')) === String(status));
+    }
+    await settled();
+    const lines = takeSent('vhds');
+    assert.equal(lines.length, 4);
+    for (const line of lines) assert.match(line, /1 resources/);
+    done = true;
+    await probing;
+    assert.deepEqual(wrong, []);
+  });
+
+  it('adds and removes hosts, also the last one of a route configuration', async () => {
+    await addService('d', first);
+    await until('d answers', async () => (await ask(first, 'd')) === 'd');
+    sources.delete(serviceObject({ name: 'd' }, []));
+    await until('d is gone', async () => (await ask(first, 'd')) === '502');
+    assert.equal(await ask(first, 'a'), 'a');
+    await settled();
+    assert.match(takeSent('vhds').at(-1) ?? '', /0 resources, 1 removed/);
+  });
+
+  it('shows whole tables in dumps', async () => {
+    const proxy = ads.connections.all()[0];
+    assert.ok(proxy);
+    const { configs } = configDump(proxy) as {
+      configs: {
+        '@type': string;
+        dynamicRouteConfigs?: { routeConfig: { name: string; virtualHosts: { name: string }[] } }[];
+      }[];
+    };
+    const routes = configs.find((config) => config['@type'].endsWith('RoutesConfigDump'))?.dynamicRouteConfigs ?? [];
+    const table = routes.find(({ routeConfig }) => routeConfig.name === String(first))?.routeConfig;
+    assert.deepEqual(
+      table?.virtualHosts.map(({ name }) => name),
+      [`a.default.svc.cluster.local:${first}`, `b.default.svc.cluster.local:${first}`, 'block_all'],
+    );
+  });
+
+  it('goes on serving without a control plane, and gets only what changed meanwhile', async () => {
+    await server.close(0);
+    assert.equal(await ask(first, 'a'), 'a');
+    answerOf('b', '/special', 430);
+    await addService('e', first);
+    sources.delete(serviceObject({ name: 'c' }, []));
+    await addService('f', second);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(await ask(second, 'c'), 'c');
+    sent.length = 0;
+    await startServer(adsPort);
+    await until('b answers anew', async () => (await ask(first, 'b', '/special')) === '430');
+    await until('e answers', async () => (await ask(first, 'e')) === 'e');
+    await until('f answers', async () => (await ask(second, 'f')) === 'f');
+    await until('c is gone', async () => (await ask(second, 'c')) === '502');
+    assert.equal(await ask(first, 'a', '/special'), '421');
+    await settled();
+    const lines = takeSent('vhds');
+    assert.equal(lines.length, 2, lines.join('\n'));
+    assert.ok(
+      lines.some((line) => /vhds sent: 2 resources/.test(line)),
+      lines.join('\n'),
+    );
+    assert.ok(
+      lines.some((line) => /vhds sent: 1 resources, 1 removed/.test(line)),
+      lines.join('\n'),
+    );
+  });
+
+  it('gives a new port its hosts although Envoy does not ask for them again', async () => {
+    const third = await freePort();
+    await addService('g', third);
+    await until('g answers on its port', async () => (await ask(third, 'g')) === 'g');
+  });
+});
