@@ -94,11 +94,11 @@ export async function startOfflineEnvoy(setup: OfflineEnvoySetup): Promise<Offli
   for (const name of files.keys()) await setEndpoints(name, endpointsOf(name));
   const clusters = all<Cluster>(typeUrls.cluster).map((cluster): Cluster => {
     if (cluster.type !== 'EDS') return cluster;
-    const { edsClusterConfig: _discovery, ...rest } = cluster;
+    const { edsClusterConfig, ...rest } = cluster;
     const path = files.get(cluster.name ?? '');
     if (path !== undefined)
       return { ...cluster, edsClusterConfig: { edsConfig: { pathConfigSource: { path }, resourceApiVersion: 'V3' } } };
-    const loadAssignment = endpoints.get(cluster.name ?? '') ?? { clusterName: cluster.name ?? '' };
+    const loadAssignment = endpointsOf(edsClusterConfig?.serviceName || (cluster.name ?? ''));
     return { ...rest, type: 'STATIC', loadAssignment };
   });
   const listeners = all<Listener>(typeUrls.listener)
