@@ -65,8 +65,10 @@ export function openStream(options: StreamClientOptions): StreamClient {
     received = received.length === 0 ? Buffer.from(content) : Buffer.concat([received, content]);
     while (received.length >= 5) {
       const length = received.readUInt32BE(1);
-      if (received[0] !== 0) return end('a compressed message, which was not offered');
-      if (length > MAX_MESSAGE) return end(`a message of ${length} bytes`);
+      if (received[0] !== 0 || length > MAX_MESSAGE) {
+        end(received[0] === 0 ? `a message of ${length} bytes` : 'a compressed message, which was not offered');
+        return;
+      }
       if (received.length < 5 + length) return;
       const message = received.subarray(5, 5 + length);
       received = received.subarray(5 + length);
