@@ -15,6 +15,10 @@ export class KubeApiError extends Error {
   }
 }
 
+/** Whether a call failed because the object, or its kind, is not there. */
+export const isNotFound = (error: unknown): error is KubeApiError =>
+  error instanceof KubeApiError && error.status === 404;
+
 export interface ListOptions {
   readonly namespace?: string;
   readonly labelSelector?: string;

@@ -1,4 +1,4 @@
-import { KubeApiError } from './client.ts';
+import { isNotFound, KubeApiError } from './client.ts';
 import { splitApiVersion } from './describe.ts';
 import type { ResourceType } from './object.ts';
 import type { Transport } from './transport.ts';
@@ -73,7 +73,7 @@ export function createDiscovery(transport: Transport): Discovery {
           if (fresh) return fresh;
         }
       } catch (error) {
-        if (error instanceof KubeApiError && error.status === 404) throw unknown(apiVersion, kind);
+        if (isNotFound(error)) throw unknown(apiVersion, kind);
         throw error;
       }
       // The next question may come after the CRD does.

@@ -2,7 +2,7 @@ import * as fs from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from '@istio-ts/agent/log';
-import { KubeApiError } from '@istio-ts/kube/client';
+import { isNotFound } from '@istio-ts/kube/client';
 import { AGENT_SOCKET, type AgentMessage, type AgentReply } from '../plugin/agent-link.ts';
 import type { Pod } from '../plugin/pod.ts';
 
@@ -58,7 +58,7 @@ async function answer(text: string, { getPod, log, onResult }: PluginServerParts
       try {
         return { kind: 'pod', pod: essence(await getPod(message.namespace, message.name)) };
       } catch (error) {
-        const missing = error instanceof KubeApiError && error.status === 404;
+        const missing = isNotFound(error);
         return { kind: missing ? 'missing' : 'failed', message: (error as Error).message };
       }
     case 'records':

@@ -1,5 +1,5 @@
 import { istioTypes, kubernetesTypes } from '@istio-ts/api/resource-types';
-import { KubeApiError, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
+import { isNotFound, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
 import { dump } from 'js-yaml';
 import { type PodFilter, selects } from './filter.ts';
 import { redactEnvironment, redactSecret } from './redact.ts';
@@ -124,7 +124,7 @@ function optional(task: Task): Task {
     ...task,
     run: () =>
       task.run().catch((error: unknown) => {
-        if (error instanceof KubeApiError && error.status === 404) return undefined;
+        if (isNotFound(error)) return undefined;
         throw error;
       }),
   };

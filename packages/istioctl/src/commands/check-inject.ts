@@ -7,7 +7,7 @@ import {
   judgeWebhooks,
   type WebhookVerdict,
 } from '@istio-ts/injector';
-import { KubeApiError, type KubeObject } from '@istio-ts/kube';
+import { isNotFound, type KubeObject } from '@istio-ts/kube';
 import { CliError } from '../cli/failure.ts';
 import { formatFrom, structured } from '../cli/output.ts';
 import type { Session } from '../cli/session.ts';
@@ -89,7 +89,7 @@ async function candidateOf(session: Session, target: string): Promise<Candidate>
     try {
       return await session.client().get(type, name, namespace);
     } catch (error) {
-      if (error instanceof KubeApiError && error.status === 404) return undefined;
+      if (isNotFound(error)) return undefined;
       throw error;
     }
   };
@@ -155,8 +155,7 @@ export async function runCheckInject(
     .client()
     .get(kubernetesTypes.Namespace, candidate.namespace)
     .catch((error: unknown) => {
-      if (error instanceof KubeApiError && error.status === 404)
-        throw new CliError(`there is no namespace ${candidate.namespace}`);
+      if (isNotFound(error)) throw new CliError(`there is no namespace ${candidate.namespace}`);
       throw error;
     });
   const configurations = await injectorWebhooks(session);

@@ -11,7 +11,14 @@ import {
   parseNativeSidecars,
   placeFromPath,
 } from '@istio-ts/injector';
-import { KubeApiError, type KubeClient, type KubeObject, parseYaml, type ResourceType } from '@istio-ts/kube';
+import {
+  isNotFound,
+  KubeApiError,
+  type KubeClient,
+  type KubeObject,
+  parseYaml,
+  type ResourceType,
+} from '@istio-ts/kube';
 import { CliError, unreadable } from '../cli/failure.ts';
 import type { Session } from '../cli/session.ts';
 
@@ -37,7 +44,7 @@ export async function getOptional(
   try {
     return await client.get(type, name, namespace);
   } catch (error) {
-    if (error instanceof KubeApiError && error.status === 404) return undefined;
+    if (isNotFound(error)) return undefined;
     throw error;
   }
 }

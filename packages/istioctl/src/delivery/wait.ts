@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { kinds } from '@istio-ts/api/kinds';
 import { istioTypes } from '@istio-ts/api/resource-types';
-import { KubeApiError, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
+import { isNotFound, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
 import { durationMs, wholeNumber } from '../cli/duration.ts';
 import { CliError, usageExitCode } from '../cli/failure.ts';
 import type { Session } from '../cli/session.ts';
@@ -42,7 +42,7 @@ async function findObject(client: KubeClient, type: ResourceType, name: string, 
   try {
     return await client.get(type, name, namespace);
   } catch (error) {
-    if (error instanceof KubeApiError && error.status === 404) return undefined;
+    if (isNotFound(error)) return undefined;
     throw error;
   }
 }

@@ -1,6 +1,6 @@
-import { istioTypes, kubernetesTypes } from '@istio-ts/api/resource-types';
 import { decodeMeshConfig, defaultMeshConfig, type MeshConfig } from '@istio-ts/api';
-import { KubeApiError, type KubeClient, type KubeObject, parseYaml, type ResourceType } from '@istio-ts/kube';
+import { istioTypes, kubernetesTypes } from '@istio-ts/api/resource-types';
+import { isNotFound, type KubeClient, type KubeObject, parseYaml, type ResourceType } from '@istio-ts/kube';
 import { createMesh, type Mesh, MeshSources } from '@istio-ts/mesh';
 
 /** The mesh as istiod would derive it from the cluster's objects, and those objects of which more is told than the mesh keeps. */
@@ -29,7 +29,7 @@ async function all(client: KubeClient, type: ResourceType): Promise<readonly Kub
   try {
     return (await client.list(type, { dropManagedFields: true })).items;
   } catch (error) {
-    if (error instanceof KubeApiError && error.status === 404) return [];
+    if (isNotFound(error)) return [];
     throw error;
   }
 }

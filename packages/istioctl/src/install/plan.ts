@@ -1,4 +1,4 @@
-import { KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
+import { isNotFound, KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
 import { fieldManager, forAll, nameOf, type Refusal, refusalOf } from './apply.ts';
 import { type ComponentName, componentTitles } from './components.ts';
 import type { ComponentManifests } from './manifests.ts';
@@ -90,7 +90,7 @@ async function changeOf(client: KubeClient, object: KubeObject, checkNew: boolea
     try {
       live = await client.get(type, name, namespace);
     } catch (error) {
-      if (!(error instanceof KubeApiError && error.status === 404)) throw error;
+      if (!isNotFound(error)) throw error;
       if (checkNew) await attempt(object, true);
       return [{ action: 'create', object }];
     }
@@ -114,7 +114,7 @@ async function changeOf(client: KubeClient, object: KubeObject, checkNew: boolea
     ];
   } catch (error) {
     // A kind that comes with this very installation is not known yet.
-    if (error instanceof KubeApiError && error.status === 404) return [{ action: 'create', object }];
+    if (isNotFound(error)) return [{ action: 'create', object }];
     return [{ action: 'refuse', ...refusalOf(object, error, 'read') }];
   }
 }

@@ -1,5 +1,5 @@
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
-import { KubeApiError, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
+import { isNotFound, KubeApiError, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
 import { forAll, nameOf, type Refusal, refusalOf } from './apply.ts';
 import { ownershipLabels } from './ownership.ts';
 
@@ -92,7 +92,7 @@ async function listed(
         );
       } catch (error) {
         // A cluster that does not serve the kind has none of it.
-        if (error instanceof KubeApiError && error.status === 404) return [];
+        if (isNotFound(error)) return [];
         if (!(error instanceof KubeApiError && error.status === 403)) throw error;
         unseen.push(type.kind);
         return [];
@@ -116,7 +116,7 @@ export async function removeAll(
         try {
           await client.delete(type, object.metadata.name ?? '', object.metadata.namespace);
         } catch (error) {
-          if (!(error instanceof KubeApiError && error.status === 404)) {
+          if (!isNotFound(error)) {
             refusals.push(refusalOf(object, error, 'remove'));
             return;
           }

@@ -1,5 +1,5 @@
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
-import { KubeApiError, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
+import { isNotFound, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
 import { nameOf } from './apply.ts';
 import { OperatorError } from './failure.ts';
 
@@ -102,7 +102,7 @@ async function missingOf(client: KubeClient, type: ResourceType, object: KubeObj
   try {
     return unready(await client.get(type, object.metadata.name ?? '', object.metadata.namespace));
   } catch (error) {
-    if (error instanceof KubeApiError && error.status === 404) return 'someone removed it';
+    if (isNotFound(error)) return 'someone removed it';
     throw error;
   }
 }

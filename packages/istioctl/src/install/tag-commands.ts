@@ -1,5 +1,5 @@
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
-import { KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
+import { isNotFound, type KubeClient, type KubeObject } from '@istio-ts/kube';
 import { structured } from '../cli/output.ts';
 import { table } from '../cli/table.ts';
 import { applyAll, refusalLines } from './apply.ts';
@@ -7,6 +7,7 @@ import { type ControlPlane, controlPlanes } from './control-planes.ts';
 import { OperatorError } from './failure.ts';
 import { manifestYaml } from './generate.ts';
 import { revisionOf } from './ownership.ts';
+import { unready } from './readiness.ts';
 import { readTags, tagOf, tagWebhooks } from './revision-tag.ts';
 import {
   deactivated,
@@ -19,7 +20,6 @@ import {
   validatorName,
   withOwner,
 } from './tag-webhook.ts';
-import { unready } from './readiness.ts';
 import type { Ui } from './ui.ts';
 
 export interface TagOptions {
@@ -58,7 +58,7 @@ async function webhookConfiguration(
   try {
     return { ...(await client.get(kubernetesTypes[kind], name)), kind, apiVersion: 'admissionregistration.k8s.io/v1' };
   } catch (error) {
-    if (error instanceof KubeApiError && error.status === 404) return undefined;
+    if (isNotFound(error)) return undefined;
     throw error;
   }
 }
@@ -254,7 +254,7 @@ export async function runTagRemove(options: TagOptions & { readonly tag: string 
     try {
       await client.delete(kubernetesTypes.ValidatingWebhookConfiguration, defaultValidatorName);
     } catch (error) {
-      if (!(error instanceof KubeApiError && error.status === 404)) throw error;
+      if (!isNotFound(error)) throw error;
     }
   ui.line(`Revision tag "${tag}" was removed.`);
   if (tag === defaultTag)

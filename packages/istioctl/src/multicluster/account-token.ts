@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
-import { KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
+import { isNotFound, type KubeClient, type KubeObject } from '@istio-ts/kube';
 import { CliError } from '../cli/failure.ts';
 
 const tokenType = 'kubernetes.io/service-account-token';
@@ -57,7 +57,7 @@ async function chooseSecret(
     try {
       secret = await client.get(kubernetesTypes.Secret, secretName, namespace);
     } catch (error) {
-      if (error instanceof KubeApiError && error.status === 404)
+      if (isNotFound(error))
         throw new CliError(`--secret-name ${secretName}: there is no such Secret in namespace ${namespace}`);
       throw error;
     }

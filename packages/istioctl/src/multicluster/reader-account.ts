@@ -1,5 +1,5 @@
-import { type KubeClient, KubeApiError, type KubeObject } from '@istio-ts/kube';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
+import { isNotFound, type KubeClient, type KubeObject } from '@istio-ts/kube';
 import { CliError } from '../cli/failure.ts';
 import { applyAll } from '../install/apply.ts';
 import { readSpec } from '../install/input.ts';
@@ -36,7 +36,7 @@ async function exists(work: Promise<unknown>): Promise<boolean> {
     await work;
     return true;
   } catch (error) {
-    if (error instanceof KubeApiError && error.status === 404) return false;
+    if (isNotFound(error)) return false;
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import { type JsonObject, loadChart, renderChart } from '@istio-ts/charts';
-import { KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
+import { isNotFound, type KubeClient, type KubeObject } from '@istio-ts/kube';
 import { applyAll, ensureNamespace, nameOf, refusalLines } from '../install/apply.ts';
 import { OperatorError } from '../install/failure.ts';
 import { manifestYaml } from '../install/generate.ts';
@@ -180,7 +180,7 @@ async function present(client: KubeClient): Promise<readonly KubeObject[]> {
   try {
     return (await client.list(istioOperatorType, { dropManagedFields: true })).items;
   } catch (error) {
-    if (error instanceof KubeApiError && error.status === 404) return [];
+    if (isNotFound(error)) return [];
     throw error;
   }
 }
@@ -232,7 +232,7 @@ export async function runOperatorRemove(options: OperatorRemoveOptions): Promise
     try {
       await client.delete(type, object.metadata.name ?? '', object.metadata.namespace);
     } catch (error) {
-      if (!(error instanceof KubeApiError && error.status === 404)) throw error;
+      if (!isNotFound(error)) throw error;
     }
     ui.line(`  Removed ${nameOf({ ...object, kind: type.kind })}.`);
   }
@@ -262,6 +262,6 @@ async function removeDefinition(client: KubeClient, ui: Ui): Promise<void> {
     await client.delete(kubernetesTypes.CustomResourceDefinition, 'istiooperators.install.istio.io');
     ui.line('  Removed CustomResourceDefinition/istiooperators.install.istio.io.');
   } catch (error) {
-    if (!(error instanceof KubeApiError && error.status === 404)) throw error;
+    if (!isNotFound(error)) throw error;
   }
 }

@@ -1,5 +1,5 @@
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
-import { KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
+import { isNotFound, KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
 
 export interface LeaseOptions {
   readonly client: KubeClient;
@@ -62,7 +62,7 @@ export function createLease(options: LeaseOptions): {
     try {
       present = await client.get(type, name, namespace);
     } catch (error) {
-      if (!(error instanceof KubeApiError && error.status === 404)) throw error;
+      if (!isNotFound(error)) throw error;
       try {
         await client.create(type, object({ ...mine, acquireTime: micro(now), leaseTransitions: 0 } as LeaseSpec));
         return true;

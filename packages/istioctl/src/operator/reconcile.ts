@@ -1,6 +1,6 @@
 import { VERSION } from '@istio-ts/api/version';
 import type { JsonObject } from '@istio-ts/charts';
-import { KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
+import { isNotFound, type KubeClient, type KubeObject } from '@istio-ts/kube';
 import { runInstall } from '../install/install.ts';
 import type { Step, Ui } from '../install/ui.ts';
 import { runUninstall } from '../install/uninstall.ts';
@@ -87,7 +87,7 @@ async function setStatus(client: KubeClient, object: KubeObject, status: Operato
   try {
     await client.patch(istioOperatorType, name, namespace, 'merge', { status: full }, { subresource: 'status' });
   } catch (error) {
-    if (!(error instanceof KubeApiError && error.status === 404)) throw error;
+    if (!isNotFound(error)) throw error;
   }
 }
 

@@ -1,5 +1,5 @@
 import { istioTypes, kubernetesTypes } from '@istio-ts/api/resource-types';
-import { KubeApiError, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
+import { isNotFound, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
 import { CliError } from '../cli/failure.ts';
 
 export interface PodName {
@@ -64,14 +64,13 @@ function selectorOf(object: KubeObject): string {
     .join(',');
 }
 
-const isMissing = (error: unknown): boolean => error instanceof KubeApiError && error.status === 404;
 
 async function existingPod(client: KubeClient, name: string, namespace: string): Promise<PodName> {
   try {
     await client.get(kubernetesTypes.Pod, name, namespace);
     return { name, namespace };
   } catch (error) {
-    if (isMissing(error))
+    if (isNotFound(error))
       throw new CliError(
         `there is no pod "${name}" in namespace ${namespace}: give its namespace with -n or as ${name}.NAMESPACE, or name a workload, as in deploy/NAME`,
       );
@@ -129,7 +128,7 @@ export async function findPods(
     if (!first) throw new CliError(`${kind}/${name} in namespace ${where} has no running pod`);
     return [first, ...others];
   } catch (error) {
-    if (isMissing(error)) throw new CliError(`there is no ${kind} "${name}" in namespace ${where}`);
+    if (isNotFound(error)) throw new CliError(`there is no ${kind} "${name}" in namespace ${where}`);
     throw error;
   }
 }

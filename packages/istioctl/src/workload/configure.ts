@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { decodeAndValidate } from '@istio-ts/api/objects';
 import { istioTypes, kubernetesTypes } from '@istio-ts/api/resource-types';
-import { KubeApiError, type KubeClient, type KubeObject, parseManifests, parseYaml } from '@istio-ts/kube';
+import { isNotFound, type KubeClient, type KubeObject, parseManifests, parseYaml } from '@istio-ts/kube';
 import { dump } from 'js-yaml';
 import { wholeNumber } from '../cli/duration.ts';
 import { CliError, unreadable, usageExitCode } from '../cli/failure.ts';
@@ -41,7 +41,7 @@ async function existing<T>(work: Promise<T>, missing: string): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    if (error instanceof KubeApiError && error.status === 404) throw new CliError(missing);
+    if (isNotFound(error)) throw new CliError(missing);
     throw error;
   }
 }
@@ -116,7 +116,7 @@ async function injectionGlobals(client: KubeClient, namespace: string, suffix: s
     const { data } = await client.get(kubernetesTypes.ConfigMap, `istio-sidecar-injector${suffix}`, namespace);
     return fieldsOf(fieldsOf(JSON.parse(textOf(fieldsOf(data).values) ?? '{}')).global);
   } catch (error) {
-    if ((error instanceof KubeApiError && error.status === 404) || error instanceof SyntaxError) return {};
+    if (isNotFound(error) || error instanceof SyntaxError) return {};
     throw error;
   }
 }
@@ -128,7 +128,7 @@ async function serviceAddress(client: KubeClient, name: string, namespace: strin
     const [ingress] = (fieldsOf(fieldsOf(status).loadBalancer).ingress ?? []) as readonly Fields[];
     return textOf(ingress?.ip);
   } catch (error) {
-    if (error instanceof KubeApiError && error.status === 404) return undefined;
+    if (isNotFound(error)) return undefined;
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
-import { KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
+import { isNotFound, KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
 import { type AuthorityMaterial, createRootCertificate } from '@istio-ts/security';
 
 /** Where a self-signed CA keeps its key, so that every replica and every restart signs with the same root (Istio: Plug in CA Certificates, "self-signed"). */
@@ -40,7 +40,7 @@ async function find(client: KubeClient, name: string, namespace: string): Promis
   try {
     return await client.get(kubernetesTypes.Secret, name, namespace);
   } catch (error) {
-    if (error instanceof KubeApiError && error.status === 404) return undefined;
+    if (isNotFound(error)) return undefined;
     throw error;
   }
 }

@@ -3,7 +3,7 @@ import { BlockList, isIPv4 } from 'node:net';
 import type { ServiceEntrySpec } from '@istio-ts/api';
 import { istioTypes } from '@istio-ts/api/resource-types';
 import type { Collection } from '@istio-ts/collections';
-import { KubeApiError, type KubeClient } from '@istio-ts/kube';
+import { isNotFound, type KubeClient } from '@istio-ts/kube';
 import { byAge, type Config, wantsAutoAddresses } from '@istio-ts/mesh';
 import type { Logger } from '../log.ts';
 
@@ -160,7 +160,7 @@ export function keepAutoAddresses(
         `ServiceEntry ${key}: ${addresses.length > 0 ? addresses.map(({ value }) => value).join(', ') : 'no addresses any more'}`,
       );
     } catch (error) {
-      if (error instanceof KubeApiError && error.status === 404) return;
+      if (isNotFound(error)) return;
       log.warn(`cannot write the addresses of ServiceEntry ${key}: ${error instanceof Error ? error.message : error}`);
       if (!closed) setTimeout(request, retryMs).unref();
     } finally {

@@ -1,5 +1,5 @@
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
-import { KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
+import { isNotFound, KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
 import type { Logger } from '../log.ts';
 
 interface Taint {
@@ -59,7 +59,7 @@ export function untaintReadyNodes(
     client.patch(kubernetesTypes.Node, name, undefined, 'json', patch, { fieldManager: 'istiod' }).then(
       () => log.info(`took the taint ${options.taint} from node ${name}: its CNI agent is ready`),
       (error: Error) => {
-        if (error instanceof KubeApiError && error.status === 404) return;
+        if (isNotFound(error)) return;
         // Changed taints arrive by the watch, and are looked at then; anything else is tried again.
         if (!(error instanceof KubeApiError && [409, 422].includes(error.status)))
           log.warn(`cannot take the taint ${options.taint} from node ${name}: ${error.message}`);

@@ -1,5 +1,5 @@
 import { istioTypes } from '@istio-ts/api/resource-types';
-import { KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
+import { isNotFound, type KubeClient, type KubeObject } from '@istio-ts/kube';
 import { formatLocality, healthChecksAnnotation } from '@istio-ts/mesh';
 import type { ProxyNode } from '@istio-ts/xds';
 import type { Logger } from '../log.ts';
@@ -174,11 +174,10 @@ export function createWorkloadRegistration(
       if (queues.get(key) === next) queues.delete(key);
     });
   };
-  const isMissing = (error: unknown): boolean => error instanceof KubeApiError && error.status === 404;
   const find = async (key: string): Promise<KubeObject | undefined> => {
     const [namespace = '', name = ''] = key.split('/');
     return client.get(istioTypes.WorkloadEntry, name, namespace).catch((error: unknown) => {
-      if (isMissing(error)) return undefined;
+      if (isNotFound(error)) return undefined;
       throw error;
     });
   };
@@ -205,7 +204,7 @@ export function createWorkloadRegistration(
       const group = await client
         .get(istioTypes.WorkloadGroup, groupOf(node), node.namespace)
         .catch((error: unknown) => {
-          if (isMissing(error)) throw new Error(`there is no WorkloadGroup ${node.namespace}/${groupOf(node)}`);
+          if (isNotFound(error)) throw new Error(`there is no WorkloadGroup ${node.namespace}/${groupOf(node)}`);
           throw error;
         });
       const reason = refusal(group, node);
@@ -245,7 +244,7 @@ export function createWorkloadRegistration(
     await client
       .delete(istioTypes.WorkloadEntry, name, namespace, { ...(uid !== undefined && { uid }) })
       .catch((error: unknown) => {
-        if (!isMissing(error)) throw error;
+        if (!isNotFound(error)) throw error;
       });
     log.info(`WorkloadEntry ${key} is removed: its workload is gone`);
   };
