@@ -23,28 +23,31 @@ export const isSplit = (name: string): boolean => /^(?:\d+|https?\.[^/]+)$/.test
 /** Envoy reads the name of the route configuration from that of the host, up to the last slash. */
 export const hostResourceName = (routes: string, host: string): string => `${routes}/${host}`;
 
-const encodedHosts = new WeakMap<VirtualHost, Map<string, XdsResource>>();
+/** What is known of a host: whether it stays in the shell, and its resource by route configuration. */
+interface KnownHost {
+  readonly inline: boolean;
+  readonly encoded: Map<string, XdsResource>;
+}
+
+const knownHosts = new WeakMap<VirtualHost, KnownHost>();
 const encodedShells = new Map<string, WeakRef<XdsResource>>();
 const MAX_SHELLS = 10_000;
 const remembered = new WeakMap<RouteConfiguration, Map<string, SplitRoutes>>();
 
-/** A host that takes every domain stays in the shell: requests for unknown hosts are answered as long as the hosts are not there. */
-const takesAll = (host: VirtualHost): boolean => host.domains?.includes('*') === true;
-
-function encodedHost(routes: string, host: VirtualHost): XdsResource {
-  const name = hostResourceName(routes, (host.name ?? '').replaceAll('/', '_'));
-  let byName = encodedHosts.get(host);
-  if (byName === undefined) {
-    byName = new Map();
-    encodedHosts.set(host, byName);
-  }
-  let known = byName.get(name);
+function knownHost(host: VirtualHost): KnownHost {
+  let known = knownHosts.get(host);
   if (known === undefined) {
-    // Name and resource name have to be equal, or Envoy ignores the removal.
-    known = encodeResource(virtualHostType, name, { resource: { ...host, name }, origins: originsOfHost(host) });
-    byName.set(name, known);
+    // A host that takes every domain stays in the shell: requests for unknown hosts are answered as long as the hosts are not there.
+    known = { inline: host.domains?.includes('*') === true, encoded: new Map() };
+    knownHosts.set(host, known);
   }
   return known;
+}
+
+function encodeHost(routes: string, host: VirtualHost): XdsResource {
+  // Name and resource name have to be equal, or Envoy ignores the removal.
+  const name = hostResourceName(routes, (host.name ?? '').replaceAll('/', '_'));
+  return encodeResource(virtualHostType, name, { resource: { ...host, name }, origins: originsOfHost(host) });
 }
 
 /** Shells are small and nearly all the same: the same content is the identical resource. */
@@ -67,16 +70,22 @@ function encodedShell(resource: RouteConfiguration, name: string, inline: readon
 export function splitRoutes(name: string, resource: RouteConfiguration): SplitRoutes {
   const byName = remembered.get(resource) ?? new Map<string, SplitRoutes>();
   remembered.set(resource, byName);
-  const known = byName.get(name);
-  if (known !== undefined) return known;
+  const before = byName.get(name);
+  if (before !== undefined) return before;
   const inline: VirtualHost[] = [];
   const hosts = new Map<string, XdsResource>();
   for (const host of resource.virtualHosts ?? []) {
-    if (takesAll(host)) inline.push(host);
-    else {
-      const one = encodedHost(name, host);
-      hosts.set(one.name, one);
+    const known = knownHost(host);
+    if (known.inline) {
+      inline.push(host);
+      continue;
     }
+    let one = known.encoded.get(name);
+    if (one === undefined) {
+      one = encodeHost(name, host);
+      known.encoded.set(name, one);
+    }
+    hosts.set(one.name, one);
   }
   const split: SplitRoutes = { shell: encodedShell(resource, name, inline), hosts };
   byName.set(name, split);
