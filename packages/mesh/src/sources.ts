@@ -45,6 +45,8 @@ export interface Problem {
   readonly message: string;
   /** True when an earlier, valid version of the object stays in force. */
   readonly lastGoodStays: boolean;
+  /** True when only the part at `path` is left out and the rest of the object is in force. */
+  readonly onlyPart?: boolean;
 }
 
 /** Istio's kinds that the mesh is made of. */
@@ -96,6 +98,10 @@ export const objectKey = (namespace: string, name: string): string => `${namespa
 
 export interface MeshSourcesOptions extends GraphOptions {
   readonly meshConfig: MeshConfig;
+  /** Finds parts of EnvoyFilters that are no configuration of Envoy: the mesh itself does not know its messages. */
+  readonly checkPatches?: (
+    filter: Config<EnvoyFilterSpec>,
+  ) => readonly { readonly path: string; readonly message: string }[];
 }
 
 /**
@@ -121,9 +127,12 @@ export class MeshSources {
   readonly problems: SourceCollection<readonly Problem[]>;
   readonly #configs: { readonly [K in keyof ConfigKinds]: SourceCollection<Config<ConfigKinds[K]>> };
 
+  readonly #checkFilter: MeshSourcesOptions['checkPatches'];
+
   constructor(options: MeshSourcesOptions) {
     const graph = new Graph(options);
     this.graph = graph;
+    this.#checkFilter = options.checkPatches;
     this.meshConfig = new SourceCell(graph, options.meshConfig, { name: 'mesh configuration' });
     this.pods = new SourceCollection(graph, { name: 'pods' });
     this.services = new SourceCollection(graph, { name: 'Kubernetes services' });
@@ -235,6 +244,15 @@ export class MeshSources {
     }
   }
 
+  #checkPatches(key: string, config: Config<EnvoyFilterSpec>): void {
+    const found = this.#checkFilter?.(config) ?? [];
+    if (found.length > 0)
+      this.problems.set(
+        key,
+        found.map((problem) => ({ origin: config.origin, ...problem, lastGoodStays: false, onlyPart: true })),
+      );
+  }
+
   #setConfig<K extends keyof ConfigKinds>(kind: K, key: string, object: KubeObject): void {
     const collection: SourceCollection<Config<ConfigKinds[K]>> = this.#configs[kind];
     const decoded = decodeSpec(kind, object);
@@ -250,14 +268,16 @@ export class MeshSources {
       }
       this.problems.delete(problemKey);
       const status = readConfigStatus(object);
-      collection.set(key, {
+      const config: Config<ConfigKinds[K]> = {
         origin: originOf(object),
         labels: textMap(object.metadata.labels),
         annotations: withoutBulk(textMap(object.metadata.annotations)),
         createdAt: createdAt(object),
         spec: decoded.spec,
         ...(status && { status }),
-      });
+      };
+      collection.set(key, config);
+      if (kind === 'EnvoyFilter') this.#checkPatches(problemKey, config as Config<EnvoyFilterSpec>);
     });
   }
 }

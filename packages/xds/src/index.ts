@@ -1,3 +1,4 @@
+export { envoyFilterProblems } from './envoy-filter/index.ts';
 export * from './engine/index.ts';
 export * from './generated.ts';
 export * from './source.ts';

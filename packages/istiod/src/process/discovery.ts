@@ -4,11 +4,11 @@ import { defaultMeshConfig, VERSION } from '@istio-ts/api';
 import { createKubeClient, type KubeObject, loadKubeConfig } from '@istio-ts/kube';
 import { createMesh, MeshSources, trustDomainOf, watchMesh } from '@istio-ts/mesh';
 import { istiodDnsNames, loadAuthority } from '@istio-ts/security';
-import { createEngine, encodedResources } from '@istio-ts/xds';
-import { createAdsServer } from '../ads/server.ts';
+import { createEngine, encodedResources, envoyFilterProblems } from '@istio-ts/xds';
 import { createInjectionHandler, watchInjectorConfig } from '../admission/inject.ts';
 import { watchSurroundings } from '../admission/surroundings.ts';
 import { createValidationHandler } from '../admission/validate.ts';
+import { createAdsServer } from '../ads/server.ts';
 import { loadOrCreateRoot } from '../authority/root-secret.ts';
 import { createCaService } from '../ca/service.ts';
 import { watchMeshConfig } from '../config/mesh-config.ts';
@@ -121,6 +121,7 @@ export async function startDiscovery(
   const graphLog = logger('model', 'Services, workloads and policies of the mesh');
   const sources = new MeshSources({
     meshConfig: defaultMeshConfig(),
+    checkPatches: envoyFilterProblems,
     onError: ({ collection, key, error }) =>
       graphLog.error(`${collection} ${key}: ${error instanceof Error ? (error.stack ?? error.message) : error}`),
   });

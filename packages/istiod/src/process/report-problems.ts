@@ -1,5 +1,5 @@
 import { istioTypes } from '@istio-ts/api/resource-types';
-import { KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
+import { isNotFound, type KubeClient, type KubeObject } from '@istio-ts/kube';
 import type { Mesh, Problem } from '@istio-ts/mesh';
 import { createConfigStatusWriter } from '../controllers/config-status.ts';
 import type { Logger } from '../log.ts';
@@ -45,15 +45,15 @@ export function reportProblems(
           (mesh.problems.get(key) ?? []).map(({ path, message }) => ({ severity: 'error', path, message })),
         ),
       (error: Error) => {
-        if (!(error instanceof KubeApiError && error.status === 404))
+        if (!isNotFound(error))
           log.warn(`cannot read ${kind} ${namespace}/${name} to write its status: ${error.message}`);
       },
     );
   };
   const tell = (problems: readonly Problem[]): void => {
-    for (const { origin, path, message, lastGoodStays } of problems) {
+    for (const { origin, path, message, lastGoodStays, onlyPart } of problems) {
       log.error(
-        `${origin.kind} ${origin.namespace}/${origin.name} is ignored${lastGoodStays ? ', its last valid version stays in force' : ''}: ${path}: ${message}`,
+        `${origin.kind} ${origin.namespace}/${origin.name} is ${onlyPart ? 'in force without a part' : 'ignored'}${lastGoodStays ? ', its last valid version stays in force' : ''}: ${path}: ${message}`,
       );
       rejected.add({ type: origin.kind, name: `${origin.namespace}/${origin.name}` });
     }

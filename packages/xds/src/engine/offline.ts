@@ -2,6 +2,7 @@ import { defaultMeshConfig, type MeshConfig } from '@istio-ts/api';
 import { createMesh, type MeshOptions, MeshSources, type Problem } from '@istio-ts/mesh';
 import type { KubeObject } from '@istio-ts/kube/object';
 import type { ProxyScope } from '@istio-ts/mesh/model';
+import { envoyFilterProblems } from '../envoy-filter/index.ts';
 import type { ProxyNode, XdsResource } from '../source.ts';
 import { createEngine } from './engine.ts';
 import type { GenerationError } from './proxy-class.ts';
@@ -41,7 +42,10 @@ export function generateOffline(
   proxy: OfflineProxy,
   options: OfflineOptions = {},
 ): OfflineResult {
-  const sources = new MeshSources({ meshConfig: options.meshConfig ?? defaultMeshConfig() });
+  const sources = new MeshSources({
+    meshConfig: options.meshConfig ?? defaultMeshConfig(),
+    checkPatches: envoyFilterProblems,
+  });
   const mesh = createMesh(sources, options.mesh ?? {});
   sources.batch(() => {
     for (const object of objects) sources.set(object);
