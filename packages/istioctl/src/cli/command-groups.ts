@@ -6,6 +6,7 @@ import { completionCommands } from './completion-commands.ts';
 import { dashboardCommands } from './dashboard-commands.ts';
 import { explainCommands } from './explain-commands.ts';
 import { formerCommands } from './former-commands.ts';
+import { generateCommands } from './generate-commands.ts';
 import { generalCommands } from './general-commands.ts';
 import { inClusterOperatorCommands } from './in-cluster-operator-commands.ts';
 import { injectionCommands } from './injection-commands.ts';
@@ -27,6 +28,7 @@ export const commandGroups: readonly CommandGroup[] = [
   inspectCommands,
   analysisCommands,
   explainCommands,
+  generateCommands,
   injectionCommands,
   adminCommands,
   dashboardCommands,

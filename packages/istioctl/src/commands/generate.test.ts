@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { generateCommands } from '../cli/generate-commands.ts';
+import { createProgram, runProgram } from '../cli/program.ts';
+import { createSession } from '../cli/session.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'istioctl-generate-'));
+after(() => rmSync(folder, { recursive: true }));
+const file = join(folder, 'shop.yaml');
+writeFileSync(
+  file,
+  `apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec:
+  clusterIP: 10.96.0.5
+  selector: {app: web}
+  ports: [{name: http, port: 80, targetPort: web}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, ports: [{name: web, containerPort: 8081}]}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web, namespace: shop}
+spec:
+  hosts: [web]
+  http: [{timeout: 2s, route: [{destination: {host: web}}]}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: bad, namespace: shop}
+spec:
+  hosts: [bad]
+  http: [{timeout: soon, route: [{destination: {host: web}}]}]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data:
+  mesh: |
+    outboundTrafficPolicy: {mode: REGISTRY_ONLY}
+`,
+);
+
+async function istioctl(...words: readonly string[]) {
+  let out = '';
+  let err = '';
+  let code = 0;
+  const io = {
+    env: {},
+    colours: false,
+    out: (text: string) => {
+      out += text;
+    },
+    err: (text: string) => {
+      err += text;
+    },
+  };
+  const program = createProgram(
+    '1.30.0',
+    (flags) => createSession(flags, io),
+    (ended) => {
+      code = ended;
+    },
+    [generateCommands],
+  );
+  await runProgram(program, ['experimental', 'generate', ...words], {});
+  return { out, err, code };
+}
+
+test('prints what a proxy would get for files, with the objects behind each resource', async () => {
+  const { out, err, code } = await istioctl('route', '-f', file, '--proxy', 'web.shop', '-o', 'json', '--why');
+  assert.equal(code, 0, err);
+  const [table] = JSON.parse(out) as {
+    name: string;
+    from: unknown;
+    resource: { virtualHosts: { routes: unknown }[] };
+  }[];
+  assert.equal(table?.name, '80');
+  assert.deepEqual(table?.from, [
+    { kind: 'Service', namespace: 'shop', name: 'web' },
+    { kind: 'VirtualService', namespace: 'shop', name: 'web' },
+  ]);
+  assert.match(JSON.stringify(table?.resource.virtualHosts[0]?.routes), /"timeout":"2s"/);
+  assert.doesNotMatch(out, /PassthroughCluster/, 'the mesh configuration of the manifests counts');
+  assert.match(err, /VirtualService shop\/bad is left out: .*timeout/);
+});
+
+test('knows the ports and labels of a workload', async () => {
+  const { out } = await istioctl('cluster', '-f', file, '--proxy', 'web.shop', '--name', 'inbound*', '-o', 'yaml');
+  assert.match(out, /name: inbound\|8081\|\|/);
+});
+
+test('says what it needs', async () => {
+  assert.match((await istioctl('-f', file)).err, /--proxy NAME/);
+  assert.match((await istioctl('--proxy', 'a.b')).err, /-f/);
+  assert.match((await istioctl('nonsense', '-f', file, '--proxy', 'a.b')).err, /use one of cluster/);
+  assert.match((await istioctl('-f', file, '--proxy', 'nobody.shop')).err, /there are web\.shop/);
+});
