@@ -158,7 +158,8 @@ describe('workloads outside Kubernetes', () => {
     return { cluster, registration, log, found: () => cluster.get(istioTypes.WorkloadEntry, 'shop', name) };
   }
 
-  it('get an entry from their group when they connect, and lose it when they are gone', async () => {
+  it('get an entry from their group when they connect, and lose it when they are gone', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
     const { cluster, registration, found } = start();
     registration.connected(node());
     await settle();
@@ -184,21 +185,23 @@ describe('workloads outside Kubernetes', () => {
     registration.disconnected(node());
     await settle();
     assert.ok(found()?.metadata.annotations?.[registrationAnnotations.disconnectedAt]);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    t.mock.timers.tick(1);
     await settle();
     assert.equal(found(), undefined);
     assert.ok(cluster.writes.some((line) => line.startsWith('delete workloadentries')));
     registration.close();
   });
 
-  it('keep their entry when they are back in time', async () => {
+  it('keep their entry when they are back in time', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
     const { registration, found } = start(5);
     registration.connected(node());
     await settle();
     registration.disconnected(node());
     registration.connected(node());
     await settle();
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    t.mock.timers.tick(20);
+    await settle();
     assert.equal(found()?.metadata.annotations?.[registrationAnnotations.disconnectedAt], undefined);
     registration.close();
   });
