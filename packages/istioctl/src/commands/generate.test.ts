@@ -73,7 +73,9 @@ async function istioctl(...words: readonly string[]) {
     },
     [generateCommands],
   );
-  await runProgram(program, ['experimental', 'generate', ...words], {});
+  await runProgram(program, ['experimental', 'generate', ...words], {}).catch((error: Error) => {
+    err += error.message;
+  });
   return { out, err, code };
 }
 
