@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import { FakeCluster } from '@istio-ts/istiod/fake-cluster.test-support';
-import { createLease } from './lease.ts';
+import { createLease } from '@istio-ts/kube/lease';
 
 /** A clock that moves on whenever somebody sleeps. */
 function scene() {

@@ -5,7 +5,7 @@ import { LogScopes, parseLogLevels } from '@istio-ts/istiod/log-scopes';
 import { MetricsRegistry } from '@istio-ts/istiod/metrics/registry';
 import type { KubeClient } from '@istio-ts/kube';
 import { type Controller, startController } from './controller.ts';
-import { createLease } from './lease.ts';
+import { createLease } from '@istio-ts/kube/lease';
 import { serveMonitoring } from './monitoring.ts';
 import type { OperatorSettings } from './settings.ts';
 

@@ -1,5 +1,13 @@
-import { kubernetesTypes } from '@istio-ts/api/resource-types';
-import { isNotFound, KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
+import { isNotFound, KubeApiError, type KubeClient } from './client.ts';
+import type { KubeObject, ResourceType } from './object.ts';
+
+const leases: ResourceType = {
+  group: 'coordination.k8s.io',
+  version: 'v1',
+  resource: 'leases',
+  kind: 'Lease',
+  namespaced: true,
+};
 
 export interface LeaseOptions {
   readonly client: KubeClient;
@@ -36,7 +44,7 @@ export function createLease(options: LeaseOptions): {
   readonly release: () => Promise<void>;
 } {
   const { client, namespace, name, identity, durationMs } = options;
-  const type = kubernetesTypes.Lease;
+  const type = leases;
   let seen: { readonly renewTime: string | undefined; readonly holder: string | undefined; readonly at: number } = {
     renewTime: undefined,
     holder: undefined,
