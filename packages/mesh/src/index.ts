@@ -14,7 +14,15 @@ export { factsKey, type ProxyDescription, type ProxyFacts, proxyFacts } from './
 export { Scopes } from './scope.ts';
 export { isEmptySelector, selectorMatches } from './selector.ts';
 export { serviceKey } from './service.ts';
-export { admitsHost, type Egress, type EgressHost, type EgressPort, egressHosts, hasOwnPort, splitEgress } from './sidecar.ts';
+export {
+  admitsHost,
+  type Egress,
+  type EgressHost,
+  type EgressPort,
+  egressHosts,
+  hasOwnPort,
+  splitEgress,
+} from './sidecar.ts';
 export {
   type ConfigKinds,
   MeshSources,
@@ -29,3 +37,4 @@ export { autoAddressesOf, autoAllocateLabel, wantsAutoAddresses, withAutoAddress
 export type { HeadlessPod } from './endpoints.ts';
 export { type KnownName, nameTable } from './name-table.ts';
 export { entryIsReady, healthChecksAnnotation } from './workload.ts';
+export { type NetworkGateway, type NetworkGateways, networkGateways, throughGateways } from './networks.ts';

@@ -34,6 +34,7 @@ import { createIngressMesh } from './ingress.ts';
 import type { SecretFacts } from './kubernetes/facts.ts';
 import type { IngressFacts } from './kubernetes/ingress.ts';
 import type { Config, Endpoint, Service, ServiceEndpoints, VirtualService, Workload } from './model.ts';
+import { type NetworkGateways, networkGateways } from './networks.ts';
 import { byAge } from './order.ts';
 import { effectivePeerAuthentication } from './peer-authentication.ts';
 import { selectorMatches } from './selector.ts';
@@ -84,6 +85,8 @@ export interface Mesh {
   readonly workloadsByAddress: Collection<readonly Workload[]>;
   /** By `namespace/hostname`. */
   readonly endpoints: Collection<ServiceEndpoints>;
+  /** Gateways into other networks; empty where there is one network only. */
+  readonly networkGateways: Cell<NetworkGateways>;
   /** Pods of headless services of Kubernetes, by `namespace/hostname`: their addresses are what clients dial. */
   readonly headlessPods: Collection<readonly HeadlessPod[]>;
   /** Identities behind a service, by `namespace/hostname`; changes far less often than its endpoints. */
@@ -156,6 +159,12 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
     peerAuthentications,
   });
 
+  // Hardly any Service is a network's gateway: the others are not looked at again.
+  const networkServices = map(
+    sources.services,
+    (service) => (service.labels['topology.istio.io/network'] === undefined ? undefined : service),
+    { name: 'services that lead into networks' },
+  );
   const headlessPods = map(
     services,
     (service, key, fetch) => (service.headless ? podsOf(fetch.get(endpoints, key)?.endpoints ?? []) : undefined),
@@ -234,6 +243,9 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
     workloads,
     workloadsByAddress,
     endpoints,
+    networkGateways: cell(graph, (fetch) => networkGateways(fetch.all(networkServices).values()), {
+      name: 'gateways of networks',
+    }),
     headlessPods,
     identities,
     mutualTlsPorts: portsWithMutualTls,

@@ -171,6 +171,8 @@ export interface Endpoint {
   /** SPIFFE identity that its certificate carries, where known. */
   readonly identity?: string;
   readonly node: string;
+  /** Its address is that of a gateway that leads to workloads of another network. */
+  readonly behindGateway?: true;
   /** The workload behind it, where known (telemetry labels). */
   readonly workload?: Workload;
 }

@@ -40,6 +40,8 @@ export interface ServiceFacts {
   readonly publishNotReadyAddresses: boolean;
   readonly internalTrafficPolicy: string;
   readonly trafficDistribution: string;
+  /** Addresses of load balancers and external ones. */
+  readonly externalAddresses: readonly string[];
   /** `IPv4`, `IPv6`, the first one first. */
   readonly ipFamilies: readonly string[];
 }
@@ -165,6 +167,10 @@ export function readService(object: KubeObject): ServiceFacts {
     internalTrafficPolicy: text(spec.internalTrafficPolicy),
     trafficDistribution: text(spec.trafficDistribution),
     ipFamilies: texts(spec.ipFamilies),
+    externalAddresses: [
+      ...list(fields(fields(object.status).loadBalancer).ingress).map((entry) => text(fields(entry).ip)),
+      ...texts(spec.externalIPs),
+    ].filter((address) => address !== ''),
   };
 }
 

@@ -25,12 +25,14 @@ export interface LoadAssignmentInput {
 
 /** The endpoints that a cluster sends to: healthy ones only, by locality. */
 export function buildLoadAssignment(input: LoadAssignmentInput): ClusterLoadAssignment {
-  const usable = input.endpoints.filter(
-    (endpoint) =>
-      endpoint.servicePort === input.port &&
-      endpoint.health === 'healthy' &&
-      selectorMatches(input.subset, endpoint.labels) &&
-      (input.node === undefined || endpoint.node === input.node),
+  const usable = mergeGateways(
+    input.endpoints.filter(
+      (endpoint) =>
+        endpoint.servicePort === input.port &&
+        endpoint.health === 'healthy' &&
+        selectorMatches(input.subset, endpoint.labels) &&
+        (input.node === undefined || endpoint.node === input.node),
+    ),
   );
   const client = input.client && input.clientNode ? { ...input.client, node: input.clientNode } : input.client;
   const groups = placeEndpoints(usable, client, input.settings, input.failover);
@@ -53,4 +55,17 @@ export function buildLoadAssignment(input: LoadAssignmentInput): ClusterLoadAssi
       })),
     }),
   };
+}
+
+/** A gateway that stands for several workloads is one endpoint with the weight of all of them. */
+function mergeGateways(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+  if (!endpoints.some(({ behindGateway }) => behindGateway)) return endpoints;
+  const merged = new Map<string, Endpoint>();
+  endpoints.forEach((endpoint, index) => {
+    const { address, port, locality } = endpoint;
+    const key = endpoint.behindGateway ? JSON.stringify([address, port, locality]) : String(index);
+    const known = merged.get(key);
+    merged.set(key, known ? { ...known, weight: known.weight + endpoint.weight } : endpoint);
+  });
+  return [...merged.values()];
 }

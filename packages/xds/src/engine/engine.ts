@@ -9,10 +9,13 @@ import {
   type ProxyFacts,
   proxyFacts,
   Scopes,
+  throughGateways,
+  type NetworkGateways,
 } from '@istio-ts/mesh';
 import { workloadOfProxy } from '@istio-ts/mesh/proxy';
-import type { ProxyScope } from '@istio-ts/mesh/model';
+import type { ProxyScope, ServiceEndpoints } from '@istio-ts/mesh/model';
 import type { EndpointTarget } from '../cluster/index.ts';
+import { memoByInputs } from '../memo.ts';
 import type { ProxyConfigSource, ProxyNode, ProxyView, XdsResource } from '../source.ts';
 import { EndpointTable } from './endpoint-table.ts';
 import { defaultGenerators, type Generators } from './generators.ts';
@@ -58,6 +61,18 @@ export interface Engine extends ProxyConfigSource {
 export interface EngineView extends ProxyView {
   /** What the proxy may see: for explanations and debug pages. */
   scope(): ProxyScope;
+}
+
+/** The same endpoints for the same network, so that what is made of them is remembered. */
+const reachable = memoByInputs(
+  ({ endpoints, network, gateways }: ReachableInput) => [endpoints, network, gateways],
+  ({ endpoints, network, gateways }) => throughGateways(endpoints, network, gateways),
+);
+
+interface ReachableInput {
+  readonly endpoints: ServiceEndpoints;
+  readonly network: string;
+  readonly gateways: NetworkGateways;
 }
 
 const nothing: ReadonlyMap<string, XdsResource> = new Map();
@@ -156,13 +171,17 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
     mesh,
     generators,
     report: onError,
-    table: (targets, node) => {
+    table: (targets, node, network) => {
       const name = tableNames.get(targets) ?? String(tablesMade++);
       tableNames.set(targets, name);
       const local = targets.some((target) => target.node !== undefined) ? (node ?? '') : '';
       return tables.acquire(
-        `${name} ${local}`,
-        () => new EndpointTable(targets, node, (service) => mesh.endpoints.get(service)),
+        `${name} ${local} ${mesh.networkGateways.current.size > 0 ? network : ''}`,
+        () =>
+          new EndpointTable(targets, node, (service) => {
+            const endpoints = mesh.endpoints.get(service);
+            return endpoints && reachable({ endpoints, network, gateways: mesh.networkGateways.current });
+          }),
       );
     },
     secretProblems: (problems) => {
@@ -176,6 +195,11 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
   };
 
   const unsubscribe = [
+    // Rare enough that every class may look at all of its endpoints again, in a table of its own network.
+    mesh.networkGateways.subscribe(() => {
+      for (const group of groups.values()) group.resources.forgetEndpoints();
+      invalidateAll();
+    }),
     mesh.identities.subscribe(invalidateAll),
     mesh.mutualTlsPorts.subscribe(invalidateAll),
     mesh.resolvedByProxy.subscribe(invalidateAll),
@@ -228,7 +252,8 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
       }),
       { name: `facts of ${node.id}` },
     );
-    const maySeeSecrets = node.type === 'router' && namespaceOf(node.identity) === node.namespace;
+    const maySeeSecrets =
+      (node.type === 'router' || node.type === 'sidecar') && namespaceOf(node.identity) === node.namespace;
     const listeners = new Set<(changed: ReadonlySet<string>) => void>();
     let ended = false;
     const split = node.incrementalRoutes === true;

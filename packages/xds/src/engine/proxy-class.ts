@@ -43,10 +43,11 @@ export interface GenerationError {
 export interface Shared {
   readonly mesh: Mesh;
   readonly generators: Generators;
-  /** The table of these clusters' endpoints, shared by all classes that have the same targets. */
+  /** The table of these clusters' endpoints, shared by all classes that have the same targets and reach them in the same way. */
   readonly table: (
     targets: readonly EndpointTarget[],
     node: string | undefined,
+    network: string,
   ) => { readonly value: EndpointTable; release(): void };
   readonly report: (error: GenerationError) => void;
   /** Tells of Secrets that cannot be used; called with an empty list when they can be again. */
@@ -339,10 +340,16 @@ export class ProxyClass {
     return layered(last, patches ? patchClusters({ tables, patches, type: scope.proxy.type }) : tables);
   }
 
+  /** What endpoints are made of has changed altogether: the next publication makes them anew. */
+  forgetEndpoints(): void {
+    this.#table?.lease.release();
+    this.#table = undefined;
+  }
+
   #endpointTable(scope: ProxyScope): EndpointTable {
     const targets = sharedTargets(scope);
     if (this.#table?.targets !== targets) {
-      const lease = this.#shared.table(targets, this.#node);
+      const lease = this.#shared.table(targets, this.#node, scope.proxy.network);
       this.#table?.lease.release();
       this.#table = { targets, lease };
     }
@@ -351,10 +358,12 @@ export class ProxyClass {
 
   #secrets(scope: ProxyScope): Map<string, XdsResource> {
     const result = new Map<string, XdsResource>();
-    if (scope.proxy.type !== 'router') return result;
+    if (scope.proxy.type !== 'router' && scope.proxy.type !== 'sidecar') return result;
+    const names = secretNames(scope);
+    if (names.size === 0) return result;
     const secrets = this.#shared.mesh.secrets;
     const problems: Problem[] = [];
-    for (const name of secretNames(scope)) {
+    for (const name of names) {
       try {
         const generated = buildSecret(name, scope.proxy.namespace, (namespace, secret) =>
           secrets.get(`${namespace}/${secret}`),
