@@ -13,6 +13,7 @@ import type { Handling } from '../protocol.ts';
 import { tcpAccessLog } from '../telemetry/access-log.ts';
 import { httpMetrics, tcpMetrics } from '../telemetry/metrics.ts';
 import { peerMetadataFilter } from '../telemetry/peer.ts';
+import type { connectionLimits } from './connection-limits.ts';
 import { type ListenerContext, plainHttpProtocols } from './context.ts';
 import { meshServerTls } from './tls.ts';
 
@@ -30,8 +31,8 @@ export interface Destination {
   readonly chainNames: { readonly http: string; readonly tcp: string };
   readonly statPrefix: string;
   readonly routes: RouteConfiguration;
-  /** How long a connection of bytes may be quiet. */
-  readonly idleTimeout?: string | undefined;
+  /** Of connections of bytes. */
+  readonly limits?: ReturnType<typeof connectionLimits>;
   /** Where the proxy ends TLS of clients outside the mesh, which then is the only way in beside mutual TLS. */
   readonly ownTls?: TransportSocket | undefined;
 }
@@ -63,7 +64,7 @@ function tcpFilters(
       targets: [{ cluster: to.cluster, weight: 1 }],
       accessLog: [...tcpAccessLog(context.mesh), ...tcpMetrics(context.proxy, { side: 'destination', mutualTls })],
       afterTlsHandshake: mutualTls,
-      ...(to.idleTimeout !== undefined ? { idleTimeout: to.idleTimeout } : {}),
+      ...to.limits,
     }),
   ];
 }

@@ -20,7 +20,7 @@ import {
 import { httpInspector, ORIGINAL_DST, ORIGINAL_SRC, tlsInspector } from './listener-filter.ts';
 import { type Destination, inboundChains } from './inbound-chains.ts';
 import { serverTls } from '../gateway/tls.ts';
-import { tcpIdleTimeout } from './idle-timeout.ts';
+import { connectionLimits } from './connection-limits.ts';
 
 /** A request that the application cannot have seen, because it closed the connection before, is sent again (Istio 1.24, inbound retries). */
 const UNSEEN_BY_APPLICATION: RouteRetryPolicy = { retryOn: 'reset-before-request', numRetries: 2 };
@@ -67,7 +67,7 @@ function declared(input: InboundInput, target: InboundTarget, mode: MutualTlsMod
       inboundCluster(port),
       `${target.service.hostname}:${target.port.number}/*`,
     ),
-    idleTimeout: tcpIdleTimeout(input.sidecar?.spec.inboundConnectionPool, input.context.proxy),
+    limits: connectionLimits(input.sidecar?.spec.inboundConnectionPool, input.context.proxy),
   };
 }
 
@@ -92,7 +92,7 @@ function ingressDestination(
     chainNames: { http: name, tcp: name },
     statPrefix: `inbound_${name};`,
     routes: routes(inboundCluster(port), `inbound|http|${port}`, inboundCluster(port), undefined),
-    idleTimeout: tcpIdleTimeout(ingress.connectionPool ?? sidecar?.spec.inboundConnectionPool, context.proxy),
+    limits: connectionLimits(ingress.connectionPool ?? sidecar?.spec.inboundConnectionPool, context.proxy),
     ownTls: tls && serverTls(tls, handling !== 'tcp', context.mesh, context.trustDomain),
   };
 }

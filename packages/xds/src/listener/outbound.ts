@@ -20,7 +20,7 @@ import {
   wildcardAddress,
 } from './context.ts';
 import { httpInspector, tlsInspector } from './listener-filter.ts';
-import { tcpIdleTimeout } from './idle-timeout.ts';
+import { connectionLimits } from './connection-limits.ts';
 import { type OutboundPlans, outboundPlans } from './outbound-plans.ts';
 import type { Plan } from './plan.ts';
 import type { TcpRouting } from './tcp-route.ts';
@@ -43,10 +43,9 @@ function tcpFilter(
     routing.targets.length === 1 && (only?.cluster === PASSTHROUGH_CLUSTER || only?.cluster === BLACKHOLE_CLUSTER)
       ? only.cluster
       : undefined;
-  const idleTimeout = tcpIdleTimeout(undefined, context.proxy);
   return tcpProxy({
     targets: routing.targets,
-    ...(idleTimeout !== undefined ? { idleTimeout } : {}),
+    ...connectionLimits(undefined, context.proxy),
     ...routing.limits,
     ...(statPrefix !== undefined ? { statPrefix } : {}),
     accessLog: [
