@@ -13,7 +13,7 @@ export const registrationAnnotations = {
 } as const;
 
 const maxNameLength = 253;
-const retryMs = 1000;
+const retryMs = 5000;
 /** How often a connection that lasts is confirmed, and after what time without that the istiod behind it is believed to be gone. */
 const confirmMs = 15 * 60_000;
 const staleMs = 3 * confirmMs;
