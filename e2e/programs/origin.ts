@@ -92,7 +92,10 @@ grpc.listen(8081);
 
 if (existsSync('/etc/origin/tls.crt')) {
   const pair = { cert: readFileSync('/etc/origin/tls.crt'), key: readFileSync('/etc/origin/tls.key') };
-  createHttpsServer(pair, answer).listen(8443);
+  // Where there is an authority, clients have to show a certificate that it signed.
+  const authority = existsSync('/etc/origin/ca.crt') ? readFileSync('/etc/origin/ca.crt') : undefined;
+  const clients = authority ? { ca: authority, requestCert: true, rejectUnauthorized: true } : {};
+  createHttpsServer({ ...pair, ...clients }, answer).listen(8443);
 }
 
 createTcpServer((socket) => {

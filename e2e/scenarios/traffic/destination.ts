@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { proves } from '@istio-ts/xds/field-proof';
 import { until } from '../../support/shell.ts';
 import { destinationRule, echo, istio, manifest, service, type World } from './world.ts';
 
@@ -14,6 +15,10 @@ export function destination(world: () => World): void {
   };
 
   test('ROUND_ROBIN shares out, a hash on a header sticks', async () => {
+    proves(
+      'DestinationRule.spec.trafficPolicy.loadBalancer.simple',
+      'DestinationRule.spec.trafficPolicy.loadBalancer.consistentHash.httpHeaderName',
+    );
     await apply(
       service('balanced'),
       destinationRule('balanced', { loadBalancer: { simple: 'ROUND_ROBIN' } }),
@@ -40,6 +45,11 @@ export function destination(world: () => World): void {
   });
 
   test('a full connection pool answers 503 with the reason', async () => {
+    proves(
+      'DestinationRule.spec.trafficPolicy.connectionPool.tcp.maxConnections',
+      'DestinationRule.spec.trafficPolicy.connectionPool.http.http1MaxPendingRequests',
+      'DestinationRule.spec.trafficPolicy.connectionPool.http.http2MaxRequests',
+    );
     await apply(
       service('pooled'),
       destinationRule('pooled', {
@@ -60,6 +70,10 @@ export function destination(world: () => World): void {
   });
 
   test('an endpoint that fails is ejected, and istioctl shows it', async () => {
+    proves(
+      'DestinationRule.spec.trafficPolicy.outlierDetection.consecutive5xxErrors',
+      'DestinationRule.spec.trafficPolicy.outlierDetection.maxEjectionPercent',
+    );
     await apply(
       service('flaky'),
       destinationRule('flaky', {
@@ -102,6 +116,12 @@ export function destination(world: () => World): void {
   });
 
   test('TLS modes: none, that of the mesh, and that of an HTTPS origin', async () => {
+    proves(
+      'DestinationRule.spec.trafficPolicy.tls.mode',
+      'DestinationRule.spec.trafficPolicy.tls.sni',
+      'DestinationRule.spec.trafficPolicy.tls.insecureSkipVerify',
+      'ServiceEntry.spec.ports[].targetPort',
+    );
     const host = 'external.outside.svc.cluster.local';
     await apply(
       service('plain'),

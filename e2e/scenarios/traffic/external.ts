@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { proves } from '@istio-ts/xds/field-proof';
 import { until } from '../../support/shell.ts';
 import { echo, istio, manifest, type World } from './world.ts';
 
@@ -14,6 +15,15 @@ export function external(world: () => World): void {
     });
 
   test('a ServiceEntry with an address of its own and fixed endpoints', async () => {
+    proves(
+      'ServiceEntry.spec.hosts[]',
+      'ServiceEntry.spec.addresses[]',
+      'ServiceEntry.spec.ports[].number',
+      'ServiceEntry.spec.ports[].protocol',
+      'ServiceEntry.spec.ports[].targetPort',
+      'ServiceEntry.spec.resolution',
+      'ServiceEntry.spec.endpoints[].address',
+    );
     const address = await world().address('outside', 'origin');
     await apply(
       istio('ServiceEntry', 'fixed', {
@@ -45,6 +55,12 @@ export function external(world: () => World): void {
   });
 
   test('a ServiceEntry whose endpoint is a name', async () => {
+    proves(
+      'ServiceEntry.spec.resolution',
+      'ServiceEntry.spec.endpoints[].ports[]',
+      'ServiceEntry.spec.ports[].name',
+      'ServiceEntry.spec.ports[].number',
+    );
     await apply(
       istio('ServiceEntry', 'named', {
         hosts: ['named.example.test'],
@@ -60,6 +76,7 @@ export function external(world: () => World): void {
   });
 
   test('unknown destinations pass with ALLOW_ANY and not with REGISTRY_ONLY', async () => {
+    proves('Sidecar.spec.workloadSelector.labels[]', 'Sidecar.spec.outboundTrafficPolicy.mode');
     const address = await world().address('outside', 'origin');
     const url = `http://${address}:8080/`;
     assert.equal((await versionAt(url)).version, 'outside');
@@ -96,6 +113,16 @@ export function external(world: () => World): void {
   });
 
   test('through the egress gateway', async () => {
+    proves(
+      'VirtualService.spec.gateways[]',
+      'VirtualService.spec.http[].match[].gateways[]',
+      'VirtualService.spec.http[].match[].port',
+      'VirtualService.spec.http[].route[].destination.port',
+      'Gateway.spec.selector[]',
+      'Gateway.spec.servers[].port.number',
+      'Gateway.spec.servers[].port.protocol',
+      'Gateway.spec.servers[].hosts[]',
+    );
     const address = await world().address('outside', 'origin');
     await apply(
       istio('ServiceEntry', 'egress', {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
+import { proves } from '@istio-ts/xds/field-proof';
 import { certificateFor, secret } from '../../support/certificates.ts';
 import { http } from '../../support/http.ts';
 import { until } from '../../support/shell.ts';
@@ -21,6 +22,13 @@ export function gatewayTls(world: () => World): void {
   const person = certificateFor('person.example.test', authority);
 
   test('servers of one port, each with the certificate of its Secret', async () => {
+    proves(
+      'Gateway.spec.servers[].port.number',
+      'Gateway.spec.servers[].port.protocol',
+      'Gateway.spec.servers[].hosts[]',
+      'Gateway.spec.servers[].tls.mode',
+      'Gateway.spec.servers[].tls.credentialName',
+    );
     const { cluster } = world();
     await cluster.apply(
       manifest([
@@ -96,6 +104,7 @@ export function gatewayTls(world: () => World): void {
   });
 
   test('plain HTTP is redirected where it is asked for', async () => {
+    proves('Gateway.spec.servers[].tls.httpsRedirect');
     const url = `http://${await address()}/page?x=1`;
     const moved = await http(url, { headers: { host: 'one.example.test' } });
     assert.deepEqual([moved.status, moved.headers.location], [301, 'https://one.example.test/page?x=1']);
@@ -103,6 +112,7 @@ export function gatewayTls(world: () => World): void {
   });
 
   test('MUTUAL admits certificates of its authority only', async () => {
+    proves('Gateway.spec.servers[].tls.mode');
     const admitted = await get('mutual.example.test', { cert: person.certificate, key: person.key });
     assert.deepEqual([admitted.status, admitted.fingerprint], [200, fingerprint(mutual.certificate)]);
     await assert.rejects(get('mutual.example.test'));
@@ -139,6 +149,12 @@ export function gatewayTls(world: () => World): void {
   });
 
   test('PASSTHROUGH leaves TLS to the origin', async () => {
+    proves(
+      'Gateway.spec.servers[].tls.mode',
+      'VirtualService.spec.tls[].match[].sniHosts[]',
+      'VirtualService.spec.tls[].match[].port',
+      'VirtualService.spec.tls[].route[].destination',
+    );
     const answer = await get('secure.example.test');
     assert.equal(answer.fingerprint, fingerprint(world().outsideTls.certificate));
     assert.equal(echo({ status: 200, headers: {}, text: answer.body, bytes: 0, ms: 0 }).version, 'outside');

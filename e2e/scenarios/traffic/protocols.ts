@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { proves } from '@istio-ts/xds/field-proof';
 import { until } from '../../support/shell.ts';
 import { destinationRule, echo, istio, manifest, service, type World } from './world.ts';
 
@@ -74,6 +75,11 @@ export function protocols(world: () => World): void {
   });
 
   test('TCP by weight', async () => {
+    proves(
+      'VirtualService.spec.tcp[].match[].port',
+      'VirtualService.spec.tcp[].route[].weight',
+      'VirtualService.spec.tcp[].route[].destination',
+    );
     await apply(
       service('bytes-weighted'),
       destinationRule('bytes-weighted'),

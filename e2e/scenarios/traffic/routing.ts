@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { proves } from '@istio-ts/xds/field-proof';
 import { until } from '../../support/shell.ts';
 import { destinationRule, echo, istio, manifest, service, type World } from './world.ts';
 
@@ -17,6 +18,32 @@ export function routing(world: () => World): void {
   const marked = { response: { set: { 'x-rule': 'yes' } } };
 
   test('matches, rewrites, redirects, direct answers and header changes', async () => {
+    proves(
+      'VirtualService.spec.hosts[]',
+      'VirtualService.spec.http[].match[].uri.exact',
+      'VirtualService.spec.http[].match[].uri.prefix',
+      'VirtualService.spec.http[].match[].uri.regex',
+      'VirtualService.spec.http[].match[].headers[].exact',
+      'VirtualService.spec.http[].match[].queryParams[].exact',
+      'VirtualService.spec.http[].rewrite.uri',
+      'VirtualService.spec.http[].rewrite.authority',
+      'VirtualService.spec.http[].redirect.uri',
+      'VirtualService.spec.http[].redirect.authority',
+      'VirtualService.spec.http[].redirect.redirectCode',
+      'VirtualService.spec.http[].directResponse.status',
+      'VirtualService.spec.http[].directResponse.body.string',
+      'VirtualService.spec.http[].headers.request.set[]',
+      'VirtualService.spec.http[].headers.request.add[]',
+      'VirtualService.spec.http[].headers.request.remove[]',
+      'VirtualService.spec.http[].headers.response.set[]',
+      'VirtualService.spec.http[].headers.response.add[]',
+      'VirtualService.spec.http[].headers.response.remove[]',
+      'VirtualService.spec.http[].route[].destination.host',
+      'VirtualService.spec.http[].route[].destination.subset',
+      'DestinationRule.spec.host',
+      'DestinationRule.spec.subsets[].name',
+      'DestinationRule.spec.subsets[].labels[]',
+    );
     await applied(
       [
         service('routes'),
@@ -73,6 +100,13 @@ export function routing(world: () => World): void {
   });
 
   test('faults and timeouts', async () => {
+    proves(
+      'VirtualService.spec.http[].fault.delay.fixedDelay',
+      'VirtualService.spec.http[].fault.delay.percentage.value',
+      'VirtualService.spec.http[].fault.abort.httpStatus',
+      'VirtualService.spec.http[].fault.abort.percentage.value',
+      'VirtualService.spec.http[].timeout',
+    );
     await applied(
       [
         service('faults'),
@@ -106,6 +140,7 @@ export function routing(world: () => World): void {
   });
 
   test('retries: as many attempts as asked for', async () => {
+    proves('VirtualService.spec.http[].retries.attempts', 'VirtualService.spec.http[].retries.retryOn');
     await applied(
       [
         service('retries'),
@@ -151,6 +186,11 @@ export function routing(world: () => World): void {
   });
 
   test('mirrored requests arrive under the same host', async () => {
+    proves(
+      'VirtualService.spec.http[].mirror.host',
+      'VirtualService.spec.http[].mirror.subset',
+      'VirtualService.spec.http[].mirrorPercentage.value',
+    );
     await applied(
       [
         service('mirrored'),
@@ -180,6 +220,14 @@ export function routing(world: () => World): void {
   });
 
   test('weights, and CORS', async () => {
+    proves(
+      'VirtualService.spec.http[].route[].weight',
+      'VirtualService.spec.http[].corsPolicy.allowOrigins[].exact',
+      'VirtualService.spec.http[].corsPolicy.allowMethods[]',
+      'VirtualService.spec.http[].corsPolicy.allowHeaders[]',
+      'VirtualService.spec.http[].corsPolicy.allowCredentials',
+      'VirtualService.spec.http[].corsPolicy.maxAge',
+    );
     await applied(
       [
         service('weighted'),

@@ -3,6 +3,12 @@ import { httpbin } from '../httpbin.ts';
 
 const port = Number(process.env.PORT ?? '80');
 const server = createServer((request, response) => {
+  // Who asked what, for whom: mirrored requests are told by their host.
+  response.once('finish', () =>
+    console.log(
+      `${request.socket.remoteAddress} ${request.headers.host} "${request.method} ${request.url}" ${response.statusCode}`,
+    ),
+  );
   httpbin(request, response).catch((error: Error) => {
     if (response.headersSent) response.destroy();
     else

@@ -59,6 +59,12 @@ test('the state of a field is that of its best proof', () => {
   assert.deepEqual(of('subjectAltNames[]'), ['not built', []]);
 });
 
+test('what Istio’s documentation gives no effect is no gap', () => {
+  const nothing = { proofs: [], throughEnvoy: () => false, inGoldens: new Set<string>(), isRead: () => false };
+  const row = rowsOf('Gateway', nothing).find(({ field }) => field.name === 'Gateway.spec.servers[].defaultEndpoint');
+  assert.equal(row?.state, 'without effect');
+});
+
 test('calls are read out of sources, with literals only', () => {
   const text = 'import x;\nproves(\'A.spec.b\', // why\n  "A.spec.c[]");\nthis.proves(1);';
   assert.deepEqual(proofsIn({ path: 'x.test.ts', text }), [

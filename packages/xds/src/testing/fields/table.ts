@@ -22,7 +22,7 @@ export interface Evidence {
 
 export interface Row {
   readonly field: Field;
-  readonly state: 'client through Envoy' | 'generated text' | 'no test names it' | 'not built';
+  readonly state: 'client through Envoy' | 'generated text' | 'no test names it' | 'not built' | 'without effect';
   readonly files: readonly string[];
 }
 
@@ -65,11 +65,20 @@ export function rowsOf(kind: NetworkingKind, evidence: Evidence): readonly Row[]
     const client = files.filter(evidence.throughEnvoy);
     if (client.length > 0) return { field, state: 'client through Envoy', files: client };
     if (files.length > 0 || inGolden(field)) return { field, state: 'generated text', files };
+    // As Istio's documentation has it: the field is there and nothing comes of it.
+    if (/^(Ignored|Not used|Not implemented)\b/.test(field.description))
+      return { field, state: 'without effect', files };
     return { field, state: evidence.isRead(ownName(field.name)) ? 'no test names it' : 'not built', files };
   });
 }
 
-const states: readonly Row['state'][] = ['client through Envoy', 'generated text', 'no test names it', 'not built'];
+const states: readonly Row['state'][] = [
+  'client through Envoy',
+  'generated text',
+  'no test names it',
+  'not built',
+  'without effect',
+];
 
 /** The page `docs/networking-fields.md`. */
 export function fieldTable(evidence: Evidence): string {
@@ -86,6 +95,7 @@ export function fieldTable(evidence: Evidence): string {
     '- **generated text**: only the Envoy configuration is compared, which Envoy takes.',
     '- **no test names it**: the product reads a field of this name; no test claims its effect.',
     '- **not built**: nothing reads it.',
+    '- **without effect**: Istio’s documentation gives it none.',
     '',
     'A message that several fields share has its fields listed once, at the shortest path; the other places are rows of their own.',
     '',

@@ -32,6 +32,9 @@ export const canonicalName = (name: string): string =>
 export const kindOfField = (name: string): NetworkingKind | undefined =>
   networkingKinds.find((kind) => name.startsWith(`${rootOf(kind).name}.`));
 
+/** Telemetry's and the CA's own: not about where traffic goes. */
+const apart = new Set(['MeshConfig.extensionProviders', 'MeshConfig.certificates', 'MeshConfig.ca']);
+
 /** A row of the table: a field that has no fields of its own, or one whose fields are listed already at another place of its kind. */
 export interface Field {
   /** `Kind.spec.path`, `[]` after lists and maps. */
@@ -60,9 +63,10 @@ export function fieldsOf(kind: NetworkingKind): readonly Field[] {
   const home = new Map<object, string>();
   const children = (name: string, shape: Shape) =>
     shape.kind === 'object'
-      ? Object.entries(shape.fields).map(([field, of]) => {
+      ? Object.entries(shape.fields).flatMap(([field, of]) => {
+          if (apart.has(`${name}.${field}`)) return [];
           const reached = inner(of);
-          return { name: `${name}.${field}${reached.brackets}`, shape: reached.shape, description: of.description };
+          return [{ name: `${name}.${field}${reached.brackets}`, shape: reached.shape, description: of.description }];
         })
       : [];
   const { name: rootName, schema } = rootOf(kind);
