@@ -1,11 +1,7 @@
-import type { Json } from './json.ts';
+import { isJsonObject, type Json } from './json.ts';
 
 /** Values of a chart: plain JSON data. */
 export type Values = { readonly [key: string]: Json };
-
-function isObject(value: Json | undefined): value is { readonly [key: string]: Json } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 /**
  * Lays `over` on `under`: objects merge key by key, anything else replaces. A null removes the key, as in Helm
@@ -16,7 +12,7 @@ export function mergeValues(under: Values, over: Values): Values {
   for (const [key, value] of Object.entries(over)) {
     const present = merged.get(key);
     if (value === null) merged.delete(key);
-    else if (isObject(present) && isObject(value)) merged.set(key, mergeValues(present, value));
+    else if (isJsonObject(present) && isJsonObject(value)) merged.set(key, mergeValues(present, value));
     else merged.set(key, value);
   }
   return Object.fromEntries(merged);
@@ -31,7 +27,7 @@ export function coalesceValues(defaults: Values, over: Values): Values {
   for (const [key, value] of Object.entries(over)) {
     const present = merged.get(key);
     if (value === null && merged.has(key)) merged.delete(key);
-    else if (isObject(present) && isObject(value)) merged.set(key, coalesceValues(present, value));
+    else if (isJsonObject(present) && isJsonObject(value)) merged.set(key, coalesceValues(present, value));
     else merged.set(key, value);
   }
   return Object.fromEntries(merged);

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { type JsonObject, loadProfile } from '@istio-ts/charts';
+import { isJsonObject, type JsonObject, loadProfile } from '@istio-ts/charts';
 import { type KubeObject, parseManifests } from '@istio-ts/kube';
 import { unreadable } from '../cli/failure.ts';
 import { chartDefaults } from './chart-values.ts';
@@ -44,9 +44,6 @@ export interface ReadSpec {
 /** The largest file of settings that is read, in bytes. */
 const maxFile = 8 << 20;
 
-const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 function readObjects(file: string): readonly KubeObject[] {
   let text: string;
   try {
@@ -69,9 +66,9 @@ function readFiles(files: readonly string[]): {
     const objects = readObjects(file);
     if (objects.length === 0) throw new OperatorError(`-f ${file}: the file is empty; it must hold an IstioOperator`);
     return objects.map((object) => {
-      if (object.spec !== undefined && object.spec !== null && !isObject(object.spec))
+      if (object.spec !== undefined && object.spec !== null && !isJsonObject(object.spec))
         throw new OperatorError(`-f ${file}: spec must be a mapping`);
-      const spec = isObject(object.spec) ? object.spec : {};
+      const spec = isJsonObject(object.spec) ? object.spec : {};
       guardSettings(spec, `-f ${file}`);
       if (object.apiVersion.startsWith('install.istio.io/') && object.kind === 'IstioOperator') return spec;
       if (object.apiVersion === 'install.istio.io/v1alpha2' && object.kind === 'IstioControlPlane') {
@@ -127,7 +124,7 @@ export function readSpec(input: SpecInput): ReadSpec {
     getPath(fromFiles, 'values.global.istioNamespace');
   const namespace = spec.namespace ?? (typeof wished === 'string' && wished !== '' ? wished : input.istioNamespace);
   const global = getPath(spec, 'values.global');
-  if (wished === undefined && typeof namespace === 'string' && isObject(spec.values) && isObject(global))
+  if (wished === undefined && typeof namespace === 'string' && isJsonObject(spec.values) && isJsonObject(global))
     spec = mergeSpec(spec, { values: { global: { istioNamespace: namespace } } });
   spec = {
     ...spec,

@@ -1,12 +1,10 @@
-import type { Json, JsonObject } from '@istio-ts/charts';
+import { isJsonObject, type Json, type JsonObject } from '@istio-ts/charts/json';
 import type { KubeObject } from '@istio-ts/kube';
 import { OperatorError } from './failure.ts';
 import { patchPath } from './set-path.ts';
 import type { K8sSetting } from './k8s-settings.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
-const isObject = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 
 /** Mappings key by key; lists and values replace, null takes away. */
@@ -15,7 +13,7 @@ function merge(under: Fields, over: Fields): Fields {
   for (const [key, value] of Object.entries(over)) {
     const present = merged.get(key);
     if (value === null) merged.delete(key);
-    else merged.set(key, isObject(value) ? merge(isObject(present) ? present : {}, value) : value);
+    else merged.set(key, isJsonObject(value) ? merge(isJsonObject(present) ? present : {}, value) : value);
   }
   return Object.fromEntries(merged);
 }
@@ -24,9 +22,11 @@ function merge(under: Fields, over: Fields): Fields {
 function mergeList(under: unknown, over: unknown, key: string): readonly unknown[] {
   const merged = [...list(under)];
   for (const item of list(over)) {
-    const index = merged.findIndex((present) => isObject(present) && isObject(item) && present[key] === item[key]);
+    const index = merged.findIndex(
+      (present) => isJsonObject(present) && isJsonObject(item) && present[key] === item[key],
+    );
     const present = merged[index];
-    if (isObject(present) && isObject(item)) merged[index] = merge(present, item);
+    if (isJsonObject(present) && isJsonObject(item)) merged[index] = merge(present, item);
     else merged.push(item);
   }
   return merged;
@@ -35,30 +35,33 @@ function mergeList(under: unknown, over: unknown, key: string): readonly unknown
 type Change = (object: Fields, value: unknown) => Fields;
 const inSpec =
   (change: (spec: Fields) => Fields): ((object: Fields) => Fields) =>
-  (object) => ({ ...object, spec: change(isObject(object.spec) ? object.spec : {}) });
+  (object) => ({ ...object, spec: change(isJsonObject(object.spec) ? object.spec : {}) });
 const inTemplateMetadata = (field: 'annotations' | 'labels', value: unknown) =>
   inSpec((spec) => {
-    const template = isObject(spec.template) ? spec.template : {};
-    const metadata = isObject(template.metadata) ? template.metadata : {};
+    const template = isJsonObject(spec.template) ? spec.template : {};
+    const metadata = isJsonObject(template.metadata) ? template.metadata : {};
     return { ...spec, template: { ...template, metadata: withTexts(metadata, field, value) } };
   });
 /** Labels and annotations are texts, whatever they look like in YAML. */
 function withTexts(metadata: Fields, field: 'annotations' | 'labels', value: unknown): Fields {
-  const texts = Object.entries(isObject(value) ? value : {}).map(([key, text]) => [
+  const texts = Object.entries(isJsonObject(value) ? value : {}).map(([key, text]) => [
     key,
     text === null ? null : String(text),
   ]);
-  return { ...metadata, [field]: merge(isObject(metadata[field]) ? metadata[field] : {}, Object.fromEntries(texts)) };
+  return {
+    ...metadata,
+    [field]: merge(isJsonObject(metadata[field]) ? metadata[field] : {}, Object.fromEntries(texts)),
+  };
 }
 const inPod = (change: (pod: Fields) => Fields) =>
   inSpec((spec) => {
-    const template = isObject(spec.template) ? spec.template : {};
-    return { ...spec, template: { ...template, spec: change(isObject(template.spec) ? template.spec : {}) } };
+    const template = isJsonObject(spec.template) ? spec.template : {};
+    return { ...spec, template: { ...template, spec: change(isJsonObject(template.spec) ? template.spec : {}) } };
   });
 const inContainer = (change: (container: Fields) => Fields) =>
   inPod((pod) => {
     const [first, ...rest] = list(pod.containers);
-    return { ...pod, containers: [change(isObject(first) ? first : {}), ...rest] };
+    return { ...pod, containers: [change(isJsonObject(first) ? first : {}), ...rest] };
   });
 
 const podField =
@@ -74,20 +77,21 @@ const inMetadata =
   (field: 'annotations' | 'labels'): Change =>
   (object, value) => ({
     ...object,
-    metadata: withTexts(isObject(object.metadata) ? object.metadata : {}, field, value),
+    metadata: withTexts(isJsonObject(object.metadata) ? object.metadata : {}, field, value),
   });
-const mergedSpec: Change = (object, value) => inSpec((spec) => merge(spec, isObject(value) ? value : {}))(object);
+const mergedSpec: Change = (object, value) => inSpec((spec) => merge(spec, isJsonObject(value) ? value : {}))(object);
 const mergedPodField =
   (name: string): Change =>
   (object, value) =>
-    inPod((pod) => ({ ...pod, [name]: merge(isObject(pod[name]) ? pod[name] : {}, isObject(value) ? value : {}) }))(
-      object,
-    );
+    inPod((pod) => ({
+      ...pod,
+      [name]: merge(isJsonObject(pod[name]) ? pod[name] : {}, isJsonObject(value) ? value : {}),
+    }))(object);
 const byKey = (items: unknown, key: string, over: unknown): readonly unknown[] => mergeList(items, over, key);
 /** Values of environment variables are texts. */
 const withTextValues = (value: unknown): readonly unknown[] =>
   list(value).map((item) =>
-    isObject(item) && (typeof item.value === 'number' || typeof item.value === 'boolean')
+    isJsonObject(item) && (typeof item.value === 'number' || typeof item.value === 'boolean')
       ? { ...item, value: String(item.value) }
       : item,
   );
@@ -117,7 +121,7 @@ const workloadChanges: Readonly<Partial<Record<K8sSetting, Change>>> = {
   resources: (object, value) =>
     inContainer((container) => ({
       ...container,
-      resources: merge(isObject(container.resources) ? container.resources : {}, isObject(value) ? value : {}),
+      resources: merge(isJsonObject(container.resources) ? container.resources : {}, isJsonObject(value) ? value : {}),
     }))(object),
   readinessProbe: containerField('readinessProbe'),
   livenessProbe: containerField('livenessProbe'),
@@ -159,7 +163,7 @@ interface Overlay {
 function overlaysOf(k8s: JsonObject, where: string): readonly Overlay[] {
   return list(k8s.overlays).map((overlay, index) => {
     const at = `${where}.overlays[${index}]`;
-    if (!isObject(overlay) || typeof overlay.kind !== 'string' || typeof overlay.name !== 'string')
+    if (!isJsonObject(overlay) || typeof overlay.kind !== 'string' || typeof overlay.name !== 'string')
       throw new OperatorError(`${at}: kind and name say which object to change`);
     return {
       where: at,
@@ -167,7 +171,7 @@ function overlaysOf(k8s: JsonObject, where: string): readonly Overlay[] {
       kind: overlay.kind,
       name: overlay.name,
       patches: list(overlay.patches)
-        .filter(isObject)
+        .filter(isJsonObject)
         // Without a value, or with null, the place is emptied.
         .map((patch) => ({ path: String(patch.path ?? ''), value: (patch.value ?? undefined) as Json | undefined })),
     };
@@ -219,7 +223,7 @@ export function applyK8s(
 
 /** A patch may change everything but what the object is. */
 function identified(changed: Fields, object: KubeObject, where: string): KubeObject {
-  const metadata = isObject(changed.metadata) ? changed.metadata : {};
+  const metadata = isJsonObject(changed.metadata) ? changed.metadata : {};
   if (
     changed.kind !== object.kind ||
     changed.apiVersion !== object.apiVersion ||

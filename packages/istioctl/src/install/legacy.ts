@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '@istio-ts/charts';
+import { isJsonObject, type Json, type JsonObject } from '@istio-ts/charts/json';
 import { mergeSpec } from './spec.ts';
 
 /** Settings that have no successor: what became of the part. */
@@ -13,8 +13,6 @@ const withoutSuccessor: Readonly<Record<string, string>> = {
   thirdParty: 'addons are installed from samples/addons',
 };
 
-const isObject = (value: Json | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const nested = (path: readonly string[], value: Json): JsonObject =>
   path.reduceRight<Json>((inner, key) => ({ [key]: inner }), value) as JsonObject;
 
@@ -32,25 +30,25 @@ export function translateLegacy(spec: JsonObject): { readonly spec: JsonObject; 
     const successor = withoutSuccessor[feature];
     if (successor !== undefined) {
       messages.push(`${feature}: this setting has no successor: ${successor}`);
-    } else if (feature === 'cni' && isObject(value)) {
-      const components = isObject(value.components) ? value.components : {};
+    } else if (feature === 'cni' && isJsonObject(value)) {
+      const components = isJsonObject(value.components) ? value.components : {};
       // The namespace stood beside the component as well as in it; what is nearer wins.
       const { cni: inner, ...beside } = components;
-      const own = mergeSpec(beside, isObject(inner) ? inner : {});
+      const own = mergeSpec(beside, isJsonObject(inner) ? inner : {});
       if (value.enabled !== undefined) add(['components', 'cni', 'enabled'], value.enabled);
       for (const field of ['namespace', 'k8s', 'hub', 'tag'])
         if (own[field] !== undefined) add(['components', 'cni', field], own[field]);
-    } else if (feature === 'trafficManagement' && isObject(value)) {
-      const components = isObject(value.components) ? value.components : {};
+    } else if (feature === 'trafficManagement' && isJsonObject(value)) {
+      const components = isJsonObject(value.components) ? value.components : {};
       if (value.enabled !== undefined) add(['components', 'pilot', 'enabled'], value.enabled);
-      if (isObject(components.pilot)) add(['components', 'pilot'], components.pilot);
-    } else if (feature === 'gateways' && isObject(value)) {
-      const components = isObject(value.components) ? value.components : {};
+      if (isJsonObject(components.pilot)) add(['components', 'pilot'], components.pilot);
+    } else if (feature === 'gateways' && isJsonObject(value)) {
+      const components = isJsonObject(value.components) ? value.components : {};
       for (const [old, list, name] of [
         ['ingressGateway', 'ingressGateways', 'istio-ingressgateway'],
         ['egressGateway', 'egressGateways', 'istio-egressgateway'],
       ] as const) {
-        const own = isObject(components[old]) ? components[old] : {};
+        const own = isJsonObject(components[old]) ? components[old] : {};
         const enabled = own.enabled ?? value.enabled;
         if (enabled !== undefined || Object.keys(own).length > 0)
           add(['components', list], [{ name, ...own, ...(enabled !== undefined && { enabled }) }]);
@@ -109,12 +107,12 @@ const goneValues: Readonly<Record<string, string>> = {
 };
 
 const child = (value: Json | undefined, key: string): Json | undefined =>
-  isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
+  isJsonObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
 
 function without(object: JsonObject, [key = '', ...rest]: readonly string[]): JsonObject {
   const { [key]: value, ...others } = object;
   if (rest.length === 0) return others;
-  return isObject(value) ? { ...object, [key]: without(value, rest) } : object;
+  return isJsonObject(value) ? { ...object, [key]: without(value, rest) } : object;
 }
 
 /**
@@ -122,7 +120,7 @@ function without(object: JsonObject, [key = '', ...rest]: readonly string[]): Js
  */
 export function translateValues(spec: JsonObject): { readonly spec: JsonObject; readonly messages: readonly string[] } {
   const messages: string[] = [];
-  let values = isObject(spec.values) ? spec.values : undefined;
+  let values = isJsonObject(spec.values) ? spec.values : undefined;
   if (values === undefined) return { spec, messages };
   let mesh: JsonObject = {};
   for (const [old, field] of Object.entries(movedToMesh)) {
@@ -138,7 +136,7 @@ export function translateValues(spec: JsonObject): { readonly spec: JsonObject; 
     const value = path.reduce<Json | undefined>(child, values);
     // `global.sds.token.aud` is the only setting of secret discovery that is left.
     if (value === undefined || (old === 'global.sds' && child(value, 'enabled') === undefined)) continue;
-    if (old === 'global.mtls' && isObject(value) && Object.keys(value).length === 0) {
+    if (old === 'global.mtls' && isJsonObject(value) && Object.keys(value).length === 0) {
       values = without(values, path);
       continue;
     }
@@ -146,7 +144,7 @@ export function translateValues(spec: JsonObject): { readonly spec: JsonObject; 
     messages.push(`values.${old}: this setting has no successor: ${reason}`);
   }
   if (messages.length === 0) return { spec, messages };
-  const own = isObject(spec.meshConfig) ? spec.meshConfig : {};
+  const own = isJsonObject(spec.meshConfig) ? spec.meshConfig : {};
   const meshConfig = mergeSpec(mesh, own);
   return {
     spec: { ...spec, values, ...(Object.keys(meshConfig).length > 0 && { meshConfig }) },

@@ -1,7 +1,5 @@
+import { isJsonObject } from '@istio-ts/charts/json';
 import type { KubeObject } from '@istio-ts/kube';
-
-const isMapping = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** An object without what the API server writes by itself, so that two states of it can be compared. */
 function ofUsers(object: KubeObject): Readonly<Record<string, unknown>> {
@@ -13,14 +11,14 @@ function ofUsers(object: KubeObject): Readonly<Record<string, unknown>> {
 /** The name of a list's item, where all items of both lists have one of their own: such lists are compared by name. */
 function byName(items: readonly unknown[]): ReadonlyMap<string, unknown> | undefined {
   const named = new Map(
-    items.flatMap((item) => (isMapping(item) && typeof item.name === 'string' ? [[item.name, item] as const] : [])),
+    items.flatMap((item) => (isJsonObject(item) && typeof item.name === 'string' ? [[item.name, item] as const] : [])),
   );
   return items.length > 0 && named.size === items.length ? named : undefined;
 }
 
 function differences(path: string, before: unknown, after: unknown, found: string[]): void {
   if (before === after) return;
-  if (isMapping(before) && isMapping(after)) {
+  if (isJsonObject(before) && isJsonObject(after)) {
     for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
       const shown = /[./]/.test(key) ? `["${key}"]` : `${path === '' ? '' : '.'}${key}`;
       differences(`${path}${shown}`, before[key], after[key], found);

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '@istio-ts/charts';
+import { isJsonObject, type Json, type JsonObject } from '@istio-ts/charts/json';
 import { OperatorError } from './failure.ts';
 
 type Part =
@@ -90,9 +90,6 @@ function scalar(text: string): Json {
   return text.replace(/\\(.)/g, '$1');
 }
 
-const isObject = (value: Json | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /** Leaves a place of the target empty: `undefined` in the place of a value takes it away. */
 function assign(target: Json | undefined, parts: readonly Part[], value: Json | undefined, where: string): Json {
   const [part, ...rest] = parts;
@@ -101,9 +98,9 @@ function assign(target: Json | undefined, parts: readonly Part[], value: Json | 
   const removes = rest.length === 0 && value === undefined;
   switch (part.kind) {
     case 'key': {
-      if (target !== undefined && target !== null && !isObject(target))
+      if (target !== undefined && target !== null && !isJsonObject(target))
         throw new OperatorError(`${where}: "${short(part.key)}" is asked of something that is no mapping`);
-      const object = isObject(target) ? target : {};
+      const object = isJsonObject(target) ? target : {};
       if (removes) return Object.fromEntries(Object.entries(object).filter(([key]) => key !== part.key));
       const present = Object.hasOwn(object, part.key) ? object[part.key] : undefined;
       if (value === undefined && present === undefined) return object;
@@ -127,8 +124,8 @@ function assign(target: Json | undefined, parts: readonly Part[], value: Json | 
       const list: Json[] = [...target];
       const index = list.findIndex((item) =>
         part.kind === 'named'
-          ? isObject(item) && Object.hasOwn(item, part.field) && String(item[part.field]) === part.value
-          : !isObject(item) && String(item) === part.value,
+          ? isJsonObject(item) && Object.hasOwn(item, part.field) && String(item[part.field]) === part.value
+          : !isJsonObject(item) && String(item) === part.value,
       );
       if (index < 0)
         throw new OperatorError(
@@ -167,11 +164,11 @@ function step(at: Json | undefined, part: Part): Json | undefined {
   const list: readonly Json[] = Array.isArray(at) ? at : [];
   switch (part.kind) {
     case 'key':
-      return isObject(at) && Object.hasOwn(at, part.key) ? at[part.key] : undefined;
+      return isJsonObject(at) && Object.hasOwn(at, part.key) ? at[part.key] : undefined;
     case 'index':
       return list[part.index];
     case 'named':
-      return list.find((item) => isObject(item) && String(item[part.field]) === part.value);
+      return list.find((item) => isJsonObject(item) && String(item[part.field]) === part.value);
     case 'item':
       return list.find((item) => String(item) === part.value);
   }

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '@istio-ts/charts';
+import { isJsonObject, type Json, type JsonObject } from '@istio-ts/charts/json';
 
 /** A gateway in the lists `components.ingressGateways` and `components.egressGateways`. */
 export interface GatewayComponent extends Component {
@@ -72,8 +72,6 @@ export const componentFields: readonly string[] = [
   'egressGateways',
 ];
 
-const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const gatewayLists = new Set(['ingressGateways', 'egressGateways']);
 
 /** Lays one set of settings on another: mappings key by key, gateways by their name, other lists and values replace. */
@@ -83,7 +81,7 @@ export function mergeSpec(under: JsonObject, over: JsonObject): JsonObject {
     const present = merged[key];
     if (gatewayLists.has(key) && Array.isArray(present) && Array.isArray(value))
       merged[key] = mergeGateways(present, value);
-    else if (isObject(present) && isObject(value)) merged[key] = mergeSpec(present, value);
+    else if (isJsonObject(present) && isJsonObject(value)) merged[key] = mergeSpec(present, value);
     else merged[key] = value;
   }
   return merged;
@@ -94,13 +92,13 @@ function mergeGateways(under: readonly Json[], over: readonly Json[]): readonly 
   for (const item of over) {
     const index = merged.findIndex(
       (present) =>
-        isObject(present) &&
-        isObject(item) &&
+        isJsonObject(present) &&
+        isJsonObject(item) &&
         present.name === item.name &&
         (item.namespace === undefined || present.namespace === undefined || present.namespace === item.namespace),
     );
     const present = merged[index];
-    if (index >= 0 && isObject(present) && isObject(item)) merged[index] = mergeSpec(present, item);
+    if (index >= 0 && isJsonObject(present) && isJsonObject(item)) merged[index] = mergeSpec(present, item);
     else merged.push(item);
   }
   return merged;

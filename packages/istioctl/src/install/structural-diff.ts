@@ -1,3 +1,5 @@
+import { isJsonObject } from '@istio-ts/charts/json';
+
 /** A leaf that differs between two values; `undefined` is absent. */
 export interface Difference {
   /** For example `spec.template.spec.containers[name:discovery].image`. */
@@ -7,8 +9,6 @@ export interface Difference {
 }
 
 type Fields = Readonly<Record<string, unknown>>;
-const isObject = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const below = (path: string, key: string): string => {
   const shown = key.replaceAll('.', '\\.');
   return path === '' ? shown : `${path}.${shown}`;
@@ -17,7 +17,7 @@ const below = (path: string, key: string): string => {
 /** What identifies the items of a list: a field that all have, as text, each another. */
 function identity(items: readonly unknown[]): string | undefined {
   return ['name', 'mountPath', 'port', 'containerPort'].find((field) => {
-    const names = items.map((item) => (isObject(item) ? item[field] : undefined));
+    const names = items.map((item) => (isJsonObject(item) ? item[field] : undefined));
     return (
       names.every((name) => typeof name === 'string' || typeof name === 'number') &&
       new Set(names).size === names.length
@@ -28,7 +28,7 @@ function identity(items: readonly unknown[]): string | undefined {
 /** All leaves that differ, in the order of the first value, then of the second. Lists are compared by the names of their items where they have some. */
 export function differences(before: unknown, after: unknown, path = ''): readonly Difference[] {
   if (before === after) return [];
-  if (isObject(before) && isObject(after)) {
+  if (isJsonObject(before) && isJsonObject(after)) {
     const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
     return keys.flatMap((key) =>
       differences(

@@ -1,3 +1,5 @@
+import { isJsonObject } from '@istio-ts/charts/json';
+
 // Below these fields stand users' own names (google.protobuf.Struct and maps to text), which must stay as they are.
 const freeForm = new Set([
   'filterMetadata',
@@ -40,7 +42,7 @@ export function camelCaseKeys(value: unknown): unknown {
       if (struct && key === 'value') return [key, child];
       const name = camelCase(key);
       if (name === 'filterMetadata' || (freeForm.has(name) && isFreeForm(name, child))) return [name, child];
-      if (messageMaps.has(name) && isMap(child))
+      if (messageMaps.has(name) && isJsonObject(child))
         return [
           name,
           Object.fromEntries(Object.entries(child).map(([inner, message]) => [inner, camelCaseKeys(message)])),
@@ -50,11 +52,8 @@ export function camelCaseKeys(value: unknown): unknown {
   );
 }
 
-const isMap = (child: unknown): child is Readonly<Record<string, unknown>> =>
-  typeof child === 'object' && child !== null && !Array.isArray(child);
-
 /** `metadata` is Envoy's Metadata message in most places (with `filterMetadata` in it) and a Struct in a node. */
 function isFreeForm(name: string, child: unknown): boolean {
   const message = ['filter_metadata', 'typed_filter_metadata', 'filterMetadata', 'typedFilterMetadata'];
-  return name !== 'metadata' || !(isMap(child) && message.some((key) => key in child));
+  return name !== 'metadata' || !(isJsonObject(child) && message.some((key) => key in child));
 }
