@@ -13,6 +13,8 @@ import { loadOrCreateRoot } from '../authority/root-secret.ts';
 import { createCaService } from '../ca/service.ts';
 import { watchMeshConfig } from '../config/mesh-config.ts';
 import { keepAutoAddresses } from '../controllers/auto-allocate.ts';
+import { reportGatewayConflicts } from '../controllers/gateway-conflicts.ts';
+import { writeIngressStatus } from '../controllers/ingress-status.ts';
 import { untaintReadyNodes } from '../controllers/node-untaint.ts';
 import { keepRootCertificates } from '../controllers/root-certificates.ts';
 import { keepWebhookCertificates } from '../controllers/webhook-certificates.ts';
@@ -328,6 +330,24 @@ export async function startDiscovery(
       settings.autoAddresses,
       logger('ip-autoallocate', 'Addresses of ServiceEntries'),
     );
+  const gatewayConflicts = reportGatewayConflicts(
+    mesh,
+    client,
+    metrics,
+    logger('gateway', 'Gateways that ask for what an older one has'),
+  );
+  const ingressStatus = writeIngressStatus(
+    mesh,
+    client,
+    {
+      namespace: settings.namespace,
+      ingressNamespace: settings.ingressNamespace,
+      identity: settings.podName,
+      now: () => new Date(),
+      sleep: (ms, signal) => sleep(ms, undefined, { signal, ref: false }),
+    },
+    logger('ingress status', 'Addresses in the status of Ingresses'),
+  );
   const untaint =
     settings.untaint &&
     untaintReadyNodes(client, settings.untaint, logger('untaint', 'Taints of nodes without CNI agent'));
@@ -347,6 +367,8 @@ export async function startDiscovery(
       notReady = 'shutting down';
       clearInterval(renewal);
       untaint?.close();
+      gatewayConflicts.close();
+      ingressStatus.close();
       autoAddresses?.close();
       registration.close();
       names.close();

@@ -1,0 +1,115 @@
+import { istioTypes } from '@istio-ts/api/resource-types';
+import { isNotFound, KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
+import type { Mesh } from '@istio-ts/mesh';
+import { gatewayConflicts } from '@istio-ts/xds/gateway/conflicts';
+import type { Logger } from '../log.ts';
+import type { MetricsRegistry } from '../metrics/registry.ts';
+
+const conditionType = 'Conflicted';
+const maxMessage = 32_768;
+
+interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly lastTransitionTime?: string;
+}
+
+function conditionsOf(object: KubeObject): readonly Condition[] {
+  const status = object.status as { readonly conditions?: readonly Condition[] } | undefined;
+  return Array.isArray(status?.conditions) ? status.conditions : [];
+}
+
+/** Conditions that tell of conflicts (none given: that there are none any more); undefined where the object says so already. */
+export function conflictConditions(
+  object: KubeObject,
+  messages: readonly string[],
+  now: Date,
+): readonly Condition[] | undefined {
+  const existing = conditionsOf(object).find(({ type }) => type === conditionType);
+  if (messages.length === 0 && (existing === undefined || existing.status === 'False')) return undefined;
+  const wanted: Condition =
+    messages.length === 0
+      ? { type: conditionType, status: 'False', reason: 'NoConflicts', message: 'every server is in force' }
+      : {
+          type: conditionType,
+          status: 'True',
+          reason: 'OlderGateway',
+          message: messages.join('; ').slice(0, maxMessage),
+        };
+  if (existing?.status === wanted.status && existing.message === wanted.message) return undefined;
+  return [
+    ...conditionsOf(object).filter(({ type }) => type !== conditionType),
+    { ...wanted, lastTransitionTime: now.toISOString().replace(/\.\d+Z$/, 'Z') },
+  ];
+}
+
+/**
+ * Tells people which servers of their Gateways are not in force because an older Gateway has the port or the host: a log line, the metric
+ * `pilot_conflict_inbound_listener` (servers in conflict now), and the condition `Conflicted` in the Gateway's status.
+ */
+export function reportGatewayConflicts(
+  mesh: Pick<Mesh, 'gateways' | 'selectingServices' | 'options'>,
+  client: KubeClient,
+  metrics: MetricsRegistry,
+  log: Logger,
+  { now = () => new Date(), soon = (work: () => void): unknown => setImmediate(work) } = {},
+): { readonly close: () => void } {
+  const gauge = metrics.gauge('pilot_conflict_inbound_listener', 'Number of conflicting inbound listeners.');
+  gauge.set(0);
+  let known: ReadonlyMap<string, readonly string[]> = new Map();
+  let scheduled = false;
+  let closed = false;
+
+  const write = async (key: string): Promise<void> => {
+    const [namespace = '', name = ''] = key.split('/');
+    try {
+      const object = await client.get(istioTypes.Gateway, name, namespace);
+      const conditions = conflictConditions(object, known.get(key) ?? [], now());
+      if (conditions === undefined || closed) return;
+      await client.patch(
+        istioTypes.Gateway,
+        name,
+        namespace,
+        'merge',
+        { status: { conditions } },
+        { subresource: 'status', fieldManager: 'istiod' },
+      );
+    } catch (error) {
+      // A Gateway that is gone, or that stands for a Kubernetes Ingress, has no status.
+      if (!isNotFound(error) && !(error instanceof KubeApiError && error.status === 409))
+        log.warn(`cannot write the status of Gateway ${key}: ${error instanceof Error ? error.message : error}`);
+    }
+  };
+
+  const update = (): void => {
+    scheduled = false;
+    if (closed) return;
+    const services = [...mesh.selectingServices.values()].flat();
+    const found = gatewayConflicts(mesh.gateways.current, services, mesh.options.gatewaysSelectOwnNamespaceOnly);
+    const next = new Map([...found].map(([key, all]) => [key, all.map(({ path, message }) => `${path}: ${message}`)]));
+    const before = known;
+    known = next;
+    gauge.set([...next.values()].reduce((sum, messages) => sum + messages.length, 0));
+    for (const key of new Set([...before.keys(), ...next.keys()])) {
+      const messages = next.get(key) ?? [];
+      if (messages.join('\n') === (before.get(key) ?? []).join('\n')) continue;
+      for (const message of messages) log.warn(`Gateway ${key} conflicts with another one: ${message}`);
+      void write(key);
+    }
+  };
+  const request = (): void => {
+    if (scheduled) return;
+    scheduled = true;
+    soon(update);
+  };
+  const ends = [mesh.gateways.subscribe(request), mesh.selectingServices.subscribe(request)];
+  request();
+  return {
+    close: () => {
+      closed = true;
+      for (const end of ends) end();
+    },
+  };
+}
