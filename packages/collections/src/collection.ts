@@ -48,10 +48,11 @@ export abstract class Collection<T> implements GraphNode {
   readonly order: number;
   readonly #equal: Equality<T>;
   readonly #entries = new Map<string, T>();
-  readonly #dependents = new Set<Dependent<T>>();
-  readonly #readers = new Map<string, Set<Reader>>();
-  readonly #readersOfAll = new Set<Reader>();
-  readonly #listeners = new Set<ChangeListener<T>>();
+  // There are many cells for every class of proxies, and most have only one kind of these: they are made when they are needed.
+  #dependents: Set<Dependent<T>> | undefined;
+  #readers: Map<string, Set<Reader>> | undefined;
+  #readersOfAll: Set<Reader> | undefined;
+  #listeners: Set<ChangeListener<T>> | undefined;
   #changes: Change<T>[] = [];
   #snapshot: ReadonlyMap<string, T> | undefined;
   /** The snapshot from before the pending changes. */
@@ -96,8 +97,9 @@ export abstract class Collection<T> implements GraphNode {
 
   /** Calls back after every propagation that changed something here, once, each key at most once. Returns the function that ends it. */
   subscribe(listener: ChangeListener<T>): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    const listeners = this.#listeners ?? new Set();
+    this.#listeners = listeners.add(listener);
+    return () => listeners.delete(listener);
   }
 
   /** Recomputes; called by the graph. */
@@ -111,21 +113,25 @@ export abstract class Collection<T> implements GraphNode {
 
   /** For derived collections: passes every change on to `dependent`. */
   attach(dependent: Dependent<T>): () => void {
-    this.#dependents.add(dependent);
-    return () => this.#dependents.delete(dependent);
+    const dependents = this.#dependents ?? new Set();
+    this.#dependents = dependents.add(dependent);
+    return () => dependents.delete(dependent);
   }
 
   /** For transformations: `reader` depends on `key`, or on everything. Returns the function that ends it. */
   track(reader: Reader, key: string | undefined): () => void {
     if (key === undefined) {
-      this.#readersOfAll.add(reader);
-      return () => this.#readersOfAll.delete(reader);
+      const all = this.#readersOfAll ?? new Set();
+      this.#readersOfAll = all.add(reader);
+      return () => all.delete(reader);
     }
-    const readers = this.#readers.get(key) ?? new Set();
-    this.#readers.set(key, readers.add(reader));
+    const byKey = this.#readers ?? new Map<string, Set<Reader>>();
+    this.#readers = byKey;
+    const readers = byKey.get(key) ?? new Set();
+    byKey.set(key, readers.add(reader));
     return () => {
       readers.delete(reader);
-      if (readers.size === 0 && this.#readers.get(key) === readers) this.#readers.delete(key);
+      if (readers.size === 0 && byKey.get(key) === readers) byKey.delete(key);
     };
   }
 
@@ -150,16 +156,18 @@ export abstract class Collection<T> implements GraphNode {
     if (changes.length === 0) this.#snapshot = this.#snapshotBefore;
     this.#snapshotBefore = undefined;
     if (changes.length === 0) return;
-    for (const dependent of this.#dependents) dependent.receive(changes);
-    for (const reader of [...this.#readersOfAll]) reader.invalidate();
-    if (this.#readers.size > 0) {
-      for (const { key } of changes) for (const reader of [...(this.#readers.get(key) ?? [])]) reader.invalidate();
+    for (const dependent of this.#dependents ?? []) dependent.receive(changes);
+    for (const reader of [...(this.#readersOfAll ?? [])]) reader.invalidate();
+    const byKey = this.#readers;
+    if (byKey !== undefined && byKey.size > 0) {
+      for (const { key } of changes) for (const reader of [...(byKey.get(key) ?? [])]) reader.invalidate();
     }
-    if (this.#listeners.size > 0) {
+    const listeners = this.#listeners;
+    if (listeners !== undefined && listeners.size > 0) {
       // One entry each, so that one that fails does not keep the others from hearing it. Who has left meanwhile hears nothing.
-      for (const listener of this.#listeners)
+      for (const listener of listeners)
         this.graph.afterPropagation(() => {
-          if (this.#listeners.has(listener)) listener(changes);
+          if (listeners.has(listener)) listener(changes);
         });
     }
   }

@@ -153,7 +153,10 @@ class AdsStream<W extends Watch, R extends Request> {
   #identities: readonly string[] | undefined;
   #session: Session<W> | undefined;
   #debugNonce = 0;
-  readonly #ended = Promise.withResolvers<never>();
+  /** Why the stream has to end, although its client would go on. */
+  #end: { readonly reason: unknown } | undefined;
+  /** Ends the waiting for the next request. */
+  #interrupt: ((reason: unknown) => void) | undefined;
 
   constructor(
     call: ServerCall,
@@ -169,8 +172,6 @@ class AdsStream<W extends Watch, R extends Request> {
     this.#controlPlane = controlPlane;
     this.#large = large;
     this.#options = options;
-    // Nobody may be waiting for it when the stream ends by itself.
-    this.#ended.promise.catch(() => {});
   }
 
   async run(): Promise<void> {
@@ -181,7 +182,7 @@ class AdsStream<W extends Watch, R extends Request> {
       this.#identities = await this.#authenticate();
       const requests = this.#call.messages();
       for (;;) {
-        const next = await Promise.race([requests.next(), this.#ended.promise]);
+        const next = await this.#orEnd(requests.next());
         if (next.done === true) return;
         const request = this.#decode(next.value);
         if (await this.#isDebug(request)) continue;
@@ -216,6 +217,20 @@ class AdsStream<W extends Watch, R extends Request> {
         }
       }
     }
+  }
+
+  #endWith(reason: unknown): void {
+    this.#end ??= { reason };
+    this.#interrupt?.(this.#end.reason);
+  }
+
+  /** The result of `waiting`, unless the stream is ended before. (A race against one long promise would keep every result until the stream ends.) */
+  #orEnd<T>(waiting: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#interrupt = reject;
+      if (this.#end !== undefined) reject(this.#end.reason);
+      waiting.then(resolve, reject);
+    });
   }
 
   /** The SPIFFE identities that the connection proves; undefined on the plain port. Raises GrpcError UNAUTHENTICATED. */
@@ -288,7 +303,7 @@ class AdsStream<W extends Watch, R extends Request> {
         log.warn(`${node.id}: ${shortName(typeUrl)} was rejected: ${rejection.message}`),
       onFailure: (error) => {
         this.#options.metrics.internalErrors.add();
-        this.#ended.reject(error);
+        this.#endWith(error);
       },
     });
     this.#session = session;
@@ -300,7 +315,7 @@ class AdsStream<W extends Watch, R extends Request> {
       protocol: this.#protocol.name,
       view,
       statuses: () => session.statuses(),
-      disconnect: () => this.#ended.reject(new GrpcError('UNAVAILABLE', 'disconnected by the control plane')),
+      disconnect: () => this.#endWith(new GrpcError('UNAVAILABLE', 'disconnected by the control plane')),
     };
   }
 
