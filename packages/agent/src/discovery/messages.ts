@@ -1,4 +1,4 @@
-import { WireReader } from '@istio-ts/envoy/wire';
+import type { WireReader } from '@istio-ts/envoy/wire';
 import type { Json } from '../json.ts';
 import { encode, type Field, integer, message, nested, readFields, text } from '../protobuf.ts';
 

@@ -140,7 +140,7 @@ export function keepAutoAddresses(
   ranges: AddressRanges,
   log: Logger,
 ): { readonly close: () => void } {
-  let scheduled: NodeJS.Timeout | NodeJS.Immediate | undefined;
+  let isScheduled = false;
   let closed = false;
   /** Entries whose status is being written: what they get is seen when the watch brings it. */
   const busy = new Set<string>();
@@ -168,17 +168,20 @@ export function keepAutoAddresses(
     }
   };
   const reconcile = (): void => {
-    scheduled = undefined;
+    isScheduled = false;
     if (closed) return;
     // While something is being written, what is free is not known.
     if (busy.size > 0) {
-      scheduled = setTimeout(reconcile, 50);
+      isScheduled = true;
+      setTimeout(reconcile, 50).unref();
       return;
     }
     for (const [key, addresses] of wantedAddresses(entries.snapshot(), ranges)) void write(key, addresses);
   };
   const request = (): void => {
-    scheduled ??= setImmediate(reconcile);
+    if (isScheduled) return;
+    isScheduled = true;
+    setImmediate(reconcile);
   };
   const unsubscribe = entries.subscribe(request);
   request();
