@@ -7,6 +7,7 @@ import type {
 } from '@istio-ts/envoy';
 import type { MutualTlsMode } from '@istio-ts/mesh/model';
 import { httpConnectionManager } from '../filter/http-connection-manager.ts';
+import { mongoFilter } from '../filter/mongo.ts';
 import type { InboundPolicies } from '../filter/policies.ts';
 import { tcpProxy } from '../filter/tcp-proxy.ts';
 import type { Handling } from '../protocol.ts';
@@ -28,6 +29,8 @@ export interface Destination {
   readonly handling: Exclude<Handling, 'ignore'>;
   readonly mode: MutualTlsMode;
   readonly cluster: string;
+  /** Connections speak MongoDB's protocol. */
+  readonly isMongo?: boolean;
   readonly chainNames: { readonly http: string; readonly tcp: string };
   readonly statPrefix: string;
   readonly routes: RouteConfiguration;
@@ -60,6 +63,7 @@ function tcpFilters(
 ): readonly ConfigListenerFilter[] {
   return [
     ...policies.network,
+    ...(to.isMongo === true ? [mongoFilter(to.cluster)] : []),
     tcpProxy({
       targets: [{ cluster: to.cluster, weight: 1 }],
       accessLog: [...tcpAccessLog(context.mesh), ...tcpMetrics(context.proxy, { side: 'destination', mutualTls })],

@@ -59,6 +59,7 @@ function declared(input: InboundInput, target: InboundTarget, mode: MutualTlsMod
     handling,
     mode,
     cluster: inboundCluster(port),
+    isMongo: target.port.protocol === 'Mongo',
     chainNames: { http: name, tcp: name },
     statPrefix: `inbound_${name};`,
     routes: routes(
@@ -78,7 +79,8 @@ function ingressDestination(
   mode: MutualTlsMode,
 ): Destination | undefined {
   const port = ingress.port?.number;
-  const handling = handlingOf(parseProtocol(ingress.port?.protocol ?? '') ?? 'Auto');
+  const protocol = parseProtocol(ingress.port?.protocol ?? '') ?? 'Auto';
+  const handling = handlingOf(protocol);
   if (port === undefined || handling === 'ignore') {
     return undefined;
   }
@@ -89,6 +91,7 @@ function ingressDestination(
     handling,
     mode,
     cluster: inboundCluster(port),
+    isMongo: protocol === 'Mongo',
     chainNames: { http: name, tcp: name },
     statPrefix: `inbound_${name};`,
     routes: routes(inboundCluster(port), `inbound|http|${port}`, inboundCluster(port), undefined),

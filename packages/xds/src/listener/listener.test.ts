@@ -138,6 +138,45 @@ function inbound(protocol: Protocol, mode: MutualTlsMode): readonly string[] {
 const MESH = 'istio-http/1.0,istio-http/1.1,istio-h2';
 const TCP = 'istio,istio-peer-exchange';
 
+test('listeners of a pod with both families are for both, and a service is dialled at the families that the pod has', () => {
+  const services = [
+    service('web', [{ number: 80, protocol: 'HTTP' }], { addresses: ['10.96.0.1', '2001:db8::1'] }),
+    service('db', [{ number: 5432, protocol: 'TCP' }], { addresses: ['10.96.0.3', '2001:db8::3'] }),
+  ];
+  const addresses = (ipAddresses: readonly string[]) =>
+    Object.fromEntries(
+      buildListeners(scope({ services, proxy: { ipAddresses } })).map(({ resource }) => [
+        resource.name,
+        [resource, ...(resource.additionalAddresses ?? [])].map(({ address }) => address?.socketAddress?.address),
+      ]),
+    );
+  assert.deepEqual(addresses(['0.0.0.0', '::']), {
+    virtualOutbound: ['0.0.0.0', '::'],
+    virtualInbound: ['0.0.0.0', '::'],
+    '0.0.0.0_80': ['0.0.0.0', '::'],
+    '10.96.0.3_5432': ['10.96.0.3'],
+    '2001:db8::3_5432': ['2001:db8::3'],
+  });
+  assert.deepEqual(Object.keys(addresses(['::'])).sort(), [
+    '2001:db8::3_5432',
+    '::_80',
+    'virtualInbound',
+    'virtualOutbound',
+  ]);
+  assert.ok(!('2001:db8::3_5432' in addresses(['0.0.0.0'])));
+});
+
+test('connections to a MongoDB port are counted as such', () => {
+  const mongo = service('mongo', [{ number: 27017, protocol: 'Mongo' }], { addresses: ['10.96.0.7'] });
+  const [port] = mongo.ports;
+  assert.ok(port);
+  const names = buildListeners(scope({ services: [mongo], inbound: [{ service: mongo, port, targetPort: 27017 }] }))
+    .flatMap(({ resource }) => resource.filterChains ?? [])
+    .filter((chain) => chain.filters?.some(({ name }) => name === 'envoy.filters.network.mongo_proxy'));
+  // One for the client, three (mutual TLS, plain, the application's own TLS) for the server.
+  assert.equal(names.length, 4);
+});
+
 test('inbound: chains of each protocol and mode', () => {
   assert.deepEqual(inbound('HTTP', 'PERMISSIVE'), [
     `tls ${MESH},${TCP} terminated -> http inbound|8080||`,

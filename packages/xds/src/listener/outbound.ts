@@ -3,6 +3,7 @@ import type { ProxyScope } from '@istio-ts/mesh/model';
 import { dynamicHostsFilter, dynamicServerNameFilter } from '../cluster/dynamic-hosts.ts';
 import { alpnFilter } from '../filter/alpn.ts';
 import { httpConnectionManager } from '../filter/http-connection-manager.ts';
+import { mongoFilter } from '../filter/mongo.ts';
 import { tcpProxy } from '../filter/tcp-proxy.ts';
 import type { Generated } from '../generated.ts';
 import { memoByInputs } from '../memo.ts';
@@ -92,6 +93,7 @@ function build({ context, plan, isWildcard, restCluster }: ListenerInput): Liste
     ...(Object.keys(routing.match).length > 0 ? { filterChainMatch: routing.match } : {}),
     filters: [
       ...(routing.dynamicPort === undefined ? [] : [dynamicServerNameFilter(mesh, proxy, routing.dynamicPort)]),
+      ...(plan.mongo === undefined ? [] : [mongoFilter(plan.mongo)]),
       tcpFilter(context, routing),
     ],
   });
@@ -131,6 +133,7 @@ function* planInputs({ plan, isWildcard, restCluster }: ListenerInput): Generato
   yield plan.bound;
   yield plan.http;
   yield plan.sniffed;
+  yield plan.mongo;
   yield isWildcard;
   yield restCluster;
   for (const { match, targets, limits, dynamicPort, origins } of plan.tcp) {

@@ -55,6 +55,15 @@ function tracer({ provider, collector, proxy }: TracingInput): Tracing_Http | un
   return undefined;
 }
 
+/** Sampling of the pod itself (annotation proxy.istio.io/config), in percent. */
+function ownSampling({ metadata: { PROXY_CONFIG: own } }: ScopedProxy): number | undefined {
+  const sampling =
+    typeof own === 'object' && own !== null
+      ? (own as { readonly tracing?: { readonly sampling?: unknown } }).tracing?.sampling
+      : undefined;
+  return typeof sampling === 'number' ? sampling : undefined;
+}
+
 const settings = memoByInputs(
   ({ mesh, proxy, provider, collector }: TracingInput) => [mesh, proxy, provider, collector],
   (input): HttpConnectionManager_Tracing | undefined => {
@@ -64,7 +73,9 @@ const settings = memoByInputs(
       ? undefined
       : {
           clientSampling: { value: 100 },
-          randomSampling: { value: mesh.defaultConfig?.tracing?.sampling ?? DEFAULT_SAMPLING_PERCENT },
+          randomSampling: {
+            value: ownSampling(proxy) ?? mesh.defaultConfig?.tracing?.sampling ?? DEFAULT_SAMPLING_PERCENT,
+          },
           overallSampling: { value: 100 },
           provider: chosen,
           customTags: [
