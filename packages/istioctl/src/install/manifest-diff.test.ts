@@ -42,6 +42,14 @@ test('objects that differ, that are missing and that are the same', async () => 
   assert.deepEqual(await diff([a, a]), { code: 0, lines: ['The manifests are the same (3 objects).'] });
 });
 
+test('values of Secrets are not shown', async () => {
+  const secret = (value: string) =>
+    `---\napiVersion: v1\nkind: Secret\nmetadata: {name: keys, namespace: istio-system}\nstringData: {key: ${value}}\n`;
+  const { code, lines } = await diff([write('s1.yaml', secret('hidden-1')), write('s2.yaml', secret('hidden-2'))]);
+  assert.equal(code, 1);
+  assert.deepEqual(lines.slice(0, 2), ['Secret:istio-system:keys differs:', '  stringData.key (not shown)']);
+});
+
 test('selected, ignored and renamed objects', async () => {
   const a = write('c.yaml', object('Deployment', 'istiod', 1), object('Service', 'istiod', 1));
   const b = write('d.yaml', object('Deployment', 'istiod', 2), object('Service', 'pilot', 1));

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type KubeObject, parseManifests } from '@istio-ts/kube';
 import { unreadable } from '../cli/failure.ts';
 import { OperatorError } from './failure.ts';
-import { differences, shownValue } from './structural-diff.ts';
+import { type Difference, differences, shownValue } from './structural-diff.ts';
 import type { Ui } from './ui.ts';
 
 /** Which objects are meant: `Deployment:istio-system:*`. Empty parts and `*` match everything, `*` within a word any part of it. */
@@ -63,6 +63,10 @@ export function matches(pattern: ObjectPattern, { kind, metadata }: KubeObject):
     fits(pattern.name, metadata.name ?? '')
   );
 }
+
+/** Values of Secrets stay out of terminals and logs; which of them differ is enough. */
+const isSecret = ({ apiVersion, kind }: KubeObject): boolean => apiVersion === 'v1' && kind === 'Secret';
+const valuesOf = ({ before, after }: Difference): string => `: ${shownValue(before)} -> ${shownValue(after)}`;
 
 const keyOf = ({ kind, metadata }: KubeObject): string =>
   [kind, metadata.namespace ?? '', metadata.name ?? ''].join(':');
@@ -146,7 +150,7 @@ export async function runManifestDiff(options: ManifestDiffOptions): Promise<num
     }
     differing++;
     ui.line(`${key} differs:`);
-    for (const each of found) ui.line(`  ${each.path}: ${shownValue(each.before)} -> ${shownValue(each.after)}`);
+    for (const each of found) ui.line(`  ${each.path}${isSecret(before) ? ' (not shown)' : valuesOf(each)}`);
   }
   if (differing === 0) ui.line(`The manifests are the same (${a.size} objects).`);
   else ui.line(`${differing} objects differ.`);
