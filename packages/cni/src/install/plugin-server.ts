@@ -27,9 +27,11 @@ export async function servePlugin(directory: string, parts: PluginServerParts): 
   const server = createServer({ allowHalfOpen: true }, (socket) => serve(socket, parts));
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
+  // The socket is bound within the call: at no moment it is open to others than root.
+  const umask = process.umask(0o177);
   server.listen(path, resolve);
+  process.umask(umask);
   await promise;
-  await fs.chmod(path, 0o600);
   // The process ends when its other work does.
   server.unref();
 }

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { decodeAndValidate } from '@istio-ts/api/objects';
@@ -191,9 +191,9 @@ export async function runWorkloadEntryConfigure(session: Session, flags: Configu
   for (const [name, text] of Object.entries(files)) {
     const file = join(output, name);
     const mode = name === 'istio-token' ? 0o600 : 0o644;
+    // An older file keeps its mode when it is written over: it gets the right one before the token is in it.
+    if (existsSync(file)) chmodSync(file, mode);
     writeFileSync(file, text, { mode });
-    // An older file keeps its mode when it is written over.
-    chmodSync(file, mode);
   }
   session.out(`Wrote ${Object.keys(files).join(', ')} into ${output}.\n`);
   session.out(`The token is valid for ${seconds}s: the machine has to start its proxy before it ends.\n`);
