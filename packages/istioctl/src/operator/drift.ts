@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import type { KubeClient, KubeObject, ResourceType, Watch } from '@istio-ts/kube';
 import { ownershipLabels, revisionOf } from '../install/ownership.ts';
@@ -20,11 +21,13 @@ const watched: readonly ResourceType[] = [
   kubernetesTypes.CustomResourceDefinition,
 ];
 
-/** What of an object is somebody's wish: its status and its versions come and go by themselves. */
-export function wishOf(object: KubeObject): string {
+/** A digest of what in an object is somebody's wish: its status and its versions come and go by themselves. Definitions of resources are too long to keep. */
+function wishOf(object: KubeObject): string {
   const { metadata, status: _, apiVersion: __, kind: ___, ...rest } = object;
   const { labels, annotations } = metadata;
-  return JSON.stringify([labels, annotations, rest]);
+  return createHash('sha256')
+    .update(JSON.stringify([labels, annotations, rest]))
+    .digest('base64');
 }
 
 /**
