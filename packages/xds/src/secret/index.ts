@@ -4,8 +4,14 @@ import { caCertificateName, credentialResource } from './names.ts';
 export { caCertificateName, credentialResource, parseSecretResource, type SecretReference } from './names.ts';
 export { buildSecret, SecretError, secretOrigin } from './secret.ts';
 
-/** Names of the SDS resources that the configuration of a proxy may refer to: credentials of its Gateways and of DestinationRules, with their roots. */
-export function secretNames(scope: Pick<ProxyScope, 'gateways' | 'destinationRules'>): ReadonlySet<string> {
+/**
+ * Names of the SDS resources that the configuration of a proxy may refer to: credentials of its Gateways and of DestinationRules, with their roots.
+ * A sidecar takes those of DestinationRules that select workloads only, which are in its own namespace (DestinationRule reference,
+ * ClientTLSSettings.credentialName).
+ */
+export function secretNames(
+  scope: Pick<ProxyScope, 'gateways' | 'destinationRules'> & { readonly proxy: Pick<ProxyScope['proxy'], 'type'> },
+): ReadonlySet<string> {
   const names = new Set<string>();
   const add = (credential: string | undefined): void => {
     if (!credential) return;
@@ -21,6 +27,7 @@ export function secretNames(scope: Pick<ProxyScope, 'gateways' | 'destinationRul
     }
   }
   for (const { spec } of scope.destinationRules.values()) {
+    if (scope.proxy.type !== 'router' && spec.workloadSelector === undefined) continue;
     for (const policy of [spec.trafficPolicy, ...(spec.subsets ?? []).map((subset) => subset.trafficPolicy)]) {
       add(policy?.tls?.credentialName);
       for (const port of policy?.portLevelSettings ?? []) add(port.tls?.credentialName);

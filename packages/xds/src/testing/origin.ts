@@ -146,18 +146,21 @@ export async function startOrigin(
     if (text.startsWith('PRI * HTTP/2')) {
       pending.push(socket);
       socket.unshift(first);
+      // It reads from the handle itself, after what stands in the buffer: the stream must not flow.
       http2.emit('connection', socket);
       return;
     }
     if (/^[A-Z]+ \S+ HTTP\/1/.test(text)) {
       socket.unshift(first);
       http1.emit('connection', socket);
+      socket.resume();
       return;
     }
     origin.bytes.push(text);
     const number = facts.get(socket)?.connection ?? 0;
     socket.write(`${name}#${number}:${text}`);
     socket.on('data', (more: Buffer) => socket.write(more));
+    socket.resume();
   };
   const server: Server = createServer((socket) => {
     sockets.add(socket);
@@ -181,9 +184,9 @@ export async function startOrigin(
       if (first[0] !== 0x16 || tls === undefined) {
         socket.pause();
         dispatch(socket, first);
-        socket.resume();
         return;
       }
+      socket.pause();
       socket.unshift(first);
       let sni: string | undefined;
       const secure = new TLSSocket(socket, {
@@ -206,11 +209,15 @@ export async function startOrigin(
             client: typeof subject?.CN === 'string' ? subject.CN : undefined,
           },
         });
-      });
-      secure.once('data', (clear: Buffer) => {
-        secure.pause();
-        dispatch(secure, clear);
-        secure.resume();
+        if (secure.alpnProtocol === 'h2') {
+          pending.push(secure);
+          http2.emit('connection', secure);
+          return;
+        }
+        secure.once('data', (clear: Buffer) => {
+          secure.pause();
+          dispatch(secure, clear);
+        });
       });
     };
     socket.once('data', start);
