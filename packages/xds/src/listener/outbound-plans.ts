@@ -120,8 +120,29 @@ const clientOf = (scope: PlanScope): string =>
 const lastPlans = new WeakMap<ProxyScope['mesh'], Map<string, OutboundPlans>>();
 const MAX_CLIENTS = 2000;
 
+const MAX_LISTS = 32;
+let listsOfConnections: readonly PlanScope['virtualServices'][] = [];
+
+/** VirtualServices that route connections; the identical list while none of these changes, whatever happens to those that route requests. */
+const routingConnections = memoByInputs(
+  (virtualServices: PlanScope['virtualServices']) => [virtualServices],
+  (virtualServices): PlanScope['virtualServices'] => {
+    const found = virtualServices.filter(({ spec }) => (spec.tcp ?? []).length > 0 || (spec.tls ?? []).length > 0);
+    const known = listsOfConnections.find(
+      (list) => list.length === found.length && list.every((item, i) => item === found[i]),
+    );
+    if (known !== undefined) {
+      return known;
+    }
+    listsOfConnections = [found, ...listsOfConnections.slice(0, MAX_LISTS - 1)];
+    return found;
+  },
+);
+
 /** The plans of a sidecar; the identical value for all that see the same. */
-export const outboundPlans = memoByInputs(
+export const outboundPlans = (scope: PlanScope): OutboundPlans => plansOf(scope);
+
+const plansOf = memoByInputs(
   (scope: PlanScope) => [
     scope.services,
     scope.serviceByHost,
