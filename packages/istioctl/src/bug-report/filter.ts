@@ -1,5 +1,6 @@
 import type { KubeObject } from '@istio-ts/kube';
 import { CliError, usageExitCode } from '../cli/failure.ts';
+import { fitsPattern } from '../cli/wildcard.ts';
 
 /**
  * One `--include` or `--exclude`: what a pod must be like. Each part is a list of patterns of which one must match; an empty list matches all. In
@@ -72,26 +73,12 @@ function joinKeys(words: readonly string[]): readonly string[] {
   return joined;
 }
 
-const patterns = new Map<string, RegExp>();
-
-/** Whether text fits a pattern in which `*` stands for any text. */
-export function fits(text: string, pattern: string): boolean {
-  let known = patterns.get(pattern);
-  if (!known) {
-    known = new RegExp(`^${pattern.split('*').map(escapeRegExp).join('.*')}$`, 's');
-    patterns.set(pattern, known);
-  }
-  return known.test(text);
-}
-
-const escapeRegExp = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-
 const anyFits = (list: readonly string[], text: string): boolean =>
-  list.length === 0 || list.some((pattern) => fits(text, pattern));
+  list.length === 0 || list.some((pattern) => fitsPattern(text, pattern));
 
 const pairFits = (list: readonly string[], pairs: Readonly<Record<string, string>>): boolean =>
   list.length === 0 ||
-  list.some((pattern) => Object.entries(pairs).some(([key, value]) => fits(`${key}=${value}`, pattern)));
+  list.some((pattern) => Object.entries(pairs).some(([key, value]) => fitsPattern(`${key}=${value}`, pattern)));
 
 /** Whether a container is one that the filter names. */
 export function matches(filter: PodFilter, facts: ContainerFacts): boolean {

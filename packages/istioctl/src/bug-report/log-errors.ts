@@ -1,4 +1,4 @@
-import { fits } from './filter.ts';
+import { fitsPattern } from '../cli/wildcard.ts';
 
 /** Lines of a log that say that something went wrong. */
 export interface LogFindings {
@@ -17,7 +17,7 @@ export function findErrors(
   lines: readonly string[],
   patterns: { readonly critical: readonly string[]; readonly ignored: readonly string[] },
 ): LogFindings {
-  const contains = (list: readonly string[], line: string) => list.some((pattern) => fits(line, `*${pattern}*`));
+  const contains = (list: readonly string[], line: string) => list.some((pattern) => fitsPattern(line, `*${pattern}*`));
   const errors: string[] = [];
   const critical: string[] = [];
   for (const line of lines) {

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type KubeObject, parseManifests } from '@istio-ts/kube';
 import { unreadable } from '../cli/failure.ts';
+import { fitsPattern } from '../cli/wildcard.ts';
 import { OperatorError } from './failure.ts';
 import { type Difference, differences, shownValue } from './structural-diff.ts';
 import type { Ui } from './ui.ts';
@@ -41,20 +42,8 @@ const patterns = (list: string, flag: string): readonly ObjectPattern[] =>
     .filter((each) => each.trim() !== '')
     .map((each) => parsePattern(each, flag));
 
-function fits(pattern: string, word: string): boolean {
-  if (pattern === '' || pattern === '*') return true;
-  const [first = '', ...rest] = pattern.split('*');
-  if (rest.length === 0) return word === pattern;
-  const last = rest.pop() ?? '';
-  if (!word.startsWith(first) || word.length < first.length + last.length || !word.endsWith(last)) return false;
-  let at = first.length;
-  for (const part of rest) {
-    const found = word.indexOf(part, at);
-    if (found < 0) return false;
-    at = found + part.length;
-  }
-  return at <= word.length - last.length;
-}
+/** A part of a pattern that is left out fits everything. */
+const fits = (pattern: string, word: string): boolean => pattern === '' || fitsPattern(word, pattern);
 
 export function matches(pattern: ObjectPattern, { kind, metadata }: KubeObject): boolean {
   return (
