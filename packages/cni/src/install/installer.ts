@@ -101,6 +101,7 @@ export function startInstaller({ settings, sources, log, onInstall }: InstallerP
     if (stopped) return;
     clearTimeout(timer);
     timer = setTimeout(() => {
+      timer = undefined;
       running = running.then(look);
     }, delay);
   };
@@ -126,7 +127,9 @@ export function startInstaller({ settings, sources, log, onInstall }: InstallerP
         onInstall(state);
       }
     }
-    schedule(state.kind === 'failed' ? 1000 : RECHECK);
+    // What changed meanwhile is looked at soon; after a failure not too soon, for the attempt itself may have changed files.
+    if (state.kind === 'failed') schedule(1000);
+    else if (timer === undefined) schedule(RECHECK);
   };
   const stop = async (): Promise<void> => {
     stopped = true;
