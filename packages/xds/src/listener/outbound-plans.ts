@@ -140,7 +140,8 @@ const routingConnections = memoByInputs(
 );
 
 /** The plans of a sidecar; the identical value for all that see the same. */
-export const outboundPlans = (scope: PlanScope): OutboundPlans => plansOf(scope);
+export const outboundPlans = (scope: PlanScope): OutboundPlans =>
+  plansOf({ ...scope, virtualServices: routingConnections(scope.virtualServices) });
 
 const plansOf = memoByInputs(
   (scope: PlanScope) => [
