@@ -38,6 +38,8 @@ export interface Settings {
   readonly gatewaysSelectOwnNamespaceOnly: boolean;
   /** PILOT_ENABLE_QUIC_LISTENERS. */
   readonly quicListeners: boolean;
+  /** PILOT_HTTP10: all proxies answer HTTP/1.0. */
+  readonly http10: boolean;
   /** K8S_INGRESS_NS: namespace of the gateway for Kubernetes Ingress. */
   readonly ingressNamespace: string;
   /** ENABLE_NATIVE_SIDECARS. */
@@ -169,6 +171,7 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
           }
         : undefined,
     gatewaysSelectOwnNamespaceOnly: env.PILOT_SCOPE_GATEWAY_TO_NAMESPACE === 'true',
+    http10: env.PILOT_HTTP10 === 'true' || env.PILOT_HTTP10 === '1',
     quicListeners: env.PILOT_ENABLE_QUIC_LISTENERS === 'true',
     ingressNamespace: env.K8S_INGRESS_NS || namespace,
     nativeSidecars: nativeSidecarSetting(env.ENABLE_NATIVE_SIDECARS),

@@ -55,6 +55,8 @@ export interface MeshOptions {
   readonly gatewaysSelectOwnNamespaceOnly: boolean;
   /** PILOT_ENABLE_QUIC_LISTENERS: gateways speak HTTP/3 on ports that their Service has for UDP too. */
   readonly quicListeners: boolean;
+  /** PILOT_HTTP10: proxies answer HTTP/1.0, as if each asked for it. */
+  readonly http10: boolean;
   /** K8S_INGRESS_NS: where the Service and the pods of the gateway for Kubernetes Ingress are. */
   readonly ingressNamespace: string;
 }
@@ -65,6 +67,7 @@ export const defaultMeshOptions: MeshOptions = {
   network: '',
   gatewaysSelectOwnNamespaceOnly: false,
   quicListeners: false,
+  http10: false,
   ingressNamespace: 'istio-system',
 };
 

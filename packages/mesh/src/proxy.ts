@@ -86,11 +86,14 @@ export function proxyFacts(mesh: Mesh, description: ProxyDescription, fetch: Fet
       serviceAccount: workload?.serviceAccount || text(metadata.SERVICE_ACCOUNT),
       istioVersion: text(metadata.ISTIO_VERSION),
       interceptionMode,
-      metadata: Object.fromEntries(
-        [...new Set([...metadataFacts, ...fetch.value(mesh.patchMetadata)])].flatMap((name) =>
-          metadata[name] === undefined ? [] : [[name, metadata[name]]],
+      metadata: {
+        ...(mesh.options.http10 && { HTTP10: '1' }),
+        ...Object.fromEntries(
+          [...new Set([...metadataFacts, ...fetch.value(mesh.patchMetadata)])].flatMap((name) =>
+            metadata[name] === undefined ? [] : [[name, metadata[name]]],
+          ),
         ),
-      ),
+      },
     },
     ports: workload?.ports ?? metadataPorts(metadata),
   };
