@@ -132,6 +132,7 @@ export async function startDiscovery(
     domainSuffix: settings.dnsDomain,
     gatewaysSelectOwnNamespaceOnly: settings.gatewaysSelectOwnNamespaceOnly,
     quicListeners: settings.quicListeners,
+    http10: settings.http10,
     ingressNamespace: settings.ingressNamespace,
   });
   const engineLog = logger('xds', 'Making of configuration for proxies');
