@@ -21,8 +21,14 @@ const CONTROL_PLANE: ConfigSource = { ads: {}, resourceApiVersion: 'V3' };
 /** Secret of a `credentialName`: a Kubernetes secret in the gateway's own namespace, unless the name says where it is. */
 const secret = (name: string): SdsSecretConfig => ({ name, sdsConfig: CONTROL_PLANE });
 
-/** A secret that the agent reads from files of its container, and sends anew when they change. */
-const fileSecret = (name: string): SdsSecretConfig => ({ name, sdsConfig: AGENT_SECRETS });
+/**
+ * A secret that the agent reads from files of its container, and sends anew when they change. Files that are not there must not keep the port's other
+ * servers waiting: their server refuses TLS until they come.
+ */
+const fileSecret = (name: string): SdsSecretConfig => ({
+  name,
+  sdsConfig: { ...AGENT_SECRETS, initialFetchTimeout: '2s' },
+});
 
 const VERSIONS: Readonly<Record<string, NonNullable<TlsParameters['tlsMinimumProtocolVersion']>>> = {
   TLSV1_0: 'TLSv1_0',
