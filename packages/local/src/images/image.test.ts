@@ -27,6 +27,10 @@ it('knows the images of the tutorials, whatever the registry', () => {
     'whoami:v2',
     'kennethreitz/httpbin',
     'curlimages/curl',
+    'docker.io/istio/examples-bookinfo-productpage-v1:1.20.3',
+    'docker.io/istio/examples-bookinfo-reviews-v3:1.20.3',
+    'docker.io/istio/tcp-echo-server:1.3',
+    'fortio/fortio:latest_release',
   ]) {
     assert.equal(typeof builtInImage(parseImageName(name), machine), 'object', name);
   }
