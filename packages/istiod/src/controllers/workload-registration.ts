@@ -101,12 +101,15 @@ export function registeredEntry(group: KubeObject, node: ProxyNode, controller: 
   };
 }
 
-/** Why a proxy may not become a member of a group; undefined where it may. Identities are checked where the connection proves one. */
+/** Why a proxy may not become a member of a group; undefined where it may. Without a proved identity nobody may. */
 export function refusal(group: KubeObject, node: ProxyNode): string | undefined {
+  if (node.identity === undefined)
+    return 'it has proved no identity; let it connect with its certificate or a token of its service account';
   const account = (group.spec as GroupSpec).template?.serviceAccount ?? '';
-  if (node.identity === undefined || account === '') return undefined;
-  const proved = /\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(node.identity);
-  if (proved?.[1] === group.metadata.namespace && proved?.[2] === account) return undefined;
+  const [, namespace, own] = /\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(node.identity) ?? [];
+  if (namespace !== group.metadata.namespace)
+    return `its identity is ${node.identity}, which is not of the group's namespace ${group.metadata.namespace}`;
+  if (account === '' || own === account) return undefined;
   return `its identity is ${node.identity}, but the group's workloads run as service account ${account}`;
 }
 
