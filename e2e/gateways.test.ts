@@ -226,6 +226,12 @@ describe('gateways', { skip: obstacle() ?? false }, () => {
       /spec\.servers\[0\]\.port: port 31400 is not served as plain TCP: the older Gateway traffic\/port-old/,
     );
     assert.equal(await condition('port-old'), '');
+    assert.match(
+      await cluster.kubectl(
+        ...['exec', '-n', 'istio-system', 'deploy/istiod', '--', 'curl', '-s', 'localhost:15014/metrics'],
+      ),
+      /^pilot_conflict_inbound_listener 1$/m,
+    );
     assert.equal((await ask()).body, 'the old one');
     await cluster.kubectl('delete', 'gateways.networking.istio.io', 'port-old', '-n', 'traffic');
     await until('the young Gateway to have the port', async () =>

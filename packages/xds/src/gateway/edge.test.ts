@@ -253,6 +253,20 @@ describe('servers of two Gateways', () => {
   });
 });
 
+test('a gateway with addresses of both families listens on both', async () => {
+  const dual = await startOfflineEnvoy({
+    net,
+    proxy: { ...router, metadata: { INSTANCE_IPS: `${net.everywhere},fd00::1` } },
+    objects,
+  });
+  try {
+    assert.equal((await seen({ address: '::1', port: 8080, host: 'own.test' })).origin, 'one');
+    assert.equal((await seen({ address: net.everywhere, port: 8080, host: 'own.test' })).origin, 'one');
+  } finally {
+    await dual.stop();
+  }
+});
+
 describe('who the client is', () => {
   const forged = { 'x-forwarded-for': '1.1.1.1, 2.2.2.2', 'x-forwarded-client-cert': 'URI=spiffe://forged' };
   const withTopology = async (gatewayTopology: object, work: (call: HttpCall) => Promise<void>): Promise<void> => {

@@ -27,15 +27,26 @@ export function quicFilterChains(
   return chains.map((chain) => ({ ...chain, filters: (chain.filters ?? []).map(overHttp3), transportSocket }));
 }
 
-/** The UDP listener beside the TCP listener of a port. */
+const udpAddress = (address: Listener['address']): Listener['address'] =>
+  address?.socketAddress === undefined ? address : { socketAddress: { ...address.socketAddress, protocol: 'UDP' } };
+
+const overUdp = ({ address, additionalAddresses }: Pick<Listener, 'address' | 'additionalAddresses'>) => ({
+  address: udpAddress(address),
+  ...(additionalAddresses && {
+    additionalAddresses: additionalAddresses.map((one) => ({ ...one, address: udpAddress(one.address) })),
+  }),
+});
+
+/** The UDP listener beside the TCP listener of a port, at the same addresses. */
 export const quicListener = (
   address: string,
   port: number,
+  tcp: Pick<Listener, 'address' | 'additionalAddresses'>,
   filterChains: readonly FilterChain[],
   accessLog: readonly AccessLog[],
 ): Listener => ({
   name: `udp_${address}_${port}`,
-  address: { socketAddress: { protocol: 'UDP', address, portValue: port } },
+  ...overUdp(tcp),
   trafficDirection: 'OUTBOUND',
   udpListenerConfig: { quicOptions: {}, downstreamSocketConfig: { preferGro: true } },
   filterChains,

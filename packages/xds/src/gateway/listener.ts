@@ -1,13 +1,15 @@
 import type { ConfigListenerFilter, FilterChain, FilterChainMatch, Listener } from '@istio-ts/envoy';
+import { parseProtocol } from '@istio-ts/mesh';
 import type { Origin, ProxyScope } from '@istio-ts/mesh/model';
 import { dynamicHostsFilter, dynamicServerNameFilter } from '../cluster/dynamic-hosts.ts';
 import { alpnFilter } from '../filter/alpn.ts';
 import { gatewayTopology, httpConnectionManager } from '../filter/http-connection-manager.ts';
+import { mongoFilter } from '../filter/mongo.ts';
 import { inboundPolicies } from '../filter/policies.ts';
 import { tcpProxy } from '../filter/tcp-proxy.ts';
 import { type Generated, uniqueOrigins } from '../generated.ts';
 import { withoutEqualMatches } from '../listener/chain-match.ts';
-import { type ListenerContext, wildcardAddress } from '../listener/context.ts';
+import { type ListenerContext, listeningOn, wildcardAddress } from '../listener/context.ts';
 import { proxyProtocol, tlsInspector } from '../listener/listener-filter.ts';
 import { serverNames, type TcpRouting, tcpRoutings, tlsRoutings } from '../listener/tcp-route.ts';
 import { BLACKHOLE_CLUSTER } from '../names.ts';
@@ -47,9 +49,12 @@ function httpFilters({ scope, context, address }: Building, server: BoundServer)
 function tcpFilters(
   { scope, context }: Building,
   routing: Pick<TcpRouting, 'targets' | 'limits' | 'dynamicPort'>,
+  server: BoundServer,
 ): readonly ConfigListenerFilter[] {
+  const speaksMongo = parseProtocol(server.server.port?.protocol ?? '') === 'Mongo';
   return [
     ...inboundPolicies(scope).network,
+    ...(speaksMongo ? [mongoFilter(routing.targets[0]?.cluster ?? 'mongo')] : []),
     ...(routing.dynamicPort === undefined
       ? []
       : [dynamicServerNameFilter(context.mesh, context.proxy, routing.dynamicPort)]),
@@ -111,7 +116,7 @@ function chainsOf(building: Building, server: BoundServer): Routed {
       const socket = serverTls(server.server.tls ?? {}, false, mesh, trustDomain);
       const found = routings(building, server);
       return {
-        chains: found.map((r) => ({ ...chain(r.match, tcpFilters(building, r)), transportSocket: socket })),
+        chains: found.map((r) => ({ ...chain(r.match, tcpFilters(building, r, server)), transportSocket: socket })),
         origins: [origin, ...found.flatMap((r) => r.origins)],
       };
     }
@@ -119,7 +124,7 @@ function chainsOf(building: Building, server: BoundServer): Routed {
     case 'tcp': {
       const found = routings(building, server);
       return {
-        chains: found.map((r) => chain(r.match, tcpFilters(building, r))),
+        chains: found.map((r) => chain(r.match, tcpFilters(building, r, server))),
         origins: [origin, ...found.flatMap((r) => r.origins)],
       };
     }
@@ -134,7 +139,7 @@ function chainsOf(building: Building, server: BoundServer): Routed {
                 '@type': 'type.googleapis.com/envoy.extensions.filters.network.sni_cluster.v3.SniCluster',
               },
             },
-            ...tcpFilters(building, { targets: [{ cluster: BLACKHOLE_CLUSTER, weight: 1 }], limits: {} }),
+            ...tcpFilters(building, { targets: [{ cluster: BLACKHOLE_CLUSTER, weight: 1 }], limits: {} }, server),
           ]),
         ],
         origins: [origin],
@@ -191,7 +196,9 @@ function build(
   return {
     resource: {
       name: `${address}_${first.listenerPort}`,
-      address: path === undefined ? { socketAddress: { address, portValue: first.listenerPort } } : { pipe: { path } },
+      ...(path === undefined
+        ? listeningOn(address, first.listenerPort, first.bind === undefined ? scope.proxy : undefined)
+        : listeningOn(path, 0)),
       trafficDirection: 'OUTBOUND',
       filterChains,
       ...(listenerFilters.length > 0 ? { listenerFilters } : {}),
@@ -221,6 +228,7 @@ function buildQuic(
     resource: quicListener(
       address,
       first.listenerPort,
+      listeningOn(address, first.listenerPort, scope.proxy),
       withoutEqualMatches(withoutRepeatedNames(chains)),
       listenerAccessLog(context.mesh),
     ),
