@@ -12,7 +12,10 @@ export interface TcpProxyInput {
   readonly idleTimeout?: string;
   readonly maxConnectionDuration?: string;
   readonly hashPolicy?: readonly HashPolicy[];
-  /** Sends the connection through a proxy, which is asked (by CONNECT or POST) to connect to `hostname`, a name or address with a port. */
+  /**
+   * Sends the connection through a proxy, which is asked (by CONNECT or POST) to connect to `hostname`, a name or address with a port. Envoy 1.40 was seen to
+   * crash when a proxy ends its HTTP/1.1 answer to a POST before the connection ends; a refused CONNECT just ends the connection.
+   */
   readonly tunnel?: { readonly hostname: string; readonly usePost: boolean };
   /** Waits with the upstream connection for the end of the client's handshake, so that metrics know the client when it opens. */
   readonly afterTlsHandshake?: boolean;

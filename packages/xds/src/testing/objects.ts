@@ -80,8 +80,15 @@ export const istioObject = (kind: string, meta: Meta, spec: Readonly<Record<stri
     ? 'security.istio.io'
     : kind === 'Telemetry'
       ? 'telemetry.istio.io'
-      : 'networking.istio.io';
-  return object(`${group}/${kind === 'EnvoyFilter' ? 'v1alpha3' : 'v1'}`, kind, meta, { spec });
+      : kind === 'WasmPlugin' || kind === 'TrafficExtension'
+        ? 'extensions.istio.io'
+        : 'networking.istio.io';
+  return object(
+    `${group}/${kind === 'EnvoyFilter' ? 'v1alpha3' : group === 'extensions.istio.io' ? 'v1alpha1' : 'v1'}`,
+    kind,
+    meta,
+    { spec },
+  );
 };
 
 export const secretObject = (meta: Meta, data: Readonly<Record<string, string>>): KubeObject =>

@@ -58,8 +58,8 @@ function proxyHeader(
 
 /**
  * A server that takes whatever a proxy sends it, and tells in its answers what that was: HTTP/1.1, HTTP/2, TLS around it (where it has a
- * certificate), a PROXY protocol header before it, or plain bytes. `/status/N` is answered with that status, `/delay/MS` late, CONNECT and POST
- * `/tunnel` by a tunnel back to the origin itself.
+ * certificate), a PROXY protocol header before it, or plain bytes. `/status/N` is answered with that status, `/delay/MS` late, CONNECT, and
+ * a POST to a host `tunnel.*`, are answered with an echo of the bytes with the origin's name before them, CONNECT to `refused.*` with 403.
  */
 export async function startOrigin(
   name: string,
@@ -106,6 +106,13 @@ export async function startOrigin(
         (response as ServerResponse).end(JSON.stringify(arrival));
       };
       const delay = origin.delay || Number(/\/delay\/(\d+)/.exec(path)?.[1] ?? 0);
+      if (request.headers.host?.startsWith('tunnel.')) {
+        response.writeHead(200);
+        (response as ServerResponse).flushHeaders();
+        request.on('data', (data: Buffer) => (response as ServerResponse).write(`${name}:${data.toString()}`));
+        request.on('end', () => response.end());
+        return;
+      }
       request.resume();
       if (delay > 0) setTimeout(send, delay);
       else send();
@@ -121,6 +128,10 @@ export async function startOrigin(
       http: '1',
       connection: facts.get(socket)?.connection ?? 0,
     });
+    if (request.url?.startsWith('refused.')) {
+      socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n');
+      return;
+    }
     socket.write('HTTP/1.1 200 OK\r\n\r\n');
     socket.on('data', (data: Buffer) => socket.write(`${name}:${data.toString()}`));
   });

@@ -98,6 +98,8 @@ export function scope(parts: ScopeParts): ProxyScope {
     authorizationPolicies: [],
     telemetries: [],
     envoyFilters: [],
+    wasmPlugins: [],
+    trafficExtensions: [],
     autoMutualTls: () => true,
     trustDomain: 'cluster.local',
     ...parts,
