@@ -215,18 +215,18 @@ describe('workloads outside Kubernetes', () => {
     registration.close();
   });
 
-  it('are refused without a proved identity, and with one of another namespace', async () => {
-    const { registration, found, log } = start();
-    const { identity: _, ...stranger } = node();
-    registration.connected(stranger);
-    await settle();
-    registration.connected(node({ identity: 'spiffe://cluster.local/ns/other/sa/vm' }));
-    await settle();
-    assert.equal(found(), undefined);
-    assert.ok(log.lines.some((line) => line.includes('it has proved no identity')));
-    assert.ok(log.lines.some((line) => line.includes("not of the group's namespace shop")));
-    registration.close();
-  });
+  for (const [identity, reason] of [
+    [undefined, 'it has proved no identity'],
+    ['spiffe://cluster.local/ns/other/sa/vm', "not of the group's namespace shop"],
+  ] as const)
+    it(`are refused with the identity ${identity}`, async () => {
+      const { registration, found, log } = start();
+      registration.connected(node({ identity }));
+      await settle();
+      assert.equal(found(), undefined);
+      assert.ok(log.lines.some((line) => line.includes(reason)));
+      registration.close();
+    });
 
   it('have the health that their agent tells of, even before their entry is there', async () => {
     const { registration, found } = start();
