@@ -109,8 +109,10 @@ export async function startOrigin(
       if (request.headers.host?.startsWith('tunnel.')) {
         response.writeHead(200);
         (response as ServerResponse).flushHeaders();
-        request.on('data', (data: Buffer) => (response as ServerResponse).write(`${name}:${data.toString()}`));
-        request.on('end', () => response.end());
+        (request as IncomingMessage).on('data', (data: Buffer) =>
+          (response as ServerResponse).write(`${name}:${data.toString()}`),
+        );
+        (request as IncomingMessage).on('end', () => (response as ServerResponse).end());
         return;
       }
       request.resume();
