@@ -1,6 +1,8 @@
 import type {
   AuthorizationPolicySpec,
   EnvoyFilterSpec,
+  TrafficExtensionSpec,
+  WasmPluginSpec,
   GatewaySpec,
   MeshConfig,
   PeerAuthenticationSpec,
@@ -111,6 +113,8 @@ export interface Mesh {
   readonly authorizationPolicies: Collection<readonly Config<AuthorizationPolicySpec>[]>;
   readonly telemetries: Collection<readonly Config<TelemetrySpec>[]>;
   readonly envoyFilters: Collection<readonly Config<EnvoyFilterSpec>[]>;
+  readonly wasmPlugins: Collection<readonly Config<WasmPluginSpec>[]>;
+  readonly trafficExtensions: Collection<readonly Config<TrafficExtensionSpec>[]>;
   /** Names of the node metadata by which EnvoyFilters choose proxies; only these are facts of a proxy beside those that always are. */
   readonly patchMetadata: Cell<readonly string[]>;
   /** Certificates, by `namespace/name`. */
@@ -265,6 +269,8 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
     authorizationPolicies: byNamespace(sources.configs('AuthorizationPolicy')),
     telemetries: byNamespace(sources.configs('Telemetry')),
     envoyFilters: byNamespace(sources.configs('EnvoyFilter')),
+    wasmPlugins: byNamespace(sources.configs('WasmPlugin')),
+    trafficExtensions: byNamespace(sources.configs('TrafficExtension')),
     patchMetadata: createPatchMetadata(sources),
     secrets: sources.secrets,
     problems: sources.problems,

@@ -2,6 +2,8 @@ import type {
   AuthorizationPolicySpec,
   DestinationRuleSpec,
   EnvoyFilterSpec,
+  TrafficExtensionSpec,
+  WasmPluginSpec,
   GatewaySpec,
   MeshConfig,
   PeerAuthenticationSpec,
@@ -238,6 +240,8 @@ export interface ProxyScope {
   readonly authorizationPolicies: readonly Config<AuthorizationPolicySpec>[];
   readonly telemetries: readonly Config<TelemetrySpec>[];
   readonly envoyFilters: readonly Config<EnvoyFilterSpec>[];
+  readonly wasmPlugins: readonly Config<WasmPluginSpec>[];
+  readonly trafficExtensions: readonly Config<TrafficExtensionSpec>[];
   /**
    * Whether a client's sidecar may use mutual TLS to this service port by itself (auto mTLS): true unless PeerAuthentication disables it for the
    * endpoints; whether an endpoint has a proxy is decided per endpoint by its `tlsMode`.

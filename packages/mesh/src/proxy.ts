@@ -30,6 +30,7 @@ const metadataFacts = [
   'DNS_AUTO_ALLOCATE',
   'DNS_CAPTURE',
   'ENABLE_HBONE',
+  'EXTENSION_SOURCE',
   'GENERATOR',
   'HTTP10',
   'IDLE_TIMEOUT',

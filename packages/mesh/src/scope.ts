@@ -142,6 +142,12 @@ export class Scopes {
     const telemetries = part('Telemetries', (fetch) =>
       policiesFor(own(fetch, mesh.telemetries), proxy, fetch.value(root)),
     );
+    const wasmPlugins = part('WasmPlugins', (fetch) =>
+      policiesFor(own(fetch, mesh.wasmPlugins), proxy, fetch.value(root)),
+    );
+    const trafficExtensions = part('TrafficExtensions', (fetch) =>
+      policiesFor(own(fetch, mesh.trafficExtensions), proxy, fetch.value(root)),
+    );
     const envoyFilters = part('EnvoyFilters', (fetch) =>
       policiesFor(own(fetch, mesh.envoyFilters), proxy, fetch.value(root)),
     );
@@ -172,6 +178,8 @@ export class Scopes {
           authorizationPolicies: fetch.value(authorizationPolicies),
           telemetries: fetch.value(telemetries),
           envoyFilters: fetch.value(envoyFilters),
+          wasmPlugins: fetch.value(wasmPlugins),
+          trafficExtensions: fetch.value(trafficExtensions),
           autoMutualTls: fetch.value(autoMutualTls),
           trustDomain: trustDomainOf(config),
         };

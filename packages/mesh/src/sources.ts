@@ -2,6 +2,8 @@ import type {
   AuthorizationPolicySpec,
   DestinationRuleSpec,
   EnvoyFilterSpec,
+  TrafficExtensionSpec,
+  WasmPluginSpec,
   GatewaySpec,
   MeshConfig,
   PeerAuthenticationSpec,
@@ -62,6 +64,8 @@ export interface ConfigKinds {
   readonly AuthorizationPolicy: AuthorizationPolicySpec;
   readonly Telemetry: TelemetrySpec;
   readonly EnvoyFilter: EnvoyFilterSpec;
+  readonly WasmPlugin: WasmPluginSpec;
+  readonly TrafficExtension: TrafficExtensionSpec;
 }
 
 /** Everything to watch for a complete mesh. Objects of any version of these groups are understood. */
@@ -81,6 +85,8 @@ export const meshResources: readonly ResourceType[] = [
   istioTypes.WorkloadEntry,
   istioTypes.Sidecar,
   istioTypes.EnvoyFilter,
+  istioTypes.WasmPlugin,
+  istioTypes.TrafficExtension,
   istioTypes.PeerAuthentication,
   istioTypes.RequestAuthentication,
   istioTypes.AuthorizationPolicy,
@@ -155,6 +161,8 @@ export class MeshSources {
       AuthorizationPolicy: new SourceCollection(graph, { name: 'AuthorizationPolicies' }),
       Telemetry: new SourceCollection(graph, { name: 'Telemetries' }),
       EnvoyFilter: new SourceCollection(graph, { name: 'EnvoyFilters' }),
+      WasmPlugin: new SourceCollection(graph, { name: 'WasmPlugins' }),
+      TrafficExtension: new SourceCollection(graph, { name: 'TrafficExtensions' }),
     };
   }
 

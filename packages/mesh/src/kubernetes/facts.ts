@@ -235,11 +235,15 @@ export function readNamespace(object: KubeObject): NamespaceFacts {
 
 /** Keys under which certificates are kept: those of kubernetes.io/tls and Istio's generic secrets. */
 const secretKeys = ['tls.crt', 'tls.key', 'ca.crt', 'ca.crl', 'cert', 'key', 'cacert', 'crl'];
+/** Credentials of image registries, for modules that proxies load from there. */
+const registryType = 'kubernetes.io/dockerconfigjson';
+export const registryKey = '.dockerconfigjson';
 
-/** A secret that holds a certificate or a root; undefined for every other one, so that passwords never enter the process's model. */
+/** A secret that holds a certificate, a root or credentials of a registry; undefined for every other one, so that passwords never enter the process's model. */
 export function readSecret(object: KubeObject): SecretFacts | undefined {
   const data = textMap(object.data);
-  const kept = secretKeys.flatMap((key) => (data[key] === undefined ? [] : [[key, data[key]] as const]));
+  const keys = text(object.type) === registryType ? [registryKey] : secretKeys;
+  const kept = keys.flatMap((key) => (data[key] === undefined ? [] : [[key, data[key]] as const]));
   if (kept.length === 0 || text(object.type) === 'kubernetes.io/service-account-token') return undefined;
   const { namespace, name } = originOf(object);
   return { namespace, name, type: text(object.type), data: Object.fromEntries(kept) };
