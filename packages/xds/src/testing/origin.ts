@@ -107,12 +107,11 @@ export async function startOrigin(
       };
       const delay = origin.delay || Number(/\/delay\/(\d+)/.exec(path)?.[1] ?? 0);
       if (request.headers.host?.startsWith('tunnel.')) {
-        response.writeHead(200);
-        (response as ServerResponse).flushHeaders();
-        (request as IncomingMessage).on('data', (data: Buffer) =>
-          (response as ServerResponse).write(`${name}:${data.toString()}`),
-        );
-        (request as IncomingMessage).on('end', () => (response as ServerResponse).end());
+        const echo = response as ServerResponse;
+        echo.writeHead(200);
+        echo.flushHeaders();
+        (request as IncomingMessage).on('data', (data: Buffer) => echo.write(`${name}:${data.toString()}`));
+        (request as IncomingMessage).on('end', () => echo.end());
         return;
       }
       request.resume();
