@@ -32,9 +32,9 @@ proves(
   'VirtualService.spec.http[].match[].gateways[]',
   'VirtualService.spec.tcp[].match[].gateways[]',
   'MeshConfig.pathNormalization.normalization',
-  'ProxyConfig.gatewayTopology.numTrustedProxies',
-  'ProxyConfig.gatewayTopology.forwardClientCertDetails',
-  'ProxyConfig.gatewayTopology.proxyProtocol',
+  'MeshConfig.defaultConfig.gatewayTopology.numTrustedProxies',
+  'MeshConfig.defaultConfig.gatewayTopology.forwardClientCertDetails',
+  'MeshConfig.defaultConfig.gatewayTopology.proxyProtocol',
 );
 
 const net = new LoopbackNet();

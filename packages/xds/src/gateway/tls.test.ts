@@ -33,6 +33,7 @@ proves(
   'Gateway.spec.servers[].tls.caCertCredentialName',
   'Gateway.spec.servers[].tls.tlsCertificates[].serverCertificate',
   'Gateway.spec.servers[].tls.tlsCertificates[].privateKey',
+  'Gateway.spec.servers[].tls.tlsCertificates[].caCertificates',
   'Gateway.spec.servers[].tls.subjectAltNames[]',
   'Gateway.spec.servers[].tls.verifyCertificateSpki[]',
   'Gateway.spec.servers[].tls.verifyCertificateHash[]',
@@ -98,6 +99,10 @@ const servers: Readonly<Record<string, object>> = {
       { serverCertificate: '/rsa.crt', privateKey: '/rsa.key' },
       { serverCertificate: '/ec.crt', privateKey: '/ec.key' },
     ],
+  },
+  'beside-pairs.test': {
+    mode: 'MUTUAL',
+    tlsCertificates: [{ serverCertificate: '/ec.crt', privateKey: '/ec.key', caCertificates: file.caCertificates }],
   },
   'mesh.test': { mode: 'ISTIO_MUTUAL' },
 };
@@ -217,7 +222,7 @@ test('MUTUAL admits who its authority signed', async () => {
 });
 
 test('MUTUAL with roots of another Secret, named or beside the certificate', async () => {
-  for (const host of ['roots.test', 'beside.test']) {
+  for (const host of ['roots.test', 'beside.test', 'beside-pairs.test']) {
     assert.equal(await status(host, as(person)), 200, host);
     await assert.rejects(get(host), host);
     await assert.rejects(get(host, as(stranger)), host);

@@ -71,33 +71,26 @@ function clientRules(tls: ServerTls): CertificateValidationContext {
   };
 }
 
+/** Files of roots stand beside the server's certificate or beside one of several. */
+const rootsFile = (tls: ServerTls): string =>
+  tls.caCertificates || (tls.tlsCertificates ?? []).find((one) => one.caCertificates)?.caCertificates || '';
+
 function clientValidation(tls: ServerTls): Partial<CommonTlsContext> {
   const [firstCredential] = credentials(tls);
-  const credential =
-    tls.caCertCredentialName !== undefined && tls.caCertCredentialName !== ''
-      ? tls.caCertCredentialName
-      : firstCredential;
-  const rules = clientRules(tls);
-  if (credential !== undefined) {
-    return {
-      combinedValidationContext: {
-        defaultValidationContext: rules,
-        validationContextSdsSecretConfig: secret(caCertificateName(credentialResource(credential))),
+  const credential = tls.caCertCredentialName || firstCredential;
+  return {
+    combinedValidationContext: {
+      defaultValidationContext: {
+        ...clientRules(tls),
+        ...(tls.caCrl !== undefined && tls.caCrl !== '' ? { crl: { filename: tls.caCrl } } : {}),
       },
-    };
-  }
-  const own: CertificateValidationContext = {
-    ...rules,
-    ...(tls.caCrl !== undefined && tls.caCrl !== '' ? { crl: { filename: tls.caCrl } } : {}),
+      // Without any roots this stays a secret that never comes: nobody is admitted, where Envoy alone would not even ask for a certificate.
+      validationContextSdsSecretConfig:
+        credential === undefined
+          ? fileSecret(`file-root:${rootsFile(tls)}`)
+          : secret(caCertificateName(credentialResource(credential))),
+    },
   };
-  return tls.caCertificates === undefined || tls.caCertificates === ''
-    ? { validationContext: own }
-    : {
-        combinedValidationContext: {
-          defaultValidationContext: own,
-          validationContextSdsSecretConfig: fileSecret(`file-root:${tls.caCertificates}`),
-        },
-      };
 }
 
 const credentials = (tls: ServerTls): readonly string[] =>
@@ -125,7 +118,7 @@ function anyCertificate(tls: ServerTls): Partial<CommonTlsContext> {
   const roots =
     tls.caCertCredentialName !== undefined && tls.caCertCredentialName !== ''
       ? secret(caCertificateName(credentialResource(tls.caCertCredentialName)))
-      : fileSecret(tls.caCertificates ? `file-root:${tls.caCertificates}` : 'ROOTCA');
+      : fileSecret(rootsFile(tls) === '' ? 'ROOTCA' : `file-root:${rootsFile(tls)}`);
   return {
     combinedValidationContext: {
       defaultValidationContext: { ...rules, trustChainVerification: 'ACCEPT_UNTRUSTED' },
