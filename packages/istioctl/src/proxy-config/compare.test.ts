@@ -53,6 +53,42 @@ test('what differs is told', () => {
   );
 });
 
+test('routes that came host by host match those of istiod, and a host that differs is told under its own name', () => {
+  const routes = (hosts: readonly object[], more: object = {}) =>
+    parseConfigDump(
+      JSON.stringify({
+        configs: [
+          {
+            '@type': type('Routes'),
+            dynamic_route_configs: [{ route_config: { name: '80', virtual_hosts: hosts, ...more } }],
+          },
+        ],
+      }),
+      'test',
+    );
+  const istiod = routes([
+    { name: 'a.example:80', domains: ['a'] },
+    { name: 'b.example:80', domains: ['b'] },
+    { name: 'allow_any', domains: ['*'] },
+  ]);
+  const envoy = (domain: string) =>
+    routes(
+      [
+        { name: 'allow_any', domains: ['*'] },
+        { name: '80/b.example:80', domains: [domain] },
+        { name: '80/a.example:80', domains: ['a'] },
+      ],
+      { vhds: { config_source: { ads: {} } } },
+    );
+  const told = (domain: string) => {
+    const [, , compared] = compareDumps(istiod, envoy(domain));
+    assert.ok(compared);
+    return comparisonText(compared);
+  };
+  assert.equal(told('b'), 'Routes Match (1)\n');
+  assert.match(told('c'), /^- +"b"\n\+ +"c"\n(?:.*\n)* *"name": "b\.example:80"$/m);
+});
+
 test('differences of texts in the unified format', () => {
   const before = 'a b c d e f g h i j k l m'.split(' ');
   const after = 'a b c D e f g h i j k m n'.split(' ');

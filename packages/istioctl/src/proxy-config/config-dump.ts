@@ -3,7 +3,7 @@ import { CliError } from '../cli/failure.ts';
 import type { PodName } from '../pods/find-pod.ts';
 import { podHttp } from '../pods/pod-http.ts';
 import { camelCaseKeys } from './camel-case.ts';
-import { type Json, list, object } from './json.ts';
+import { type Json, list, object, text } from './json.ts';
 
 /** Envoy's answer to `/config_dump`, one entry a kind of configuration; names are camelCase whichever way the dump was printed. */
 export interface ConfigDump {
@@ -19,20 +19,44 @@ export async function fetchConfigDump(client: KubeClient, pod: PodName, adminPor
 }
 
 /** Reads JSON; raises CliError that names the source. */
-export function parseDocument(text: string, source: string, what: string): Json {
+export function parseDocument(content: string, source: string, what: string): Json {
   try {
-    return object(camelCaseKeys(JSON.parse(text)));
+    return object(camelCaseKeys(JSON.parse(content)));
   } catch (error) {
     throw new CliError(`${source} is not ${what}: ${(error as Error).message}`);
   }
 }
 
-/** Reads a dump, for example from a file: of Envoy's admin port, of `istioctl proxy-config all -o json`, or of istiod. Raises CliError when it is none. */
-export function parseConfigDump(text: string, source: string): ConfigDump {
-  const { configs } = parseDocument(text, source, 'a configuration dump of Envoy');
+/**
+ * Reads a dump, for example from a file: of Envoy's admin port, of `istioctl proxy-config all -o json`, or of istiod; virtual hosts have the names that
+ * they have in the mesh. Raises CliError when it is none.
+ */
+export function parseConfigDump(content: string, source: string): ConfigDump {
+  const { configs } = parseDocument(content, source, 'a configuration dump of Envoy');
   if (!Array.isArray(configs))
     throw new CliError(`${source} is not a configuration dump of Envoy: it has no "configs"`);
-  return { configs: list(configs) };
+  return { configs: list(configs).map(withHostNames) };
+}
+
+/**
+ * Of virtual hosts that Envoy got one by one the name begins with that of the route configuration and a slash (Envoy, "Virtual Host Discovery
+ * Service"): how they came is nothing that those who look at routes ask for.
+ */
+function withHostNames(config: Json): Json {
+  if (!text(config['@type']).endsWith('.RoutesConfigDump')) return config;
+  const named = (entry: Json): Json => {
+    const routes = object(entry.routeConfig);
+    const prefix = `${text(routes.name)}/`;
+    if (prefix === '/' || !Array.isArray(routes.virtualHosts)) return entry;
+    const virtualHosts = list(routes.virtualHosts).map((host) => {
+      const name = text(host.name);
+      return name.startsWith(prefix) ? { ...host, name: name.slice(prefix.length) } : host;
+    });
+    return { ...entry, routeConfig: { ...routes, virtualHosts } };
+  };
+  return Object.fromEntries(
+    Object.entries(config).map(([key, value]) => [key, Array.isArray(value) ? list(value).map(named) : value]),
+  );
 }
 
 /** The part of a dump with this type name, for example `ClustersConfigDump`; undefined when Envoy has none. */
