@@ -16,6 +16,7 @@ import { workloadOfProxy } from '@istio-ts/mesh/proxy';
 import type { ProxyScope, ServiceEndpoints } from '@istio-ts/mesh/model';
 import type { EndpointTarget } from '../cluster/index.ts';
 import { memoByInputs } from '../memo.ts';
+import { holdsSecret } from '../extension/resource.ts';
 import type { ProxyConfigSource, ProxyNode, ProxyView, XdsResource } from '../source.ts';
 import { EndpointTable } from './endpoint-table.ts';
 import { defaultGenerators, type Generators } from './generators.ts';
@@ -24,6 +25,7 @@ import {
   allResourceTypes,
   type ResourceType,
   resourceTypeOf,
+  extensionType,
   routeType,
   secretType,
   virtualHostType,
@@ -294,7 +296,9 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
       resources: (url) => {
         const type = resourceTypeOf(url);
         const published = type && publicationOf(type);
-        return published && !ended ? lease.value.resources.resources(published) : nothing;
+        if (!published || ended) return nothing;
+        const table = lease.value.resources.resources(published);
+        return type === extensionType && !maySeeSecrets ? withoutSecrets(table) : table;
       },
       virtualHosts: () => (split && !ended ? lease.value.resources.virtualHosts() : undefined),
       onChange: (listener) => {
@@ -327,6 +331,15 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
     },
   };
 }
+
+/** Extensions of which anybody may know. */
+const withoutSecrets = memoByInputs(
+  (table: ReadonlyMap<string, XdsResource>) => [table],
+  (table): ReadonlyMap<string, XdsResource> =>
+    [...table.values()].some(holdsSecret)
+      ? new Map([...table].filter(([, resource]) => !holdsSecret(resource)))
+      : table,
+);
 
 const allPublished: ReadonlySet<Published> = new Set([...allResourceTypes, shells]);
 

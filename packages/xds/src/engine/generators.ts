@@ -6,6 +6,7 @@ import { patchListeners } from '../envoy-filter/listener.ts';
 import { contextsOf } from '../envoy-filter/patch.ts';
 import { patchesOf } from '../envoy-filter/patch-set.ts';
 import { patchRouteConfigurations } from '../envoy-filter/route.ts';
+import { withPlugins } from '../extension/listener.ts';
 import type { Generated } from '../generated.ts';
 import { buildListeners } from '../listener/index.ts';
 import { buildRoutes } from '../route/index.ts';
@@ -21,7 +22,8 @@ export interface Generators {
 export type { ClusterInputs };
 
 export const defaultGenerators: Generators = {
-  listeners: (scope) => patchListeners(buildListeners(scope), patchesOf(scope).listeners, scope.proxy.type),
+  listeners: (scope) =>
+    patchListeners(withPlugins(buildListeners(scope), scope), patchesOf(scope).listeners, scope.proxy.type),
   routes: (scope) => {
     const routes = buildRoutes(scope);
     // Routes of arriving requests are part of their listeners.

@@ -1,6 +1,7 @@
 import type { Cell } from '@istio-ts/collections';
 import type { ProxyScope } from '@istio-ts/mesh/model';
 import type { Mesh, Problem } from '@istio-ts/mesh';
+import { registryKey } from '@istio-ts/mesh/kubernetes/facts';
 import {
   type ClusterInputs,
   type EndpointTarget,
@@ -11,6 +12,7 @@ import {
 import { buildOutboundCluster, outboundClusterKey } from '../cluster/outbound.ts';
 import { patchClusters } from '../envoy-filter/cluster.ts';
 import { patchesOf } from '../envoy-filter/patch-set.ts';
+import { extensionResources } from '../extension/resource.ts';
 import type { Generated } from '../generated.ts';
 import { memoByInputs } from '../memo.ts';
 import { buildSecret, SecretError, secretNames } from '../secret/index.ts';
@@ -26,6 +28,7 @@ import {
   listenerType,
   type ResourceType,
   routeType,
+  extensionType,
   secretType,
   virtualHostType,
 } from './type-urls.ts';
@@ -241,6 +244,8 @@ export class ProxyClass {
       case virtualHostType:
       case shells:
         return [scope];
+      case extensionType:
+        return [scope, mesh.secrets.snapshot()];
       case secretType:
         return [scope.gateways, scope.destinationRules, mesh.secrets.snapshot()];
     }
@@ -269,6 +274,8 @@ export class ProxyClass {
         return layered(last, [...this.#split(scope).hosts.values()]);
       case shells:
         return this.#split(scope).shells;
+      case extensionType:
+        return keepUnchanged(last, this.#extensions(scope));
       case secretType:
         return keepUnchanged(last, this.#secrets(scope));
     }
@@ -354,6 +361,11 @@ export class ProxyClass {
       this.#table = { targets, lease };
     }
     return this.#table.lease.value;
+  }
+
+  #extensions(scope: ProxyScope): Map<string, XdsResource> {
+    const { secrets } = this.#shared.mesh;
+    return extensionResources(scope, (namespace, name) => secrets.get(`${namespace}/${name}`)?.data[registryKey]);
   }
 
   #secrets(scope: ProxyScope): Map<string, XdsResource> {

@@ -13,6 +13,8 @@ export interface EnvoySetup {
   readonly listeners: readonly Listener[];
   readonly routes: ReadonlyMap<string, RouteConfiguration>;
   readonly clusters: readonly Cluster[];
+  /** Configuration of filters that are discovered, by name. */
+  readonly extensions?: ReadonlyMap<string, unknown>;
   /** Secrets of the agent by name, as the bootstrap takes them. */
   readonly secrets?: readonly object[];
 }
@@ -27,9 +29,9 @@ export interface RunningEnvoy {
 const DEADLINE_MS = 30_000;
 
 /** Replaces what a control plane and an agent would serve by the thing itself. */
-function inline(value: unknown, routes: EnvoySetup['routes']): unknown {
+function inline(value: unknown, routes: EnvoySetup['routes'], extensions: EnvoySetup['extensions']): unknown {
   if (Array.isArray(value)) {
-    return value.map((v) => inline(v, routes));
+    return value.map((v) => inline(v, routes, extensions));
   }
   if (typeof value !== 'object' || value === null) {
     return value;
@@ -43,10 +45,15 @@ function inline(value: unknown, routes: EnvoySetup['routes']): unknown {
         throw new Error(`no route configuration ${name}`);
       }
       result.routeConfig = found;
+    } else if (key === 'configDiscovery') {
+      const name = String((value as { readonly name?: unknown }).name);
+      const found = extensions?.get(name) as { readonly typedConfig?: unknown } | undefined;
+      if (found === undefined) throw new Error(`no configuration of the extension ${name}`);
+      result.typedConfig = found.typedConfig;
     } else if (key === 'sdsConfig') {
       // A secret without a source is one of the bootstrap.
     } else {
-      result[key] = inline(v, routes);
+      result[key] = inline(v, routes, extensions);
     }
   }
   return result;
@@ -76,8 +83,8 @@ export async function startEnvoy(setup: EnvoySetup): Promise<RunningEnvoy> {
     node: { id: 'test', cluster: 'test' },
     admin: { address: { socketAddress: { address: '127.0.0.1', portValue: admin } } },
     staticResources: {
-      listeners: inline(setup.listeners, setup.routes),
-      clusters: inline(setup.clusters, setup.routes),
+      listeners: inline(setup.listeners, setup.routes, setup.extensions),
+      clusters: inline(setup.clusters, setup.routes, setup.extensions),
       secrets: setup.secrets ?? [],
     },
     statsFlushInterval: '1s',

@@ -113,6 +113,7 @@ export async function startOfflineEnvoy(setup: OfflineEnvoySetup): Promise<Offli
     listeners,
     clusters,
     routes: new Map(all<RouteConfiguration>(typeUrls.route).map((one) => [one.name ?? '', one] as const)),
+    extensions: new Map((resources.get(typeUrls.extension) ?? []).map((one) => [one.name, one.json()] as const)),
     secrets: [...agentSecrets(setup.identity), ...(setup.secrets ?? []), ...all<object>(typeUrls.secret)],
   });
   const stop = async (): Promise<void> => {
