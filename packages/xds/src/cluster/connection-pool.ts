@@ -35,6 +35,9 @@ export function connectTimeout(pool: ConnectionPool | undefined, mesh: MeshConfi
   return protoDuration(pool?.tcp?.connectTimeout) ?? protoDuration(mesh.connectTimeout) ?? '10s';
 }
 
+/** Linux refuses longer ones (tcp(7)). */
+const MAX_KEEPALIVE_SECONDS = 32_767;
+
 /** TCP keep-alive, of the DestinationRule before that of the mesh. */
 export function connectionOptions(
   pool: ConnectionPool | undefined,
@@ -44,7 +47,8 @@ export function connectionOptions(
   if (!keepalive) return undefined;
   const seconds = (text: string | undefined): number | undefined => {
     const ns = text === undefined ? undefined : nanoseconds(text);
-    return ns === undefined || ns <= 0n ? undefined : Number((ns + 999_999_999n) / 1_000_000_000n);
+    if (ns === undefined || ns <= 0n) return undefined;
+    return Math.min(MAX_KEEPALIVE_SECONDS, Number((ns + 999_999_999n) / 1_000_000_000n));
   };
   const time = seconds(keepalive.time);
   const interval = seconds(keepalive.interval);
