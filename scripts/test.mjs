@@ -37,12 +37,13 @@ for (const kind of isKind ? [first] : ['unit', 'e2e']) {
   );
   // End-to-end tests share one cluster's worth of CPU, so they run one file after the other.
   const concurrency = kind === 'unit' ? Math.max(2, availableParallelism()) : 1;
-  failed ||= run([
+  const code = run([
     '--test',
     '--test-reporter=spec',
     `--test-concurrency=${concurrency}`,
     '--test-timeout=600000',
     ...chosen,
   ]);
+  failed ||= code;
 }
 process.exit(failed);
