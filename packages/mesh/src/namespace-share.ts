@@ -171,20 +171,20 @@ function* servicesWithRules(view: OutboundView, all: ReadonlyMap<string, Namespa
   }
 }
 
-const ruleMaps = new WeakMap<readonly Service[], ReadonlyMap<string, MergedDestinationRule>[]>();
+type RuleMap = ReadonlyMap<string, MergedDestinationRule>;
+
+/** Held weakly: all that was made of the rules before a change goes when the last scope of them does. */
+const ruleMaps = new WeakMap<readonly Service[], WeakRef<RuleMap>[]>();
 const MAX_RULE_MAPS = 32;
 
 /** Namespaces for which the same rules hold share one map of them. */
-function oneOfEqual(
-  services: readonly Service[],
-  rules: ReadonlyMap<string, MergedDestinationRule>,
-): ReadonlyMap<string, MergedDestinationRule> {
-  const known = ruleMaps.get(services) ?? [];
-  const found = known.find(
-    (one) => one.size === rules.size && [...rules].every(([host, rule]) => one.get(host) === rule),
-  );
-  if (found) return found;
-  ruleMaps.set(services, [rules, ...known.slice(0, MAX_RULE_MAPS - 1)]);
+function oneOfEqual(services: readonly Service[], rules: RuleMap): RuleMap {
+  const known = (ruleMaps.get(services) ?? []).filter((one) => one.deref() !== undefined);
+  for (const reference of known) {
+    const one = reference.deref();
+    if (one?.size === rules.size && [...rules].every(([host, rule]) => one.get(host) === rule)) return one;
+  }
+  ruleMaps.set(services, [new WeakRef(rules), ...known.slice(0, MAX_RULE_MAPS - 1)]);
   return rules;
 }
 
