@@ -10,6 +10,7 @@ import type { HelperRequest, HelperResponse } from './certificates/obtain.ts';
 import { WorkloadCertificate } from './certificates/workload-certificate.ts';
 import { type AgentSettings, hostOf, portOf } from './environment.ts';
 import { envoyArguments } from './envoy/arguments.ts';
+import { LazyExtensions } from './extensions/lazy.ts';
 import { drainEnvoy, drainListeners } from './envoy/drain.ts';
 import { startEnvoy } from './envoy/process.ts';
 import { writeGrpcBootstrap } from './grpc/bootstrap-file.ts';
@@ -64,6 +65,18 @@ export async function runAgent(options: AgentOptions): Promise<number> {
 
   // Another program of the node (a SPIRE agent, say) may already serve secrets on the socket; then it is the source.
   const foreign = await isListening(settings.certificates.socketFile);
+  let controlPlane: { close(): Promise<void> } | undefined;
+  // Its code is loaded when a filter asks for it: most proxies have none that needs a module.
+  const extensions = new LazyExtensions({
+    settings,
+    version,
+    help,
+    log,
+    openControlPlane: async () => {
+      controlPlane = await openControlPlane(settings, store, log);
+      return settings.grpc.socketFile;
+    },
+  });
   let sds: SdsServer | undefined;
   if (foreign) log.info('secrets are served by another program', { socket: settings.certificates.socketFile });
   else {
@@ -71,6 +84,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
       socketFile: settings.certificates.socketFile,
       store,
       want: (name) => files.want(name),
+      more: (path, call) => extensions.serve(path, call),
       log,
     });
     certificate.start();
@@ -108,6 +122,8 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   });
 
   const stopServers = async (): Promise<void> => {
+    extensions.close();
+    await controlPlane?.close();
     await services?.close();
     certificate.close();
     files.close();
@@ -166,12 +182,24 @@ async function startGrpcDiscovery(
   store: SecretStore,
   log: Logger,
 ): Promise<{ close(): Promise<void> }> {
-  // Only here, because TLS takes memory that an agent beside Envoy does without.
+  const socket = await openControlPlane(settings, store, log);
+  writeGrpcBootstrap(settings, version);
+  log.info('gRPC bootstrap is written', { file: settings.grpc.bootstrapFile });
+  return socket;
+}
+
+/** Opens a socket that leads to the control plane with the workload's certificate. */
+async function openControlPlane(
+  settings: AgentSettings,
+  store: SecretStore,
+  log: Logger,
+): Promise<{ close(): Promise<void> }> {
+  // Only where it is needed, because TLS takes memory that an agent beside Envoy does without.
   const { startDiscoverySocket } = await import('./grpc/discovery-socket.ts');
   const address = settings.proxyConfig.discoveryAddress;
   const port = portOf(address, 15012);
   const plain = settings.proxyConfig.raw.controlPlaneAuthPolicy === 'NONE' || port === 15010;
-  const socket = await startDiscoverySocket({
+  return startDiscoverySocket({
     socketFile: settings.grpc.socketFile,
     host: hostOf(address),
     port,
@@ -185,9 +213,6 @@ async function startGrpcDiscovery(
     },
     log,
   });
-  writeGrpcBootstrap(settings, version);
-  log.info('gRPC bootstrap is written', { file: settings.grpc.bootstrapFile });
-  return socket;
 }
 
 /** Writes the bootstrap file and gives Envoy's command line. */

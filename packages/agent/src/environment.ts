@@ -99,6 +99,10 @@ export interface AgentSettings {
   readonly discoverySan: string;
   readonly xdsRootCa: string;
   readonly bootstrapOverride: string;
+  /** Whether the bootstrap is asked for additions that EnvoyFilters have for it (BOOTSTRAP_XDS_AGENT). */
+  readonly bootstrapFromControlPlane: boolean;
+  /** Registries of modules that are spoken to without TLS (WASM_INSECURE_REGISTRIES): hosts, or * for all. */
+  readonly insecureRegistries: readonly string[];
 }
 
 export interface CertificateSettings {
@@ -269,6 +273,11 @@ export function readSettings(flags: ProxyFlags, inputs: AgentInputs): AgentSetti
     discoverySan,
     xdsRootCa: text('XDS_ROOT_CA', text('CA_ROOT_CA', rootFile)),
     bootstrapOverride: text('ISTIO_BOOTSTRAP_OVERRIDE'),
+    bootstrapFromControlPlane: flag('BOOTSTRAP_XDS_AGENT'),
+    insecureRegistries: text('WASM_INSECURE_REGISTRIES')
+      .split(',')
+      .map((host) => host.trim())
+      .filter((host) => host !== ''),
   };
 }
 

@@ -49,6 +49,10 @@ export async function startFakeIstiod(resources: readonly Served[], options: { r
         kind: 'stream',
         handle: serveDelta,
       },
+      '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources': {
+        kind: 'stream',
+        handle: serveWorld,
+      },
     },
   });
 
@@ -66,6 +70,31 @@ export async function startFakeIstiod(resources: readonly Served[], options: { r
           typeUrl: request.typeUrl,
           nonce: String(++nonce),
           resources: matching.map((entry) => ({ name: entry.name, version: '1', resource: entry.resource })),
+        }),
+      );
+    }
+  }
+
+  /** The protocol that agents speak themselves. */
+  async function serveWorld(call: ServerCall): Promise<void> {
+    let asked = '';
+    for await (const bytes of call.messages()) {
+      const request = decode('envoy.service.discovery.v3.DiscoveryRequest', bytes);
+      const names = request.resourceNames ?? [];
+      const now = JSON.stringify([request.typeUrl, names]);
+      if (now === asked) continue;
+      asked = now;
+      await call.write(
+        encode('envoy.service.discovery.v3.DiscoveryResponse', {
+          typeUrl: request.typeUrl,
+          versionInfo: '1',
+          nonce: now,
+          resources: resources
+            .filter(
+              ({ name, resource }) =>
+                resource['@type'] === request.typeUrl && (names.length === 0 || names.includes(name)),
+            )
+            .map(({ resource }) => resource),
         }),
       );
     }

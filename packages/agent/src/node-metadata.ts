@@ -31,6 +31,7 @@ export function nodeMetadata(settings: AgentSettings, version: string): Readonly
     OUTLIER_LOG_PATH: settings.flags.outlierLogPath,
     // The control plane may send routes host by host: stock Envoy of this version takes them on the stream of everything else.
     INCREMENTAL_ROUTES: 'true',
+    EXTENSION_SOURCE: settings.envoyDisabled ? undefined : 'agent',
     DNS_CAPTURE: settings.dnsCapture ? 'true' : undefined,
     EXIT_ON_ZERO_ACTIVE_CONNECTIONS: settings.drain.exitOnZeroActiveConnections ? 'true' : undefined,
     UNPRIVILEGED_POD: typeof extra.UNPRIVILEGED_POD === 'string' ? extra.UNPRIVILEGED_POD : undefined,

@@ -5,6 +5,7 @@ import type { HelperRequest, HelperResponse } from './obtain.ts';
 
 /** A helper that answers slower than this is ended. */
 const TIMEOUT_MS = 20_000;
+const DOWNLOAD_TIMEOUT_MS = 120_000;
 const MAX_ANSWER = 8 << 20;
 
 /** Path of the helper program, which lies beside the agent's. */
@@ -21,7 +22,7 @@ export function askHelper(program: string, request: HelperRequest): Promise<Help
   return new Promise((resolve) => {
     const fail = (message: string): void => resolve({ kind: 'failed', message, retryable: true });
     const child = spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'pipe'] });
-    const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS);
+    const timer = setTimeout(() => child.kill('SIGKILL'), request.kind === 'module' ? DOWNLOAD_TIMEOUT_MS : TIMEOUT_MS);
     const answer: Buffer[] = [];
     let complaint = '';
     let size = 0;

@@ -4,6 +4,7 @@ import { exportPrivateKey, generatePrivateKey } from '@istio-ts/security/keys';
 import { CaClientError, requestCertificate } from './ca-client.ts';
 import type { CaClientOptions } from './ca-client.ts';
 import type { CertificateSettings } from '../environment.ts';
+import type { FetchModule } from '../extensions/fetch-module.ts';
 
 /** What the agent asks its certificate helper; JSON on the helper's standard input. */
 export type HelperRequest =
@@ -18,7 +19,9 @@ export type HelperRequest =
       /** Further trust anchors, PEM. */
       readonly extraRoots: readonly string[];
     }
-  | { readonly kind: 'describe'; readonly pem: string };
+  | { readonly kind: 'describe'; readonly pem: string }
+  /** A WebAssembly module that a filter needs. */
+  | ({ readonly kind: 'module' } & FetchModule);
 
 /** A certificate in words. Times in milliseconds since 1970. */
 export interface CertificateSummary {
@@ -39,6 +42,7 @@ export type HelperResponse =
       readonly summary: CertificateSummary;
     }
   | { readonly kind: 'described'; readonly summary: CertificateSummary }
+  | { readonly kind: 'fetched'; readonly file: string }
   | { readonly kind: 'failed'; readonly message: string; readonly retryable: boolean };
 
 /** Serves one request. Never raises. */
@@ -47,6 +51,10 @@ export async function serveHelperRequest(request: HelperRequest): Promise<Helper
     switch (request.kind) {
       case 'describe':
         return { kind: 'described', summary: summarize(request.pem) };
+      case 'module': {
+        const { fetchModule } = await import('../extensions/fetch-module.ts');
+        return { kind: 'fetched', file: await fetchModule(request) };
+      }
       case 'obtain': {
         const key = generatePrivateKey(request.keyAlgorithm);
         const csr = createCsr(key, [{ kind: 'uri', value: request.identity }]);

@@ -13,6 +13,8 @@ export interface DiscoveryRequest {
   /** In the first request of a stream. */
   readonly node?: NodeDescription;
   readonly typeUrl: string;
+  /** What is asked for, of types that are asked for by name. */
+  readonly names?: readonly string[];
   /** Version and nonce of the response that is acknowledged. */
   readonly version?: string;
   readonly nonce?: string;
@@ -20,13 +22,14 @@ export interface DiscoveryRequest {
   readonly error?: { readonly code: number; readonly message: string };
 }
 
-/** envoy.service.discovery.v3.DiscoveryRequest for everything of a type. */
+/** envoy.service.discovery.v3.DiscoveryRequest for everything of a type, or for what it names. */
 export function encodeDiscoveryRequest(request: DiscoveryRequest): Buffer {
   const { node, error } = request;
   return encode(
     message(
       text(1, request.version ?? ''),
       node && nested(2, message(text(1, node.id), text(2, node.cluster), nested(3, struct(node.metadata)))),
+      ...(request.names ?? []).map((name) => text(3, name)),
       text(4, request.typeUrl),
       text(5, request.nonce ?? ''),
       error && nested(6, message(integer(1, error.code), text(2, error.message))),

@@ -46,7 +46,7 @@ export async function startDiscoverySocket(options: DiscoverySocketOptions): Pro
   });
   // The application is another user, of the agent's group or of none.
   chmodSync(options.socketFile, 0o666);
-  options.log.info('discovery for gRPC applications is listening', { socket: options.socketFile });
+  options.log.info('the way to the control plane is open', { socket: options.socketFile });
   return {
     close: () =>
       new Promise((resolve) => {
@@ -60,7 +60,7 @@ function join(client: Socket, options: DiscoverySocketOptions): void {
   const { host, port, serverName, log } = options;
   const credentials = options.credentials();
   if (credentials === undefined) {
-    log.warn('a gRPC application asks for its configuration, but there is no workload certificate yet');
+    log.warn('the control plane is asked for, but there is no workload certificate yet');
     client.destroy();
     return;
   }

@@ -23,6 +23,8 @@ export interface SdsServerOptions {
   readonly store: SecretStore;
   /** Called for a name before it is looked up: lets file secrets be loaded and watched. */
   readonly want: (name: string) => void;
+  /** Serves other calls of Envoy on the same socket; undefined for those that it does not know. */
+  readonly more?: (path: string, call: GrpcCall) => GrpcHandler | undefined;
   readonly log: Logger;
 }
 
@@ -42,7 +44,7 @@ export async function startSdsServer(options: SdsServerOptions): Promise<SdsServ
         case `${SERVICE}/FetchSecrets`:
           return fetchSecrets(call, options);
         default:
-          return undefined;
+          return options.more?.(path, call);
       }
     },
     onError: (error) => options.log.error('secret discovery failed', { error: String(error) }),

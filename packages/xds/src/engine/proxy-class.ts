@@ -365,7 +365,10 @@ export class ProxyClass {
 
   #extensions(scope: ProxyScope): Map<string, XdsResource> {
     const { secrets } = this.#shared.mesh;
-    return extensionResources(scope, (namespace, name) => secrets.get(`${namespace}/${name}`)?.data[registryKey]);
+    return extensionResources(scope, (namespace, name) => {
+      const encoded = secrets.get(`${namespace}/${name}`)?.data[registryKey];
+      return encoded === undefined ? undefined : Buffer.from(encoded, 'base64').toString('utf8');
+    });
   }
 
   #secrets(scope: ProxyScope): Map<string, XdsResource> {

@@ -120,7 +120,7 @@ test('the configuration of a filter is a resource of its own, with all that the 
         keyValues: {
           A: 'a',
           ISTIO_META_WASM_IMAGE_PULL_POLICY: 'Always',
-          ISTIO_META_WASM_IMAGE_PULL_SECRET: Buffer.from('{"auths":{}}').toString('base64'),
+          ISTIO_META_WASM_IMAGE_PULL_SECRET: '{"auths":{}}',
         },
       },
     },

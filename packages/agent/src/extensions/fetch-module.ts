@@ -1,0 +1,35 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { moduleBytes } from './module-bytes.ts';
+import { download, pullImage } from './registry.ts';
+
+/** What the agent asks its helper, which has TLS and can be thrown away with all that a download takes. */
+export interface FetchModule {
+  readonly url: string;
+  readonly sha256: string;
+  readonly pullSecret: string;
+  /** Registries that are spoken to without TLS: hosts, or * for all. */
+  readonly insecureRegistries: readonly string[];
+  /** Where modules are kept, by their checksums. */
+  readonly directory: string;
+}
+
+/** Fetches a module and gives the path of its file. Raises ModuleError. */
+export async function fetchModule(request: FetchModule): Promise<string> {
+  const { url, sha256, pullSecret, insecureRegistries, directory } = request;
+  const fetched = /^https?:\/\//.test(url)
+    ? await download(url, sha256)
+    : await pullImage(url, {
+        checksum: sha256,
+        dockerConfig: pullSecret,
+        insecure: (host) => insecureRegistries.includes(host) || insecureRegistries.includes('*'),
+      });
+  const module = moduleBytes(fetched);
+  mkdirSync(directory, { recursive: true });
+  const file = join(directory, `${createHash('sha256').update(module).digest('hex')}.wasm`);
+  // Envoy must never see half of it.
+  writeFileSync(`${file}.${process.pid}`, module);
+  renameSync(`${file}.${process.pid}`, file);
+  return file;
+}
