@@ -64,7 +64,6 @@ function selectorOf(object: KubeObject): string {
     .join(',');
 }
 
-
 async function existingPod(client: KubeClient, name: string, namespace: string): Promise<PodName> {
   try {
     await client.get(kubernetesTypes.Pod, name, namespace);
