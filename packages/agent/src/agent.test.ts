@@ -593,3 +593,35 @@ test('modules of filters come from a registry; without one traffic is admitted o
   assert.doesNotMatch(dump.body, /IMAGE_PULL_SECRET/);
   assert.match(dump.body, /stays/);
 });
+
+const bootstrapAdditions = (statsFlushInterval: string): Served => ({
+  name: 'bootstrap',
+  resource: {
+    '@type': 'type.googleapis.com/envoy.config.bootstrap.v3.Bootstrap',
+    staticResources: { clusters: [{ name: 'added', type: 'STATIC', connectTimeout: '1s' }] },
+    statsFlushInterval,
+  },
+});
+
+test('what EnvoyFilters add to the bootstrap is there when Envoy starts, unless Envoy would not start', {
+  skip,
+}, async () => {
+  const dumpOf = async (statsFlushInterval: string) => {
+    const istiod = await startFakeIstiod([bootstrapAdditions(statsFlushInterval)]);
+    cleanups.push(() => istiod.close());
+    const agent = await startAgent(istiod, { BOOTSTRAP_XDS_AGENT: 'true' });
+    const { body } = await eventually(
+      'a bootstrap',
+      () => http(agent.ports.admin, '/config_dump?mask=bootstrap'),
+      ({ status }) => status === 200,
+    );
+    return { body, output: agent.output() };
+  };
+  const good = await dumpOf('6s');
+  assert.match(good.body, /"xds-grpc"/);
+  assert.match(good.body, /"added"/);
+  assert.match(good.body, /"stats_flush_interval": "6s"/);
+  const bad = await dumpOf('7s');
+  assert.doesNotMatch(bad.body, /"added"/);
+  assert.match(bad.output, /Envoy refuses the bootstrap.*multiple of stats_flush_interval/);
+});

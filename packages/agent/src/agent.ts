@@ -13,10 +13,11 @@ import { envoyArguments } from './envoy/arguments.ts';
 import { LazyExtensions } from './extensions/lazy.ts';
 import { drainEnvoy, drainListeners } from './envoy/drain.ts';
 import { startEnvoy } from './envoy/process.ts';
+import { whyRefused } from './envoy/validate.ts';
 import { writeGrpcBootstrap } from './grpc/bootstrap-file.ts';
 import { readOptional } from './inputs.ts';
 import type { Logger } from './log.ts';
-import { nodeId } from './node-metadata.ts';
+import { nodeId, nodeMetadata, serviceCluster } from './node-metadata.ts';
 import { startSdsServer } from './sds/server.ts';
 import type { SdsServer } from './sds/server.ts';
 import { SecretStore } from './sds/store.ts';
@@ -66,16 +67,17 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   // Another program of the node (a SPIRE agent, say) may already serve secrets on the socket; then it is the source.
   const foreign = await isListening(settings.certificates.socketFile);
   let controlPlane: { close(): Promise<void> } | undefined;
+  const openSocket = async (): Promise<string> => {
+    controlPlane ??= await openControlPlane(settings, store, log);
+    return settings.grpc.socketFile;
+  };
   // Its code is loaded when a filter asks for it: most proxies have none that needs a module.
   const extensions = new LazyExtensions({
     settings,
     version,
     help,
     log,
-    openControlPlane: async () => {
-      controlPlane = await openControlPlane(settings, store, log);
-      return settings.grpc.socketFile;
-    },
+    openControlPlane: openSocket,
   });
   let sds: SdsServer | undefined;
   if (foreign) log.info('secrets are served by another program', { socket: settings.certificates.socketFile });
@@ -142,7 +144,21 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     return 0;
   }
 
-  const envoy = await startEnvoy(settings.envoyBinary, prepareEnvoy(settings, version, options.cpus));
+  const plain = renderBootstrap(settings, version);
+  let envoyCommand = prepareEnvoy(settings, plain, options.cpus);
+  if (settings.bootstrapFromControlPlane) {
+    const socketFile = await openSocket();
+    const extended = await withAdditions(plain, { settings, version, help, socketFile });
+    if (extended !== plain) {
+      envoyCommand = prepareEnvoy(settings, extended, options.cpus);
+      const problem = await whyRefused(settings.envoyBinary, envoyCommand);
+      if (problem !== undefined) {
+        log.error('Envoy refuses the bootstrap with what EnvoyFilters add, so it starts without', { reason: problem });
+        envoyCommand = prepareEnvoy(settings, plain, options.cpus);
+      } else log.info('EnvoyFilters add to the bootstrap');
+    }
+  }
+  const envoy = await startEnvoy(settings.envoyBinary, envoyCommand);
   log.info('Envoy started', { pid: envoy.pid });
   services = await startAgentServices({ settings, version, metrics, log, probeTarget: probeTarget(settings) });
   const ended = await Promise.race([
@@ -215,12 +231,40 @@ async function openControlPlane(
   });
 }
 
+/** How long the control plane may take to say what it adds to the bootstrap; the workload's certificate is waited for too. */
+const BOOTSTRAP_MS = 30_000;
+
+/** The bootstrap with what EnvoyFilters add to it. Rejects where the control plane cannot be asked, or adds what is no bootstrap. */
+async function withAdditions(
+  bootstrap: object,
+  options: {
+    readonly settings: AgentSettings;
+    readonly version: string;
+    readonly help: (request: HelperRequest) => Promise<HelperResponse>;
+    readonly socketFile: string;
+  },
+): Promise<object> {
+  const { settings, version, help, socketFile } = options;
+  const { fetchBootstrapAdditions } = await import('./bootstrap/additions.ts');
+  const additions = await fetchBootstrapAdditions({
+    socketFile,
+    node: { id: nodeId(settings), cluster: serviceCluster(settings), metadata: nodeMetadata(settings, version) },
+    timeoutMs: BOOTSTRAP_MS,
+  });
+  if (additions === undefined) return bootstrap;
+  const answer = await help({ kind: 'bootstrap', bootstrap, additions: additions.toString('base64') });
+  if (answer.kind === 'merged') return answer.bootstrap;
+  throw new Error(
+    `what the control plane adds to the bootstrap cannot be merged: ${answer.kind === 'failed' ? answer.message : 'the helper gave another answer'}`,
+  );
+}
+
 /** Writes the bootstrap file and gives Envoy's command line. */
-function prepareEnvoy(settings: AgentSettings, version: string, cpus: number): readonly string[] {
+function prepareEnvoy(settings: AgentSettings, bootstrap: object, cpus: number): readonly string[] {
   const directory = settings.proxyConfig.configPath;
   const file = join(directory, 'envoy-rev.json');
   mkdirSync(directory, { recursive: true });
-  writeFileSync(file, JSON.stringify(renderBootstrap(settings, version)), { mode: 0o600 });
+  writeFileSync(file, JSON.stringify(bootstrap), { mode: 0o600 });
   const override = settings.bootstrapOverride === '' ? undefined : readOptional(settings.bootstrapOverride);
   return [...envoyArguments(settings, file, cpus), ...(override === undefined ? [] : ['--config-yaml', override])];
 }

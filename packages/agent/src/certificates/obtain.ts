@@ -20,6 +20,8 @@ export type HelperRequest =
       readonly extraRoots: readonly string[];
     }
   | { readonly kind: 'describe'; readonly pem: string }
+  /** The bootstrap with what the control plane adds to it, an encoded message in base64. */
+  | { readonly kind: 'bootstrap'; readonly bootstrap: object; readonly additions: string }
   /** A WebAssembly module that a filter needs. */
   | ({ readonly kind: 'module' } & FetchModule);
 
@@ -43,6 +45,7 @@ export type HelperResponse =
     }
   | { readonly kind: 'described'; readonly summary: CertificateSummary }
   | { readonly kind: 'fetched'; readonly file: string }
+  | { readonly kind: 'merged'; readonly bootstrap: object }
   | { readonly kind: 'failed'; readonly message: string; readonly retryable: boolean };
 
 /** Serves one request. Never raises. */
@@ -51,6 +54,10 @@ export async function serveHelperRequest(request: HelperRequest): Promise<Helper
     switch (request.kind) {
       case 'describe':
         return { kind: 'described', summary: summarize(request.pem) };
+      case 'bootstrap': {
+        const { mergeBootstrap } = await import('../bootstrap/merge.ts');
+        return { kind: 'merged', bootstrap: mergeBootstrap(request.bootstrap, request.additions) };
+      }
       case 'module': {
         const { fetchModule } = await import('../extensions/fetch-module.ts');
         return { kind: 'fetched', file: await fetchModule(request) };

@@ -4,7 +4,7 @@ import { defaultMeshConfig, VERSION } from '@istio-ts/api';
 import { createKubeClient, type KubeObject, loadKubeConfig } from '@istio-ts/kube';
 import { createMesh, MeshSources, trustDomainOf, watchMesh } from '@istio-ts/mesh';
 import { istiodDnsNames, loadAuthority } from '@istio-ts/security';
-import { createEngine, encodedResources, envoyFilterProblems, withGrpcClients } from '@istio-ts/xds';
+import { createEngine, encodedResources, envoyFilterProblems, withBootstraps, withGrpcClients } from '@istio-ts/xds';
 import { createInjectionHandler, watchInjectorConfig } from '../admission/inject.ts';
 import { watchSurroundings } from '../admission/surroundings.ts';
 import { createValidationHandler } from '../admission/validate.ts';
@@ -168,7 +168,7 @@ export async function startDiscovery(
   };
   let runDebug: ReturnType<typeof createDebug> | undefined;
   const adsLog = logger('ads', 'Connected proxies and what is sent to them');
-  const names = withNameTables(withGrpcClients(engine), mesh);
+  const names = withNameTables(withBootstraps(withGrpcClients(engine)), mesh);
   const registration = createWorkloadRegistration(
     client,
     { controller: settings.podName, ...settings.workloadEntries, now: () => new Date() },

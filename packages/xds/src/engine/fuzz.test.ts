@@ -77,7 +77,7 @@ const anything: fc.Arbitrary<unknown> = fc.oneof(
   fc.array(words, { maxLength: 2 }),
 );
 
-function valueOf(schema: AnySchema, depth: number): fc.Arbitrary<unknown> {
+function anyOf(schema: AnySchema, depth: number): fc.Arbitrary<unknown> {
   const { shape } = schema;
   switch (shape.kind) {
     case 'string':
@@ -92,9 +92,9 @@ function valueOf(schema: AnySchema, depth: number): fc.Arbitrary<unknown> {
     case 'number':
       return numbers;
     case 'list':
-      return depth > 7 ? fc.constant([]) : fc.array(valueOf(shape.items, depth + 1), { maxLength: 2 });
+      return depth > 7 ? fc.constant([]) : fc.array(anyOf(shape.items, depth + 1), { maxLength: 2 });
     case 'map':
-      return depth > 7 ? fc.constant({}) : fc.dictionary(words, valueOf(shape.values, depth + 1), { maxKeys: 2 });
+      return depth > 7 ? fc.constant({}) : fc.dictionary(words, anyOf(shape.values, depth + 1), { maxKeys: 2 });
     case 'struct':
       return fc.constantFrom({}, { name: 'x' }, { nonsense: 1 }, { connect_timeout: '1s' }, { routes: [{}] });
     case 'object': {
@@ -102,7 +102,7 @@ function valueOf(schema: AnySchema, depth: number): fc.Arbitrary<unknown> {
       const fields = Object.fromEntries(
         Object.entries(shape.fields).map(([name, field]) => [
           name,
-          fc.option(valueOf(field, depth + 1), { nil: undefined }),
+          fc.option(anyOf(field, depth + 1), { nil: undefined }),
         ]),
       );
       return fc
@@ -130,7 +130,7 @@ const object = (kind: string, spec: unknown, name = 'fuzz'): KubeObject =>
 const specOf = (kind: Kind): fc.Arbitrary<unknown> => {
   const definition = kinds.find((one) => one.kind === kind);
   if (!definition) throw new Error(`there is no kind ${kind}`);
-  return valueOf(definition.spec, 0);
+  return anyOf(definition.spec, 0);
 };
 
 const shopPort = { name: 'http', port: 80 };

@@ -63,7 +63,7 @@ const OPERATIONS: Readonly<Record<ApplyTo, readonly Operation[]>> = {
   HTTP_ROUTE: [...MERGES, 'ADD', 'REMOVE', ...INSERTS],
   CLUSTER: [...MERGES, 'ADD', 'REMOVE', ...INSERTS],
   EXTENSION_CONFIG: ['ADD', ...INSERTS],
-  BOOTSTRAP: MERGES,
+  BOOTSTRAP: ['MERGE'],
 };
 
 /** The patches of one EnvoyFilter, each checked by encoding its value. The identical result as long as the object is the same. */

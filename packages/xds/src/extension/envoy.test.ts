@@ -101,7 +101,8 @@ test('the configuration of a filter is a resource of its own, with all that the 
   const ours = generate({ EXTENSION_SOURCE: 'agent' });
   assert.deepEqual(ours.errors, []);
   const resource = ours.resources.get(typeUrls.extension)?.find((one) => one.name === name);
-  const { config } = (resource?.json() as TypedExtensionConfig).typedConfig as unknown as {
+  assert.ok(resource);
+  const { config } = (resource.json() as TypedExtensionConfig).typedConfig as unknown as {
     readonly config: { readonly vmConfig: { readonly code: unknown; readonly environmentVariables: unknown } };
   };
   assert.deepEqual(config, {

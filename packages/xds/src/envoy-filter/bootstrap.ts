@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto';
+import { decodeUnchecked, encodeUnchecked, typeUrl } from '@istio-ts/envoy';
+import type { ProxyScope } from '@istio-ts/mesh/model';
+import { memoByInputs } from '../memo.ts';
+import type { ProxyNode, ProxyView, XdsResource } from '../source.ts';
+import { type Message, merge } from './merge.ts';
+import { PATCHED_TYPES } from './patch.ts';
+import { type PatchSet, patchesOf } from './patch-set.ts';
+import { uniqueOrigins } from '../generated.ts';
+
+const bootstrapUrl = typeUrl(PATCHED_TYPES.BOOTSTRAP);
+
+/** Name of the resource: there is one bootstrap. */
+const NAME = 'bootstrap';
+
+const additions = memoByInputs(
+  (patches: PatchSet) => [patches],
+  ({ patches }): ReadonlyMap<string, XdsResource> => {
+    const resource = patches.reduce<Message>(
+      (before, patch) => merge(PATCHED_TYPES.BOOTSTRAP, before, patch.value, 'append'),
+      {},
+    );
+    const value = encodeUnchecked(PATCHED_TYPES.BOOTSTRAP, resource);
+    return new Map([
+      [
+        NAME,
+        {
+          typeUrl: bootstrapUrl,
+          name: NAME,
+          version: createHash('sha256').update(value).digest('hex').slice(0, 16),
+          value,
+          json: () => decodeUnchecked(PATCHED_TYPES.BOOTSTRAP, value),
+          origins: uniqueOrigins(patches.map(({ origin }) => origin)),
+        },
+      ],
+    ]);
+  },
+);
+
+const nothing: ReadonlyMap<string, XdsResource> = new Map();
+
+interface ScopedView extends ProxyView {
+  scope(): ProxyScope;
+}
+
+/**
+ * Adds what EnvoyFilters have for the bootstrap (applyTo BOOTSTRAP). Our agents ask for it before they start Envoy, and merge it into the bootstrap that
+ * they make; for agents that expect a whole bootstrap there is none.
+ */
+export function withBootstraps(source: { connect(node: ProxyNode): ScopedView }): {
+  connect(node: ProxyNode): ScopedView;
+} {
+  return {
+    connect: (node) => {
+      const view = source.connect(node);
+      if (node.metadata.EXTENSION_SOURCE !== 'agent') return view;
+      return {
+        ...view,
+        resources: (url) => {
+          if (url !== bootstrapUrl) return view.resources(url);
+          const patches = patchesOf(view.scope()).bootstrap;
+          return patches === undefined ? nothing : additions(patches);
+        },
+      };
+    },
+  };
+}
