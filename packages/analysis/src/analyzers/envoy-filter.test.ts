@@ -32,3 +32,11 @@ test('operations that are ignored where they stand', () => {
   const fine = [patch('HTTP_FILTER', 'REPLACE'), patch('CLUSTER', 'ADD'), patch('LISTENER', 'REMOVE')].join(', ');
   assert.deepEqual(findings(envoyFilter, filter(fine)), []);
 });
+
+test('values that are no configuration of Envoy', () => {
+  const wrong = '{applyTo: CLUSTER, patch: {operation: MERGE, value: {connect_timeouts: 1s}}}';
+  const right = '{applyTo: CLUSTER, patch: {operation: MERGE, value: {connect_timeout: 1s}}}';
+  assert.deepEqual(findings(envoyFilter, filter(`${right}, ${wrong}`)), [
+    'IST0106 EnvoyFilter default/f spec.configPatches[1].patch.value',
+  ]);
+});

@@ -1,3 +1,4 @@
+import { envoyPatchProblems } from '@istio-ts/xds/envoy-filter/patch';
 import type { Analyzer } from '../analyzer.ts';
 
 const placed = new Set(['INSERT_BEFORE', 'INSERT_AFTER']);
@@ -12,6 +13,8 @@ export const envoyFilter: Analyzer = {
   run: (context) => {
     for (const filter of context.istio('EnvoyFilter')) {
       const { configPatches = [], priority = 0 } = filter.spec;
+      for (const { path, message } of envoyPatchProblems(filter.spec))
+        if (path.endsWith('.value')) context.report(filter, 'SchemaValidationError', { err: message }, path);
       for (const [index, { applyTo = '', patch, match }] of configPatches.entries()) {
         const operation = patch?.operation ?? '';
         const path = `spec.configPatches[${index}].patch.operation`;

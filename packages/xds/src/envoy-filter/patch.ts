@@ -112,6 +112,16 @@ export const compileFilter = memoByInputs(
   },
 );
 
+/** The same for the content of an EnvoyFilter alone. */
+export const envoyPatchProblems = (spec: EnvoyFilterSpec): readonly PatchProblem[] =>
+  compileFilter({
+    origin: { kind: 'EnvoyFilter', namespace: '', name: '' },
+    labels: {},
+    annotations: {},
+    createdAt: 0,
+    spec,
+  }).problems;
+
 /** Why parts of an EnvoyFilter have no effect; for its status and for `istioctl analyze`. */
 export const envoyFilterProblems = (config: Config<EnvoyFilterSpec>): readonly PatchProblem[] =>
   compileFilter(config).problems;
