@@ -82,7 +82,11 @@ describe('settings of an installation', () => {
   test('the namespace of the control plane by -i, by its own setting and by the value of the charts', () => {
     const namespaces = (istioNamespace: string, ...sets: string[]) => {
       const { spec, messages } = readSpec({ chartsDir, files: [], sets, istioNamespace });
-      return [spec.namespace, (spec.values?.global as { istioNamespace?: string }).istioNamespace, messages.length];
+      return [
+        spec.namespace,
+        (spec.values?.global as { istioNamespace?: string } | undefined)?.istioNamespace,
+        messages.length,
+      ];
     };
     assert.deepEqual(namespaces('istio-system'), ['istio-system', 'istio-system', 0]);
     assert.deepEqual(namespaces('mesh'), ['mesh', 'mesh', 0]);
