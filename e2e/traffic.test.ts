@@ -3,6 +3,7 @@ import { access } from './scenarios/traffic/access.ts';
 import { destination } from './scenarios/traffic/destination.ts';
 import { external } from './scenarios/traffic/external.ts';
 import { gatewayTls } from './scenarios/traffic/gateway-tls.ts';
+import { patches } from './scenarios/traffic/patches.ts';
 import { protocols } from './scenarios/traffic/protocols.ts';
 import { rejected } from './scenarios/traffic/rejected.ts';
 import { rollout } from './scenarios/traffic/rollout.ts';
@@ -35,4 +36,5 @@ describe('traffic in the mesh, seen by clients', { skip: reason ?? false }, () =
   access(started);
   rollout(started);
   rejected(started);
+  patches(started);
 });

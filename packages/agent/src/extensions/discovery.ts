@@ -28,6 +28,8 @@ export interface ExtensionDiscoveryOptions {
 interface Extension {
   readonly source: Buffer;
   ready: Buffer | undefined;
+  /** What is ready only stands for a module that is missing. */
+  isSubstitute: boolean;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -172,7 +174,8 @@ export class ExtensionDiscovery {
     const request = readModuleRequest(source);
     clearTimeout(before?.timer);
     // What there was serves until the new module is there.
-    const extension: Extension = { source, ready: before?.ready, timer: undefined };
+    const ready = before?.isSubstitute ? undefined : before?.ready;
+    const extension: Extension = { source, ready, isSubstitute: false, timer: undefined };
     this.#extensions.set(name, extension);
     if (request === undefined) {
       this.#publish(name, extension, source);
@@ -189,9 +192,17 @@ export class ExtensionDiscovery {
           name,
           url: request.url,
           error: error instanceof Error ? error.message : String(error),
-          traffic: extension.ready !== undefined ? 'unchanged' : request.failOpen ? 'admitted' : 'refused',
+          traffic:
+            extension.ready !== undefined && !extension.isSubstitute
+              ? 'unchanged'
+              : request.failOpen
+                ? 'admitted'
+                : 'refused',
         });
-        if (extension.ready === undefined) this.#publish(name, extension, withoutModule(source, request));
+        if (extension.ready === undefined) {
+          this.#publish(name, extension, withoutModule(source, request));
+          extension.isSubstitute = true;
+        }
         if (this.#closed || this.#extensions.get(name) !== extension) return;
         extension.timer = setTimeout(() => void fetch(), retryMs);
         retryMs = Math.min(MAX_FETCH_RETRY_MS, retryMs * 2);
@@ -203,6 +214,7 @@ export class ExtensionDiscovery {
   #publish(name: string, extension: Extension, ready: Buffer): void {
     if (this.#extensions.get(name) !== extension) return;
     extension.ready = ready;
+    extension.isSubstitute = false;
     for (const send of this.#wanted.get(name) ?? []) send();
   }
 }
