@@ -1,24 +1,9 @@
 import type { FieldProblem } from '@istio-ts/api';
 import { KubeApiError, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
 import type { Logger } from '../log.ts';
+import { type Condition, conditionOf, maxConditionMessage, withCondition } from './condition.ts';
 
 const conditionType = 'Accepted';
-/** Longest message that conditions of Kubernetes take (meta/v1 Condition). */
-const maxMessage = 32_768;
-
-interface Condition {
-  readonly type: string;
-  readonly status: string;
-  readonly reason?: string;
-  readonly message?: string;
-  readonly lastTransitionTime?: string;
-}
-
-const conditionsOf = (object: KubeObject): readonly Condition[] => {
-  const status = object.status as { readonly conditions?: readonly Condition[] } | undefined;
-  return Array.isArray(status?.conditions) ? status.conditions : [];
-};
-
 /** The conditions that an object should have, or undefined when it has them already. An object that was never refused gets no condition at all. */
 export function wantedConditions(
   object: KubeObject,
@@ -26,7 +11,7 @@ export function wantedConditions(
   now: Date,
 ): readonly Condition[] | undefined {
   const errors = problems.filter(({ severity }) => severity === 'error');
-  const existing = conditionsOf(object).find(({ type }) => type === conditionType);
+  const existing = conditionOf(object, conditionType);
   if (errors.length === 0 && !existing) return undefined;
   const wanted: Condition =
     errors.length === 0
@@ -38,14 +23,10 @@ export function wantedConditions(
           message:
             `ignored; the last valid configuration stays in force: ${errors.map(({ path, message }) => `${path}: ${message}`).join('; ')}`.slice(
               0,
-              maxMessage,
+              maxConditionMessage,
             ),
         };
-  if (existing && existing.status === wanted.status && existing.message === wanted.message) return undefined;
-  return [
-    ...conditionsOf(object).filter(({ type }) => type !== conditionType),
-    { ...wanted, lastTransitionTime: now.toISOString().replace(/\.\d+Z$/, 'Z') },
-  ];
+  return withCondition(object, wanted, now);
 }
 
 /** Tells users in an object's status that it is ignored and why, and that it is in force again once it is mended. */

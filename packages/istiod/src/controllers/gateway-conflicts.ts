@@ -3,31 +3,17 @@ import { isNotFound, KubeApiError, type KubeClient, type KubeObject } from '@ist
 import type { Mesh } from '@istio-ts/mesh';
 import { gatewayConflicts } from '@istio-ts/xds/gateway/conflicts';
 import type { Logger } from '../log.ts';
+import { type Condition, conditionOf, maxConditionMessage, withCondition } from './condition.ts';
 import type { MetricsRegistry } from '../metrics/registry.ts';
 
 const conditionType = 'Conflicted';
-const maxMessage = 32_768;
-
-interface Condition {
-  readonly type: string;
-  readonly status: string;
-  readonly reason?: string;
-  readonly message?: string;
-  readonly lastTransitionTime?: string;
-}
-
-function conditionsOf(object: KubeObject): readonly Condition[] {
-  const status = object.status as { readonly conditions?: readonly Condition[] } | undefined;
-  return Array.isArray(status?.conditions) ? status.conditions : [];
-}
-
 /** Conditions that tell of conflicts (none given: that there are none any more); undefined where the object says so already. */
 export function conflictConditions(
   object: KubeObject,
   messages: readonly string[],
   now: Date,
 ): readonly Condition[] | undefined {
-  const existing = conditionsOf(object).find(({ type }) => type === conditionType);
+  const existing = conditionOf(object, conditionType);
   if (messages.length === 0 && (existing === undefined || existing.status === 'False')) return undefined;
   const wanted: Condition =
     messages.length === 0
@@ -36,13 +22,9 @@ export function conflictConditions(
           type: conditionType,
           status: 'True',
           reason: 'OlderGateway',
-          message: messages.join('; ').slice(0, maxMessage),
+          message: messages.join('; ').slice(0, maxConditionMessage),
         };
-  if (existing?.status === wanted.status && existing.message === wanted.message) return undefined;
-  return [
-    ...conditionsOf(object).filter(({ type }) => type !== conditionType),
-    { ...wanted, lastTransitionTime: now.toISOString().replace(/\.\d+Z$/, 'Z') },
-  ];
+  return withCondition(object, wanted, now);
 }
 
 /**
