@@ -1,5 +1,5 @@
 import { createServer } from 'node:http';
-import type { MetricsRegistry } from '@istio-ts/istiod/metrics/registry';
+import type { MetricsRegistry } from '@istio-ts/metrics';
 
 /** Serves `/metrics`, `/healthz` (the process lives) and `/readyz` (it can work: `notReady` says why not). Resolves when it listens. */
 export async function serveMonitoring(options: {

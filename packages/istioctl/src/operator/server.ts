@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { VERSION } from '@istio-ts/api/version';
 import { createLoggers } from '@istio-ts/istiod/log';
 import { LogScopes, parseLogLevels } from '@istio-ts/istiod/log-scopes';
-import { MetricsRegistry } from '@istio-ts/istiod/metrics/registry';
 import type { KubeClient } from '@istio-ts/kube';
-import { type Controller, startController } from './controller.ts';
 import { createLease } from '@istio-ts/kube/lease';
+import { MetricsRegistry } from '@istio-ts/metrics';
+import { type Controller, startController } from './controller.ts';
 import { serveMonitoring } from './monitoring.ts';
 import type { OperatorSettings } from './settings.ts';
 

@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import { decodeMeshConfig } from '@istio-ts/api';
 import { istioTypes, kubernetesTypes } from '@istio-ts/api/resource-types';
 import { parseInjectionConfig } from '@istio-ts/injector';
+import { MetricsRegistry } from '@istio-ts/metrics';
 import { FakeCluster } from '../fake-cluster.test-support.ts';
 import { recordingLogger } from '../log.test-support.ts';
-import { MetricsRegistry } from '../metrics/registry.ts';
 import { createInjectionHandler } from './inject.ts';
 import { watchSurroundings } from './surroundings.ts';
 

@@ -11,8 +11,8 @@ import {
   type Surroundings,
 } from '@istio-ts/injector';
 import type { KubeClient, Watch } from '@istio-ts/kube';
+import type { MetricsRegistry } from '@istio-ts/metrics';
 import type { Logger } from '../log.ts';
-import type { MetricsRegistry } from '../metrics/registry.ts';
 import { type AdmissionAnswer, ReviewError, readReview, reviewAnswer } from './review.ts';
 
 /** Follows the ConfigMap with the injection templates; a version that cannot be read leaves the last good one in force. */

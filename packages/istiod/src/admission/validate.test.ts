@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MetricsRegistry } from '../metrics/registry.ts';
+import { MetricsRegistry } from '@istio-ts/metrics';
 import { createValidationHandler } from './validate.ts';
 
 const review = (object: unknown) => ({

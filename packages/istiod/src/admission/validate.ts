@@ -1,6 +1,6 @@
 import { formatProblem, kindOf, validate } from '@istio-ts/api';
-import type { MetricsRegistry } from '../metrics/registry.ts';
-import { readReview, ReviewError, reviewAnswer } from './review.ts';
+import type { MetricsRegistry } from '@istio-ts/metrics';
+import { ReviewError, readReview, reviewAnswer } from './review.ts';
 
 /** Answers the validation webhook: refuses an invalid object with object, field and reason, and passes warnings on to the user. */
 export function createValidationHandler(metrics: MetricsRegistry): (review: unknown) => object {

@@ -10,6 +10,7 @@ import type { Cluster, ClusterLoadAssignment, Listener, RouteConfiguration } fro
 import { typedAny } from '@istio-ts/envoy';
 import { createGrpcServer, type GrpcServer } from '@istio-ts/envoy/grpc';
 import { requireEnvoy } from '@istio-ts/envoy/testing/binary';
+import { MetricsRegistry } from '@istio-ts/metrics';
 import {
   createCsr,
   createRootCertificate,
@@ -19,7 +20,6 @@ import {
   P256,
 } from '@istio-ts/security';
 import { createAdsMetrics } from '../metrics/pilot.ts';
-import { MetricsRegistry } from '../metrics/registry.ts';
 import { MemorySource } from './memory-source.ts';
 import { TypeUrl } from './resource-kinds.ts';
 import { type AdsServer, createAdsServer } from './server.ts';

@@ -9,6 +9,7 @@ import { defaultMeshConfig } from '@istio-ts/api';
 import { createGrpcServer } from '@istio-ts/envoy/grpc';
 import type { KubeObject } from '@istio-ts/kube/object';
 import { createMesh, MeshSources } from '@istio-ts/mesh';
+import { MetricsRegistry } from '@istio-ts/metrics';
 import {
   createCsr,
   createRootCertificate,
@@ -20,7 +21,6 @@ import {
 import { createEngine, withGrpcClients } from '@istio-ts/xds';
 import { istioObject, podObject, serviceObject, sliceObject } from '@istio-ts/xds/testing/objects';
 import { createAdsMetrics } from '../metrics/pilot.ts';
-import { MetricsRegistry } from '../metrics/registry.ts';
 import { createAdsServer } from './server.ts';
 
 /** gRPC's own library as a client and as a server of the mesh, without any proxy: all it knows comes from our control plane. */

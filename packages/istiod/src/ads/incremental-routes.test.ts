@@ -10,10 +10,10 @@ import { defaultMeshConfig } from '@istio-ts/api';
 import { createGrpcServer, type GrpcServer } from '@istio-ts/envoy/grpc';
 import { requireEnvoy } from '@istio-ts/envoy/testing/binary';
 import { createMesh, MeshSources } from '@istio-ts/mesh';
+import { MetricsRegistry } from '@istio-ts/metrics';
 import { createEngine } from '@istio-ts/xds';
 import { istioObject, serviceObject, sliceObject } from '@istio-ts/xds/testing/objects';
 import { createAdsMetrics } from '../metrics/pilot.ts';
-import { MetricsRegistry } from '../metrics/registry.ts';
 import { configDump } from './config-dump.ts';
 import { type AdsServer, createAdsServer } from './server.ts';
 

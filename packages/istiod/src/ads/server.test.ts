@@ -9,9 +9,10 @@ import {
   type GrpcServer,
   openGrpcChannel,
 } from '@istio-ts/envoy/grpc';
+import { MetricsRegistry } from '@istio-ts/metrics';
 import {
-  createRootCertificate,
   createCsr,
+  createRootCertificate,
   exportPrivateKey,
   generatePrivateKey,
   loadAuthority,
@@ -19,7 +20,6 @@ import {
 } from '@istio-ts/security';
 import { createDebug, debugText } from '../http/debug.ts';
 import { createAdsMetrics } from '../metrics/pilot.ts';
-import { MetricsRegistry } from '../metrics/registry.ts';
 import { Connections } from './connections.ts';
 import { MemorySource } from './memory-source.ts';
 import { TypeUrl } from './resource-kinds.ts';

@@ -6,10 +6,10 @@ import { defaultMeshConfig } from '@istio-ts/api';
 import { decode, encode } from '@istio-ts/envoy';
 import { createGrpcServer } from '@istio-ts/envoy/grpc';
 import { createMesh, MeshSources } from '@istio-ts/mesh';
+import { MetricsRegistry } from '@istio-ts/metrics';
 import { createEngine, encodedResources } from '@istio-ts/xds';
 import { istioObject, serviceObject, sliceObject } from '@istio-ts/xds/testing/objects';
 import { createAdsMetrics } from '../metrics/pilot.ts';
-import { MetricsRegistry } from '../metrics/registry.ts';
 import { TypeUrl } from './resource-kinds.ts';
 import { createAdsServer } from './server.ts';
 

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { decode, encode } from '@istio-ts/envoy';
 import { createGrpcServer, type GrpcServer, openGrpcChannel } from '@istio-ts/envoy/grpc';
+import { MetricsRegistry } from '@istio-ts/metrics';
 import {
   createCsr,
   createRootCertificate,
@@ -13,7 +14,6 @@ import {
   P256,
 } from '@istio-ts/security';
 import { createCaMetrics } from '../metrics/pilot.ts';
-import { MetricsRegistry } from '../metrics/registry.ts';
 import { createCaService } from './service.ts';
 
 const PATH = '/istio.v1.auth.IstioCertificateService/CreateCertificate';

@@ -1,10 +1,10 @@
 import { istioTypes } from '@istio-ts/api/resource-types';
 import { isNotFound, KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
 import type { Mesh } from '@istio-ts/mesh';
+import type { MetricsRegistry } from '@istio-ts/metrics';
 import { gatewayConflicts } from '@istio-ts/xds/gateway/conflicts';
 import type { Logger } from '../log.ts';
 import { type Condition, conditionOf, maxConditionMessage, withCondition } from './condition.ts';
-import type { MetricsRegistry } from '../metrics/registry.ts';
 
 const conditionType = 'Conflicted';
 /** Conditions that tell of conflicts (none given: that there are none any more); undefined where the object says so already. */

@@ -4,9 +4,9 @@ import { defaultMeshConfig } from '@istio-ts/api';
 import { istioTypes, kubernetesTypes } from '@istio-ts/api/resource-types';
 import type { KubeObject, ResourceType } from '@istio-ts/kube';
 import { createMesh, MeshSources } from '@istio-ts/mesh';
+import { MetricsRegistry } from '@istio-ts/metrics';
 import { FakeCluster, settle } from '../fake-cluster.test-support.ts';
 import { recordingLogger } from '../log.test-support.ts';
-import { MetricsRegistry } from '../metrics/registry.ts';
 import { reportGatewayConflicts } from './gateway-conflicts.ts';
 import { writeIngressStatus } from './ingress-status.ts';
 

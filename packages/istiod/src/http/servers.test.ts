@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import type http from 'node:http';
 import https from 'node:https';
 import { after, before, describe, it } from 'node:test';
+import { MetricsRegistry } from '@istio-ts/metrics';
 import { createRootCertificate, loadAuthority } from '@istio-ts/security';
 import { redact } from '../ads/config-dump.ts';
 import { Connections } from '../ads/connections.ts';
-import { MetricsRegistry } from '../metrics/registry.ts';
 import { createDebug } from './debug.ts';
 import { createHttpServers, type HttpServers } from './servers.ts';
 

@@ -1,8 +1,8 @@
 import type { SecureContextOptions } from 'node:tls';
+import type { MetricsRegistry } from '@istio-ts/metrics';
 import { formatSpiffe, type TokenReviewResult } from '@istio-ts/security';
 import type { DebugCaller } from '../ads/debug-stream.ts';
 import type { Logger } from '../log.ts';
-import type { MetricsRegistry } from '../metrics/registry.ts';
 import type { RunDebug } from './debug.ts';
 import {
   createHttpServer,

@@ -1,4 +1,4 @@
-import type { Counter, Gauge, Histogram, MetricsRegistry } from './registry.ts';
+import type { Counter, Gauge, Histogram, MetricsRegistry } from '@istio-ts/metrics';
 
 /** Metrics of the ADS server, with the names that Istio's dashboards and alerts ask for. */
 export interface AdsMetrics {

@@ -1,9 +1,9 @@
 import { istioTypes } from '@istio-ts/api/resource-types';
 import { isNotFound, type KubeClient, type KubeObject } from '@istio-ts/kube';
 import type { Mesh, Problem } from '@istio-ts/mesh';
+import type { MetricsRegistry } from '@istio-ts/metrics';
 import { createConfigStatusWriter } from '../controllers/config-status.ts';
 import type { Logger } from '../log.ts';
-import type { MetricsRegistry } from '../metrics/registry.ts';
 
 const typeOf = (kind: string) => (istioTypes as Readonly<Record<string, (typeof istioTypes)['VirtualService']>>)[kind];
 
