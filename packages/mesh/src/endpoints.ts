@@ -3,13 +3,15 @@ import { spiffeIdentity } from './identity.ts';
 import type { EndpointSliceFacts } from './kubernetes/facts.ts';
 import { noLocality, parseLocality } from './locality.ts';
 import type { Config, Endpoint, Locality, Service, ServicePort, Workload } from './model.ts';
+import { type NetworkOf, networkLabel } from './networks.ts';
 import { entryTlsMode } from './workload.ts';
 
 /** What endpoints are made with, beside the objects themselves. */
 export interface EndpointContext {
   readonly trustDomain: string;
   readonly clusterId: string;
-  readonly network: string;
+  /** Network of an address that nothing else names one for. */
+  readonly networkOf: NetworkOf;
   /** Whether PeerAuthentication turns mutual TLS off for a port of a workload: then no client may use it, whatever the workload could do. */
   readonly mutualTlsDisabled: (workload: Workload, port: number) => boolean;
 }
@@ -36,7 +38,7 @@ export function sliceEndpoints(
           // While Kubernetes moves an endpoint between slices it may be in two of them; the healthier one tells.
           if (result.get(key)?.health === 'healthy') continue;
           result.set(key, {
-            ...workloadFields(workload, port.port, service.namespace, context),
+            ...workloadFields(workload, address, port.port, service.namespace, context),
             address,
             port: port.port,
             servicePort: port.name,
@@ -105,7 +107,7 @@ export function selectedEndpoints(
       const number = address.startsWith('unix://') ? 0 : portOfWorkload(port, workload, entry);
       if (number === undefined) continue;
       result.push({
-        ...workloadFields(workload, number, service.namespace, context),
+        ...workloadFields(workload, address, number, service.namespace, context),
         address,
         ...(additionalAddresses.length > 0 && { additionalAddresses }),
         port: number,
@@ -154,7 +156,8 @@ export function listedEndpoints(
         health: 'healthy',
         labels,
         locality: localityOf(endpoint),
-        network: endpoint.network || context.network,
+        // A range of a network may contain what is outside of the mesh: only what is said of such an endpoint itself counts.
+        network: endpoint.network || labels[networkLabel] || (service.meshExternal ? '' : context.networkOf(address)),
         clusterId: context.clusterId,
         weight: endpoint.weight || 1,
         tlsMode: service.meshExternal ? 'disabled' : entryTlsMode(labels, endpoint.serviceAccount),
@@ -179,6 +182,7 @@ type WorkloadFields = Pick<
 
 function workloadFields(
   workload: Workload | undefined,
+  address: string,
   port: number,
   namespace: string,
   context: EndpointContext,
@@ -187,7 +191,7 @@ function workloadFields(
     return {
       labels: {},
       locality: noLocality,
-      network: context.network,
+      network: context.networkOf(address),
       clusterId: context.clusterId,
       weight: 1,
       tlsMode: 'disabled',

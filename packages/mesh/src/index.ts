@@ -37,4 +37,5 @@ export { autoAddressesOf, autoAllocateLabel, wantsAutoAddresses, withAutoAddress
 export type { HeadlessPod } from './endpoints.ts';
 export { type KnownName, nameTable } from './name-table.ts';
 export { entryIsReady, healthChecksAnnotation } from './workload.ts';
-export { type NetworkGateway, type NetworkGateways, networkGateways, throughGateways } from './networks.ts';
+export { type NetworkGateway, type NetworkGateways, networkProblems } from './networks.ts';
+export { throughGateways } from './split-horizon.ts';

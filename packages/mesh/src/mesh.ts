@@ -14,6 +14,7 @@ import {
   type Cell,
   type Collection,
   cell,
+  type Fetch,
   type Graph,
   index,
   join,
@@ -36,7 +37,14 @@ import { createIngressMesh } from './ingress.ts';
 import type { SecretFacts } from './kubernetes/facts.ts';
 import type { IngressFacts } from './kubernetes/ingress.ts';
 import type { Config, Endpoint, Service, ServiceEndpoints, VirtualService, Workload } from './model.ts';
-import { type NetworkGateways, networkGateways } from './networks.ts';
+import {
+  gatewayNames,
+  type NetworkGateways,
+  type NetworkOf,
+  networkGateways,
+  networkLabel,
+  networkLookup,
+} from './networks.ts';
 import { byAge } from './order.ts';
 import { effectivePeerAuthentication } from './peer-authentication.ts';
 import { selectorMatches } from './selector.ts';
@@ -92,6 +100,8 @@ export interface Mesh {
   readonly endpoints: Collection<ServiceEndpoints>;
   /** Gateways into other networks; empty where there is one network only. */
   readonly networkGateways: Cell<NetworkGateways>;
+  /** DNS names among their addresses: the sources want to know what they resolve to. */
+  readonly gatewayNames: Cell<readonly string[]>;
   /** Pods of headless services of Kubernetes, by `namespace/hostname`: their addresses are what clients dial. */
   readonly headlessPods: Collection<readonly HeadlessPod[]>;
   /** Identities behind a service, by `namespace/hostname`; changes far less often than its endpoints. */
@@ -136,7 +146,8 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
   const { domainSuffix } = settings;
   const { graph, meshConfig } = sources;
   const peerAuthentications = byNamespace(sources.configs('PeerAuthentication'));
-  const workloads = createWorkloads(sources, settings);
+  const networkOf = createNetworkOf(sources, settings);
+  const workloads = createWorkloads(sources, settings, networkOf);
   const workloadsByAddress = index(workloads, (workload) => (workload.hostNetwork ? [] : workload.addresses), {
     name: 'workloads by address',
   });
@@ -164,14 +175,24 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
     workloads,
     workloadsByAddress,
     peerAuthentications,
+    networkOf,
   });
 
   // Hardly any Service is a network's gateway: the others are not looked at again.
   const networkServices = map(
     sources.services,
-    (service) => (service.labels['topology.istio.io/network'] === undefined ? undefined : service),
+    (service) => (service.labels[networkLabel] === undefined ? undefined : service),
     { name: 'services that lead into networks' },
   );
+  const gatewaySources = (fetch: Fetch) => ({
+    labelled: fetch.all(networkServices).values(),
+    networks: fetch.value(sources.meshNetworks),
+    serviceOf: (host: string) => {
+      const [name = '', namespace = '', ...rest] = host.toLowerCase().split('.');
+      const isService = rest.length === 0 || rest.join('.') === `svc.${domainSuffix}`;
+      return isService ? fetch.get(sources.services, objectKey(namespace, name)) : undefined;
+    },
+  });
   const headlessPods = map(
     services,
     (service, key, fetch) => (service.headless ? podsOf(fetch.get(endpoints, key)?.endpoints ?? []) : undefined),
@@ -250,8 +271,17 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
     workloads,
     workloadsByAddress,
     endpoints,
-    networkGateways: cell(graph, (fetch) => networkGateways(fetch.all(networkServices).values()), {
-      name: 'gateways of networks',
+    networkGateways: cell(
+      graph,
+      (fetch) =>
+        networkGateways({
+          ...gatewaySources(fetch),
+          resolved: (name) => fetch.get(sources.resolvedNames, name) ?? [],
+        }),
+      { name: 'gateways of networks' },
+    ),
+    gatewayNames: cell(graph, (fetch) => gatewayNames(gatewaySources(fetch)), {
+      name: 'names of gateways of networks',
     }),
     headlessPods,
     identities,
@@ -294,7 +324,30 @@ function createPatchMetadata(sources: MeshSources): Cell<readonly string[]> {
   );
 }
 
-function createWorkloads(sources: MeshSources, options: MeshOptions): Collection<Workload> {
+/**
+ * The network of workloads that no label of their own or of their namespace names one for: that of the control plane's namespace, else what the mesh
+ * networks say of the cluster and of the address.
+ */
+function createNetworkOf(sources: MeshSources, options: MeshOptions): Cell<NetworkOf> {
+  const ofCluster = cell(
+    sources.graph,
+    (fetch) => {
+      const root = rootNamespaceOf(fetch.value(sources.meshConfig));
+      return fetch.get(sources.namespaces, root)?.labels[networkLabel] || options.network;
+    },
+    { name: 'network of the cluster' },
+  );
+  return cell(
+    sources.graph,
+    (fetch): NetworkOf => {
+      const network = fetch.value(ofCluster);
+      return network === '' ? networkLookup(fetch.value(sources.meshNetworks), options.clusterId) : () => network;
+    },
+    { name: 'networks of addresses' },
+  );
+}
+
+function createWorkloads(sources: MeshSources, options: MeshOptions, networkOf: Cell<NetworkOf>): Collection<Workload> {
   const pods = mapMany(
     sources.pods,
     (pod, key, fetch) => {
@@ -303,7 +356,7 @@ function createWorkloads(sources: MeshSources, options: MeshOptions): Collection
         pod,
         fetch.get(sources.nodes, pod.node),
         fetch.get(sources.namespaces, pod.origin.namespace),
-        options,
+        { clusterId: options.clusterId, networkOf: fetch.value(networkOf) },
       );
       return [[`Pod/${key}`, workload] as const];
     },
@@ -311,7 +364,10 @@ function createWorkloads(sources: MeshSources, options: MeshOptions): Collection
   );
   const entries = mapMany(
     sources.configs('WorkloadEntry'),
-    (entry, key) => [[`WorkloadEntry/${key}`, workloadEntryWorkload(entry, options)] as const],
+    (entry, key, fetch) => {
+      const cluster = { clusterId: options.clusterId, networkOf: fetch.value(networkOf) };
+      return [[`WorkloadEntry/${key}`, workloadEntryWorkload(entry, cluster)] as const];
+    },
     { name: 'workloads of WorkloadEntries' },
   );
   return join([pods, entries], { name: 'workloads' });
@@ -336,6 +392,7 @@ interface EndpointInputs {
   readonly workloads: Collection<Workload>;
   readonly workloadsByAddress: Collection<readonly Workload[]>;
   readonly peerAuthentications: Collection<readonly Config<PeerAuthenticationSpec>[]>;
+  readonly networkOf: Cell<NetworkOf>;
 }
 
 function createEndpoints(
@@ -343,7 +400,7 @@ function createEndpoints(
   options: MeshOptions,
   inputs: EndpointInputs,
 ): Collection<ServiceEndpoints> {
-  const { services, workloads, workloadsByAddress, peerAuthentications } = inputs;
+  const { services, workloads, workloadsByAddress, peerAuthentications, networkOf } = inputs;
   const slices = index(
     sources.endpointSlices,
     (slice) => (slice.service === '' ? [] : [objectKey(slice.namespace, slice.service)]),
@@ -376,7 +433,7 @@ function createEndpoints(
       const context: EndpointContext = {
         trustDomain: trustDomainOf(config),
         clusterId: options.clusterId,
-        network: options.network,
+        networkOf: fetch.value(networkOf),
         mutualTlsDisabled: (workload, port) => {
           const off = [root, workload.namespace].some((namespace) => fetch.get(disabling, namespace) !== undefined);
           if (!off) return false;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { decodeMeshNetworks } from '@istio-ts/api';
 import { readService } from './kubernetes/facts.ts';
-import type { Endpoint } from './model.ts';
-import { networkGateways, throughGateways } from './networks.ts';
+import { type GatewaySources, gatewayNames, networkGateways, networkLookup, networkProblems } from './networks.ts';
 
-const gateway = (network: string, ips: readonly string[], labels = {}, port = 15443) =>
+const gateway = (network: string, ips: readonly string[], labels = {}, port = 15443, names: readonly string[] = []) =>
   readService({
     apiVersion: 'v1',
     kind: 'Service',
@@ -14,60 +14,94 @@ const gateway = (network: string, ips: readonly string[], labels = {}, port = 15
       labels: { 'topology.istio.io/network': network, ...labels },
     },
     spec: { ports: [{ name: 'tls', port }] },
-    status: { loadBalancer: { ingress: ips.map((ip) => ({ ip })) } },
+    status: { loadBalancer: { ingress: [...ips.map((ip) => ({ ip })), ...names.map((hostname) => ({ hostname }))] } },
   });
-const endpoint = (address: string, network: string, more: Partial<Endpoint> = {}): Endpoint => ({
-  address,
-  port: 8080,
-  servicePort: 'http',
-  health: 'healthy',
-  labels: {},
-  locality: { region: '', zone: '', subzone: '' },
-  network,
-  clusterId: 'c',
-  weight: 1,
-  tlsMode: 'istio',
-  node: '',
+
+const sources = (more: Partial<GatewaySources>): GatewaySources => ({
+  labelled: [],
+  networks: { networks: {} },
+  serviceOf: () => undefined,
+  resolved: () => [],
   ...more,
 });
+const networks = (value: object) => decodeMeshNetworks({ networks: value }).value;
 
 describe('networks', () => {
   it('have the gateways that Services with their label are', () => {
-    const found = networkGateways([
+    const labelled = [
       gateway('b', ['192.0.2.2', '192.0.2.1']),
       gateway('c', ['192.0.2.3'], { 'networking.istio.io/gatewayPort': '443' }, 443),
       gateway('none', []),
       gateway('elsewhere', ['192.0.2.4'], {}, 80),
-    ]);
-    assert.deepEqual(Object.fromEntries(found), {
-      b: [
-        { address: '192.0.2.1', port: 15443 },
-        { address: '192.0.2.2', port: 15443 },
-      ],
-      c: [{ address: '192.0.2.3', port: 443 }],
-    });
+      gateway('named', [], {}, 15443, ['gateway.example']),
+    ];
+    assert.deepEqual(
+      Object.fromEntries(networkGateways(sources({ labelled, resolved: () => ['192.0.2.9', '192.0.2.8'] }))),
+      {
+        b: [
+          { address: '192.0.2.1', port: 15443 },
+          { address: '192.0.2.2', port: 15443 },
+        ],
+        c: [{ address: '192.0.2.3', port: 443 }],
+        named: [
+          { address: '192.0.2.8', port: 15443 },
+          { address: '192.0.2.9', port: 15443 },
+        ],
+      },
+    );
+    assert.deepEqual(gatewayNames(sources({ labelled })), ['gateway.example']);
   });
 
-  it('are reached through them, with the weight of what is behind and only with mutual TLS', () => {
-    const gateways = networkGateways([gateway('b', ['192.0.2.1'])]);
-    const all = {
-      hostname: 'h',
-      namespace: 'n',
-      endpoints: [
-        endpoint('10.0.0.1', 'a'),
-        endpoint('10.1.0.1', 'b'),
-        endpoint('10.1.0.2', 'b', { weight: 3 }),
-        endpoint('10.1.0.3', 'b', { tlsMode: 'disabled' }),
-        endpoint('10.1.0.4', 'b', { health: 'unhealthy' }),
-        endpoint('10.2.0.1', 'without-gateway'),
-        endpoint('10.3.0.1', ''),
-      ],
+  it('have the gateways that the mesh networks name by address, by DNS name and by Service', () => {
+    const named = sources({
+      networks: networks({
+        b: { gateways: [{ address: '192.0.2.1', port: 443 }] },
+        c: { gateways: [{ address: 'gateway.example', port: 443 }] },
+        d: { gateways: [{ registryServiceName: 'gw.istio-system.svc.cluster.local', port: 15443 }] },
+        e: { gateways: [{ registryServiceName: 'unknown.istio-system.svc.cluster.local', port: 15443 }] },
+      }),
+      serviceOf: (host) => (host.startsWith('gw.') ? gateway('', ['192.0.2.3']) : undefined),
+      resolved: () => ['192.0.2.2'],
+    });
+    assert.deepEqual(Object.fromEntries(networkGateways(named)), {
+      b: [{ address: '192.0.2.1', port: 443 }],
+      c: [{ address: '192.0.2.2', port: 443 }],
+      d: [{ address: '192.0.2.3', port: 15443 }],
+    });
+    assert.deepEqual(gatewayNames(named), ['gateway.example']);
+  });
+
+  it('contain a cluster as a whole or ranges of addresses, the narrowest first', () => {
+    const ranges = {
+      wide: { endpoints: [{ fromCidr: '10.0.0.0/8' }] },
+      narrow: { endpoints: [{ fromCidr: '10.1.0.0/16' }, { fromCidr: 'fd00::/64' }] },
     };
-    const reached = throughGateways(all, 'a', gateways).endpoints.map(
-      ({ address, port, weight }) => `${address}:${port} ${weight}`,
+    const byRange = networkLookup(networks(ranges), 'one');
+    assert.deepEqual(['10.2.0.1', '10.1.0.1', 'fd00::1', '192.0.2.1', 'a.name', ''].map(byRange), [
+      'wide',
+      'narrow',
+      'narrow',
+      '',
+      '',
+      '',
+    ]);
+    const whole = networkLookup(networks({ ...ranges, all: { endpoints: [{ fromRegistry: 'one' }] } }), 'one');
+    assert.deepEqual(['10.1.0.1', '192.0.2.1'].map(whole), ['all', 'all']);
+  });
+
+  it('say what of them cannot be used', () => {
+    const wrong = networks({
+      a: { endpoints: [{ fromCidr: '10.0.0.0/40' }, {}], gateways: [{ address: 'x' }, { port: 443 }] },
+    });
+    assert.deepEqual(
+      networkProblems(wrong).map(({ path }) => path),
+      [
+        'networks[a].endpoints[0].fromCidr',
+        'networks[a].endpoints[1]',
+        'networks[a].gateways[0].port',
+        'networks[a].gateways[1]',
+      ],
     );
-    assert.deepEqual(reached, ['10.0.0.1:8080 1', '10.2.0.1:8080 1', '10.3.0.1:8080 1', '192.0.2.1:15443 4']);
-    assert.equal(throughGateways(all, '', gateways), all);
-    assert.equal(throughGateways(all, 'a', new Map()), all);
+    assert.deepEqual(Object.fromEntries(networkGateways(sources({ networks: wrong }))), {});
   });
 });

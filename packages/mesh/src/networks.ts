@@ -1,9 +1,14 @@
-import { isIP } from 'node:net';
+import { BlockList, isIP } from 'node:net';
+import type { MeshNetworks } from '@istio-ts/api';
 import type { ServiceFacts } from './kubernetes/facts.ts';
-import type { Endpoint, ServiceEndpoints } from './model.ts';
 import { compareText } from './order.ts';
 
-/** Port of a network's gateway for the mutual TLS of other networks, where its Service does not say another (label `networking.istio.io/gatewayPort`). */
+/** Label of pods, namespaces and gateway Services that names their network. */
+export const networkLabel = 'topology.istio.io/network';
+/** Label of a gateway's Service that names its port for other networks. */
+const gatewayPortLabel = 'networking.istio.io/gatewayPort';
+
+/** Port of a network's gateway for the mutual TLS of other networks, where its Service does not say another. */
 const GATEWAY_PORT = 15443;
 
 /** An address at which workloads of a network are reached from outside of it. */
@@ -15,69 +20,128 @@ export interface NetworkGateway {
 /** Gateways by the network that they lead into. */
 export type NetworkGateways = ReadonlyMap<string, readonly NetworkGateway[]>;
 
-/**
- * The gateways of networks: Services with the label `topology.istio.io/network` that have addresses of a load balancer or external ones, and the port
- * for other networks (Istio documentation, "Install Multi-Primary on different networks").
- */
-export function networkGateways(services: Iterable<ServiceFacts>): NetworkGateways {
-  const result = new Map<string, NetworkGateway[]>();
-  for (const { labels, ports, externalAddresses } of services) {
-    const network = labels['topology.istio.io/network'] ?? '';
-    const port = Number(labels['networking.istio.io/gatewayPort'] ?? GATEWAY_PORT);
-    if (network === '' || !ports.some((one) => one.port === port)) continue;
-    const list = result.get(network) ?? [];
-    for (const address of externalAddresses) if (isIP(address) !== 0) list.push({ address, port });
-    if (list.length > 0) result.set(network, list);
-  }
-  for (const list of result.values())
-    list.sort((a, b) => compareText(`${a.address}:${a.port}`, `${b.address}:${b.port}`));
-  return new Map([...result].sort(([a], [b]) => compareText(a, b)));
+/** What the gateways of networks are found by. */
+export interface GatewaySources {
+  /** Services with the label of a network. */
+  readonly labelled: Iterable<ServiceFacts>;
+  /** Key `meshNetworks` of the mesh configuration. */
+  readonly networks: MeshNetworks;
+  /** The Service of a fully qualified host name, where it is one of Kubernetes. */
+  readonly serviceOf: (host: string) => ServiceFacts | undefined;
+  /** Addresses of a DNS name; empty while they are not known. */
+  readonly resolved: (name: string) => readonly string[];
 }
 
 /**
- * The endpoints of a service as a client of a network reaches them: those of other networks that have gateways through these, each gateway with the
- * weight of what is behind it. Only mutual TLS passes, as the server name in it says where to; endpoints without it are left out. Networks without
- * a gateway are reached directly, and so is everything where a network is not named.
+ * The gateways of networks: those that the mesh networks name by address or by Service, and Services with the label of a network that have external
+ * addresses and the port for other networks (Istio documentation, "Install Multi-Primary on different networks"; MeshNetworks reference).
  */
-export function throughGateways(
-  endpoints: ServiceEndpoints,
-  network: string,
-  gateways: NetworkGateways,
-): ServiceEndpoints {
-  if (network === '' || gateways.size === 0) return endpoints;
-  const isFar = (endpoint: Endpoint): boolean =>
-    endpoint.network !== '' && endpoint.network !== network && gateways.has(endpoint.network);
-  if (!endpoints.endpoints.some(isFar)) return endpoints;
-  const groups = new Map<string, Endpoint>();
-  const near: Endpoint[] = [];
-  for (const endpoint of endpoints.endpoints) {
-    if (!isFar(endpoint)) {
-      near.push(endpoint);
-      continue;
+export function networkGateways(sources: GatewaySources): NetworkGateways {
+  const result = new Map<string, Map<string, NetworkGateway>>();
+  const add = (network: string, host: string, port: number): void => {
+    for (const address of isIP(host) === 0 ? sources.resolved(host) : [host]) {
+      const list = result.get(network) ?? new Map<string, NetworkGateway>();
+      list.set(`${address} ${port}`, { address, port });
+      result.set(network, list);
     }
-    if (endpoint.tlsMode !== 'istio' || endpoint.health !== 'healthy') continue;
-    const { servicePort, labels, locality, identity } = endpoint;
-    // Labels choose subsets and localities priorities: what differs in them stays apart.
-    const key = JSON.stringify([servicePort, Object.entries(labels).sort(), locality, endpoint.network]);
-    const known = groups.get(key);
-    groups.set(key, {
-      address: '',
-      port: 0,
-      servicePort,
-      health: 'healthy',
-      labels,
-      locality,
-      network: endpoint.network,
-      clusterId: endpoint.clusterId,
-      weight: (known?.weight ?? 0) + endpoint.weight,
-      tlsMode: 'istio',
-      ...(identity !== undefined && { identity }),
-      node: '',
-      behindGateway: true,
+  };
+  for (const { labels, ports, externalAddresses, externalNames } of sources.labelled) {
+    const network = labels[networkLabel] ?? '';
+    const port = Number(labels[gatewayPortLabel] ?? GATEWAY_PORT);
+    if (network === '' || !ports.some((one) => one.port === port)) continue;
+    for (const host of [...externalAddresses, ...externalNames]) add(network, host, port);
+  }
+  for (const [network, { gateways = [] }] of Object.entries(sources.networks.networks)) {
+    for (const { address = '', registryServiceName = '', port = 0 } of gateways) {
+      if (port === 0) continue;
+      if (address !== '') add(network, address, port);
+      const service = registryServiceName === '' ? undefined : sources.serviceOf(registryServiceName);
+      for (const host of [...(service?.externalAddresses ?? []), ...(service?.externalNames ?? [])])
+        add(network, host, port);
+    }
+  }
+  return new Map(
+    [...result]
+      .sort(([a], [b]) => compareText(a, b))
+      .map(([network, list]) => [
+        network,
+        [...list].sort(([a], [b]) => compareText(a, b)).map(([, gateway]) => gateway),
+      ]),
+  );
+}
+
+/** DNS names among the addresses of gateways, sorted: somebody has to resolve them. */
+export function gatewayNames(sources: Omit<GatewaySources, 'resolved'>): readonly string[] {
+  const names = new Set<string>();
+  networkGateways({
+    ...sources,
+    resolved: (name) => {
+      names.add(name);
+      return [];
+    },
+  });
+  return [...names].sort();
+}
+
+/** The network of workloads that no label names one for: an address to a network, '' where it is in none. */
+export type NetworkOf = (address: string) => string;
+
+/**
+ * Which network the mesh networks put an address of this cluster into: the one that has the whole cluster, else the one with the narrowest range
+ * around the address (MeshNetworks reference, `fromRegistry` and `fromCidr`). Ranges that are none are left out.
+ */
+export function networkLookup({ networks }: MeshNetworks, clusterId: string): NetworkOf {
+  const ranges: { readonly network: string; readonly bits: number; readonly list: BlockList }[] = [];
+  let whole: string | undefined;
+  for (const [network, { endpoints = [] }] of Object.entries(networks).sort(([a], [b]) => compareText(a, b))) {
+    for (const { fromRegistry, fromCidr = '' } of endpoints) {
+      if (fromRegistry === clusterId) whole ??= network;
+      const range = parseCidr(fromCidr);
+      if (!range) continue;
+      const list = new BlockList();
+      list.addSubnet(range.address, range.bits, range.family);
+      ranges.push({ network, bits: range.bits, list });
+    }
+  }
+  if (whole !== undefined) return () => whole;
+  ranges.sort((a, b) => b.bits - a.bits);
+  return (address) => {
+    const version = isIP(address);
+    if (version === 0) return '';
+    return ranges.find(({ list }) => list.check(address, version === 4 ? 'ipv4' : 'ipv6'))?.network ?? '';
+  };
+}
+
+/** A range of addresses as `ADDRESS/BITS`; undefined for anything else. */
+function parseCidr(
+  text: string,
+): { readonly address: string; readonly bits: number; readonly family: 'ipv4' | 'ipv6' } | undefined {
+  const match = /^(.+)\/(\d{1,3})$/.exec(text);
+  const address = match?.[1] ?? '';
+  const bits = Number(match?.[2]);
+  const version = isIP(address);
+  if (version === 0 || bits > (version === 4 ? 32 : 128)) return undefined;
+  return { address, bits, family: version === 4 ? 'ipv4' : 'ipv6' };
+}
+
+/** What of the mesh networks cannot be used: field path and reason. */
+export function networkProblems({
+  networks,
+}: MeshNetworks): readonly { readonly path: string; readonly message: string }[] {
+  const problems: { path: string; message: string }[] = [];
+  for (const [network, { endpoints = [], gateways = [] }] of Object.entries(networks)) {
+    endpoints.forEach(({ fromCidr = '', fromRegistry = '' }, i) => {
+      const path = `networks[${network}].endpoints[${i}]`;
+      if (fromCidr !== '' && !parseCidr(fromCidr))
+        problems.push({ path: `${path}.fromCidr`, message: `${JSON.stringify(fromCidr)} is no range of addresses` });
+      if (fromCidr === '' && fromRegistry === '') problems.push({ path, message: 'needs fromCidr or fromRegistry' });
+    });
+    gateways.forEach(({ address = '', registryServiceName = '', port = 0 }, i) => {
+      const path = `networks[${network}].gateways[${i}]`;
+      if (address === '' && registryServiceName === '')
+        problems.push({ path, message: 'needs address or registryServiceName' });
+      if (port === 0 || port > 65_535) problems.push({ path: `${path}.port`, message: `${port} is no port` });
     });
   }
-  const far = [...groups.values()].flatMap((group) =>
-    (gateways.get(group.network) ?? []).map(({ address, port }): Endpoint => ({ ...group, address, port })),
-  );
-  return { ...endpoints, endpoints: [...near, ...far] };
+  return problems;
 }

@@ -78,7 +78,7 @@ export function proxyFacts(mesh: Mesh, description: ProxyDescription, fetch: Fet
       namespace: description.namespace,
       labels,
       clusterId: text(metadata.CLUSTER_ID) || mesh.options.clusterId,
-      network: workload?.network ?? text(metadata.NETWORK),
+      network: workload?.network || text(metadata.NETWORK),
       locality: workload && workload.locality.region !== '' ? workload.locality : (description.locality ?? noLocality),
       dnsDomain: description.dnsDomain,
       ipAddresses: interceptionMode === 'NONE' && description.type === 'sidecar' ? addresses : families(addresses),

@@ -6,6 +6,7 @@ import type {
   WasmPluginSpec,
   GatewaySpec,
   MeshConfig,
+  MeshNetworks,
   PeerAuthenticationSpec,
   RequestAuthenticationSpec,
   ServiceEntrySpec,
@@ -104,6 +105,7 @@ export const objectKey = (namespace: string, name: string): string => `${namespa
 
 export interface MeshSourcesOptions extends GraphOptions {
   readonly meshConfig: MeshConfig;
+  readonly meshNetworks?: MeshNetworks;
   /** Finds parts of EnvoyFilters that are no configuration of Envoy: the mesh itself does not know its messages. */
   readonly checkPatches?: (
     filter: Config<EnvoyFilterSpec>,
@@ -118,6 +120,10 @@ export interface MeshSourcesOptions extends GraphOptions {
 export class MeshSources {
   readonly graph: Graph;
   readonly meshConfig: SourceCell<MeshConfig>;
+  /** Key `meshNetworks` of the mesh configuration. */
+  readonly meshNetworks: SourceCell<MeshNetworks>;
+  /** Addresses of the DNS names that gateways of networks have, by name; filled by whoever resolves them. */
+  readonly resolvedNames: SourceCollection<readonly string[]>;
   readonly pods: SourceCollection<PodFacts>;
   readonly services: SourceCollection<ServiceFacts>;
   readonly endpointSlices: SourceCollection<EndpointSliceFacts>;
@@ -140,6 +146,8 @@ export class MeshSources {
     this.graph = graph;
     this.#checkFilter = options.checkPatches;
     this.meshConfig = new SourceCell(graph, options.meshConfig, { name: 'mesh configuration' });
+    this.meshNetworks = new SourceCell(graph, options.meshNetworks ?? { networks: {} }, { name: 'mesh networks' });
+    this.resolvedNames = new SourceCollection(graph, { name: 'addresses of names' });
     this.pods = new SourceCollection(graph, { name: 'pods' });
     this.services = new SourceCollection(graph, { name: 'Kubernetes services' });
     this.endpointSlices = new SourceCollection(graph, { name: 'endpoint slices' });

@@ -2,12 +2,13 @@ import type { WorkloadEntrySpec } from '@istio-ts/api';
 import type { NamespaceFacts, NodeFacts, PodFacts } from './kubernetes/facts.ts';
 import { localityLabels, parseLocality } from './locality.ts';
 import type { Config, Locality, Workload } from './model.ts';
+import { type NetworkOf, networkLabel } from './networks.ts';
 
 /** Facts about the cluster that workloads belong to. */
 export interface ClusterFacts {
   readonly clusterId: string;
   /** Network of workloads that say nothing else. */
-  readonly network: string;
+  readonly networkOf: NetworkOf;
 }
 
 /** A pod, with what its node and namespace say about it. */
@@ -31,7 +32,7 @@ export function podWorkload(
     ownerKind: owner.kind,
     ...canonical(labels, workloadName),
     clusterId: labels['topology.istio.io/cluster'] || cluster.clusterId,
-    network: labels['topology.istio.io/network'] ?? namespace?.labels['topology.istio.io/network'] ?? cluster.network,
+    network: labels[networkLabel] || namespace?.labels[networkLabel] || cluster.networkOf(pod.addresses[0] ?? ''),
     locality: labelledLocality(labels) ?? nodeLocality(node),
     node: pod.node,
     hostNetwork: pod.hostNetwork,
@@ -57,7 +58,7 @@ export function workloadEntryWorkload(entry: Config<WorkloadEntrySpec>, cluster:
     ownerKind: 'WorkloadEntry',
     ...canonical(labels, workloadName),
     clusterId: labels['topology.istio.io/cluster'] || cluster.clusterId,
-    network: spec.network || labels['topology.istio.io/network'] || cluster.network,
+    network: spec.network || labels[networkLabel] || cluster.networkOf(spec.address ?? ''),
     locality: spec.locality ? parseLocality(spec.locality) : (labelledLocality(labels) ?? nodeLocality(undefined)),
     node: '',
     hostNetwork: false,

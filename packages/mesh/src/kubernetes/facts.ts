@@ -42,6 +42,8 @@ export interface ServiceFacts {
   readonly trafficDistribution: string;
   /** Addresses of load balancers and external ones. */
   readonly externalAddresses: readonly string[];
+  /** DNS names of load balancers. */
+  readonly externalNames: readonly string[];
   /** `IPv4`, `IPv6`, the first one first. */
   readonly ipFamilies: readonly string[];
 }
@@ -167,6 +169,9 @@ export function readService(object: KubeObject): ServiceFacts {
     internalTrafficPolicy: text(spec.internalTrafficPolicy),
     trafficDistribution: text(spec.trafficDistribution),
     ipFamilies: texts(spec.ipFamilies),
+    externalNames: list(fields(fields(object.status).loadBalancer).ingress)
+      .map((entry) => text(fields(entry).hostname))
+      .filter((name) => name !== ''),
     externalAddresses: [
       ...list(fields(fields(object.status).loadBalancer).ingress).map((entry) => text(fields(entry).ip)),
       ...texts(spec.externalIPs),
