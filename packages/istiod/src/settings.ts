@@ -40,6 +40,8 @@ export interface Settings {
   readonly quicListeners: boolean;
   /** PILOT_HTTP10: all proxies answer HTTP/1.0. */
   readonly http10: boolean;
+  /** RESOLVE_HOSTNAME_GATEWAYS: DNS names of gateways of networks are resolved; else such gateways are left out. */
+  readonly resolveGatewayNames: boolean;
   /** K8S_INGRESS_NS: namespace of the gateway for Kubernetes Ingress. */
   readonly ingressNamespace: string;
   /** ENABLE_NATIVE_SIDECARS. */
@@ -173,6 +175,7 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
     gatewaysSelectOwnNamespaceOnly: env.PILOT_SCOPE_GATEWAY_TO_NAMESPACE === 'true',
     http10: env.PILOT_HTTP10 === 'true' || env.PILOT_HTTP10 === '1',
     quicListeners: env.PILOT_ENABLE_QUIC_LISTENERS === 'true',
+    resolveGatewayNames: env.RESOLVE_HOSTNAME_GATEWAYS !== 'false',
     ingressNamespace: env.K8S_INGRESS_NS || namespace,
     nativeSidecars: nativeSidecarSetting(env.ENABLE_NATIVE_SIDECARS),
     autoAddresses: autoAddresses(env),

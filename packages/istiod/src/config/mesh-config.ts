@@ -1,8 +1,9 @@
-import { decodeMeshConfig, defaultMeshConfig, formatProblem, type MeshConfig } from '@istio-ts/api';
+import { decodeMeshConfig, defaultMeshConfig, formatProblem, type MeshConfig, type MeshNetworks } from '@istio-ts/api';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import { type KubeClient, type KubeObject, parseYaml, type Watch } from '@istio-ts/kube';
 import { isTrustDomain } from '@istio-ts/security';
 import type { Logger } from '../log.ts';
+import { readMeshNetworks } from './mesh-networks.ts';
 
 /**
  * Reads the mesh configuration out of its ConfigMap (key `mesh`). Problems are for people; `config` is `undefined` when it cannot be read at all, and
@@ -41,13 +42,14 @@ export function readMeshConfigMap(object: KubeObject | undefined): {
 /**
  * Follows the ConfigMap with the mesh configuration. `onChange` hears of the first version before `synced` resolves and of every later one; a version
  * that cannot be read, or only in part, leaves the last good one in force: a slip in one field must not reset it for the whole mesh. Only where there is
- * none yet is one taken as far as it can be read.
+ * none yet is one taken as far as it can be read. `onNetworks` hears of the networks beside it (key `meshNetworks`) in the same way.
  */
 export function watchMeshConfig(
   client: KubeClient,
   where: { readonly namespace: string; readonly name: string },
   onChange: (config: MeshConfig) => void,
   log: Logger,
+  onNetworks: (networks: MeshNetworks) => void = () => undefined,
 ): { readonly synced: Promise<void>; readonly close: () => void } {
   const { promise: synced, resolve } = Promise.withResolvers<void>();
   let good = false;
@@ -56,7 +58,11 @@ export function watchMeshConfig(
     { namespace: where.namespace, fieldSelector: `metadata.name=${where.name}` },
     (event) => {
       if (event.type === 'SYNCED') return resolve();
-      const { config, complete, problems } = readMeshConfigMap(event.type === 'DELETED' ? undefined : event.object);
+      const object = event.type === 'DELETED' ? undefined : event.object;
+      const { networks, problems: ofNetworks } = readMeshNetworks(object);
+      for (const problem of ofNetworks) log.warn(`ConfigMap ${where.namespace}/${where.name}: ${problem}`);
+      if (networks) onNetworks(networks);
+      const { config, complete, problems } = readMeshConfigMap(object);
       for (const problem of problems) log.warn(`ConfigMap ${where.namespace}/${where.name}: ${problem}`);
       if (config && (complete || !good)) {
         good ||= complete;

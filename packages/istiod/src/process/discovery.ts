@@ -12,6 +12,7 @@ import { createValidationHandler } from '../admission/validate.ts';
 import { createAdsServer } from '../ads/server.ts';
 import { loadOrCreateRoot } from '../authority/root-secret.ts';
 import { createCaService } from '../ca/service.ts';
+import { resolveGatewayNames, resolveName } from '../config/gateway-names.ts';
 import { watchMeshConfig } from '../config/mesh-config.ts';
 import { keepAutoAddresses } from '../controllers/auto-allocate.ts';
 import { reportGatewayConflicts } from '../controllers/gateway-conflicts.ts';
@@ -234,6 +235,7 @@ export async function startDiscovery(
     { namespace: settings.namespace, name: settings.meshConfigMapName },
     (value) => sources.meshConfig.set(value),
     meshConfigLog,
+    (networks) => sources.meshNetworks.set(networks),
   );
   const http = createHttpServers({
     notReady: () => notReady,
@@ -323,6 +325,16 @@ export async function startDiscovery(
     { revision: settings.revision, validationName: settings.validationWebhookName, root: () => authority.root },
     logger('webhooks', 'CA certificates in webhook configurations'),
   );
+  const gatewayNames =
+    settings.resolveGatewayNames &&
+    resolveGatewayNames(mesh.gatewayNames, sources.resolvedNames, {
+      resolve: (name) => resolveName(name),
+      after: (ms, work) => {
+        const timer = setTimeout(work, ms).unref();
+        return () => clearTimeout(timer);
+      },
+      log: logger('networks', 'Gateways of networks'),
+    });
   const autoAddresses =
     settings.autoAddresses &&
     keepAutoAddresses(
@@ -371,6 +383,7 @@ export async function startDiscovery(
       gatewayConflicts.close();
       ingressStatus.close();
       autoAddresses?.close();
+      if (gatewayNames) gatewayNames.close();
       registration.close();
       names.close();
       for (const part of [rootMaps, webhooks, problems, meshWatch, meshConfigWatch, injector, surroundings])
