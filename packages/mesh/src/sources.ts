@@ -19,6 +19,7 @@ import { istioTypes, kubernetesTypes } from '@istio-ts/api/resource-types';
 import { type Collection, Graph, type GraphOptions, SourceCell, SourceCollection } from '@istio-ts/collections';
 import type { KubeObject, ResourceType } from '@istio-ts/kube/object';
 import { decodeSpec } from './decode.ts';
+import { DiscoverySelection, type Gate } from './discovery-selection.ts';
 import {
   createdAt,
   type EndpointSliceFacts,
@@ -102,6 +103,7 @@ const kindKey = (object: Pick<KubeObject, 'apiVersion' | 'kind'>): string => {
 
 /** Key of an object in a collection of one kind. */
 export const objectKey = (namespace: string, name: string): string => `${namespace}/${name}`;
+const namespaceOfKey = (key: string): string => key.slice(0, key.indexOf('/'));
 
 export interface MeshSourcesOptions extends GraphOptions {
   readonly meshConfig: MeshConfig;
@@ -140,6 +142,16 @@ export class MeshSources {
   readonly #configs: { readonly [K in keyof ConfigKinds]: SourceCollection<Config<ConfigKinds[K]>> };
 
   readonly #checkFilter: MeshSourcesOptions['checkPatches'];
+  readonly #selection = new DiscoverySelection((namespace) => this.namespaces.get(namespace)?.labels);
+  readonly #gates: {
+    readonly pods: Gate<PodFacts>;
+    readonly services: Gate<ServiceFacts>;
+    readonly endpointSlices: Gate<EndpointSliceFacts>;
+    readonly secrets: Gate<SecretFacts>;
+    readonly ingresses: Gate<IngressFacts>;
+    readonly problems: Gate<readonly Problem[]>;
+    readonly configs: { readonly [K in keyof ConfigKinds]: Gate<Config<ConfigKinds[K]>> };
+  };
 
   constructor(options: MeshSourcesOptions) {
     const graph = new Graph(options);
@@ -172,11 +184,35 @@ export class MeshSources {
       WasmPlugin: new SourceCollection(graph, { name: 'WasmPlugins' }),
       TrafficExtension: new SourceCollection(graph, { name: 'TrafficExtensions' }),
     };
+    const gate = <T>(source: SourceCollection<T>): Gate<T> => this.#selection.gate(source, namespaceOfKey);
+    this.#gates = {
+      pods: gate(this.pods),
+      services: gate(this.services),
+      endpointSlices: gate(this.endpointSlices),
+      secrets: gate(this.secrets),
+      ingresses: gate(this.ingresses),
+      problems: this.#selection.gate(this.problems, (key) => namespaceOfKey(key.slice(key.indexOf('/') + 1))),
+      configs: Object.fromEntries(
+        Object.entries(this.#configs).map(([kind, source]) => [kind, gate(source as SourceCollection<unknown>)]),
+      ) as {
+        readonly [K in keyof ConfigKinds]: Gate<Config<ConfigKinds[K]>>;
+      },
+    };
+    this.#selection.setSelectors(options.meshConfig.discoverySelectors ?? []);
+    this.meshConfig.subscribe(() =>
+      this.batch(() => this.#selection.setSelectors(this.meshConfig.current.discoverySelectors ?? [])),
+    );
+    this.namespaces.subscribe((changes) => this.batch(() => this.#selection.reconsider(changes.map(({ key }) => key))));
   }
 
   /** The objects of one of Istio's kinds, by `namespace/name`. */
   configs<K extends keyof ConfigKinds>(kind: K): Collection<Config<ConfigKinds[K]>> {
     return this.#configs[kind];
+  }
+
+  /** Whether objects of a namespace are part of the mesh (MeshConfig, `discoverySelectors`). */
+  discovers(namespace: string): boolean {
+    return this.#selection.selects(namespace);
   }
 
   /** Several changes as one: what follows from them is computed once. */
@@ -197,22 +233,22 @@ export class MeshSources {
         this.nodes.set(name, readNode(object));
         break;
       case 'Service':
-        this.services.set(key, readService(object));
+        this.#gates.services.set(key, readService(object));
         break;
       case 'Pod':
-        this.pods.set(key, readPod(object));
+        this.#gates.pods.set(key, readPod(object));
         break;
       case 'EndpointSlice':
-        this.endpointSlices.set(key, readEndpointSlice(object));
+        this.#gates.endpointSlices.set(key, readEndpointSlice(object));
         break;
       case 'Secret': {
         const secret = readSecret(object);
-        if (secret) this.secrets.set(key, secret);
-        else this.secrets.delete(key);
+        if (secret) this.#gates.secrets.set(key, secret);
+        else this.#gates.secrets.delete(key);
         break;
       }
       case 'Ingress':
-        this.ingresses.set(key, readIngress(object));
+        this.#gates.ingresses.set(key, readIngress(object));
         break;
       case 'IngressClass':
         this.ingressClasses.set(name, readIngressClass(object));
@@ -235,27 +271,27 @@ export class MeshSources {
         this.nodes.delete(name);
         break;
       case 'Service':
-        this.services.delete(key);
+        this.#gates.services.delete(key);
         break;
       case 'Pod':
-        this.pods.delete(key);
+        this.#gates.pods.delete(key);
         break;
       case 'EndpointSlice':
-        this.endpointSlices.delete(key);
+        this.#gates.endpointSlices.delete(key);
         break;
       case 'Secret':
-        this.secrets.delete(key);
+        this.#gates.secrets.delete(key);
         break;
       case 'Ingress':
-        this.ingresses.delete(key);
+        this.#gates.ingresses.delete(key);
         break;
       case 'IngressClass':
         this.ingressClasses.delete(name);
         break;
       default:
         this.batch(() => {
-          this.#configs[object.kind as keyof ConfigKinds].delete(key);
-          this.problems.delete(`${object.kind}/${key}`);
+          this.#gates.configs[object.kind as keyof ConfigKinds].delete(key);
+          this.#gates.problems.delete(`${object.kind}/${key}`);
         });
     }
   }
@@ -263,26 +299,26 @@ export class MeshSources {
   #checkPatches(key: string, config: Config<EnvoyFilterSpec>): void {
     const found = this.#checkFilter?.(config) ?? [];
     if (found.length > 0)
-      this.problems.set(
+      this.#gates.problems.set(
         key,
         found.map((problem) => ({ origin: config.origin, ...problem, lastGoodStays: false, onlyPart: true })),
       );
   }
 
   #setConfig<K extends keyof ConfigKinds>(kind: K, key: string, object: KubeObject): void {
-    const collection: SourceCollection<Config<ConfigKinds[K]>> = this.#configs[kind];
+    const collection: Gate<Config<ConfigKinds[K]>> = this.#gates.configs[kind];
     const decoded = decodeSpec(kind, object);
     const problemKey = `${kind}/${key}`;
     this.batch(() => {
       if (!decoded.ok) {
         const lastGoodStays = collection.has(key);
-        this.problems.set(
+        this.#gates.problems.set(
           problemKey,
           decoded.problems.map((problem) => ({ origin: originOf(object), ...problem, lastGoodStays })),
         );
         return;
       }
-      this.problems.delete(problemKey);
+      this.#gates.problems.delete(problemKey);
       const status = readConfigStatus(object);
       const config: Config<ConfigKinds[K]> = {
         origin: originOf(object),
