@@ -86,6 +86,21 @@ const policies: Readonly<Record<string, object>> = {
     outlierDetection: { consecutive5xxErrors: 0, consecutiveGatewayErrors: 2, ...quick },
     loadBalancer: { simple: 'ROUND_ROBIN', localityLbSetting: { enabled: false } },
   },
+  old5xx: {
+    outlierDetection: { consecutiveErrors: 2, ...quick },
+    loadBalancer: { simple: 'ROUND_ROBIN', localityLbSetting: { enabled: false } },
+  },
+  ported: {
+    outlierDetection: { consecutive5xxErrors: 0, ...quick },
+    loadBalancer: { simple: 'ROUND_ROBIN', localityLbSetting: { enabled: false } },
+    portLevelSettings: [
+      {
+        port: { number: PORT },
+        outlierDetection: { consecutive5xxErrors: 1, ...quick },
+        loadBalancer: { consistentHash: { httpHeaderName: 'x-user' } },
+      },
+    ],
+  },
   codes: {
     outlierDetection: { consecutive5xxErrors: 2, outlierDetectionHttpErrorCodes: [429], ...quick },
     loadBalancer: { simple: 'ROUND_ROBIN', localityLbSetting: { enabled: false } },
@@ -117,7 +132,7 @@ const objects = [
     nodeObject(`node-${name}`, region ?? '', zone ?? ''),
   ),
   ...Object.keys(policies).flatMap((name) =>
-    ['fivexx', 'gateway', 'codes', 'back', 'panic', 'warm', 'eager', 'floor', 'old'].includes(name)
+    ['fivexx', 'old5xx', 'gateway', 'codes', 'back', 'panic', 'warm', 'eager', 'floor', 'old'].includes(name)
       ? app(name, ['a1', 'a2'])
       : name === 'local'
         ? loopbackApp(net, name, { last: 90, port: PORT, protocol: 'http' }, [{ last: places.a1 }, { last: 99 }])
@@ -125,6 +140,30 @@ const objects = [
   ),
   ...app('least', ['a1', 'a2'], 'node-b'),
   ...app('parts'),
+  // Two attempts fail near the client; where the next ones go is for the route to say.
+  ...['remote', 'near'].flatMap((name) => [
+    ...app(name, ['a1', 'c1']),
+    rule(name, { outlierDetection: { consecutive5xxErrors: 100 } }),
+    istioObject(
+      'VirtualService',
+      { name },
+      {
+        hosts: [name],
+        http: [
+          {
+            retries: {
+              attempts: 3,
+              retryOn: '5xx',
+              backoff: '1ms',
+              retryIgnorePreviousHosts: false,
+              retryRemoteLocalities: name === 'remote',
+            },
+            route: [{ destination: { host: name } }],
+          },
+        ],
+      },
+    ),
+  ]),
   ...Object.entries(policies).map(([name, policy]) => rule(name, policy)),
   rule(
     'parts',
@@ -323,9 +362,19 @@ test('localities: a split by weight, regions and labels that take over, and none
   origins.b1.status = undefined;
 });
 
+test('attempts go to other localities where the route says so', async () => {
+  proves('VirtualService.spec.http[].retries.retryRemoteLocalities');
+  for (const name of ['remote', 'near']) assert.deepEqual(await places_(name, 5), { a1: 5 });
+  origins.a1.status = 500;
+  assert.deepEqual(await places_('remote', 5), { c1: 5 });
+  assert.deepEqual(await places_('near', 5), { a1: 5 });
+  origins.a1.status = undefined;
+});
+
 test('endpoints that fail are left out for a while', async () => {
   proves(
     'DestinationRule.spec.trafficPolicy.outlierDetection.consecutive5xxErrors',
+    'DestinationRule.spec.trafficPolicy.outlierDetection.consecutiveErrors',
     'DestinationRule.spec.trafficPolicy.outlierDetection.consecutiveGatewayErrors',
     'DestinationRule.spec.trafficPolicy.outlierDetection.outlierDetectionHttpErrorCodes',
     'DestinationRule.spec.trafficPolicy.outlierDetection.splitExternalLocalOriginErrors',
@@ -345,6 +394,7 @@ test('endpoints that fail are left out for a while', async () => {
   };
   origins.a1.status = 500;
   assert.deepEqual(await statuses('fivexx', 20), { 200: 17, 500: 3 });
+  assert.deepEqual(await statuses('old5xx', 20), { 200: 18, 500: 2 });
   // 500 is no error of a gateway.
   assert.deepEqual(await statuses('gateway', 10), { 200: 5, 500: 5 });
   origins.a1.status = 502;
@@ -429,4 +479,21 @@ test('subsets: their endpoints, and policies instead of those of the host, group
   }, 'another endpoint');
   assert.notEqual(again, only);
   origins[only].status = undefined;
+});
+
+test('settings of a port', async () => {
+  proves(
+    'DestinationRule.spec.trafficPolicy.portLevelSettings[].loadBalancer',
+    'DestinationRule.spec.trafficPolicy.portLevelSettings[].outlierDetection',
+  );
+  const mine = { headers: { 'x-user': 'me' } };
+  const only = await place('ported', '/', mine);
+  assert.deepEqual(await places_('ported', 8, '/', mine), { [only]: 8 });
+  origins[only as Place].status = 500;
+  const next = await eventually(async () => {
+    const now = await place('ported', '/', mine);
+    return now !== only && now !== '' ? now : undefined;
+  }, 'another endpoint');
+  assert.deepEqual(await places_('ported', 5, '/', mine), { [next]: 5 });
+  origins[only as Place].status = undefined;
 });

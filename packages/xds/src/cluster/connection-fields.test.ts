@@ -70,6 +70,14 @@ const cases: Readonly<Record<string, Case>> = {
     policy: { retryBudget: { percent: 0, minRetryConcurrency: 1, budgetInterval: '0.1s' } },
     retries: { attempts: 1, retryOn: '5xx', backoff: '50ms' },
   },
+  remembered: {
+    policy: { retryBudget: { percent: 50, minRetryConcurrency: 0, budgetInterval: '60s' } },
+    retries: { attempts: 1, retryOn: '5xx', backoff: '25ms', retryIgnorePreviousHosts: false },
+  },
+  forgotten: {
+    policy: { retryBudget: { percent: 50, minRetryConcurrency: 0 } },
+    retries: { attempts: 1, retryOn: '5xx', backoff: '25ms', retryIgnorePreviousHosts: false },
+  },
   idle: http({ idleTimeout: '0.2s' }),
   aged: tcp({ maxConnectionDuration: '0.2s' }),
   upgraded: http({ h2UpgradePolicy: 'UPGRADE' }),
@@ -77,6 +85,10 @@ const cases: Readonly<Record<string, Case>> = {
   followed: http({ useClientProtocol: true }, 'http2'),
   streams: http({ maxConcurrentStreams: 1 }, 'http2'),
   pinged: http({ http2KeepAlive: { interval: '0.2s', timeout: '5s' } }, 'http2'),
+  unanswered: {
+    ...http({ http2KeepAlive: { interval: '0.1s', timeout: '0.3s' } }, 'http2'),
+    pod: SILENT,
+  },
   plaintext: {},
   silent: {
     ...tls({ mode: 'SIMPLE' }),
@@ -280,6 +292,16 @@ test('limits of connections and requests', async () => {
   }
 });
 
+test('a retry budget is a share of the requests of its interval', async () => {
+  proves('DestinationRule.spec.trafficPolicy.retryBudget.budgetInterval');
+  for (const name of ['remembered', 'forgotten']) {
+    for (let i = 0; i < 8; i++) await get(name);
+    await get(name, '/status/500');
+  }
+  assert.equal(await stat('remembered', 'upstream_rq_retry'), 1, 'half of nine requests may be tried again');
+  assert.equal(await stat('forgotten', 'upstream_rq_retry'), 0, 'half of the one that is under way is none');
+});
+
 test('ends of connections', async () => {
   proves(
     'DestinationRule.spec.trafficPolicy.connectionPool.http.idleTimeout',
@@ -335,6 +357,7 @@ test('protocols', async () => {
     'DestinationRule.spec.trafficPolicy.connectionPool.http.useClientProtocol',
     'DestinationRule.spec.trafficPolicy.connectionPool.http.maxConcurrentStreams',
     'DestinationRule.spec.trafficPolicy.connectionPool.http.http2KeepAlive.interval',
+    'DestinationRule.spec.trafficPolicy.connectionPool.http.http2KeepAlive.timeout',
     'DestinationRule.spec.trafficPolicy.proxyProtocol.version',
   );
   assert.equal((await get('upgraded')).seen?.http, '2');
@@ -349,6 +372,9 @@ test('protocols', async () => {
   await get('pinged');
   const { pings } = origin(PLAIN);
   await eventually(() => (origin(PLAIN).pings >= pings + 2 ? true : undefined), 'pings');
+  // The server accepts connections and says nothing, not even to a ping.
+  assert.equal((await get('unanswered')).status, 503);
+  assert.ok((await stat('unanswered', 'http2.keepalive_timeout')) >= 1);
   assert.deepEqual((await get('proxied1')).seen?.proxyProtocol?.version, 1);
   assert.deepEqual((await get('proxied2')).seen?.proxyProtocol?.version, 2);
 });

@@ -261,6 +261,8 @@ const objects = [
         corsPolicy: { allowOrigins: [{ exact: 'https://a.example' }], unmatchedPreflights: 'IGNORE' },
         route: v1,
       },
+      { match: [{ uri: { prefix: '/old' } }], corsPolicy: { allowOrigin: ['https://old.example'] }, route: v1 },
+      { match: [{ uri: { prefix: '/any' } }], corsPolicy: { allowOrigin: ['*'] }, route: v1 },
       {
         corsPolicy: {
           allowOrigins: [{ exact: 'https://a.example' }, { prefix: 'https://b.' }, { regex: 'https://c\\d\\.example' }],
@@ -621,6 +623,7 @@ test('CORS', async () => {
     'VirtualService.spec.http[].corsPolicy.allowOrigins[].exact',
     'VirtualService.spec.http[].corsPolicy.allowOrigins[].prefix',
     'VirtualService.spec.http[].corsPolicy.allowOrigins[].regex',
+    'VirtualService.spec.http[].corsPolicy.allowOrigin',
     'VirtualService.spec.http[].corsPolicy.allowMethods',
     'VirtualService.spec.http[].corsPolicy.allowHeaders',
     'VirtualService.spec.http[].corsPolicy.exposeHeaders',
@@ -643,6 +646,14 @@ test('CORS', async () => {
   assert.equal(simple.headers['access-control-expose-headers'], 'x-origin');
   assert.equal((await preflight('https://evil.example')).seen?.method, 'OPTIONS', 'forwarded');
   assert.equal((await preflight('https://evil.example', '/closed')).seen, undefined, 'not forwarded');
+  for (const [path, origin, allowed] of [
+    ['/old', 'https://old.example', true],
+    ['/old', 'https://old.example.evil', false],
+    ['/any', 'https://whoever.example', true],
+  ] as const) {
+    const { headers } = await preflight(origin, path);
+    assert.equal(headers['access-control-allow-origin'], allowed ? origin : undefined, `${path} ${origin}`);
+  }
 });
 
 test('delegates', async () => {
