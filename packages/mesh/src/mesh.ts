@@ -166,7 +166,11 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
   const external = mapMany(
     sources.configs('ServiceEntry'),
     (entry, _key, fetch) =>
-      serviceEntryServices(entry, fetch.value(meshConfig)).map((service) => [serviceKey(service), service] as const),
+      serviceEntryServices(
+        entry,
+        fetch.value(meshConfig),
+        () => fetch.get(sources.namespaces, entry.origin.namespace)?.labels ?? {},
+      ).map((service) => [serviceKey(service), service] as const),
     { name: 'services of ServiceEntries' },
   );
   const services = join([byHost, external], { name: 'services' });

@@ -3,7 +3,7 @@ import { autoAddressesOf } from './auto-addresses.ts';
 import type { Config, Resolution, Service, ServicePort } from './model.ts';
 import { parseProtocol } from './protocol.ts';
 import { trafficDistribution } from './service.ts';
-import { visibilityOf } from './visibility.ts';
+import { limitedVisibility, visibilityOf } from './visibility.ts';
 
 const resolutions: Readonly<Record<string, Resolution>> = {
   NONE: 'passthrough',
@@ -13,10 +13,18 @@ const resolutions: Readonly<Record<string, Resolution>> = {
   DYNAMIC_DNS: 'dynamic-dns',
 };
 
-/** The services of a ServiceEntry: one for each of its hosts. */
-export function serviceEntryServices(entry: Config<ServiceEntrySpec>, mesh: MeshConfig): readonly Service[] {
+/** The services of a ServiceEntry: one for each of its hosts. `labels` are those of its namespace, asked for only where the mesh limits visibility by them. */
+export function serviceEntryServices(
+  entry: Config<ServiceEntrySpec>,
+  mesh: MeshConfig,
+  labels: () => Readonly<Record<string, string>>,
+): readonly Service[] {
   const { origin, spec } = entry;
-  const exportTo = visibilityOf(spec.exportTo, mesh.defaultServiceExportTo, origin.namespace);
+  const exported = visibilityOf(spec.exportTo, mesh.defaultServiceExportTo, origin.namespace);
+  const exportTo =
+    mesh.serviceEntryVisibility?.applyToSidecars === true
+      ? limitedVisibility(exported, mesh, origin.namespace, labels())
+      : exported;
   const ports = (spec.ports ?? []).map((port): ServicePort => {
     const target = port.targetPort && port.targetPort !== port.number ? port.targetPort : undefined;
     return {

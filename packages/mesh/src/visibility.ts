@@ -1,3 +1,5 @@
+import type { MeshConfig } from '@istio-ts/api';
+import { labelSelectorMatches } from './label-selector.ts';
 import type { Visibility } from './model.ts';
 
 const everybody: Visibility = { kind: 'public' };
@@ -26,5 +28,38 @@ export function visibleTo(visibility: Visibility, namespace: string): boolean {
       return false;
     case 'namespaces':
       return visibility.namespaces.includes(namespace);
+  }
+}
+
+type Limit = NonNullable<NonNullable<MeshConfig['serviceEntryVisibility']>['defaultVisibility']>;
+
+/**
+ * What the mesh's administrator leaves of the visibility of a ServiceEntry to sidecars and gateways (MeshConfig, `serviceEntryVisibility`): the first
+ * policy decides all of whose rules match the labels of its namespace, else the default. One that is to be seen in its own namespace only is seen
+ * there as far as its `exportTo` goes.
+ */
+export function limitedVisibility(
+  visibility: Visibility,
+  mesh: MeshConfig,
+  namespace: string,
+  labels: Readonly<Record<string, string>>,
+): Visibility {
+  const settings = mesh.serviceEntryVisibility;
+  if (settings?.applyToSidecars !== true) return visibility;
+  const policy = (settings.policies ?? []).find(({ matchingRules = [] }) =>
+    matchingRules.every(
+      ({ namespaceSelector }) => namespaceSelector !== undefined && labelSelectorMatches(namespaceSelector, labels),
+    ),
+  );
+  const limit: Limit | undefined = policy ? policy.visibility : settings.defaultVisibility;
+  switch (limit) {
+    case 'NONE':
+      return nobody;
+    case 'NAMESPACE':
+      return visibleTo(visibility, namespace) ? { kind: 'namespaces', namespaces: [namespace] } : nobody;
+    case 'PUBLIC':
+    case 'VISIBILITY_UNSPECIFIED':
+    case undefined:
+      return visibility;
   }
 }
