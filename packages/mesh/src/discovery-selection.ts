@@ -1,5 +1,5 @@
 import type { SourceCollection } from '@istio-ts/collections';
-import { type LabelSelector, labelSelectorMatches } from './label-selector.ts';
+import { type LabelSelector, labelSelectorMatches } from '@istio-ts/kube';
 
 /** A source whose entries count only while their namespace is selected; the others wait. */
 interface Gated {

@@ -38,4 +38,4 @@ export type { HeadlessPod } from './endpoints.ts';
 export { type KnownName, nameTable } from './name-table.ts';
 export { entryIsReady, healthChecksAnnotation } from './workload.ts';
 export { type NetworkGateway, type NetworkGateways, networkProblems } from './networks.ts';
-export { throughGateways } from './split-horizon.ts';
+export { inNetworkView, type NetworkPlace, requestedNetworks, throughGateways } from './split-horizon.ts';

@@ -4,6 +4,30 @@ import type { NetworkGateway, NetworkGateways } from './networks.ts';
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 const lcm = (a: number, b: number): number => (a / gcd(a, b)) * b;
 
+/** From where a proxy reaches endpoints. */
+export interface NetworkPlace {
+  /** Its own network; '' where it has none. */
+  readonly network: string;
+  /** Networks of which it sees endpoints at all; undefined for every network. */
+  readonly view: readonly string[] | undefined;
+}
+
+/** The networks that a proxy asks to see (node metadata `REQUESTED_NETWORK_VIEW`: names, separated by commas). */
+export function requestedNetworks(metadata: Readonly<Record<string, unknown>>): readonly string[] | undefined {
+  const { REQUESTED_NETWORK_VIEW: requested } = metadata;
+  if (typeof requested !== 'string') return undefined;
+  const names = requested.split(',').map((name) => name.trim());
+  const named = names.filter((name) => name !== '');
+  return named.length > 0 ? named : undefined;
+}
+
+/** The endpoints that a proxy sees: of the networks that it asked for, and those of no network. */
+export function inNetworkView(endpoints: ServiceEndpoints, view: NetworkPlace['view']): ServiceEndpoints {
+  if (view === undefined) return endpoints;
+  const seen = endpoints.endpoints.filter(({ network }) => network === '' || view.includes(network));
+  return seen.length === endpoints.endpoints.length ? endpoints : { ...endpoints, endpoints: seen };
+}
+
 /**
  * The endpoints of a service as a client of a network reaches them: those of other networks that have gateways through these, the gateways of a
  * network together with the weight of what is behind them. Only mutual TLS passes, as the server name in it says where to; endpoints without it are

@@ -1,5 +1,5 @@
 import type { MeshConfig } from '@istio-ts/api';
-import { labelSelectorMatches } from './label-selector.ts';
+import { labelSelectorMatches } from '@istio-ts/kube';
 import type { Visibility } from './model.ts';
 
 const everybody: Visibility = { kind: 'public' };

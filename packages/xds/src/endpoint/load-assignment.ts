@@ -17,6 +17,10 @@ export interface LoadAssignmentInput {
   readonly settings: LocalitySettings | undefined;
   /** The cluster has outlier detection, so that localities may fail over. */
   readonly failover: boolean;
+  /** Only endpoints that take mutual TLS: who passes on bytes cannot tell whether a client would speak to others in the clear. */
+  readonly mutualTlsOnly?: boolean;
+  /** Only endpoints of this cluster (the service is local to it). */
+  readonly cluster?: string | undefined;
   /** Only endpoints on this node (internalTrafficPolicy: Local). */
   readonly node: string | undefined;
   /** The client's node, where endpoints on it are preferred (trafficDistribution: PreferSameNode). */
@@ -31,7 +35,9 @@ export function buildLoadAssignment(input: LoadAssignmentInput): ClusterLoadAssi
         endpoint.servicePort === input.port &&
         endpoint.health === 'healthy' &&
         selectorMatches(input.subset, endpoint.labels) &&
-        (input.node === undefined || endpoint.node === input.node),
+        (input.cluster === undefined || endpoint.clusterId === input.cluster) &&
+        (input.node === undefined || endpoint.node === input.node) &&
+        (input.mutualTlsOnly !== true || endpoint.tlsMode === 'istio'),
     ),
   );
   const client = input.client && input.clientNode ? { ...input.client, node: input.clientNode } : input.client;

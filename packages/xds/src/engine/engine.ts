@@ -9,8 +9,10 @@ import {
   type ProxyFacts,
   proxyFacts,
   Scopes,
-  throughGateways,
+  inNetworkView,
   type NetworkGateways,
+  type NetworkPlace,
+  throughGateways,
 } from '@istio-ts/mesh';
 import { workloadOfProxy } from '@istio-ts/mesh/proxy';
 import type { ProxyScope, ServiceEndpoints } from '@istio-ts/mesh/model';
@@ -67,13 +69,13 @@ export interface EngineView extends ProxyView {
 
 /** The same endpoints for the same network, so that what is made of them is remembered. */
 const reachable = memoByInputs(
-  ({ endpoints, network, gateways }: ReachableInput) => [endpoints, network, gateways],
-  ({ endpoints, network, gateways }) => throughGateways(endpoints, network, gateways),
+  ({ endpoints, place, gateways }: ReachableInput) => [endpoints, place.network, place.view?.join(), gateways],
+  ({ endpoints, place, gateways }) => throughGateways(inNetworkView(endpoints, place.view), place.network, gateways),
 );
 
 interface ReachableInput {
   readonly endpoints: ServiceEndpoints;
-  readonly network: string;
+  readonly place: NetworkPlace;
   readonly gateways: NetworkGateways;
 }
 
@@ -173,16 +175,16 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
     mesh,
     generators,
     report: onError,
-    table: (targets, node, network) => {
+    table: (targets, node, place) => {
       const name = tableNames.get(targets) ?? String(tablesMade++);
       tableNames.set(targets, name);
       const local = targets.some((target) => target.node !== undefined) ? (node ?? '') : '';
       return tables.acquire(
-        `${name} ${local} ${mesh.networkGateways.current.size > 0 ? network : ''}`,
+        `${name} ${local} ${mesh.networkGateways.current.size > 0 ? place.network : ''} ${place.view?.join() ?? ''}`,
         () =>
           new EndpointTable(targets, node, (service) => {
             const endpoints = mesh.endpoints.get(service);
-            return endpoints && reachable({ endpoints, network, gateways: mesh.networkGateways.current });
+            return endpoints && reachable({ endpoints, place, gateways: mesh.networkGateways.current });
           }),
       );
     },

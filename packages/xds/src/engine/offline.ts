@@ -1,4 +1,4 @@
-import { defaultMeshConfig, type MeshConfig } from '@istio-ts/api';
+import { defaultMeshConfig, type MeshConfig, type MeshNetworks } from '@istio-ts/api';
 import { createMesh, type MeshOptions, MeshSources, type Problem } from '@istio-ts/mesh';
 import type { KubeObject } from '@istio-ts/kube/object';
 import type { ProxyScope } from '@istio-ts/mesh/model';
@@ -24,6 +24,7 @@ export interface OfflineProxy {
 
 export interface OfflineOptions {
   readonly meshConfig?: MeshConfig;
+  readonly meshNetworks?: MeshNetworks;
   readonly mesh?: Partial<MeshOptions>;
 }
 
@@ -44,6 +45,7 @@ export function generateOffline(
 ): OfflineResult {
   const sources = new MeshSources({
     meshConfig: options.meshConfig ?? defaultMeshConfig(),
+    ...(options.meshNetworks && { meshNetworks: options.meshNetworks }),
     checkPatches: envoyFilterProblems,
   });
   const mesh = createMesh(sources, options.mesh ?? {});

@@ -1,6 +1,6 @@
 import type { Cell } from '@istio-ts/collections';
 import type { ProxyScope } from '@istio-ts/mesh/model';
-import type { Mesh, Problem } from '@istio-ts/mesh';
+import { type Mesh, type NetworkPlace, type Problem, requestedNetworks } from '@istio-ts/mesh';
 import { registryKey } from '@istio-ts/mesh/kubernetes/facts';
 import {
   type ClusterInputs,
@@ -13,6 +13,7 @@ import { buildOutboundCluster, outboundClusterKey } from '../cluster/outbound.ts
 import { patchClusters } from '../envoy-filter/cluster.ts';
 import { patchesOf } from '../envoy-filter/patch-set.ts';
 import { extensionResources } from '../extension/resource.ts';
+import { sniDnatTargets } from '../gateway/sni-dnat.ts';
 import type { Generated } from '../generated.ts';
 import { memoByInputs } from '../memo.ts';
 import { buildSecret, SecretError, secretNames } from '../secret/index.ts';
@@ -50,7 +51,7 @@ export interface Shared {
   readonly table: (
     targets: readonly EndpointTarget[],
     node: string | undefined,
-    network: string,
+    place: NetworkPlace,
   ) => { readonly value: EndpointTable; release(): void };
   readonly report: (error: GenerationError) => void;
   /** Tells of Secrets that cannot be used; called with an empty list when they can be again. */
@@ -112,7 +113,7 @@ const outboundClusters = memoByInputs(
 
 /** Targets for a client wherever it is: most meshes do not look at the place of the client at all, and then all clients share them. */
 const unplacedTargets = memoByInputs(
-  (scope: ProxyScope) => [scope.services, scope.destinationRules, scope.mesh, scope.proxy.type],
+  (scope: ProxyScope) => [scope.services, scope.destinationRules, scope.mesh, scope.proxy.type, scope.proxy.clusterId],
   (scope) => {
     const targets = endpointTargets(scope);
     return { targets, placed: targets.some((target) => target.input.client !== undefined) };
@@ -133,9 +134,19 @@ const placedTargets = memoByInputs(
   ({ scope }) => endpointTargets(scope),
 );
 
+const joinedTargets = memoByInputs(
+  ({ targets, more }: { readonly targets: readonly EndpointTarget[]; readonly more: readonly EndpointTarget[] }) => [
+    targets,
+    more,
+  ],
+  ({ targets, more }) => [...targets, ...more],
+);
+
 function sharedTargets(scope: ProxyScope): readonly EndpointTarget[] {
-  const { targets, placed } = unplacedTargets(scope);
-  return placed ? placedTargets({ scope }) : targets;
+  const unplaced = unplacedTargets(scope);
+  const targets = unplaced.placed ? placedTargets({ scope }) : unplaced.targets;
+  const more = sniDnatTargets(scope, targets);
+  return more.length === 0 ? targets : joinedTargets({ targets, more });
 }
 
 /**
@@ -247,7 +258,7 @@ export class ProxyClass {
       case extensionType:
         return [scope, mesh.secrets.snapshot()];
       case secretType:
-        return [scope.gateways, scope.destinationRules, mesh.secrets.snapshot()];
+        return [scope.gateways, scope.destinationRules, scope.sidecar, mesh.secrets.snapshot()];
     }
   }
 
@@ -356,7 +367,8 @@ export class ProxyClass {
   #endpointTable(scope: ProxyScope): EndpointTable {
     const targets = sharedTargets(scope);
     if (this.#table?.targets !== targets) {
-      const lease = this.#shared.table(targets, this.#node, scope.proxy.network);
+      const { network, metadata } = scope.proxy;
+      const lease = this.#shared.table(targets, this.#node, { network, view: requestedNetworks(metadata) });
       this.#table?.lease.release();
       this.#table = { targets, lease };
     }

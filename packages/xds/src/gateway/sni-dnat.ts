@@ -1,10 +1,11 @@
 import type { Cluster } from '@istio-ts/envoy';
 import type { MergedDestinationRule, ProxyScope, Service, ServicePort } from '@istio-ts/mesh/model';
+import type { EndpointTarget } from '../cluster/index.ts';
 import { buildOutboundCluster } from '../cluster/outbound.ts';
 import type { Subset } from '../cluster/traffic-policy.ts';
 import type { Generated } from '../generated.ts';
 import { memoByInputs } from '../memo.ts';
-import { sniDnatCluster } from '../names.ts';
+import { outboundCluster, sniDnatCluster } from '../names.ts';
 import { hostCovers } from '../route/host-name.ts';
 import { boundServers } from './server.ts';
 
@@ -17,8 +18,8 @@ interface Input {
 }
 
 /**
- * A service's cluster by the name that clients put into the server name of their mutual TLS, with the same endpoints. Bytes are passed on as they are:
- * the TLS in them is the endpoint's business.
+ * A service's cluster by the name that clients put into the server name of their mutual TLS. Bytes are passed on as they are: the TLS in them is the
+ * endpoint's business.
  */
 const cluster = memoByInputs(
   ({ service, port, rule, subset, mesh }: Input) => [service, port, rule, subset, mesh],
@@ -40,23 +41,31 @@ const cluster = memoByInputs(
     });
     const { transportSocket: _socket, transportSocketMatches: _matches, ...rest } = resource;
     const { typedExtensionProtocolOptions: _http, ...bytes } = rest;
-    return { resource: { ...bytes, name: sniDnatCluster(port.number, subset?.name ?? '', service.hostname) }, origins };
+    const name = sniDnatCluster(port.number, subset?.name ?? '', service.hostname);
+    const { edsClusterConfig } = bytes;
+    return {
+      resource: {
+        ...bytes,
+        name,
+        ...(edsClusterConfig && { edsClusterConfig: { ...edsClusterConfig, serviceName: name } }),
+      },
+      origins,
+    };
   },
 );
 
-/** Clusters for AUTO_PASSTHROUGH: one for each port and subset of the services that a server's hosts let clients name. */
-export function sniDnatClusters(scope: ProxyScope): readonly Generated<Cluster>[] {
+/** The inputs of the clusters for AUTO_PASSTHROUGH: one for each port and subset of the services that a server's hosts let clients name. */
+function* inputsOf(scope: SniDnatScope): Generator<Input> {
   if (scope.proxy.type !== 'router') {
-    return [];
+    return;
   }
   const hosts = [...boundServers(scope).values()].flatMap((servers) =>
     servers.flatMap((server) => (server.kind === 'auto-passthrough' ? server.hosts.map((h) => h.host) : [])),
   );
   if (hosts.length === 0) {
-    return [];
+    return;
   }
   const { mesh } = scope;
-  const result: Generated<Cluster>[] = [];
   for (const service of scope.services) {
     // Services outside of the mesh have no mutual TLS whose server name could say where to.
     if (service.meshExternal || (service.resolution !== 'static' && service.resolution !== 'passthrough')) {
@@ -70,10 +79,48 @@ export function sniDnatClusters(scope: ProxyScope): readonly Generated<Cluster>[
       }
       for (const subset of [undefined, ...(rule?.spec.subsets ?? [])]) {
         if (subset?.name !== '') {
-          result.push(cluster({ service, port, rule, subset, mesh }));
+          yield { service, port, rule, subset, mesh };
         }
       }
     }
   }
-  return result;
 }
+
+type SniDnatScope = Pick<ProxyScope, 'proxy' | 'mesh' | 'services' | 'destinationRules' | 'gateways' | 'inbound'>;
+
+/** Clusters for AUTO_PASSTHROUGH. */
+export const sniDnatClusters = (scope: ProxyScope): readonly Generated<Cluster>[] => [...inputsOf(scope)].map(cluster);
+
+const targets = memoByInputs(
+  ({ scope, all }: { readonly scope: SniDnatScope; readonly all: readonly EndpointTarget[] }) => [
+    all,
+    scope.gateways,
+    scope.inbound,
+    scope.services,
+    scope.destinationRules,
+    scope.mesh,
+  ],
+  ({ scope, all }): readonly EndpointTarget[] => {
+    const names = new Map(
+      [...inputsOf(scope)].map(({ service, port, subset }) => {
+        const parts = [port.number, subset?.name ?? '', service.hostname] as const;
+        return [outboundCluster(...parts), sniDnatCluster(...parts)] as const;
+      }),
+    );
+    return all.flatMap((target) => {
+      const clusterName = names.get(target.clusterName);
+      return clusterName === undefined
+        ? []
+        : [{ ...target, clusterName, input: { ...target.input, clusterName, mutualTlsOnly: true } }];
+    });
+  },
+);
+
+const none: readonly EndpointTarget[] = [];
+
+/**
+ * The endpoints of these clusters, out of those of the services' own: only such as take mutual TLS. The gateway cannot tell whether the TLS that it
+ * passes on is that of the mesh, and must not be a way to endpoints that would not ask for it.
+ */
+export const sniDnatTargets = (scope: SniDnatScope, all: readonly EndpointTarget[]): readonly EndpointTarget[] =>
+  scope.proxy.type === 'router' && scope.gateways.length > 0 ? targets({ scope, all }) : none;

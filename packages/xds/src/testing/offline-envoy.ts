@@ -1,7 +1,7 @@
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { MeshConfig } from '@istio-ts/api';
+import type { MeshConfig, MeshNetworks } from '@istio-ts/api';
 import type { Cluster, ClusterLoadAssignment, Listener, RouteConfiguration } from '@istio-ts/envoy';
 import type { KubeObject } from '@istio-ts/kube/object';
 import type { MeshOptions } from '@istio-ts/mesh';
@@ -43,6 +43,7 @@ export interface OfflineEnvoySetup {
   readonly objects: readonly KubeObject[];
   readonly proxy: OfflineProxy;
   readonly meshConfig?: MeshConfig;
+  readonly meshNetworks?: MeshNetworks;
   /** Names of clusters whose endpoints a test changes. */
   readonly changing?: readonly string[];
   /** What the agent would serve: the workload's certificate, and what it trusts; a certificate that trusts itself where not given. */
@@ -71,6 +72,7 @@ function agentSecrets(identity: OfflineEnvoySetup['identity']): readonly object[
 export async function startOfflineEnvoy(setup: OfflineEnvoySetup): Promise<OfflineEnvoy> {
   const { resources, problems, errors } = generateOffline(setup.objects, setup.proxy, {
     ...(setup.meshConfig && { meshConfig: setup.meshConfig }),
+    ...(setup.meshNetworks && { meshNetworks: setup.meshNetworks }),
     ...(setup.mesh && { mesh: setup.mesh }),
   });
   if (problems.length > 0)
