@@ -32,3 +32,7 @@ export function handlingOf(protocol: Protocol): Handling {
 
 /** Whether the client's first bytes are a TLS handshake with a server name that can be routed on. */
 export const isTls = (protocol: Protocol): boolean => protocol === 'HTTPS' || protocol === 'TLS';
+
+/** What is left of a protocol where the proxy ends its TLS. */
+export const insideTls = (protocol: Protocol): Protocol =>
+  protocol === 'HTTPS' ? 'HTTP' : protocol === 'TLS' ? 'TCP' : protocol;

@@ -18,8 +18,11 @@ type ServerTls = NonNullable<Server['tls']>;
 
 const CONTROL_PLANE: ConfigSource = { ads: {}, resourceApiVersion: 'V3' };
 
-/** Secret of a `credentialName`: a Kubernetes secret in the gateway's own namespace, unless the name says where it is. */
-const secret = (name: string): SdsSecretConfig => ({ name, sdsConfig: CONTROL_PLANE });
+/** A sidecar has one listener for all ports: a Secret that is not there must not keep the others waiting. */
+const CONTROL_PLANE_IF_SOON: ConfigSource = { ...CONTROL_PLANE, initialFetchTimeout: '2s' };
+
+/** Secret of a `credentialName`: a Kubernetes secret in the proxy's own namespace, unless the name says where it is. */
+const secret = (name: string, at: ConfigSource): SdsSecretConfig => ({ name, sdsConfig: at });
 
 /**
  * A secret that the agent reads from files of its container, and sends anew when they change. Files that are not there must not keep the port's other
@@ -75,7 +78,7 @@ function clientRules(tls: ServerTls): CertificateValidationContext {
 const rootsFile = (tls: ServerTls): string =>
   tls.caCertificates || (tls.tlsCertificates ?? []).find((one) => one.caCertificates)?.caCertificates || '';
 
-function clientValidation(tls: ServerTls): Partial<CommonTlsContext> {
+function clientValidation(tls: ServerTls, at: ConfigSource): Partial<CommonTlsContext> {
   const [firstCredential] = credentials(tls);
   const credential = tls.caCertCredentialName || firstCredential;
   return {
@@ -88,7 +91,7 @@ function clientValidation(tls: ServerTls): Partial<CommonTlsContext> {
       validationContextSdsSecretConfig:
         credential === undefined
           ? fileSecret(`file-root:${rootsFile(tls)}`)
-          : secret(caCertificateName(credentialResource(credential))),
+          : secret(caCertificateName(credentialResource(credential)), at),
     },
   };
 }
@@ -96,10 +99,10 @@ function clientValidation(tls: ServerTls): Partial<CommonTlsContext> {
 const credentials = (tls: ServerTls): readonly string[] =>
   tls.credentialName !== undefined && tls.credentialName !== '' ? [tls.credentialName] : (tls.credentialNames ?? []);
 
-function serverCertificates(tls: ServerTls): Partial<CommonTlsContext> {
+function serverCertificates(tls: ServerTls, at: ConfigSource): Partial<CommonTlsContext> {
   const names = credentials(tls);
   if (names.length > 0) {
-    return { tlsCertificateSdsSecretConfigs: names.map((n) => secret(credentialResource(n))) };
+    return { tlsCertificateSdsSecretConfigs: names.map((n) => secret(credentialResource(n), at)) };
   }
   const files = (tls.tlsCertificates ?? []).length > 0 ? (tls.tlsCertificates ?? []) : [tls];
   return {
@@ -113,11 +116,11 @@ function serverCertificates(tls: ServerTls): Partial<CommonTlsContext> {
  * Clients have to show a certificate, whoever signed it. Envoy asks for one only where it has roots: those that are named, else the mesh's. What they
  * say about names is not looked at either (ServerTLSSettings, `insecureSkipVerify`).
  */
-function anyCertificate(tls: ServerTls): Partial<CommonTlsContext> {
+function anyCertificate(tls: ServerTls, at: ConfigSource): Partial<CommonTlsContext> {
   const { matchTypedSubjectAltNames: _names, ...rules } = clientRules(tls);
   const roots =
     tls.caCertCredentialName !== undefined && tls.caCertCredentialName !== ''
-      ? secret(caCertificateName(credentialResource(tls.caCertCredentialName)))
+      ? secret(caCertificateName(credentialResource(tls.caCertCredentialName)), at)
       : fileSecret(rootsFile(tls) === '' ? 'ROOTCA' : `file-root:${rootsFile(tls)}`);
   return {
     combinedValidationContext: {
@@ -127,15 +130,24 @@ function anyCertificate(tls: ServerTls): Partial<CommonTlsContext> {
   };
 }
 
-function terminatingTls(tls: ServerTls, alpn: readonly string[], mesh: ProxyScope['mesh']): DownstreamTlsContext {
+function terminatingTls(
+  tls: ServerTls,
+  alpn: readonly string[],
+  mesh: ProxyScope['mesh'],
+  at: ConfigSource,
+): DownstreamTlsContext {
   const mode = tls.mode ?? 'SIMPLE';
   const asksForCertificate = mode === 'MUTUAL' || mode === 'OPTIONAL_MUTUAL';
   return {
     commonTlsContext: {
       tlsParams: parameters(tls, mesh.tlsDefaults),
       ...(alpn.length > 0 ? { alpnProtocols: alpn } : {}),
-      ...serverCertificates(tls),
-      ...(asksForCertificate ? (tls.insecureSkipVerify === true ? anyCertificate(tls) : clientValidation(tls)) : {}),
+      ...serverCertificates(tls, at),
+      ...(asksForCertificate
+        ? tls.insecureSkipVerify === true
+          ? anyCertificate(tls, at)
+          : clientValidation(tls, at)
+        : {}),
     },
     requireClientCertificate: mode === 'MUTUAL',
     // Names that no certificate has get the one that the client understands too, and not just the first.
@@ -154,12 +166,24 @@ export function serverTls(
 ): TransportSocket {
   return tls.mode === 'ISTIO_MUTUAL'
     ? meshServerTls({ mesh, trustDomain })
-    : downstreamTls(terminatingTls(tls, http ? ['h2', 'http/1.1'] : [], mesh));
+    : downstreamTls(terminatingTls(tls, http ? ['h2', 'http/1.1'] : [], mesh, CONTROL_PLANE));
+}
+
+/** The transport socket of a port at which a sidecar ends TLS for its workload (Sidecar, `ingress[].tls`). */
+export function sidecarTls(
+  tls: ServerTls,
+  http: boolean,
+  mesh: ProxyScope['mesh'],
+  trustDomain: string,
+): TransportSocket {
+  return tls.mode === 'ISTIO_MUTUAL'
+    ? meshServerTls({ mesh, trustDomain })
+    : downstreamTls(terminatingTls(tls, http ? ['h2', 'http/1.1'] : [], mesh, CONTROL_PLANE_IF_SOON));
 }
 
 /** The transport socket of the same server for HTTP/3; QUIC brings TLS 1.3 with it and negotiates nothing below. */
 export function quicTls(tls: ServerTls, mesh: ProxyScope['mesh']): TransportSocket {
-  const { tlsParams: _parameters, ...common } = terminatingTls(tls, ['h3'], mesh).commonTlsContext ?? {};
+  const { tlsParams: _parameters, ...common } = terminatingTls(tls, ['h3'], mesh, CONTROL_PLANE).commonTlsContext ?? {};
   return {
     name: 'envoy.transport_sockets.quic',
     typedConfig: typed('envoy.extensions.transport_sockets.quic.v3.QuicDownstreamTransport', {

@@ -6,7 +6,7 @@ import { tcpProxy } from '../filter/tcp-proxy.ts';
 import { type Generated, uniqueOrigins } from '../generated.ts';
 import { memoByInputs } from '../memo.ts';
 import { BLACKHOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, inboundCluster } from '../names.ts';
-import { handlingOf } from '../protocol.ts';
+import { handlingOf, insideTls } from '../protocol.ts';
 import { timeouts } from '../route/action.ts';
 import { listenerAccessLog, tcpAccessLog } from '../telemetry/access-log.ts';
 import {
@@ -19,7 +19,7 @@ import {
 } from './context.ts';
 import { httpInspector, ORIGINAL_DST, ORIGINAL_SRC, tlsInspector } from './listener-filter.ts';
 import { type Destination, inboundChains } from './inbound-chains.ts';
-import { serverTls } from '../gateway/tls.ts';
+import { sidecarTls } from '../gateway/tls.ts';
 import { connectionLimits } from './connection-limits.ts';
 
 /** A request that the application cannot have seen, because it closed the connection before, is sent again (Istio 1.24, inbound retries). */
@@ -79,13 +79,14 @@ function ingressDestination(
   mode: MutualTlsMode,
 ): Destination | undefined {
   const port = ingress.port?.number;
-  const protocol = parseProtocol(ingress.port?.protocol ?? '') ?? 'Auto';
+  const { tls } = ingress;
+  const declared = parseProtocol(ingress.port?.protocol ?? '') ?? 'Auto';
+  const protocol = tls === undefined ? declared : insideTls(declared);
   const handling = handlingOf(protocol);
   if (port === undefined || handling === 'ignore') {
     return undefined;
   }
   const name = `${wildcardAddress(context.proxy)}_${port}`;
-  const { tls } = ingress;
   return {
     port,
     handling,
@@ -96,7 +97,7 @@ function ingressDestination(
     statPrefix: `inbound_${name};`,
     routes: routes(inboundCluster(port), `inbound|http|${port}`, inboundCluster(port), undefined),
     limits: connectionLimits(ingress.connectionPool ?? sidecar?.spec.inboundConnectionPool, context.proxy),
-    ownTls: tls && serverTls(tls, handling !== 'tcp', context.mesh, context.trustDomain),
+    ownTls: tls && sidecarTls(tls, handling !== 'tcp', context.mesh, context.trustDomain),
   };
 }
 

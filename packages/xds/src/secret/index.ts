@@ -5,12 +5,14 @@ export { caCertificateName, credentialResource, parseSecretResource, type Secret
 export { buildSecret, SecretError, secretOrigin } from './secret.ts';
 
 /**
- * Names of the SDS resources that the configuration of a proxy may refer to: credentials of its Gateways and of DestinationRules, with their roots.
- * A sidecar takes those of DestinationRules that select workloads only, which are in its own namespace (DestinationRule reference,
+ * Names of the SDS resources that the configuration of a proxy may refer to: credentials of its Gateways, of the ports at which its Sidecar ends TLS
+ * and of DestinationRules, with their roots. A sidecar takes those of DestinationRules that select workloads only, which are in its own namespace (DestinationRule reference,
  * ClientTLSSettings.credentialName).
  */
 export function secretNames(
-  scope: Pick<ProxyScope, 'gateways' | 'destinationRules'> & { readonly proxy: Pick<ProxyScope['proxy'], 'type'> },
+  scope: Pick<ProxyScope, 'gateways' | 'destinationRules' | 'sidecar'> & {
+    readonly proxy: Pick<ProxyScope['proxy'], 'type'>;
+  },
 ): ReadonlySet<string> {
   const names = new Set<string>();
   const add = (credential: string | undefined): void => {
@@ -19,12 +21,14 @@ export function secretNames(
     names.add(resource);
     names.add(caCertificateName(resource));
   };
-  for (const gateway of scope.gateways) {
-    for (const { tls } of gateway.spec.servers ?? []) {
-      add(tls?.credentialName);
-      for (const credential of tls?.credentialNames ?? []) add(credential);
-      if (tls?.caCertCredentialName) names.add(caCertificateName(credentialResource(tls.caCertCredentialName)));
-    }
+  const servers = [
+    ...scope.gateways.flatMap((gateway) => gateway.spec.servers ?? []),
+    ...(scope.sidecar?.spec.ingress ?? []),
+  ];
+  for (const { tls } of servers) {
+    add(tls?.credentialName);
+    for (const credential of tls?.credentialNames ?? []) add(credential);
+    if (tls?.caCertCredentialName) names.add(caCertificateName(credentialResource(tls.caCertCredentialName)));
   }
   for (const { spec } of scope.destinationRules.values()) {
     if (scope.proxy.type !== 'router' && spec.workloadSelector === undefined) continue;
