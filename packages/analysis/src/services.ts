@@ -48,6 +48,7 @@ export class ServiceIndex {
           spec: object.spec,
         },
         meshConfig,
+        () => context.objects('Namespace').find(({ name }) => name === object.namespace)?.labels ?? {},
       ).map((service) => ({ ...service, object })),
     );
     this.all = [...kubernetes, ...entries];

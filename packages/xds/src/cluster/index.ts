@@ -9,6 +9,7 @@ import type {
   ServicePort,
 } from '@istio-ts/mesh/model';
 import { isIP } from 'node:net';
+import { isClusterLocal } from '../endpoint/cluster-local.ts';
 import type { ClientPlace, LoadAssignmentInput } from '../endpoint/index.ts';
 import type { Generated } from '../generated.ts';
 import { memoByInputs } from '../memo.ts';
@@ -147,6 +148,7 @@ export function endpointTargets(
           client: placed ? clientPlace(scope) : undefined,
           settings: placed ? settings : undefined,
           failover: placed && failover,
+          ...(isClusterLocal(service.hostname, scope.mesh) && { cluster: scope.proxy.clusterId }),
         },
       });
     }

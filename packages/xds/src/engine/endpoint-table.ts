@@ -25,6 +25,7 @@ const assignment = memoByInputs(
     target.input.client && JSON.stringify(target.input.client),
     target.input.settings,
     target.input.failover,
+    target.input.cluster,
     node,
     clientNode,
   ],
