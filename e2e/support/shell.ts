@@ -33,7 +33,12 @@ export function run(
 }
 
 /** Asks again and again until `probe` gives a value; fails with the last reason when the deadline passes. */
-export async function until<T>(what: string, probe: () => Promise<T | undefined>, timeoutMs = 60_000): Promise<T> {
+export async function until<T>(
+  what: string,
+  probe: () => Promise<T | undefined>,
+  timeoutMs = 60_000,
+  everyMs = 100,
+): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   let reason = 'nothing came';
   for (;;) {
@@ -44,6 +49,6 @@ export async function until<T>(what: string, probe: () => Promise<T | undefined>
       reason = (error as Error).message;
     }
     if (Date.now() > deadline) throw new Error(`waited ${timeoutMs / 1000} s for ${what}: ${reason}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }
