@@ -171,8 +171,9 @@ export function readSettings(flags: ProxyFlags, inputs: AgentInputs): AgentSetti
   };
   const proxyConfig = readProxyConfig([
     asObject(asObject(inputs.meshConfig).defaultConfig),
-    document('PROXY_CONFIG', env.PROXY_CONFIG),
     document('annotation proxy.istio.io/config', annotations['proxy.istio.io/config']),
+    // Injection has laid over the annotation what wins over it: objects of the kind ProxyConfig that select the pod.
+    document('PROXY_CONFIG', env.PROXY_CONFIG),
   ]);
 
   const podName = text('POD_NAME', inputs.hostName);

@@ -1,3 +1,4 @@
+import { mergeProxyConfig } from '@istio-ts/api/mesh/merge-proxy-config';
 import type { Json } from './json.ts';
 import { asObject, field, textField } from './json.ts';
 
@@ -50,10 +51,10 @@ const DEFAULTS: Readonly<Record<string, Json>> = {
   statusPort: 15020,
 };
 
-/** Merges the layers, later ones over earlier ones, maps key by key, and decodes the result. */
+/** Lays the layers over each other, see `mergeProxyConfig`, and decodes the result. */
 export function readProxyConfig(layers: readonly Json[]): ProxyConfig {
   const raw = layers.reduce<Readonly<Record<string, Json>>>(
-    (merged, layer) => mergeObjects(merged, asObject(layer)),
+    (merged, layer) => mergeProxyConfig(merged, asObject(layer)) as Readonly<Record<string, Json>>,
     DEFAULTS,
   );
   const matcher = asObject(field(raw, 'proxyStatsMatcher'));
@@ -94,23 +95,6 @@ export function readProxyConfig(layers: readonly Json[]): ProxyConfig {
     holdApplicationUntilProxyStarts: field(raw, 'holdApplicationUntilProxyStarts') === true,
     raw,
   };
-}
-
-function mergeObjects(
-  base: Readonly<Record<string, Json>>,
-  over: Readonly<Record<string, Json>>,
-): Readonly<Record<string, Json>> {
-  const out: Record<string, Json> = { ...base };
-  for (const [key, value] of Object.entries(over)) {
-    const old = out[key];
-    const bothMaps = isMap(old) && isMap(value);
-    out[key] = bothMaps ? mergeObjects(asObject(old), asObject(value)) : value;
-  }
-  return out;
-}
-
-function isMap(value: Json | undefined): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function texts(value: Json | undefined): readonly string[] {

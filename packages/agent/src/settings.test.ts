@@ -94,12 +94,13 @@ for (const [name, settings] of Object.entries(variants)) {
   });
 }
 
-test('annotation wins over PROXY_CONFIG, which wins over the mesh configuration', () => {
+test('PROXY_CONFIG wins over the annotation, which wins over the mesh configuration', () => {
   const settings = settingsWith(
-    { PROXY_CONFIG: '{"concurrency":1,"terminationDrainDuration":"9s","proxyMetadata":{"A":"2"}}' },
+    { PROXY_CONFIG: '{"terminationDrainDuration":"9s","proxyMetadata":{"A":"2"},"drainDuration":"30s"}' },
     { meshConfig: { defaultConfig: { concurrency: 7, statusPort: 15999, proxyMetadata: { A: '1', B: '1' } } } },
   );
   assert.equal(settings.proxyConfig.concurrency, 3);
+  assert.equal(settings.proxyConfig.drainDuration, '30s');
   assert.equal(settings.drain.terminationMs, 9000);
   assert.equal(settings.ports.status, 15999);
   assert.deepEqual(settings.proxyConfig.proxyMetadata, { A: '2', B: '1' });

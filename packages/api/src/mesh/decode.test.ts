@@ -55,6 +55,27 @@ test('settings of one pod are merged into those of the mesh', () => {
   );
 });
 
+test('a field of a pod replaces that of the mesh as a whole; variables and headers add up', () => {
+  const base = decodeMeshConfig({
+    defaultConfig: {
+      tracing: { zipkin: { address: 'zipkin:9411' }, sampling: 1 },
+      proxyHeaders: { server: { value: 'shop' }, requestId: { disabled: true } },
+      serviceCluster: 'shop',
+    },
+  }).value.defaultConfig;
+  const { value } = decodeProxyConfig(
+    {
+      tracing: { sampling: 5 },
+      proxy_headers: { server: { disabled: true } },
+      tracingServiceName: 'CANONICAL_NAME_ONLY',
+    },
+    base,
+  );
+  assert.deepEqual(value.tracing, { sampling: 5 });
+  assert.deepEqual(value.proxyHeaders, { server: { disabled: true }, requestId: { disabled: true } });
+  assert.deepEqual([value.serviceCluster, value.tracingServiceName], [undefined, 'CANONICAL_NAME_ONLY']);
+});
+
 test('networks are read', () => {
   const { value } = decodeMeshNetworks({
     networks: { n1: { endpoints: [{ fromRegistry: 'c1' }], gateways: [{ address: '1.2.3.4', port: 15443 }] } },

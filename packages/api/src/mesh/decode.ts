@@ -1,6 +1,7 @@
 import { type FieldProblem, ProblemList } from '../problems.ts';
 import { decode } from '../schema/decode.ts';
 import type { ExtensionProvider } from './extension-providers.ts';
+import { mergeProxyConfig } from './merge-proxy-config.ts';
 import { type MeshConfig, type MeshNetworks, meshConfig, meshNetworks } from './mesh-config.ts';
 import { type ProxyConfig, proxyConfig } from './proxy-config.ts';
 
@@ -41,10 +42,7 @@ export function defaultMeshConfig(): MeshConfig {
   return decodeMeshConfig({}).value;
 }
 
-/**
- * Reads the proxies' settings of one pod or ProxyConfig annotation on top of `base` (the mesh's `defaultConfig`): values
- * replace, `proxyMetadata` and nested messages are merged (Istio's documentation, "ProxyConfig").
- */
+/** Reads the proxies' settings of one pod or ProxyConfig annotation on top of `base` (the mesh's `defaultConfig`), see `mergeProxyConfig`. */
 export function decodeProxyConfig(
   value: unknown,
   base?: ProxyConfig,
@@ -52,10 +50,8 @@ export function decodeProxyConfig(
   const problems = new ProblemList();
   const own = isFields(value) ? value : {};
   if (value !== undefined && value !== null && !isFields(value)) problems.error('', 'must be a mapping');
-  const rest = { ...(base ?? {}) } as Record<string, unknown>;
-  if (own.tracingServiceName !== undefined) delete rest.serviceCluster;
-  if (own.serviceCluster !== undefined) delete rest.tracingServiceName;
-  return { value: decode(proxyConfig, merge(rest, own, 16), '', problems, options), problems: problems.problems };
+  const merged = mergeProxyConfig({ ...base }, own);
+  return { value: decode(proxyConfig, merged, '', problems, options), problems: problems.problems };
 }
 
 /** Reads the networks of the mesh (key `meshNetworks` of the ConfigMap `istio`). */
@@ -67,20 +63,6 @@ export function decodeMeshNetworks(value: unknown): {
   return { value: decode(meshNetworks, value ?? {}, '', problems, options), problems: problems.problems };
 }
 
-function merge(
-  base: Record<string, unknown>,
-  over: Readonly<Record<string, unknown>>,
-  depth: number,
-): Record<string, unknown> {
-  const merged = new Map(Object.entries(base));
-  for (const [key, value] of Object.entries(over)) {
-    const name = key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
-    const before = merged.get(name);
-    merged.set(name, depth > 0 && isFields(before) && isFields(value) ? merge(before, value, depth - 1) : value);
-  }
-  return Object.fromEntries(merged);
-}
-
-function isFields(value: unknown): value is Record<string, unknown> {
+function isFields(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -9,6 +9,8 @@ import { patchRouteConfigurations } from '../envoy-filter/route.ts';
 import { withPlugins } from '../extension/listener.ts';
 import type { Generated } from '../generated.ts';
 import { buildListeners } from '../listener/index.ts';
+import { limitListeners } from '../proxy-settings/listener.ts';
+import { adjustRoutes } from '../proxy-settings/route.ts';
 import { buildRoutes } from '../route/index.ts';
 
 /** The translation that an engine runs: each a pure function of its arguments that returns the same objects as long as they depend on nothing that changed. */
@@ -23,9 +25,13 @@ export type { ClusterInputs };
 
 export const defaultGenerators: Generators = {
   listeners: (scope) =>
-    patchListeners(withPlugins(buildListeners(scope), scope), patchesOf(scope).listeners, scope.proxy.type),
+    patchListeners(
+      withPlugins(limitListeners(buildListeners(scope), scope), scope),
+      patchesOf(scope).listeners,
+      scope.proxy.type,
+    ),
   routes: (scope) => {
-    const routes = buildRoutes(scope);
+    const routes = adjustRoutes(buildRoutes(scope), scope);
     // Routes of arriving requests are part of their listeners.
     const context = contextsOf(scope.proxy.type).at(-1);
     return context === undefined ? routes : patchRouteConfigurations(routes, patchesOf(scope).routes, context);

@@ -16,6 +16,7 @@ import { extensionResources } from '../extension/resource.ts';
 import { sniDnatTargets } from '../gateway/sni-dnat.ts';
 import type { Generated } from '../generated.ts';
 import { memoByInputs } from '../memo.ts';
+import { adjustClusters } from '../proxy-settings/cluster.ts';
 import { buildSecret, SecretError, secretNames } from '../secret/index.ts';
 import type { XdsResource } from '../source.ts';
 import type { EndpointTable } from './endpoint-table.ts';
@@ -353,7 +354,7 @@ export class ProxyClass {
       if (before) own.set(name, before);
     }
     this.#ownClusters = keepUnchanged(this.#ownClusters, own);
-    const tables = [this.#ownClusters, outbound.resources];
+    const tables = adjustClusters([this.#ownClusters, outbound.resources], scope);
     const patches = patchesOf(scope).clusters;
     return layered(last, patches ? patchClusters({ tables, patches, type: scope.proxy.type }) : tables);
   }

@@ -1,4 +1,4 @@
-import type { Any, HttpFilter } from '@istio-ts/envoy';
+import type { Any, HttpFilter, Router } from '@istio-ts/envoy';
 import { typed } from '../typed.ts';
 
 /** A place in the chain of HTTP filters and why it is there. The table is the only thing that decides the order. */
@@ -48,10 +48,14 @@ const GRPC_STATS = filter(
     statsForAllMethods: false,
   }),
 );
-const ROUTER = filter('envoy.filters.http.router', typed('envoy.extensions.filters.http.router.v3.Router', {}));
+const router = (fields: Router): HttpFilter =>
+  filter('envoy.filters.http.router', typed('envoy.extensions.filters.http.router.v3.Router', fields));
+const ROUTER = router({});
+/** The same without the headers `x-envoy-*` of its own. */
+const SILENT_ROUTER = router({ suppressEnvoyHeaders: true });
 
 /** The chain of HTTP filters: those that always are there and `extra`, in the table's order. */
-export function httpFilters(extra: readonly HttpFilter[]): readonly HttpFilter[] {
-  const all = [FAULT, CORS, GRPC_STATS, ROUTER, ...extra];
+export function httpFilters(extra: readonly HttpFilter[], isSilent = false): readonly HttpFilter[] {
+  const all = [FAULT, CORS, GRPC_STATS, isSilent ? SILENT_ROUTER : ROUTER, ...extra];
   return HTTP_FILTER_ORDER.flatMap(({ name }) => all.filter((f) => f.name === name));
 }

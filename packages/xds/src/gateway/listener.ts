@@ -3,7 +3,7 @@ import { parseProtocol } from '@istio-ts/mesh';
 import type { Origin, ProxyScope } from '@istio-ts/mesh/model';
 import { dynamicHostsFilter, dynamicServerNameFilter } from '../cluster/dynamic-hosts.ts';
 import { alpnFilter } from '../filter/alpn.ts';
-import { gatewayTopology, httpConnectionManager } from '../filter/http-connection-manager.ts';
+import { httpConnectionManager } from '../filter/http-connection-manager.ts';
 import { mongoFilter } from '../filter/mongo.ts';
 import { inboundPolicies } from '../filter/policies.ts';
 import { tcpProxy } from '../filter/tcp-proxy.ts';
@@ -13,6 +13,7 @@ import { type ListenerContext, listeningOn, wildcardAddress } from '../listener/
 import { proxyProtocol, tlsInspector } from '../listener/listener-filter.ts';
 import { serverNames, type TcpRouting, tcpRoutings, tlsRoutings } from '../listener/tcp-route.ts';
 import { BLACKHOLE_CLUSTER } from '../names.ts';
+import { proxySettings } from '../proxy-settings/settings.ts';
 import { listenerAccessLog, tcpAccessLog } from '../telemetry/access-log.ts';
 import { httpMetrics, tcpMetrics } from '../telemetry/metrics.ts';
 import { quicFilterChains, quicListener } from './http3.ts';
@@ -189,7 +190,7 @@ function build(
   const inspects = first.kind !== 'http' && first.kind !== 'tcp';
   const listenerFilters = [
     // What a load balancer says of the client stands before everything else on the connection.
-    ...(gatewayTopology(context)?.proxyProtocol !== undefined ? [proxyProtocol()] : []),
+    ...(proxySettings(context).gatewayTopology?.proxyProtocol !== undefined ? [proxyProtocol()] : []),
     ...(inspects ? [tlsInspector()] : []),
   ];
   const path = socketPath(first.bind);
