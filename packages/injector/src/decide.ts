@@ -1,6 +1,7 @@
+import { labelSelectorMatches } from '@istio-ts/kube';
 import type { InjectionConfig } from './config.ts';
 import { type JsonObject, objectAt, textMap } from './json.ts';
-import { isEmptySelector, matchesSelector } from './selector.ts';
+import { isEmptySelector } from './selector.ts';
 
 /** Namespaces of the platform itself, never injected (Istio's documentation, "Installing the sidecar"). */
 export const IGNORED_NAMESPACES: ReadonlySet<string> = new Set([
@@ -30,9 +31,13 @@ export function decideInjection(pod: JsonObject, namespace: string, config: Inje
   const own = parseChoice(word);
   if (own === true) return { inject: true };
   if (own === false) return no('sidecar.istio.io/inject on the pod is not true');
-  if (config.neverInjectSelector.some((selector) => !isEmptySelector(selector) && matchesSelector(selector, labels)))
+  if (
+    config.neverInjectSelector.some((selector) => !isEmptySelector(selector) && labelSelectorMatches(selector, labels))
+  )
     return no('neverInjectSelector of the mesh matches its labels');
-  if (config.alwaysInjectSelector.some((selector) => !isEmptySelector(selector) && matchesSelector(selector, labels)))
+  if (
+    config.alwaysInjectSelector.some((selector) => !isEmptySelector(selector) && labelSelectorMatches(selector, labels))
+  )
     return { inject: true };
   return config.policy === 'enabled'
     ? { inject: true }

@@ -28,32 +28,6 @@ export function parseSelector(value: unknown, object: string, field: string): Se
   };
 }
 
-/** Whether labels fulfil one requirement of a selector. */
-export function matchesExpression(
-  { key, operator, values }: Selector['matchExpressions'][number],
-  labels: Readonly<Record<string, string>>,
-): boolean {
-  const present = Object.hasOwn(labels, key);
-  switch (operator) {
-    case 'In':
-      return present && values.includes(labels[key] ?? '');
-    case 'NotIn':
-      return !present || !values.includes(labels[key] ?? '');
-    case 'Exists':
-      return present;
-    case 'DoesNotExist':
-      return !present;
-  }
-}
-
-export function matchesSelector(selector: Selector, labels: Readonly<Record<string, string>>): boolean {
-  const has = (key: string): boolean => Object.hasOwn(labels, key);
-  return (
-    Object.entries(selector.matchLabels).every(([key, value]) => has(key) && labels[key] === value) &&
-    selector.matchExpressions.every((expression) => matchesExpression(expression, labels))
-  );
-}
-
 /** True for a selector that says nothing: it selects nothing here. */
 export function isEmptySelector(selector: Selector): boolean {
   return Object.keys(selector.matchLabels).length === 0 && selector.matchExpressions.length === 0;

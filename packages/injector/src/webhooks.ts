@@ -1,5 +1,6 @@
+import { requirementHolds } from '@istio-ts/kube';
 import { isObject, type JsonObject, listAt, objectAt, textMap } from './json.ts';
-import { matchesExpression, parseSelector, type Selector } from './selector.ts';
+import { parseSelector, type Selector } from './selector.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -50,7 +51,7 @@ function look(selector: Selector, labels: Labels, of: string): { met: readonly s
     const { key, operator, values } = expression;
     const present = `${of} label ${key}=${labels[key] ?? ''}`;
     const wanted = operator === 'In' || operator === 'Exists';
-    if (matchesExpression(expression, labels)) {
+    if (requirementHolds(expression, labels)) {
       if (wanted && Object.hasOwn(labels, key)) met.push(present);
     } else if (wanted && !Object.hasOwn(labels, key))
       failed.push({ text: `${of} label ${key}${values.length > 0 ? `=${values.join('|')}` : ''}`, refuses: false });

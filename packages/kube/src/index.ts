@@ -4,6 +4,7 @@ export type { ExecSpec } from './exec-credentials.ts';
 export * from './in-cluster.ts';
 export * from './kube-client.ts';
 export * from './kubeconfig.ts';
+export * from './label-selector.ts';
 export * from './manifests.ts';
 export * from './object.ts';
 export { queryString, resourcePath } from './paths.ts';

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { labelSelectorMatches } from '@istio-ts/kube';
 import { fields, list, text, textMap } from '@istio-ts/mesh/kubernetes/read';
 import type { Analyzer } from '../analyzer.ts';
 import type { ConfigObject } from '../config-object.ts';
@@ -81,23 +82,11 @@ function checkClient(context: AnalysisContext, object: ConfigObject, webhook: Fi
 
 function selects(selector: unknown, labels: Readonly<Record<string, string>>): boolean {
   const { matchLabels, matchExpressions } = fields(selector);
-  if (Object.entries(textMap(matchLabels)).some(([key, value]) => labels[key] !== value)) return false;
-  return list(matchExpressions).every((item) => {
+  const requirements = list(matchExpressions).map((item) => {
     const { key, operator, values } = fields(item);
-    const value = labels[text(key)];
-    switch (operator) {
-      case 'In':
-        return value !== undefined && list(values).includes(value);
-      case 'NotIn':
-        return value === undefined || !list(values).includes(value);
-      case 'Exists':
-        return value !== undefined;
-      case 'DoesNotExist':
-        return value === undefined;
-      default:
-        return false;
-    }
+    return { key: text(key), operator: text(operator), values: list(values).map(text) };
   });
+  return labelSelectorMatches({ matchLabels: textMap(matchLabels), matchExpressions: requirements }, labels);
 }
 
 /** Every choice of labels that injectors can tell apart: each label absent, or with a value that some selector names. */

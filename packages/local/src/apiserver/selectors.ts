@@ -1,10 +1,7 @@
+import { type LabelRequirement, type LabelsOfObject, requirementHolds } from '@istio-ts/kube';
 import { asObject, at, isObject } from './json.ts';
 import type { ApiObject } from './object.ts';
 import { badRequest } from './status.ts';
-
-export type LabelRequirement =
-  | { readonly key: string; readonly operator: 'In' | 'NotIn'; readonly values: readonly string[] }
-  | { readonly key: string; readonly operator: 'Exists' | 'DoesNotExist' };
 
 const MAX_SELECTOR = 64 * 1024;
 
@@ -32,25 +29,8 @@ export function parseLabelSelector(text: string): LabelRequirement[] {
   return requirements;
 }
 
-export function matchesRequirements(
-  labels: Readonly<Record<string, unknown>>,
-  requirements: readonly LabelRequirement[],
-): boolean {
-  return requirements.every((requirement) => matchesRequirement(labels, requirement));
-}
-
-function matchesRequirement(labels: Readonly<Record<string, unknown>>, requirement: LabelRequirement): boolean {
-  const value = Object.hasOwn(labels, requirement.key) ? labels[requirement.key] : undefined;
-  switch (requirement.operator) {
-    case 'Exists':
-      return value !== undefined;
-    case 'DoesNotExist':
-      return value === undefined;
-    case 'In':
-      return typeof value === 'string' && requirement.values.includes(value);
-    case 'NotIn':
-      return typeof value !== 'string' || !requirement.values.includes(value);
-  }
+export function matchesRequirements(labels: LabelsOfObject, requirements: readonly LabelRequirement[]): boolean {
+  return requirements.every((requirement) => requirementHolds(requirement, labels));
 }
 
 /** Whether labels match a LabelSelector object (meta/v1). An absent selector matches nothing, an empty one everything. */

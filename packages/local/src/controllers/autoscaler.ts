@@ -1,11 +1,17 @@
 import { readFileSync } from 'node:fs';
-import { KubeApiError, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
+import {
+  KubeApiError,
+  type KubeClient,
+  type KubeObject,
+  type LabelSelector,
+  labelSelectorMatches,
+  type ResourceType,
+} from '@istio-ts/kube';
 import { parseQuantity } from '../node/quantity.ts';
 import type { EventRecorder } from './events.ts';
 import type { Informer } from './informer.ts';
-import { HORIZONTAL_POD_AUTOSCALERS, keyOf, type LabelSelector, namespaceOf, type Pod, uidOf } from './kinds.ts';
+import { HORIZONTAL_POD_AUTOSCALERS, keyOf, namespaceOf, type Pod, uidOf } from './kinds.ts';
 import { isActive, writeStatus } from './pod-control.ts';
-import { matchesSelector } from './selector.ts';
 
 interface AutoscalerSpec {
   readonly scaleTargetRef?: { readonly apiVersion?: string; readonly kind?: string; readonly name?: string };
@@ -85,7 +91,10 @@ export function startAutoscaler(inputs: {
       .list(namespaceOf(autoscaler))
       .filter(
         (pod) =>
-          isActive(pod) && pod.status?.phase === 'Running' && matchesSelector(targetSpec.selector, pod.metadata.labels),
+          isActive(pod) &&
+          pod.status?.phase === 'Running' &&
+          targetSpec.selector !== undefined &&
+          labelSelectorMatches(targetSpec.selector, pod.metadata.labels),
       );
     const min = spec.minReplicas ?? 1;
     const max = spec.maxReplicas ?? min;

@@ -1,15 +1,15 @@
 import type { KubeClient, KubeObject, ResourceType } from '@istio-ts/kube';
+import { startAutoscaler } from './autoscaler.ts';
 import { startCronJobs } from './cron-job.ts';
 import { startDaemonSets } from './daemon-set.ts';
 import { startDeployments } from './deployment.ts';
+import { startDisruptionBudgets } from './disruption-budget.ts';
 import { startEndpoints } from './endpoints.ts';
 import { createEventRecorder } from './events.ts';
-import { startAutoscaler } from './autoscaler.ts';
 import { createInformer, type Informer } from './informer.ts';
 import { startJobs } from './job.ts';
 import * as kinds from './kinds.ts';
 import { createPodControl } from './pod-control.ts';
-import { startDisruptionBudgets } from './disruption-budget.ts';
 import { startReplicaSets } from './replica-set.ts';
 import { startScheduler } from './scheduler.ts';
 import { startServiceAccountTokens } from './service-account-token.ts';

@@ -3,7 +3,7 @@ import { nextTime, parseSchedule } from './cron-schedule.ts';
 import type { EventRecorder } from './events.ts';
 import type { Informer } from './informer.ts';
 import { finishedCondition } from './job.ts';
-import { controllerOf, CRON_JOBS, type CronJob, type Job, JOBS, keyOf, nameOf, namespaceOf, uidOf } from './kinds.ts';
+import { CRON_JOBS, type CronJob, controllerOf, JOBS, type Job, keyOf, nameOf, namespaceOf, uidOf } from './kinds.ts';
 import { ownerReference, writeStatus } from './pod-control.ts';
 import { createWorkQueue, type WorkQueue } from './work-queue.ts';
 

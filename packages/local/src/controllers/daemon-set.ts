@@ -1,9 +1,9 @@
 import type { KubeClient, KubeObject } from '@istio-ts/kube';
+import { labelsInclude } from '@istio-ts/kube';
 import type { Informer } from './informer.ts';
 import { DAEMON_SETS, type DaemonSet, keyOf, nameOf, type Pod, uidOf } from './kinds.ts';
 import { isAvailable, isReady, type PodControl, templateHash, writeStatus } from './pod-control.ts';
 import { resolveShare } from './rollout.ts';
-import { matchesLabels } from './selector.ts';
 import { createWorkQueue, type WorkQueue } from './work-queue.ts';
 
 const REVISION = 'controller-revision-hash';
@@ -33,7 +33,7 @@ export function startDaemonSets(
     const owned = control.owned(uidOf(set));
     const targets = nodes
       .list()
-      .filter((node) => matchesLabels(set.spec.template.spec.nodeSelector ?? {}, node.metadata.labels))
+      .filter((node) => labelsInclude(set.spec.template.spec.nodeSelector ?? {}, node.metadata.labels))
       .map(nameOf);
     if (control.pending(uidOf(set))) queue.addAfter(key, 500);
     else {

@@ -4,8 +4,8 @@ import type { Informer } from './informer.ts';
 import {
   type Condition,
   controllerOf,
-  type Deployment,
   DEPLOYMENTS,
+  type Deployment,
   keyOf,
   nameOf,
   namespaceOf,

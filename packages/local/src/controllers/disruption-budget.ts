@@ -1,9 +1,8 @@
-import type { KubeClient, KubeObject } from '@istio-ts/kube';
+import { type KubeClient, type KubeObject, type LabelSelector, labelSelectorMatches } from '@istio-ts/kube';
 import type { Informer } from './informer.ts';
-import { keyOf, type LabelSelector, namespaceOf, type Pod, POD_DISRUPTION_BUDGETS } from './kinds.ts';
+import { keyOf, namespaceOf, POD_DISRUPTION_BUDGETS, type Pod } from './kinds.ts';
 import { isActive, isReady, writeStatus } from './pod-control.ts';
 import { resolveShare } from './rollout.ts';
-import { matchesSelector } from './selector.ts';
 import { createWorkQueue, type WorkQueue } from './work-queue.ts';
 
 interface BudgetSpec {
@@ -25,9 +24,7 @@ export function startDisruptionBudgets(
       const budget = budgets.byKey(key);
       if (budget === undefined) return;
       const spec = specOf(budget);
-      const matching = pods
-        .list(namespaceOf(budget))
-        .filter((pod) => isActive(pod) && matchesSelector(spec.selector, pod.metadata.labels));
+      const matching = pods.list(namespaceOf(budget)).filter((pod) => isActive(pod) && selects(spec.selector, pod));
       const expected = matching.length;
       const healthy = matching.filter(isReady).length;
       const desired =
@@ -46,7 +43,7 @@ export function startDisruptionBudgets(
   budgets.onChange(({ object }) => queue.add(keyOf(object)));
   pods.onChange(({ object }) => {
     for (const budget of budgets.list(namespaceOf(object))) {
-      if (matchesSelector(specOf(budget).selector, object.metadata.labels)) queue.add(keyOf(budget));
+      if (selects(specOf(budget).selector, object)) queue.add(keyOf(budget));
     }
   });
   return queue;
@@ -55,3 +52,7 @@ export function startDisruptionBudgets(
 function specOf(budget: KubeObject): BudgetSpec {
   return typeof budget.spec === 'object' && budget.spec !== null ? (budget.spec as BudgetSpec) : {};
 }
+
+/** A budget without a selector is about no pod (Kubernetes API, PodDisruptionBudgetSpec). */
+const selects = (selector: LabelSelector | undefined, pod: KubeObject): boolean =>
+  selector !== undefined && labelSelectorMatches(selector, pod.metadata.labels);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
+import { KubeApiError, type KubeClient, type KubeObject, labelsInclude } from '@istio-ts/kube';
 import type { Informer } from './informer.ts';
 import {
   ENDPOINT_SLICES,
@@ -15,7 +15,6 @@ import {
   uidOf,
 } from './kinds.ts';
 import { canonical, isReady, ownerReference } from './pod-control.ts';
-import { matchesLabels } from './selector.ts';
 import { createWorkQueue, type WorkQueue } from './work-queue.ts';
 
 const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by';
@@ -56,8 +55,8 @@ export function startEndpoints(
       const { selector } = service.spec;
       if (selector === undefined) continue;
       if (
-        matchesLabels(selector, object.metadata.labels) ||
-        (previous !== undefined && matchesLabels(selector, previous.metadata.labels))
+        labelsInclude(selector, object.metadata.labels) ||
+        (previous !== undefined && labelsInclude(selector, previous.metadata.labels))
       ) {
         queue.add(keyOf(service));
       }
@@ -117,7 +116,7 @@ export function startEndpoints(
   function selected(service: Service): EndpointSlice[] {
     const groups = new Map<string, { ports: EndpointSlice['ports']; endpoints: SliceEndpoint[] }>();
     for (const pod of pods.list(namespaceOf(service))) {
-      if (!matchesLabels(service.spec.selector ?? {}, pod.metadata.labels)) continue;
+      if (!labelsInclude(service.spec.selector ?? {}, pod.metadata.labels)) continue;
       const phase = pod.status?.phase;
       const address = pod.status?.podIP;
       if (address === undefined || phase === 'Succeeded' || phase === 'Failed') continue;

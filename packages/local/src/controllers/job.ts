@@ -1,7 +1,7 @@
 import { KubeApiError, type KubeClient } from '@istio-ts/kube';
 import type { EventRecorder } from './events.ts';
 import type { Informer } from './informer.ts';
-import { type Condition, type Job, JOBS, keyOf, nameOf, namespaceOf, type Pod, uidOf } from './kinds.ts';
+import { type Condition, JOBS, type Job, keyOf, nameOf, namespaceOf, type Pod, uidOf } from './kinds.ts';
 import { isActive, isReady, type PodControl, writeStatus } from './pod-control.ts';
 import { createWorkQueue, type WorkQueue } from './work-queue.ts';
 

@@ -1,4 +1,4 @@
-import type { KubeObject, ObjectMeta, ResourceType } from '@istio-ts/kube';
+import type { KubeObject, LabelSelector, ObjectMeta, ResourceType } from '@istio-ts/kube';
 
 /** Views of the Kubernetes kinds that the controllers and the node read; fields nobody reads here are left out. */
 
@@ -42,15 +42,6 @@ export const HORIZONTAL_POD_AUTOSCALERS = grouped(
   'horizontalpodautoscalers',
 );
 export const POD_DISRUPTION_BUDGETS = grouped('policy', 'v1', 'PodDisruptionBudget', 'poddisruptionbudgets');
-
-export interface LabelSelector {
-  readonly matchLabels?: Readonly<Record<string, string>>;
-  readonly matchExpressions?: readonly {
-    readonly key: string;
-    readonly operator: string;
-    readonly values?: readonly string[];
-  }[];
-}
 
 export interface Condition {
   readonly type: string;

@@ -1,19 +1,15 @@
 import { createHash } from 'node:crypto';
-import { KubeApiError, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
+import {
+  KubeApiError,
+  type KubeClient,
+  type KubeObject,
+  type LabelSelector,
+  labelSelectorMatches,
+  type ResourceType,
+} from '@istio-ts/kube';
 import type { EventRecorder } from './events.ts';
 import type { Informer } from './informer.ts';
-import {
-  controllerOf,
-  keyOf,
-  type LabelSelector,
-  nameOf,
-  namespaceOf,
-  type Pod,
-  PODS,
-  type PodTemplate,
-  uidOf,
-} from './kinds.ts';
-import { matchesSelector } from './selector.ts';
+import { controllerOf, keyOf, nameOf, namespaceOf, PODS, type Pod, type PodTemplate, uidOf } from './kinds.ts';
 
 /** Pods by the uid of their controller, and what was asked for but is not yet seen in the watch. */
 export interface PodControl {
@@ -128,7 +124,7 @@ export function createPodControl(client: KubeClient, pods: Informer<Pod>, events
       for (const pod of pods.list(namespaceOf(owner))) {
         const controller = controllerOf(pod);
         if (pod.metadata.deletionTimestamp !== undefined) continue;
-        const matches = matchesSelector(selector, pod.metadata.labels);
+        const matches = labelSelectorMatches(selector, pod.metadata.labels);
         if (controller === undefined && matches && owner.metadata.deletionTimestamp === undefined) {
           const references = [...(pod.metadata.ownerReferences ?? []), ownerReference(owner)];
           await patchOwners(client, pod, references);

@@ -1,8 +1,8 @@
 import type { KubeClient } from '@istio-ts/kube';
+import { labelsInclude } from '@istio-ts/kube';
 import type { Informer } from './informer.ts';
 import { keyOf, type Pod, REPLICA_SETS, type ReplicaSet, uidOf } from './kinds.ts';
 import { byDeletionOrder, isActive, isAvailable, isReady, type PodControl, writeStatus } from './pod-control.ts';
-import { matchesLabels } from './selector.ts';
 import { createWorkQueue, type WorkQueue } from './work-queue.ts';
 
 const BURST = 100;
@@ -25,7 +25,7 @@ export function startReplicaSets(
     }
     if (type !== 'DELETED' && object.metadata.ownerReferences?.some((owner) => owner.controller === true) !== true) {
       for (const set of replicaSets.list(object.metadata.namespace ?? '')) {
-        if (matchesLabels(set.spec.selector.matchLabels ?? {}, object.metadata.labels)) queue.add(keyOf(set));
+        if (labelsInclude(set.spec.selector.matchLabels ?? {}, object.metadata.labels)) queue.add(keyOf(set));
       }
     }
   });
@@ -66,7 +66,7 @@ export function startReplicaSets(
     if (available < ready) queue.addAfter(keyOf(set), minReady * 1000 + 50);
     await writeStatus(client, REPLICA_SETS, set, {
       replicas: active.length,
-      fullyLabeledReplicas: active.filter((pod) => matchesLabels(labels, pod.metadata.labels)).length,
+      fullyLabeledReplicas: active.filter((pod) => labelsInclude(labels, pod.metadata.labels)).length,
       readyReplicas: ready,
       availableReplicas: available,
       observedGeneration: set.metadata.generation,

@@ -1,12 +1,12 @@
+import type { LabelRequirement } from '@istio-ts/kube';
 import { convert } from '../conversion.ts';
 import { storageKey } from '../definitions.ts';
 import { asObject } from '../json.ts';
 import { type ApiObject, apiVersionOf, objectKey } from '../object.ts';
-import type { Operations } from '../operations/operations.ts';
 import type { Target } from '../operations/context.ts';
+import type { Operations } from '../operations/operations.ts';
 import {
   type FieldRequirement,
-  type LabelRequirement,
   matchesFields,
   matchesRequirements,
   parseFieldSelector,
