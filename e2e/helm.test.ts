@@ -4,32 +4,13 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { obstacle } from './support/cluster.ts';
 import { http } from './support/http.ts';
+import { everyHostToHttpbin, httpbinManifest } from './support/httpbin.ts';
 import { ownCluster } from './support/own-cluster.ts';
 import { run, until } from './support/shell.ts';
 
 const root = join(import.meta.dirname, '..');
 const charts = join(root, 'packages', 'charts', 'manifests');
-const httpbin = readFileSync(join(root, 'samples', 'httpbin', 'httpbin.yaml'), 'utf8');
-
-const routing = `
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {name: all}
-spec:
-  selector: {istio: ingressgateway}
-  servers:
-  - port: {number: 80, name: http, protocol: HTTP}
-    hosts: ["*"]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: httpbin}
-spec:
-  hosts: ["*"]
-  gateways: [all]
-  http:
-  - route: [{destination: {host: httpbin, port: {number: 8000}}}]
-`;
+const httpbin = readFileSync(httpbinManifest, 'utf8');
 
 /** Why the tests cannot run with this helm; undefined when they can. */
 async function obstacleOf(helm: string): Promise<string | undefined> {
@@ -113,7 +94,7 @@ for (const program of ['helm', 'helm4']) {
       await helm('install', 'istio-ingressgateway', chart('gateway'), '--wait');
       await cluster().kubectl('label', 'namespace', 'default', 'istio-injection=enabled');
       await cluster().apply(httpbin);
-      await cluster().apply(routing);
+      await cluster().apply(everyHostToHttpbin());
       assert.match(await cluster().podsReady('default', 'app=httpbin'), /2\/2/);
       await reachesShop();
       assert.match(await mesh(), /accessLogFile: \/dev\/stdout/);

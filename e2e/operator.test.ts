@@ -4,32 +4,14 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { obstacle } from './support/cluster.ts';
 import { http } from './support/http.ts';
+import { everyHostToHttpbin, httpbinManifest } from './support/httpbin.ts';
 import { ownCluster } from './support/own-cluster.ts';
 import { run, until } from './support/shell.ts';
 
 const root = join(import.meta.dirname, '..');
-const httpbin = join(root, 'samples', 'httpbin', 'httpbin.yaml');
 const reason = obstacle();
 
-const routing = `
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {name: all}
-spec:
-  selector: {istio: ingressgateway}
-  servers:
-  - port: {number: 80, name: http, protocol: HTTP}
-    hosts: ["*"]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: httpbin}
-spec:
-  hosts: ["*"]
-  gateways: [all]
-  http:
-  - route: [{destination: {host: httpbin, port: {number: 8000}, subset: v1}}]
----
+const routing = `${everyHostToHttpbin(', subset: v1')}---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: {name: httpbin}
@@ -84,7 +66,7 @@ describe('installing, changing and removing the mesh', { skip: reason ?? false }
   test('kube-inject makes a working pod where nothing is injected by itself', async () => {
     const { istioctl, kubectl, apply } = cluster();
     await kubectl('create', 'namespace', 'plain');
-    await apply(await istioctl('kube-inject', '-f', httpbin, '-n', 'plain'), 'plain');
+    await apply(await istioctl('kube-inject', '-f', httpbinManifest, '-n', 'plain'), 'plain');
     await apply(routing, 'plain');
     assert.match(await cluster().podsReady('plain', 'app=httpbin'), /2\/2/);
     await reaches(`http://${await cluster().loadBalancer('istio-system', 'istio-ingressgateway')}/get`);

@@ -10,19 +10,7 @@ const samples = join(import.meta.dirname, '..', '..', 'samples');
 
 /** Mutual TLS without configuration: identities, plain text where a side has no proxy, cipher text between two proxies. */
 export function mutualTls(cluster: () => Cluster): void {
-  const pod = async (namespace: string, app: string) =>
-    (
-      await cluster().kubectl(
-        'get',
-        'pod',
-        '-n',
-        namespace,
-        '-l',
-        `app=${app}`,
-        '-o',
-        'jsonpath={.items[0].metadata.name}',
-      )
-    ).trim();
+  const pod = (namespace: string, app: string) => cluster().podOf(namespace, app);
   const curl = async (namespace: string, url: string) => {
     const name = await pod(namespace, 'sleep');
     const output = await cluster().tryKubectl(

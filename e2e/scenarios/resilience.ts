@@ -23,19 +23,7 @@ function processesOf(podUidOrName: string, ...words: readonly string[]): readonl
 
 /** Things that die come back, and traffic goes on meanwhile. */
 export function resilience(cluster: () => Cluster): void {
-  const podName = async (namespace: string, app: string) =>
-    (
-      await cluster().kubectl(
-        'get',
-        'pod',
-        '-n',
-        namespace,
-        '-l',
-        `app=${app}`,
-        '-o',
-        'jsonpath={.items[0].metadata.name}',
-      )
-    ).trim();
+  const podName = (namespace: string, app: string) => cluster().podOf(namespace, app);
   const restarts = async (namespace: string, name: string, container: string) =>
     Number(
       await cluster().kubectl(

@@ -27,6 +27,8 @@ export interface Cluster {
   tryIstioctl(...args: readonly string[]): Promise<Output>;
   /** Waits until every pod of a namespace (or of a label) is ready; resolves with `kubectl get pods`. */
   podsReady(namespace: string, selector?: string): Promise<string>;
+  /** The name of a pod with this label `app`. */
+  podOf(namespace: string, app: string): Promise<string>;
   /** The address on the host's loopback of a LoadBalancer service. */
   loadBalancer(namespace: string, service: string): Promise<string>;
   down(): Promise<void>;
@@ -111,6 +113,10 @@ export async function startCluster(): Promise<Cluster> {
           `${(error as Error).message}\n${pods.stdout}\n${events.stdout.split('\n').slice(-40).join('\n')}`,
         );
       }
+    },
+    podOf: async (namespace, app) => {
+      const name = ['-o', 'jsonpath={.items[0].metadata.name}'];
+      return (await kubectl('get', 'pod', '-n', namespace, '-l', `app=${app}`, ...name)).trim();
     },
     loadBalancer: (namespace, service) =>
       until(`an address of ${namespace}/${service}`, async () => {

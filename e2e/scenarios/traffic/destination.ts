@@ -94,18 +94,7 @@ export function destination(world: () => World): void {
       const seen = await world().client.calls({ url: 'http://flaky:8080/?fail=v2', times: 20 });
       return seen.every(({ status }) => status === 200) ? true : undefined;
     });
-    const pod = (
-      await world().cluster.kubectl(
-        'get',
-        'pod',
-        '-n',
-        'traffic',
-        '-l',
-        'app=client',
-        '-o',
-        'jsonpath={.items[0].metadata.name}',
-      )
-    ).trim();
+    const pod = await world().cluster.podOf('traffic', 'client');
     const table = await world().cluster.istioctl(
       ...['proxy-config', 'endpoint', `${pod}.traffic`, '--cluster', 'outbound|8080||flaky.traffic.svc.cluster.local'],
     );

@@ -41,18 +41,7 @@ export function protocols(world: () => World): void {
     await apply(service('bytes'));
     assert.match(await answers({ host: 'bytes', port: 9000, say: 'ping', until: 'ping' }), /^v[12] .* ping$/);
     assert.match(await answers({ host: 'bytes', port: 9001, until: 'ready' }), /^220 v[12] ready/);
-    const pod = (
-      await world().cluster.kubectl(
-        'get',
-        'pod',
-        '-n',
-        'traffic',
-        '-l',
-        'app=client',
-        '-o',
-        'jsonpath={.items[0].metadata.name}',
-      )
-    ).trim();
+    const pod = await world().cluster.podOf('traffic', 'client');
     await until('the metric of the connections', async () => {
       const text = await world().cluster.kubectl(
         ...['exec', '-n', 'traffic', pod, '-c', 'istio-proxy', '--', 'curl', '-s', 'localhost:15020/stats/prometheus'],
