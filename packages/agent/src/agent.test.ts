@@ -381,7 +381,7 @@ test('without Envoy a gRPC application gets its bootstrap, certificates and the 
     readonly node: { readonly id: string; readonly metadata: Readonly<Record<string, unknown>> };
     readonly certificate_providers: { readonly default: { readonly config: Readonly<Record<string, string>> } };
   };
-  assert.equal(bootstrap.xds_servers[0].server_uri, 'unix:///etc/istio/proxy/XDS');
+  assert.equal(bootstrap.xds_servers[0].server_uri, `unix://${join(agent.directory, 'etc/istio/proxy/XDS')}`);
   assert.equal(bootstrap.node.metadata.GENERATOR, 'grpc');
   for (const [key, mark] of [
     ['certificate_file', 'BEGIN CERTIFICATE'],

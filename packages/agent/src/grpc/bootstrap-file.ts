@@ -1,5 +1,5 @@
 import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { AgentSettings } from '../environment.ts';
 import type { Json } from '../json.ts';
 import { locality, nodeId, nodeMetadata } from '../node-metadata.ts';
@@ -15,7 +15,7 @@ export function renderGrpcBootstrap(settings: AgentSettings, version: string): J
   return {
     xds_servers: [
       {
-        server_uri: `unix://${settings.grpc.socketFile.replace(/^\.\//, '/')}`,
+        server_uri: `unix://${resolve(settings.grpc.socketFile)}`,
         channel_creds: [{ type: 'insecure' }],
         server_features: ['xds_v3'],
       },
