@@ -1,39 +1,32 @@
-// `npm run bench -- xds [--quick] [--sizes 1000x200,...] [--changes endpoint,...] [--reps N] [--whole] [--xdsload PROGRAM]`: many simulated sidecars on one istiod.
-import { type ChildProcess, execFileSync, fork, spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+// `npm run bench -- xds`: many simulated sidecars on one istiod. `--help` lists the flags.
+import { type ChildProcess, fork } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
-import { customResourceDefinitions } from '@istio-ts/api/crds';
 import { istioTypes, kubernetesTypes } from '@istio-ts/api/resource-types';
 import { createKubeClient, type KubeClient, loadKubeConfig } from '@istio-ts/kube';
+import { type IstiodProcess, startIstiod } from '../../e2e/support/istiod-process.ts';
+import { startRealApiServer } from '../../e2e/support/real-api-server.ts';
 import * as fixture from './fixture.ts';
-import { Load, listening } from './load.ts';
+import { Load } from './load.ts';
+import { type Client, type Options, OptionsError, readOptions } from './options.ts';
+import { cpuSeconds, residentMib } from './process-usage.ts';
 import type { Kind } from './proxy.ts';
+import { prepareCluster, Seeder } from './seed.ts';
+import { buildXdsload, runXdsload } from './xdsload.ts';
 
-const root = join(import.meta.dirname, '..', '..');
-const { values: flags } = parseArgs({
-  args: process.argv.slice(2).filter((word) => word !== 'xds'),
-  options: {
-    quick: { type: 'boolean', default: false },
-    sizes: { type: 'string' },
-    whole: { type: 'boolean', default: false },
-    xdsload: { type: 'string' },
-    reps: { type: 'string', default: '10' },
-    changes: { type: 'string' },
-    program: { type: 'string', default: join(root, 'dist', 'bin', 'pilot-discovery.mjs') },
-    profile: { type: 'string' },
-    kubeconfig: { type: 'string' },
-  },
-});
-const sizes = (flags.sizes ?? (flags.quick ? '100x50,1000x200' : '100x50,1000x200,1000x1000,5000x200'))
-  .split(',')
-  .map((text) => text.split('x').map(Number) as [number, number]);
-
-if (!existsSync(flags.program)) {
-  console.log(`${flags.program} is not there: npm run build`);
+function optionsOrEnd(): Options {
+  try {
+    return readOptions(process.argv.slice(2).filter((word) => word !== 'xds'));
+  } catch (error) {
+    if (!(error instanceof OptionsError)) throw error;
+    console.log(error.message);
+    process.exit(process.argv.includes('--help') || process.argv.includes('-h') ? 0 : 1);
+  }
+}
+const options = optionsOrEnd();
+if (!existsSync(options.program)) {
+  console.log(`${options.program} is not there: npm run build`);
   process.exit(1);
 }
 const directory = mkdtempSync(join(tmpdir(), 'istio-ts-bench-'));
@@ -44,178 +37,71 @@ process.on('exit', () => {
 });
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 
+/** The kubeconfig of the API server that the benchmark runs on. */
 async function apiServer(): Promise<string> {
-  if (flags.kubeconfig !== undefined) return flags.kubeconfig;
-  const child = fork(join(import.meta.dirname, 'api-server.ts'), [directory], { stdio: 'inherit' });
-  children.push(child);
-  await new Promise((resolve, reject) => {
-    child.once('message', resolve);
-    child.once('exit', (code) => reject(new Error(`the API server ended with ${code}`)));
-  });
-  return join(directory, 'kubeconfig');
+  switch (options.apiServer.kind) {
+    case 'running':
+      return options.apiServer.kubeconfig;
+    case 'real':
+      return (await startRealApiServer(join(directory, 'kubernetes'))).kubeconfig;
+    case 'local': {
+      const child = fork(join(import.meta.dirname, 'api-server.ts'), [directory], { stdio: 'inherit' });
+      children.push(child);
+      await new Promise((resolve, reject) => {
+        child.once('message', resolve);
+        child.once('exit', (code) => reject(new Error(`the API server ended with ${code}`)));
+      });
+      return join(directory, 'kubeconfig');
+    }
+  }
 }
 
 const kubeconfig = await apiServer();
 const client: KubeClient = createKubeClient(loadKubeConfig({ env: {}, kubeconfig }));
-const crdType = {
-  group: 'apiextensions.k8s.io',
-  version: 'v1',
-  resource: 'customresourcedefinitions',
-  kind: 'CustomResourceDefinition',
-  namespaced: false,
-} as const;
-const ifAbsent = (error: { readonly reason?: string }): void => {
-  if (error.reason !== 'AlreadyExists') throw error;
-};
 
-async function inParallel(count: number, work: (index: number) => Promise<unknown>): Promise<void> {
-  let next = 0;
-  await Promise.all(
-    Array.from({ length: 16 }, async () => {
-      while (next < count) await work(next++);
-    }),
-  );
-}
-
-async function prepare(): Promise<void> {
-  for (const crd of customResourceDefinitions()) await client.create(crdType, crd as never).catch(ifAbsent);
-  await client
-    .create(kubernetesTypes.Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'istio-system' } })
-    .catch(ifAbsent);
-}
-
-/** Makes what is not there yet; a smaller mesh is part of a larger one. */
-let seeded = 0;
-async function seed(size: fixture.Size): Promise<void> {
-  if (seeded === 0)
-    await inParallel(size.namespaces, (n) =>
-      client.create(kubernetesTypes.Namespace, fixture.namespaceObject(n)).catch(ifAbsent),
-    );
-  const first = seeded;
-  await inParallel(size.services - first, async (index) => {
-    const s = first + index;
-    const namespace = fixture.namespaceOf(size, s);
-    for (let e = 0; e < size.endpoints; e++) {
-      const pod = fixture.podObject(size, s, e);
-      for (let attempt = 0; ; attempt++) {
-        try {
-          await client.create(kubernetesTypes.Pod, pod);
-          break;
-        } catch (error) {
-          // A real cluster's service account controller needs a moment in a new namespace.
-          const { reason } = error as { reason?: string };
-          if (reason === 'AlreadyExists') break;
-          if (reason !== 'Forbidden' || attempt > 200) throw error;
-          await sleep(250);
-        }
-      }
-      await client.patch(
-        kubernetesTypes.Pod,
-        fixture.podName(s, e),
-        namespace,
-        'strategic',
-        fixture.podStatus(fixture.address(s * size.endpoints + e)) as never,
-        { subresource: 'status' },
-      );
-    }
-    await client
-      .create(kubernetesTypes.Service, fixture.serviceObject(fixture.serviceName(s), namespace))
-      .catch(ifAbsent);
-    await client.create(kubernetesTypes.EndpointSlice, fixture.sliceObject(size, s)).catch(ifAbsent);
+const start = (): Promise<IstiodProcess> =>
+  startIstiod({
+    kubeconfig,
+    log: join(tmpdir(), 'istio-ts-bench-istiod.log'),
+    program: options.program,
+    nodeFlags: options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`],
+    flags: ['--log_output_level=default:warn'],
+    // The benchmark measures the engine, not the limit for new streams.
+    env: { PILOT_MAX_REQUESTS_PER_SECOND: process.env.PILOT_MAX_REQUESTS_PER_SECOND ?? '100' },
+    readyTimeoutMs: 120_000,
   });
-  seeded = Math.max(seeded, size.services);
-}
+const stop = (istiod: IstiodProcess): Promise<void> => istiod.stop(options.profile ? 60_000 : 5000);
 
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.once('listening', resolve))));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  for (const server of servers) server.close();
-  return ports;
-}
-
-interface Istiod {
-  readonly pid: number;
-  readonly port: number;
-  readonly readyMs: number;
-  encoded(): Promise<number>;
-  stop(): Promise<void>;
-}
-
-async function startIstiod(): Promise<Istiod> {
-  const [grpc = 0, secure, http = 0, https, monitoring = 0, ctrlz] = await freePorts(6);
-  const started = performance.now();
-  const log = openSync(join(tmpdir(), 'istio-ts-bench-istiod.log'), 'w');
-  const child = spawn(
-    process.execPath,
-    [
-      // As the image of istiod starts it.
-      '--max-semi-space-size=4',
-      ...(flags.profile ? ['--cpu-prof', `--cpu-prof-dir=${flags.profile}`] : []),
-      flags.program,
-      'discovery',
-      `--kubeconfig=${kubeconfig}`,
-      `--grpcAddr=127.0.0.1:${grpc}`,
-      `--secureGRPCAddr=127.0.0.1:${secure}`,
-      `--httpAddr=127.0.0.1:${http}`,
-      `--httpsAddr=127.0.0.1:${https}`,
-      `--monitoringAddr=127.0.0.1:${monitoring}`,
-      `--ctrlz_port=${ctrlz}`,
-      '--log_output_level=default:warn',
-    ],
-    {
-      stdio: ['ignore', log, log],
-      env: { ...process.env, POD_NAMESPACE: 'istio-system', POD_NAME: 'istiod-bench', ...throttle },
-    },
+/** How many resources istiod has encoded so far. */
+async function encoded({ ports }: IstiodProcess): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${ports.monitoring}/metrics`)).text();
+  return [...text.matchAll(/^istiod_xds_resources_encoded_total(?:\{[^}]*\})? (\S+)/gm)].reduce(
+    (sum, match) => sum + Number(match[1]),
+    0,
   );
-  children.push(child);
-  await listening('127.0.0.1', http, 30_000);
-  for (;;) {
-    const ok = await fetch(`http://127.0.0.1:${http}/ready`).then(
-      (answer) => answer.ok,
-      () => false,
-    );
-    if (ok) break;
-    if (performance.now() - started > 120_000) throw new Error('istiod does not become ready');
-    await sleep(10);
-  }
-  const readyMs = performance.now() - started;
-  return {
-    pid: child.pid ?? 0,
-    port: grpc,
-    readyMs,
-    encoded: async () => {
-      const text = await (await fetch(`http://127.0.0.1:${monitoring}/metrics`)).text();
-      return [...text.matchAll(/^istiod_xds_resources_encoded_total(?:\{[^}]*\})? (\S+)/gm)].reduce(
-        (sum, match) => sum + Number(match[1]),
-        0,
-      );
-    },
-    stop: async () => {
-      child.kill('SIGTERM');
-      await Promise.race([new Promise((resolve) => child.once('exit', resolve)), sleep(flags.profile ? 60_000 : 5000)]);
-      child.kill('SIGKILL');
-    },
-  };
 }
 
-/** The benchmark measures the engine, not the limit for new streams. */
-const throttle = { PILOT_MAX_REQUESTS_PER_SECOND: process.env.PILOT_MAX_REQUESTS_PER_SECOND ?? '100' };
-
-const ticks = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' })) || 100;
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /, '')
-    .split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / ticks;
-}
-function memory(pid: number, field: 'VmRSS' | 'VmHWM'): number {
-  const text = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) / 1024;
-}
 const percentile = (sorted: readonly number[], p: number): number =>
   sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * p) - 1)] ?? Number.NaN;
 const mib = (bytes: number): string => (bytes / 1024 / 1024).toFixed(bytes < 100 * 1024 * 1024 ? 2 : 0);
+
+const CLIENT_NAMES: Readonly<Record<Client, string>> = {
+  hosts: 'routes host by host',
+  whole: 'routes whole',
+  xdsload: 'xdsload, delta',
+  'xdsload-sotw': 'xdsload, state of the world',
+};
+/** Says what is measured, how busy the machine is, and what istiod's start took. */
+function heading(services: number, proxies: number, which: Client, istiod: IstiodProcess): void {
+  console.log(
+    `\n(${services}, ${proxies}), ${CLIENT_NAMES[which]}; load average ${loadavg()
+      .map((value) => value.toFixed(1))
+      .join(' ')}`,
+  );
+  console.log(
+    `  istiod ready in ${(istiod.readyMs / 1000).toFixed(2)} s, ${cpuSeconds(istiod.pid).toFixed(1)} CPU s, RSS ${residentMib(istiod.pid, 'now').toFixed(0)} MiB, peak ${residentMib(istiod.pid, 'peak').toFixed(0)} MiB`,
+  );
+}
 
 interface Change {
   readonly name: string;
@@ -292,40 +178,37 @@ function changes(size: fixture.Size, run: number): readonly Change[] {
 }
 
 let run = 0;
-async function measure(services: number, proxies: number, incrementalRoutes: boolean): Promise<void> {
-  const size: fixture.Size = { services, namespaces: 10, endpoints: 2 };
+async function measure(size: fixture.Size, proxies: number, which: 'hosts' | 'whole'): Promise<void> {
   run++;
-  const istiod = await startIstiod();
-  const load = new Load({ size, proxies, address: { host: '127.0.0.1', port: istiod.port }, incrementalRoutes });
+  const istiod = await start();
+  const address = { host: '127.0.0.1', port: istiod.ports.grpc };
+  const load = new Load({ size, proxies, address, incrementalRoutes: which === 'hosts' });
   try {
-    const ready = { cpu: cpuSeconds(istiod.pid), rss: memory(istiod.pid, 'VmRSS') };
+    heading(size.services, proxies, which, istiod);
+    const ready = { cpu: cpuSeconds(istiod.pid) };
     const clientBefore = process.cpuUsage();
     const initial = await load.start(600_000);
     await load.settle(1000);
     const cpu = cpuSeconds(istiod.pid) - ready.cpu;
     const used = process.cpuUsage(clientBefore);
     console.log(
-      `\n(${services}, ${proxies}), routes ${incrementalRoutes ? 'host by host' : 'whole'}: ready in ${(istiod.readyMs / 1000).toFixed(2)} s (${ready.cpu.toFixed(1)} CPU s, ${ready.rss.toFixed(0)} MiB)`,
-    );
-    console.log(
-      `  all configured after ${initial.seconds.toFixed(1)} s, ${cpu.toFixed(1)} CPU s, ${mib(initial.bytes)} MiB sent, RSS ${memory(istiod.pid, 'VmRSS').toFixed(0)} MiB, peak ${memory(istiod.pid, 'VmHWM').toFixed(0)} MiB; client ${((used.user + used.system) / 1e6).toFixed(1)} CPU s; ${initial.retries} streams turned away`,
+      `  all configured after ${initial.seconds.toFixed(1)} s, ${cpu.toFixed(1)} CPU s, ${mib(initial.bytes)} MiB sent, RSS ${residentMib(istiod.pid, 'now').toFixed(0)} MiB, peak ${residentMib(istiod.pid, 'peak').toFixed(0)} MiB; client ${((used.user + used.system) / 1e6).toFixed(1)} CPU s; ${initial.retries} streams turned away`,
     );
     console.log('  change            p50 ms   p99 ms   max ms    CPU s      MiB  responses  encoded  missing');
-    const wanted = flags.changes?.split(',');
     for (const change of changes(size, run)) {
-      if (wanted !== undefined && !wanted.includes(change.name)) continue;
+      if (!options.changes.includes(change.name)) continue;
       const latencies: number[] = [];
       const sum = { cpu: 0, bytes: 0, responses: 0, encoded: 0, missing: 0 };
-      const reps = Number(flags.reps);
+      const { reps } = options;
       for (let k = -1; k < reps; k++) {
         const { marker, write } = change.make(k + 1);
-        const encodedBefore = await istiod.encoded();
+        const encodedBefore = await encoded(istiod);
         const before = cpuSeconds(istiod.pid);
         const arrival = await load.change(change.kinds, marker, write, { timeoutMs: 30_000, quietMs: 500 });
         // The first one warms up.
         if (k < 0) continue;
         sum.cpu += cpuSeconds(istiod.pid) - before;
-        sum.encoded += (await istiod.encoded()) - encodedBefore;
+        sum.encoded += (await encoded(istiod)) - encodedBefore;
         sum.bytes += arrival.bytes;
         sum.responses += arrival.responses;
         sum.missing += arrival.missing;
@@ -340,67 +223,68 @@ async function measure(services: number, proxies: number, incrementalRoutes: boo
       await load.settle(500);
     }
     console.log(
-      `  at the end: RSS ${memory(istiod.pid, 'VmRSS').toFixed(0)} MiB, peak ${memory(istiod.pid, 'VmHWM').toFixed(0)} MiB`,
+      `  at the end: RSS ${residentMib(istiod.pid, 'now').toFixed(0)} MiB, peak ${residentMib(istiod.pid, 'peak').toFixed(0)} MiB`,
     );
   } finally {
     load.close();
-    await istiod.stop();
+    await stop(istiod);
   }
 }
 
-/** The public load generator, built outside of the repository, where it and Go are there. */
-function xdsload(services: number, proxies: number, istiod: Istiod): void {
-  const program = flags.xdsload ?? buildXdsload();
-  if (program === undefined) return;
-  const result = spawnSync(
-    program,
-    [
-      'run',
-      '--addr',
-      `127.0.0.1:${istiod.port}`,
-      '--kubeconfig',
+let xdsloadProgram = options.xdsload;
+async function measureWithXdsload(
+  size: fixture.Size,
+  proxies: number,
+  which: 'xdsload' | 'xdsload-sotw',
+): Promise<void> {
+  if (xdsloadProgram === undefined) {
+    const built = buildXdsload(directory);
+    if (built.program === undefined) {
+      console.log(`\n${CLIENT_NAMES[which]} is left out: ${built.reason}`);
+      return;
+    }
+    xdsloadProgram = built.program;
+  }
+  const istiod = await start();
+  try {
+    heading(size.services, proxies, which, istiod);
+    runXdsload(xdsloadProgram, {
+      ...size,
+      proxies,
+      port: istiod.ports.grpc,
+      pid: istiod.pid,
       kubeconfig,
-      '--proxies',
-      String(proxies),
-      '--services',
-      String(services),
-      '--namespaces',
-      '10',
-      '--endpoints',
-      '2',
-      '--reps',
-      flags.reps,
-      '--pid',
-      String(istiod.pid),
-    ],
-    { stdio: ['ignore', 'inherit', 'inherit'] },
-  );
-  if (result.status !== 0) console.log(`  xdsload ended with ${result.status ?? result.signal}`);
-}
-
-function buildXdsload(): string | undefined {
-  const source = join(root, '..', 'shared', 'bench', 'xdsload');
-  if (!existsSync(source) || spawnSync('go', ['version']).status !== 0) {
-    console.log('  xdsload is left out: its sources or Go are not here');
-    return undefined;
+      changes: options.changes,
+      reps: options.reps,
+      stateOfTheWorld: which === 'xdsload-sotw',
+    });
+    console.log(
+      `  at the end: RSS ${residentMib(istiod.pid, 'now').toFixed(0)} MiB, peak ${residentMib(istiod.pid, 'peak').toFixed(0)} MiB`,
+    );
+  } finally {
+    await stop(istiod);
   }
-  const copy = join(directory, 'xdsload');
-  cpSync(source, copy, { recursive: true });
-  const built = spawnSync('go', ['build', '-o', 'xdsload', '.'], { cwd: copy, stdio: 'inherit' });
-  return built.status === 0 ? join(copy, 'xdsload') : undefined;
 }
 
-await prepare();
-for (const [services, proxies] of sizes) {
+const seeder = new Seeder(client);
+await prepareCluster(client);
+for (const { services, proxies } of options.sizes) {
   const started = performance.now();
-  await seed({ services, namespaces: 10, endpoints: 2 });
+  const size: fixture.Size = { services, namespaces: 10, endpoints: 2 };
+  await seeder.seed(size);
   console.log(`\nseeded ${services} services in ${((performance.now() - started) / 1000).toFixed(0)} s`);
-  await measure(services, proxies, true);
-  if (flags.whole) await measure(services, proxies, false);
-  if (flags.xdsload !== undefined) {
-    const istiod = await startIstiod();
-    xdsload(services, proxies, istiod);
-    await istiod.stop();
+  for (const which of options.clients) {
+    switch (which) {
+      case 'hosts':
+      case 'whole':
+        await measure(size, proxies, which);
+        break;
+      case 'xdsload':
+      case 'xdsload-sotw':
+        await measureWithXdsload(size, proxies, which);
+        break;
+    }
   }
 }
+if (options.unseed) await seeder.unseed();
 process.exit(0);

@@ -8,7 +8,8 @@ export interface Size {
   readonly endpoints: number;
 }
 
-const OWNED = 'xdsload.bench/owned';
+/** Label of everything that is seeded. */
+export const OWNED = 'xdsload.bench/owned';
 const PER_OCTET = 250 * 250;
 
 export const namespaceName = (n: number): string => `bench-${n}`;

@@ -64,7 +64,8 @@ export async function startRealApiServer(directory: string): Promise<RealApiServ
   const killAll = (): void => {
     for (const child of children) child.kill('SIGKILL');
   };
-  process.once('exit', killAll);
+  // Before those who remove the directory.
+  process.prependOnceListener('exit', killAll);
 
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   writeFileSync(file('accounts.key'), privateKey.export({ type: 'sec1', format: 'pem' }), { mode: 0o600 });
