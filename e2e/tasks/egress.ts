@@ -17,6 +17,23 @@ const client = certificateFor('client.outside.test', authority);
 
 const list = (objects: readonly object[]) => JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects });
 
+/** The role without which a sidecar gets no Secret, for a service account. */
+const readerOfSecrets = (account: string): readonly object[] => [
+  {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'Role',
+    metadata: { name: 'reads-secrets' },
+    rules: [{ apiGroups: [''], resources: ['secrets'], verbs: ['list'] }],
+  },
+  {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'RoleBinding',
+    metadata: { name: 'reads-secrets' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'reads-secrets' },
+    subjects: [{ kind: 'ServiceAccount', name: account }],
+  },
+];
+
 /**
  * Two servers that the mesh does not know, in a namespace without sidecars and without Services that it could learn of: one takes everybody, the other asks
  * clients for a certificate.
@@ -155,7 +172,7 @@ spec:
       'tls.key': client.key,
       'ca.crt': authority.certificate,
     };
-    await mesh().apply(list([secret('client-credential', credential)]));
+    await mesh().apply(list([secret('client-credential', credential), ...readerOfSecrets('curl')]));
     await mesh().apply(await entry('strict', 8443));
     await mesh().apply(`
 apiVersion: networking.istio.io/v1
@@ -172,7 +189,12 @@ spec:
         tls: {mode: MUTUAL, sni: ${name}, credentialName: client-credential, subjectAltNames: [${name}]}
 `);
     assert.equal((await answer('mutual TLS by the sidecar', get)).version, 'strict');
-    await mesh().remove('destinationrule/outside', 'secret/client-credential');
+    await mesh().remove(
+      'destinationrule/outside',
+      'secret/client-credential',
+      'role/reads-secrets',
+      'rolebinding/reads-secrets',
+    );
   });
 
   const throughGateway = (protocol: 'HTTP' | 'TLS') => {

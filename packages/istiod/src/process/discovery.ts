@@ -26,6 +26,7 @@ import { controlZRoutes } from '../http/controlz.ts';
 import { createDebug, debugText } from '../http/debug.ts';
 import { createHttpServer } from '../http/server.ts';
 import { createHttpServers } from '../http/servers.ts';
+import { withSecretAccess } from '../identity/secret-access.ts';
 import { createTokenAuthenticator } from '../identity/token-authenticator.ts';
 import { createLoggers } from '../log.ts';
 import { LogScopes, parseLogLevels } from '../log-scopes.ts';
@@ -175,8 +176,13 @@ export async function startDiscovery(
     { controller: settings.podName, ...settings.workloadEntries, now: () => new Date() },
     logger('registration', 'Workloads outside Kubernetes'),
   );
+  const secretAccess = withSecretAccess(
+    names.source,
+    client,
+    logger('secrets', 'Which proxies may have Secrets of their namespace'),
+  );
   const ads = createAdsServer({
-    source: names.source,
+    source: secretAccess.source,
     authenticateToken,
     get trustDomain() {
       return trust.trustDomain;
@@ -385,6 +391,7 @@ export async function startDiscovery(
       autoAddresses?.close();
       if (gatewayNames) gatewayNames.close();
       registration.close();
+      secretAccess.close();
       names.close();
       for (const part of [rootMaps, webhooks, problems, meshWatch, meshConfigWatch, injector, surroundings])
         part.close();
