@@ -253,6 +253,20 @@ test('what is wrong is named with its path, and what to do', () => {
       { configPatches: [{ applyTo: 'CLUSTER', patch: { operation: 'MERGE' } }] },
       /patch\.value: is required for MERGE/,
     ],
+    [
+      'EnvoyFilter',
+      {
+        configPatches: [
+          { applyTo: 'HTTP_FILTER', match: { waypoint: { portNumber: 80 } }, patch: { operation: 'REMOVE' } },
+        ],
+      },
+      /match\.waypoint: is about waypoint proxies, which are not built yet/,
+    ],
+    [
+      'WasmPlugin',
+      { url: 'oci://a/b', targetRefs: [{ kind: 'Service', name: 'shop' }] },
+      /^spec\.targetRefs\[0\]: a Service is reached through waypoint proxies, which are not built yet/,
+    ],
     ['WorkloadEntry', {}, /^spec\.address: is required/],
   ];
   for (const [kind, spec, pattern] of bad) {

@@ -52,9 +52,12 @@ const match = object(
       name: string('Name of the cluster.'),
     }),
     waypoint: object('What in a waypoint.', {
-      portNumber: uint32('Port of the service.'),
-      filter: as(filterMatch, 'Which filter.'),
-      route: object('Which route.', { name: string('Name of the route.') }),
+      portNumber: uint32('Not built yet: port of the service.'),
+      filter: object('A filter by name.', {
+        name: string('Not built yet: name of the filter.'),
+        subFilter: object('A filter inside it.', { name: string('Not built yet: name of the inner filter.') }),
+      }),
+      route: object('Which route.', { name: string('Not built yet: name of the route.') }),
     }),
   },
   [['listener', 'routeConfiguration', 'cluster', 'waypoint']],

@@ -202,6 +202,11 @@ export function checkAttachment(
         `cannot be attached to ${quote(target)}; use a Gateway, GatewayClass, Service or ServiceEntry`,
       );
     }
+    if (targets.has(target) && ref.kind !== 'Gateway')
+      problems.warning(
+        path,
+        `a ${ref.kind} is reached through waypoint proxies, which are not built yet: it has no effect`,
+      );
     if (ref.namespace && namespace && ref.namespace !== namespace) {
       problems.error(
         `${path}.namespace`,

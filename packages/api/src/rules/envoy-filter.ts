@@ -89,6 +89,11 @@ function checkPatch(configPatch: EnvoyConfigObjectPatch, path: string, problems:
       );
     }
   }
+  if (match.context === 'WAYPOINT' || match.waypoint)
+    problems.warning(
+      `${path}.match.${match.waypoint ? 'waypoint' : 'context'}`,
+      'is about waypoint proxies, which are not built yet: the patch has no effect',
+    );
   if (match.listener?.portName)
     problems.warning(`${path}.match.listener.portName`, 'has no effect; use portNumber or name');
   if (match.listener?.filterChain?.filter && applyTo === 'LISTENER') {

@@ -49,6 +49,8 @@ export interface OfflineEnvoySetup {
   /** What the agent would serve: the workload's certificate, and what it trusts; a certificate that trusts itself where not given. */
   readonly identity?: { readonly certificate: string; readonly key: string; readonly roots: string };
   readonly mesh?: Partial<MeshOptions>;
+  /** Sockets that take what arrives for the workload's application, as if its traffic had been redirected from there. */
+  readonly arrivals?: readonly { readonly address: string; readonly port: number }[];
   /** Further secrets of the agent, such as files by their names. */
   readonly secrets?: readonly object[];
 }
@@ -111,8 +113,21 @@ export async function startOfflineEnvoy(setup: OfflineEnvoySetup): Promise<Offli
       const address = socket.address === '0.0.0.0' ? setup.net.everywhere : (socket.address ?? '');
       return { ...listener, address: { socketAddress: { ...socket, address } }, bindToPort: true };
     });
+  const inbound = all<Listener>(typeUrls.listener).find((one) => one.name === 'virtualInbound');
+  const arriving = (setup.arrivals ?? []).flatMap(({ address, port }): Listener[] =>
+    inbound === undefined
+      ? []
+      : [
+          {
+            ...inbound,
+            name: `virtualInbound-${port}`,
+            address: { socketAddress: { address, portValue: port } },
+            bindToPort: true,
+          },
+        ],
+  );
   const envoy = await startEnvoy({
-    listeners,
+    listeners: [...listeners, ...arriving],
     clusters,
     routes: new Map(all<RouteConfiguration>(typeUrls.route).map((one) => [one.name ?? '', one] as const)),
     extensions: new Map((resources.get(typeUrls.extension) ?? []).map((one) => [one.name, one.json()] as const)),

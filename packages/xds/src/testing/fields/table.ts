@@ -94,7 +94,7 @@ export function fieldTable(evidence: Evidence): string {
     '- **client through Envoy**: a test observes the effect, on the local cluster or with an Envoy of its own; the files are named.',
     '- **generated text**: only the Envoy configuration is compared, which Envoy takes.',
     '- **no test names it**: the product reads a field of this name; no test claims its effect.',
-    '- **not built**: nothing reads it.',
+    '- **not built**: nothing reads it, or what it is about does not exist yet.',
     '- **without effect**: Istio’s documentation gives it none.',
     '',
     'A message that several fields share has its fields listed once, at the shortest path; the other places are rows of their own.',
