@@ -2,12 +2,11 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { createSnapshot } from '@istio-ts/analysis';
 import { KubeApiError, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
-import { createProgram, runProgram } from '../cli/program.ts';
-import { createSession } from '../cli/session.ts';
 import { analysisCommands } from '../cli/analysis-commands.ts';
+import { runInProcess } from '../cli/in-process.test-support.ts';
 import { readClusterObjects } from './cluster-objects.ts';
 
 const broken = `apiVersion: networking.istio.io/v1
@@ -31,31 +30,9 @@ async function istioctl(t: TestContext, files: Readonly<Record<string, string>>,
     mkdirSync(join(folder, name, '..'), { recursive: true });
     writeFileSync(join(folder, name), text);
   }
-  let out = '';
-  let err = '';
-  let code = 0;
-  const io = {
-    env: {},
-    colours: false,
-    out: (text: string) => {
-      out += text;
-    },
-    err: (text: string) => {
-      err += text;
-    },
-  };
-  const program = createProgram(
-    '1.30.0',
-    (flags) => createSession(flags, io),
-    (ended) => {
-      code = ended;
-    },
+  const { out, err, code } = await runInProcess(
     [analysisCommands],
-  );
-  await runProgram(
-    program,
     words.map((word) => word.replaceAll('DIR', folder)),
-    {},
   );
   const plain = (text: string) => text.replaceAll(`${folder}/`, '');
   return { code, out: plain(out), err: plain(err) };

@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { generateCommands } from '../cli/generate-commands.ts';
-import { createProgram, runProgram } from '../cli/program.ts';
-import { createSession } from '../cli/session.ts';
+import { runInProcess } from '../cli/in-process.test-support.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'istioctl-generate-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -51,33 +50,8 @@ data:
 `,
 );
 
-async function istioctl(...words: readonly string[]) {
-  let out = '';
-  let err = '';
-  let code = 0;
-  const io = {
-    env: {},
-    colours: false,
-    out: (text: string) => {
-      out += text;
-    },
-    err: (text: string) => {
-      err += text;
-    },
-  };
-  const program = createProgram(
-    '1.30.0',
-    (flags) => createSession(flags, io),
-    (ended) => {
-      code = ended;
-    },
-    [generateCommands],
-  );
-  await runProgram(program, ['experimental', 'generate', ...words], {}).catch((error: Error) => {
-    err += error.message;
-  });
-  return { out, err, code };
-}
+const istioctl = (...words: readonly string[]) =>
+  runInProcess([generateCommands], ['experimental', 'generate', ...words]);
 
 test('prints what a proxy would get for files, with the objects behind each resource', async () => {
   const { out, err, code } = await istioctl('route', '-f', file, '--proxy', 'web.shop', '-o', 'json', '--why');
