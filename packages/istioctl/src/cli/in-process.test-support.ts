@@ -8,7 +8,7 @@ export interface Ended {
   readonly code: number;
 }
 
-/** Runs istioctl with some of its command groups in this process, without environment and colours. */
+/** Runs istioctl with some of its command groups in this process, without environment and colours. Rejects with what the command fails with. */
 export async function runInProcess(groups: readonly CommandGroup[], words: readonly string[]): Promise<Ended> {
   let out = '';
   let err = '';
@@ -31,8 +31,6 @@ export async function runInProcess(groups: readonly CommandGroup[], words: reado
     },
     groups,
   );
-  await runProgram(program, words, {}).catch((error: Error) => {
-    err += error.message;
-  });
+  await runProgram(program, words, {});
   return { out, err, code };
 }

@@ -77,8 +77,8 @@ test('knows the ports and labels of a workload', async () => {
 });
 
 test('says what it needs', async () => {
-  assert.match((await istioctl('-f', file)).err, /--proxy NAME/);
-  assert.match((await istioctl('--proxy', 'a.b')).err, /-f/);
-  assert.match((await istioctl('nonsense', '-f', file, '--proxy', 'a.b')).err, /use one of cluster/);
-  assert.match((await istioctl('-f', file, '--proxy', 'nobody.shop')).err, /there are web\.shop/);
+  await assert.rejects(istioctl('-f', file), /--proxy NAME/);
+  await assert.rejects(istioctl('--proxy', 'a.b'), /-f/);
+  await assert.rejects(istioctl('nonsense', '-f', file, '--proxy', 'a.b'), /use one of cluster/);
+  await assert.rejects(istioctl('-f', file, '--proxy', 'nobody.shop'), /there are web\.shop/);
 });
