@@ -58,7 +58,7 @@ export function buildInboundCluster(input: InboundClusterInput): Generated<Clust
   // What the mesh sets for traffic to every service counts for its last step too, where no Sidecar says otherwise.
   const pool = input.pool ?? mesh.defaultTrafficPolicy?.connectionPool;
   const name = inboundCluster(port);
-  const http = httpProtocol(upstreamProtocol(input.protocol), { pool });
+  const http = httpProtocol(upstreamProtocol(input.protocol, input.pool), { pool });
   const options = connectionOptions(pool, mesh);
   const override = input.endpoint === undefined ? undefined : ownAddressPort(input.endpoint);
   const target =
@@ -92,8 +92,10 @@ export function buildInboundCluster(input: InboundClusterInput): Generated<Clust
   return { resource, origins: uniqueOrigins([...input.origins, ...input.services.map((service) => service.origin)]) };
 }
 
-function upstreamProtocol(protocol: Protocol): UpstreamProtocol {
-  if (isHttp2(protocol)) return 'http2';
+/** What the port is declared to speak, unless the Sidecar wants the client's protocol or HTTP/2 (ConnectionPoolSettings.HTTPSettings). */
+function upstreamProtocol(protocol: Protocol, pool: ConnectionPool | undefined): UpstreamProtocol {
+  if (isHttp(protocol) && pool?.http?.useClientProtocol === true) return 'downstream';
+  if (isHttp2(protocol) || (isHttp(protocol) && pool?.http?.h2UpgradePolicy === 'UPGRADE')) return 'http2';
   if (isHttp(protocol)) return 'http1';
   return protocol === 'Auto' ? 'downstream' : 'none';
 }
