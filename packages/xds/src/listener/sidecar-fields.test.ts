@@ -59,6 +59,15 @@ const objects = (sockets: string) => [
   ...loopbackApp(net, 'b', { last: 32, port: 8000, protocol: 'http' }, [{ last: 2 }]),
   ...loopbackApp(net, 'other', { last: 33, port: 8001, protocol: 'http' }, [{ last: 2 }]),
   ...loopbackApp(net, 'bytes', { last: 34, port: 8002, protocol: 'tcp' }, [{ last: 3 }]),
+  ...loopbackApp(net, 'out', { last: 36, port: 8003, protocol: 'http' }, [
+    { last: 1, labels: { version: 'v1' } },
+    { last: 2, labels: { version: 'v2' } },
+  ]),
+  istioObject(
+    'DestinationRule',
+    { name: 'out' },
+    { host: 'out', subsets: [{ name: 'second', labels: { version: 'v2' } }] },
+  ),
   ...loopbackApp(net, 'hidden', { last: 35, port: 8001, protocol: 'http' }, [{ last: 2 }]),
   istioObject(
     'PeerAuthentication',
@@ -134,7 +143,10 @@ const objects = (sockets: string) => [
     { name: 'special' },
     {
       workloadSelector: { labels: { kind: 'special' } },
-      outboundTrafficPolicy: { mode: 'ALLOW_ANY', egressProxy: { host: host('other'), port: { number: 8001 } } },
+      outboundTrafficPolicy: {
+        mode: 'ALLOW_ANY',
+        egressProxy: { host: host('out'), subset: 'second', port: { number: 8003 } },
+      },
     },
   ),
 ];
@@ -306,6 +318,7 @@ test('a Sidecar that selects the workload wins, and an egress proxy takes what t
     'Sidecar.spec.workloadSelector.labels[]',
     'Sidecar.spec.outboundTrafficPolicy.mode',
     'Sidecar.spec.outboundTrafficPolicy.egressProxy.host',
+    'Sidecar.spec.outboundTrafficPolicy.egressProxy.subset',
     'Sidecar.spec.outboundTrafficPolicy.egressProxy.port.number',
   );
   await whole.stop();
@@ -316,7 +329,9 @@ test('a Sidecar that selects the workload wins, and an egress proxy takes what t
   });
   const to = (name: string) => call('/', { address: net.everywhere, port: 8000, host: name });
   assert.equal((await to(host('b'))).seen?.origin, 'b');
-  const unknown = await to('elsewhere.example');
-  assert.equal(unknown.seen?.origin, 'b');
-  assert.equal(unknown.seen?.headers.host, 'elsewhere.example');
+  for (let i = 0; i < 4; i++) {
+    const unknown = await to('elsewhere.example');
+    assert.equal(unknown.seen?.origin, 'b');
+    assert.equal(unknown.seen?.headers.host, 'elsewhere.example');
+  }
 });
