@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, before, describe, it } from 'node:test';
+import { findEnvoy, withoutEnvoy } from '@istio-ts/envoy/testing/binary';
+import { NAME_TABLE_TYPE } from '@istio-ts/envoy/name-table';
+import type { KubeObject } from '@istio-ts/kube/object';
+import { istioObject, podObject, serviceObject, sliceObject } from '@istio-ts/xds/testing/objects';
+import { type HttpReply, httpGet } from '@istio-ts/xds/testing/http-client';
+import { TypeUrl } from '../ads/resource-kinds.ts';
+import { syncStatus } from '../ads/sync-status.ts';
+import { eventually, freePort, OWN_AGENT, type RunningAgent, startAgent } from './agent.test-support.ts';
+import { type ControlPlane, startControlPlane } from './control-plane.test-support.ts';
+import { type StandIn, startStandIn } from './stand-in-agent.test-support.ts';
+
+const byte = 16 + Math.floor(Math.random() * 200);
+const ip = (last: number): string => `127.79.${byte}.${last}`;
+
+/** Envoys of the releases that stock agents of Istio bring: VERSION=PATH, separated by commas. */
+const OLDER = (process.env.ISTIO_TS_STOCK_ENVOYS ?? '').split(',').flatMap((entry) => {
+  const [istio, envoy] = entry.split('=');
+  return istio && envoy ? [{ istio, envoy }] : [];
+});
+const envoys = [{ istio: '1.30.0', envoy: findEnvoy() ?? '' }, ...OLDER];
+
+const weights = (v1: number): KubeObject =>
+  istioObject(
+    'VirtualService',
+    { name: 'server' },
+    {
+      hosts: ['server'],
+      http: [
+        {
+          match: [{ headers: { user: { exact: 'tester' } } }],
+          route: [{ destination: { host: 'server', subset: 'v2' } }],
+        },
+        {
+          route: [
+            { destination: { host: 'server', subset: 'v1' }, weight: v1 },
+            { destination: { host: 'server', subset: 'v2' }, weight: 100 - v1 },
+          ],
+        },
+      ],
+    },
+  );
+
+for (const { istio, envoy } of envoys)
+  describe(`a stock agent of Istio ${istio}, stood in for, with Envoy ${envoy}`, { skip: withoutEnvoy }, () => {
+    const cleanups: (() => unknown)[] = [];
+    let controlPlane: ControlPlane;
+    let own: RunningAgent;
+    let client: StandIn;
+    let port = 0;
+
+    const told = (): string =>
+      [...controlPlane.complaints, client?.output() ?? '', own?.output() ?? '', ...(client?.rejections ?? [])].join(
+        '\n',
+      );
+    const call = (headers: Record<string, string> = {}): Promise<HttpReply> =>
+      httpGet({ port, host: `server:${port}`, path: '/hello', headers });
+
+    before(async () => {
+      const app = createServer((request, response) => {
+        response.setHeader('x-forwarded', String(request.headers['x-forwarded-client-cert'] ?? ''));
+        response.end('from the application');
+      });
+      await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
+      cleanups.push(() => {
+        app.closeAllConnections();
+        app.close();
+      });
+      port = await freePort();
+      const inbound = await freePort();
+      const target = (app.address() as AddressInfo).port;
+      controlPlane = await startControlPlane(
+        [
+          serviceObject({ name: 'server' }, [{ name: 'http', port, targetPort: inbound }], {
+            selector: { app: 'server' },
+          }),
+          podObject({ name: 'server-1', labels: { app: 'server', version: 'v1' }, ip: ip(1), account: 'server' }),
+          sliceObject('server', [{ name: 'http', port: inbound, protocol: 'TCP' }], [{ ip: ip(1), pod: 'server-1' }]),
+          podObject({ name: 'client-1', labels: { app: 'client' }, ip: ip(2), account: 'client' }),
+          // Traffic is not captured here: both sides have listeners that are bound.
+          istioObject(
+            'Sidecar',
+            { name: 'server' },
+            {
+              workloadSelector: { labels: { app: 'server' } },
+              ingress: [
+                {
+                  port: { number: inbound, protocol: 'HTTP', name: 'http' },
+                  bind: ip(1),
+                  captureMode: 'NONE',
+                  defaultEndpoint: `127.0.0.1:${target}`,
+                },
+              ],
+              egress: [{ hosts: ['./*'] }],
+            },
+          ),
+          istioObject(
+            'Sidecar',
+            { name: 'client' },
+            {
+              workloadSelector: { labels: { app: 'client' } },
+              egress: [
+                {
+                  port: { number: port, protocol: 'HTTP', name: 'http' },
+                  bind: '127.0.0.1',
+                  captureMode: 'NONE',
+                  hosts: ['./*'],
+                },
+                { hosts: ['./*'] },
+              ],
+            },
+          ),
+          istioObject(
+            'DestinationRule',
+            { name: 'server' },
+            { host: 'server', subsets: ['v1', 'v2'].map((version) => ({ name: version, labels: { version } })) },
+          ),
+          weights(100),
+          istioObject('PeerAuthentication', { name: 'strict' }, { mtls: { mode: 'STRICT' } }),
+        ],
+        { proxyListenPort: await freePort(), proxyInboundListenPort: await freePort(), accessLogFile: '/dev/null' },
+      );
+      cleanups.push(() => controlPlane.close());
+      own = await startAgent({
+        command: OWN_AGENT,
+        controlPlane,
+        pod: {
+          name: 'server-1',
+          namespace: 'default',
+          account: 'server',
+          ip: ip(1),
+          labels: { app: 'server', version: 'v1' },
+        },
+        env: { ENVOY_BINARY: findEnvoy() ?? '' },
+      });
+      cleanups.push(() => own.stop());
+      client = await startStandIn({
+        controlPlane,
+        envoy,
+        istioVersion: istio,
+        pod: { name: 'client-1', namespace: 'default', account: 'client', ip: ip(2) },
+        labels: { app: 'client' },
+      });
+      cleanups.push(() => client.stop());
+    });
+    after(async () => {
+      for (const cleanup of cleanups.reverse()) await cleanup();
+    });
+
+    it('gets everything, refuses nothing, and reaches a sidecar of ours with mutual TLS', async () => {
+      const reply = await eventually(
+        'an answer',
+        () => call(),
+        ({ status }) => status === 200,
+        told,
+      );
+      assert.equal(reply.body, 'from the application');
+      assert.match(String(reply.headers['x-forwarded']), /URI=spiffe:\/\/cluster\.local\/ns\/default\/sa\/client/);
+      assert.deepEqual(client.rejections, []);
+      for (const type of [TypeUrl.cluster, TypeUrl.endpoint, TypeUrl.listener, TypeUrl.route])
+        assert.ok(client.accepted.has(type), type);
+      assert.deepEqual(controlPlane.complaints, []);
+      assert.ok(controlPlane.issued.includes('default/client'));
+    });
+
+    it('is in sync, and known by its token', async () => {
+      const found = await eventually(
+        'all types are in sync',
+        () => controlPlane.connections().find(({ node }) => node.podName === 'client-1'),
+        (proxy) => proxy?.statuses().every(({ state }) => state === 'SYNCED') === true,
+        told,
+      );
+      assert.ok(found);
+      assert.equal(found.node.identity, 'spiffe://cluster.local/ns/default/sa/client');
+      const row = syncStatus(found);
+      assert.equal(row.proxy, 'client-1.default');
+      assert.equal(row.istio_version, istio);
+    });
+
+    it('gets whole route configurations, which change with a VirtualService', async () => {
+      const found = controlPlane.connections().find(({ node }) => node.podName === 'client-1');
+      assert.equal(
+        found?.statuses().some(({ typeUrl }) => typeUrl === TypeUrl.virtualHost),
+        false,
+      );
+      controlPlane.set(weights(0));
+      await eventually(
+        'no server of version 2',
+        () => call(),
+        ({ status }) => status === 503,
+        told,
+      );
+      controlPlane.set(weights(100));
+      await eventually(
+        'the server again',
+        () => call(),
+        ({ status }) => status === 200,
+        told,
+      );
+      assert.equal((await call({ user: 'tester' })).status, 503);
+    });
+
+    it('gets names for its DNS proxy on the same stream', async () => {
+      const [first] = await eventually(
+        'a table of names',
+        () => client.own.get(NAME_TABLE_TYPE) ?? [],
+        ({ length }) => length > 0,
+        told,
+      );
+      const table = first?.resources?.[0]?.resource as unknown as { readonly table: Readonly<Record<string, unknown>> };
+      assert.deepEqual(table.table['server.default.svc.cluster.local'], {
+        ips: ['10.96.1.1'],
+        registry: 'Kubernetes',
+        shortname: 'server',
+        namespace: 'default',
+      });
+      const own = controlPlane.connections().filter(({ node }) => node.podName === 'client-1');
+      assert.equal(own.length, 1);
+    });
+  });
