@@ -34,6 +34,7 @@ const metadataFacts = [
   'GENERATOR',
   'HTTP10',
   'IDLE_TIMEOUT',
+  'HTTP_PROXY_PORT',
   'INBOUND_LISTENER_EXACT_BALANCE',
   'ISTIO_VERSION',
   'MESH_ID',

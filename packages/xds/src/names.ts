@@ -13,6 +13,8 @@ export const inboundCluster = (port: number): string => `inbound|${port}||`;
 
 /** Forwards to where the client wanted to go. */
 export const PASSTHROUGH_CLUSTER = 'PassthroughCluster';
+/** Forwards requests to the host that they name, which the proxy resolves (MeshConfig, ALLOW_ANY_DYNAMIC_DNS and proxyHttpPort). */
+export const DYNAMIC_DNS_CLUSTER = 'AllowAnyDynamicDNSCluster';
 /** Has no endpoints: refuses. */
 export const BLACKHOLE_CLUSTER = 'BlackHoleCluster';
 /** Forwards arriving connections for ports that no service declares. */

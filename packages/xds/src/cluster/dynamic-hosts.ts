@@ -2,6 +2,9 @@ import { isIP } from 'node:net';
 import type { Cluster, ConfigListenerFilter, DnsCacheConfig, HttpFilter } from '@istio-ts/envoy';
 import type { ProxyScope, ScopedProxy } from '@istio-ts/mesh/model';
 import { protoDuration } from '../duration.ts';
+import { DYNAMIC_DNS_CLUSTER } from '../names.ts';
+import { httpProxyPort } from '../route/http-proxy.ts';
+import { unknownTraffic } from '../route/outbound-policy.ts';
 import { typed } from '../typed.ts';
 
 /**
@@ -59,6 +62,11 @@ export const dynamicServerNameFilter = (mesh: MeshConfig, proxy: Addresses, port
   }),
 });
 
-/** Whether a proxy sees any such service: any route of it may lead there. */
-export const seesDynamicHosts = ({ services }: Pick<ProxyScope, 'services'>): boolean =>
-  services.some(({ resolution }) => resolution === 'dynamic-dns');
+/** Whether requests of a proxy may be for hosts that are resolved when they arrive: those of such services, or such that nobody knows. */
+export const seesDynamicHosts = (scope: ProxyScope): boolean =>
+  scope.services.some(({ resolution }) => resolution === 'dynamic-dns') || resolvesUnknownHosts(scope);
+
+/** Whether a sidecar resolves hosts of requests that nobody knows (MeshConfig, `outboundTrafficPolicy` ALLOW_ANY_DYNAMIC_DNS, and `proxyHttpPort`). */
+export const resolvesUnknownHosts = (scope: ProxyScope): boolean =>
+  scope.proxy.type === 'sidecar' &&
+  (unknownTraffic(scope).requests === DYNAMIC_DNS_CLUSTER || httpProxyPort(scope) !== undefined);

@@ -1,7 +1,9 @@
 import type { MeshConfig } from '@istio-ts/api';
 import type { Cluster } from '@istio-ts/envoy';
 import type { Generated } from '../generated.ts';
-import { BLACKHOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, PASSTHROUGH_CLUSTER } from '../names.ts';
+import { BLACKHOLE_CLUSTER, DYNAMIC_DNS_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, PASSTHROUGH_CLUSTER } from '../names.ts';
+import { dynamicHostsCluster } from './dynamic-hosts.ts';
+import { autoSni, type ClientFiles, originatedTls } from './tls.ts';
 import { circuitBreakers, connectionOptions, connectTimeout } from './connection-pool.ts';
 import { httpProtocol } from './http-protocol.ts';
 import { inboundBinding, type InboundProxy } from './inbound.ts';
@@ -26,6 +28,34 @@ export const inboundPassthroughCluster = (mesh: MeshConfig, proxy: InboundProxy)
   },
   origins: [],
 });
+
+/** Sends requests to the host that each names, over TLS where the mesh says so (MeshConfig, `outboundTrafficPolicy.tls`). */
+export function dynamicDnsCluster(
+  mesh: MeshConfig,
+  ipv6Only: boolean,
+  files: ClientFiles | undefined,
+): Generated<Cluster> {
+  const pool = mesh.defaultTrafficPolicy?.connectionPool;
+  const options = connectionOptions(pool, mesh);
+  const policy = mesh.outboundTrafficPolicy;
+  const tls =
+    policy?.mode === 'ALLOW_ANY_DYNAMIC_DNS' && (policy.tls?.mode === 'SIMPLE' || policy.tls?.mode === 'MUTUAL')
+      ? policy.tls
+      : undefined;
+  const http = httpProtocol(tls ? 'http1' : 'downstream', { pool, autoSni: tls && autoSni(tls, mesh) });
+  return {
+    resource: {
+      name: DYNAMIC_DNS_CLUSTER,
+      connectTimeout: connectTimeout(pool, mesh),
+      ...dynamicHostsCluster(mesh, ipv6Only),
+      circuitBreakers: circuitBreakers({ ...(pool && { connectionPool: pool }) }),
+      ...(options && { upstreamConnectionOptions: options }),
+      ...(http && { typedExtensionProtocolOptions: http }),
+      ...(tls && { transportSocket: originatedTls(tls, mesh, [], files) }),
+    },
+    origins: [],
+  };
+}
 
 function originalDestination(name: string, mesh: MeshConfig): Cluster {
   const pool = mesh.defaultTrafficPolicy?.connectionPool;

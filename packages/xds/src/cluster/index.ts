@@ -14,7 +14,8 @@ import type { ClientPlace, LoadAssignmentInput } from '../endpoint/index.ts';
 import type { Generated } from '../generated.ts';
 import { memoByInputs } from '../memo.ts';
 import { outboundCluster } from '../names.ts';
-import { blackHoleCluster, inboundPassthroughCluster, passthroughCluster } from './fixed.ts';
+import { resolvesUnknownHosts } from './dynamic-hosts.ts';
+import { blackHoleCluster, dynamicDnsCluster, inboundPassthroughCluster, passthroughCluster } from './fixed.ts';
 import { buildInboundCluster, type SidecarIngress } from './inbound.ts';
 import { clusterDiscovery, localityPolicy, type OutboundClusterInput } from './outbound.ts';
 import type { ClientFiles } from './tls.ts';
@@ -249,7 +250,12 @@ function sidecarIngress(scope: ProxyScope, ingress: SidecarIngress): Generated<C
 export function fixedClusters(scope: ProxyScope): readonly Generated<Cluster>[] {
   const { mesh, proxy } = scope;
   if (proxy.type !== 'sidecar') return [blackHoleCluster(mesh)];
-  return [blackHoleCluster(mesh), passthroughCluster(mesh), inboundPassthroughCluster(mesh, proxy)];
+  return [
+    blackHoleCluster(mesh),
+    passthroughCluster(mesh),
+    inboundPassthroughCluster(mesh, proxy),
+    ...(resolvesUnknownHosts(scope) ? [dynamicDnsCluster(mesh, onlyIpv6(scope), clientFiles(proxy.metadata))] : []),
+  ];
 }
 
 const onlyIpv6 = ({ proxy }: ProxyScope): boolean =>

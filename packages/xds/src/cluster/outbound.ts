@@ -242,7 +242,7 @@ function transportSecurity(
       return {
         socket: wrap(originatedTls(own, mesh, alpn, input.files)),
         mutualTls: false,
-        autoSni: protocol === 'none' ? undefined : autoSni(own),
+        autoSni: protocol === 'none' ? undefined : autoSni(own, mesh),
       };
     }
     case 'DISABLE':

@@ -115,14 +115,23 @@ export function automaticTls(mutual: TransportSocket, plain: TransportSocket): r
  * Whether the name for SNI comes from each request's host, and whether the certificate is checked against it: not where the user says which names
  * it may have, or wants no check.
  */
-export function autoSni(tls: ClientTls): 'checked' | 'unchecked' | undefined {
+export function autoSni(tls: ClientTls, mesh: MeshConfig): 'checked' | 'unchecked' | undefined {
   if (tls.sni) return undefined;
-  return tls.insecureSkipVerify === true || tls.subjectAltNames?.length ? 'unchecked' : 'checked';
+  return !isChecked(tls, mesh) || tls.subjectAltNames?.length ? 'unchecked' : 'checked';
 }
 
 /**
+ * Whether the peer's certificate is checked: not where the rule says so, nor where it names no roots and the mesh does not want the system's to be
+ * used instead (MeshConfig, `verifyCertificateAtClient`).
+ */
+const isChecked = (tls: ClientTls, mesh: MeshConfig, files?: ClientFiles): boolean =>
+  tls.insecureSkipVerify !== true &&
+  (mesh.verifyCertificateAtClient !== false ||
+    Boolean(tls.credentialName || tls.caCertificates || files?.rootCertificate));
+
+/**
  * TLS as a DestinationRule asks for with SIMPLE or MUTUAL. Certificates come from files of the proxy's container, or as secrets of Kubernetes
- * through the control plane (`credentialName`). Without roots the system's are used, so that a peer is always checked.
+ * through the control plane (`credentialName`). Without roots the system's are used.
  */
 export function originatedTls(
   tls: ClientTls,
@@ -130,8 +139,9 @@ export function originatedTls(
   alpn: readonly string[],
   files: ClientFiles | undefined,
 ): TransportSocket {
-  const names = tls.insecureSkipVerify === true ? [] : sanMatchers(tls.subjectAltNames ?? []);
-  const roots = tls.insecureSkipVerify === true ? undefined : trustedRoots(tls, files);
+  const checked = isChecked(tls, mesh, files);
+  const names = checked ? sanMatchers(tls.subjectAltNames ?? []) : [];
+  const roots = checked ? trustedRoots(tls, files) : undefined;
   const base: CertificateValidationContext = {
     ...(names.length > 0 && { matchTypedSubjectAltNames: names }),
     ...(tls.caCrl && { crl: { filename: tls.caCrl } }),

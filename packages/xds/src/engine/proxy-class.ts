@@ -259,7 +259,7 @@ export class ProxyClass {
       case extensionType:
         return [scope, mesh.secrets.snapshot()];
       case secretType:
-        return [scope.gateways, scope.destinationRules, scope.sidecar, mesh.secrets.snapshot()];
+        return [scope.gateways, scope.destinationRules, scope.sidecar, scope.mesh, mesh.secrets.snapshot()];
     }
   }
 

@@ -20,6 +20,8 @@ import {
 /** All that outgoing listeners of a sidecar are made of, beside what its metrics say of itself. */
 export interface OutboundPlans {
   readonly restCluster: string;
+  /** Cluster for HTTP requests that nobody claims, where they do not go the way of connections. */
+  readonly restRequests: string | undefined;
   readonly wildcard: string;
   readonly plans: readonly { readonly plan: Plan; readonly origins: readonly Origin[] }[];
   /** Equal for plans that give equal listeners. */
@@ -58,10 +60,12 @@ function makePlans(scope: PlanScope): OutboundPlans {
       }
     }
   }
-  const restCluster = unknownTraffic(scope).cluster;
+  const unknown = unknownTraffic(scope);
+  const restCluster = unknown.cluster;
+  const restRequests = unknown.requests === restCluster ? undefined : unknown.requests;
   const sidecar = scope.sidecar === undefined ? [] : [scope.sidecar.origin];
   const result: { plan: Plan; origins: readonly Origin[] }[] = [];
-  const signature: unknown[] = [restCluster];
+  const signature: unknown[] = [restCluster, restRequests];
   for (const plan of plans.all()) {
     if (plan.http === undefined && plan.tcp.length === 0) {
       continue;
@@ -79,7 +83,7 @@ function makePlans(scope: PlanScope): OutboundPlans {
       origins.map(({ kind, namespace, name }) => `${kind}/${namespace}/${name}`),
     );
   }
-  return { restCluster, wildcard, plans: result, signature: JSON.stringify(signature) };
+  return { restCluster, restRequests, wildcard, plans: result, signature: JSON.stringify(signature) };
 }
 
 const usesSourceLabels = memoByInputs(

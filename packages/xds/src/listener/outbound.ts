@@ -8,6 +8,7 @@ import { tcpProxy } from '../filter/tcp-proxy.ts';
 import type { Generated } from '../generated.ts';
 import { memoByInputs } from '../memo.ts';
 import { BLACKHOLE_CLUSTER, PASSTHROUGH_CLUSTER } from '../names.ts';
+import { httpProxyPort } from '../route/http-proxy.ts';
 import { listenerAccessLog, tcpAccessLog } from '../telemetry/access-log.ts';
 import { httpMetrics, tcpMetrics } from '../telemetry/metrics.ts';
 import { withoutEqualMatches } from './chain-match.ts';
@@ -25,6 +26,7 @@ import { connectionLimits } from './connection-limits.ts';
 import { type OutboundPlans, outboundPlans } from './outbound-plans.ts';
 import type { Plan } from './plan.ts';
 import type { TcpRouting } from './tcp-route.ts';
+import { findingRequests, httpProxyListener, unknownRequestsChain } from './unknown-requests.ts';
 
 /** A plan's parts by value or identity, for memoising the listener made of it. */
 interface ListenerInput {
@@ -153,32 +155,46 @@ const listener = memoByInputs(
   build,
 );
 
+interface VirtualOutboundInput {
+  readonly context: ListenerContext;
+  /** For connections that nobody claims. */
+  readonly cluster: string;
+  /** For HTTP requests among them, where these go another way. */
+  readonly requests: string | undefined;
+  /** Ports that have listeners of their own, sorted; only with `requests`. */
+  readonly ports: readonly number[];
+}
+
 /** The listener that all outgoing connections of a sidecar are redirected to; it hands them to the listener of their destination if there is one. */
 const virtualOutbound = memoByInputs(
-  ({ context, cluster }: { readonly context: ListenerContext; readonly cluster: string }) =>
-    [...contextInputs(context), cluster] as [object, ...unknown[]],
-  ({ context, cluster }): Listener => {
-    const { proxy, mesh } = context;
-    const port = mesh.proxyListenPort || OUTBOUND_PORT;
-    return {
-      name: 'virtualOutbound',
-      ...listeningOn(wildcardAddress(proxy), port, proxy),
-      trafficDirection: 'OUTBOUND',
-      useOriginalDst: true,
-      filterChains: [
-        {
-          // A connection to the capture port itself would be forwarded to itself without end.
-          name: 'virtualOutbound-blackhole',
-          filterChainMatch: { destinationPort: port },
-          filters: [tcpFilter(context, { targets: [{ cluster: BLACKHOLE_CLUSTER, weight: 1 }], limits: {} })],
-        },
-        restChain(context, 'virtualOutbound-catchall-tcp', cluster),
-      ],
-      ...(proxy.interceptionMode === 'TPROXY' ? { transparent: true } : {}),
-      accessLog: listenerAccessLog(mesh),
-    };
-  },
+  ({ context, cluster, requests, ports }: VirtualOutboundInput) =>
+    [...contextInputs(context), cluster, requests, ports.join(' ')] as [object, ...unknown[]],
+  buildVirtualOutbound,
 );
+
+function buildVirtualOutbound({ context, cluster, requests, ports }: VirtualOutboundInput): Listener {
+  const { proxy, mesh } = context;
+  const port = mesh.proxyListenPort || OUTBOUND_PORT;
+  return {
+    name: 'virtualOutbound',
+    ...listeningOn(wildcardAddress(proxy), port, proxy),
+    trafficDirection: 'OUTBOUND',
+    useOriginalDst: true,
+    filterChains: [
+      {
+        // A connection to the capture port itself would be forwarded to itself without end.
+        name: 'virtualOutbound-blackhole',
+        filterChainMatch: { destinationPort: port },
+        filters: [tcpFilter(context, { targets: [{ cluster: BLACKHOLE_CLUSTER, weight: 1 }], limits: {} })],
+      },
+      ...(requests === undefined ? [] : [unknownRequestsChain(context, cluster, requests)]),
+      restChain(context, 'virtualOutbound-catchall-tcp', cluster),
+    ],
+    ...(requests === undefined ? {} : findingRequests(context, ports)),
+    ...(proxy.interceptionMode === 'TPROXY' ? { transparent: true } : {}),
+    accessLog: listenerAccessLog(mesh),
+  };
+}
 
 const listenersOf = memoByInputs(
   ({
@@ -190,12 +206,18 @@ const listenersOf = memoByInputs(
     readonly context: ListenerContext;
     readonly sidecar: ProxyScope['sidecar'];
   }) => [plans, ...contextInputs(context), sidecar],
-  ({ plans: { plans, restCluster, wildcard }, context, sidecar }): readonly Generated<Listener>[] => {
+  ({ plans: { plans, restCluster, restRequests, wildcard }, context, sidecar }): readonly Generated<Listener>[] => {
     const result: Generated<Listener>[] = [];
     if (context.proxy.interceptionMode !== 'NONE') {
       const origins = sidecar === undefined ? [] : [sidecar.origin];
-      result.push({ resource: virtualOutbound({ context, cluster: restCluster }), origins });
+      const ports =
+        restRequests === undefined ? [] : [...new Set(plans.map(({ plan }) => plan.port))].sort((a, b) => a - b);
+      const input = { context, cluster: restCluster, requests: restRequests, ports };
+      result.push({ resource: virtualOutbound(input), origins });
     }
+    const proxyPort = httpProxyPort(context);
+    if (proxyPort !== undefined)
+      result.push({ resource: httpProxyListener({ context, port: proxyPort }), origins: [] });
     for (const { plan, origins } of plans) {
       const isWildcard = plan.address === wildcard;
       result.push({ resource: listener({ context, plan, isWildcard, restCluster }), origins });

@@ -1,4 +1,4 @@
-import type { RouteConfiguration } from '@istio-ts/envoy';
+import type { RouteConfiguration, VirtualHost } from '@istio-ts/envoy';
 import { type EgressPort, hasOwnPort, splitEgress } from '@istio-ts/mesh';
 import type { Service } from '@istio-ts/mesh/model';
 import type { Generated } from '../generated.ts';
@@ -29,7 +29,7 @@ const byHost = (services: readonly Service[]): ReadonlyMap<string, Service> =>
   new Map(services.map((service) => [service.hostname, service]));
 
 /** Routes to all HTTP ports of the services, told apart by the port in the Host header; without one the first port is meant. */
-function allPorts(scope: RouteScope, name: string): Generated<RouteConfiguration> {
+export function routesToAllPorts(scope: RouteScope, name: string, rest: VirtualHost): Generated<RouteConfiguration> {
   const index = httpIndex(scope);
   const { namespace, dnsDomain } = scope.proxy;
   const origins = scope.sidecar === undefined ? [] : [scope.sidecar.origin];
@@ -47,11 +47,7 @@ function allPorts(scope: RouteScope, name: string): Generated<RouteConfiguration
         });
       }),
   );
-  const { resource, origins: from } = routeConfiguration(
-    name,
-    [...hosts, catchAllHost(unknownTraffic(scope))],
-    origins,
-  );
+  const { resource, origins: from } = routeConfiguration(name, [...hosts, rest], origins);
   return { resource: { ...resource, ignorePortInHostMatching: false }, origins: from };
 }
 
@@ -64,7 +60,7 @@ function routesOfPort(
   const scope = isBound(whole, listener) ? withoutUnknown(limited) : limited;
   if (listener.bind?.startsWith('unix://') === true) {
     const path = listener.bind.slice('unix://'.length);
-    return [path, allPorts(scope, path)];
+    return [path, routesToAllPorts(scope, path, catchAllHost(unknownTraffic(scope)))];
   }
   const name = String(listener.port?.number ?? 0);
   const found = allSidecarRoutes(scope).get(name);

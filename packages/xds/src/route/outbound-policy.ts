@@ -1,15 +1,17 @@
 import type { VirtualHost } from '@istio-ts/envoy';
 import type { ProxyScope } from '@istio-ts/mesh/model';
 import { memoByInputs } from '../memo.ts';
-import { BLACKHOLE_CLUSTER, PASSTHROUGH_CLUSTER } from '../names.ts';
+import { BLACKHOLE_CLUSTER, DYNAMIC_DNS_CLUSTER, PASSTHROUGH_CLUSTER } from '../names.ts';
 import { timeouts } from './action.ts';
 import { knownHost, resolveDestination } from './destination.ts';
 
 /** What happens to requests for hosts that the mesh does not know. */
 export interface UnknownTraffic {
   readonly allowed: boolean;
-  /** Cluster for TCP connections and, when allowed, HTTP requests. */
+  /** Cluster for connections. */
   readonly cluster: string;
+  /** Cluster for HTTP requests where they are allowed. */
+  readonly requests: string;
 }
 
 /** The Sidecar's outboundTrafficPolicy, else the mesh's; ALLOW_ANY by default. An egress proxy takes everything unknown. */
@@ -19,14 +21,19 @@ export function unknownTraffic(
   const policy = scope.sidecar?.spec.outboundTrafficPolicy;
   const mode = policy?.mode ?? scope.mesh.outboundTrafficPolicy?.mode ?? 'ALLOW_ANY';
   if (mode === 'REGISTRY_ONLY') {
-    return { allowed: false, cluster: BLACKHOLE_CLUSTER };
+    return { allowed: false, cluster: BLACKHOLE_CLUSTER, requests: BLACKHOLE_CLUSTER };
   }
   const proxy = policy?.egressProxy;
   if (proxy?.host !== undefined) {
     const hosts = new Map([[proxy.host, knownHost(scope, proxy.host)]]);
-    return { allowed: true, cluster: resolveDestination(proxy, hosts, proxy.port?.number ?? 0).cluster };
+    const { cluster } = resolveDestination(proxy, hosts, proxy.port?.number ?? 0);
+    return { allowed: true, cluster, requests: cluster };
   }
-  return { allowed: true, cluster: PASSTHROUGH_CLUSTER };
+  return {
+    allowed: true,
+    cluster: PASSTHROUGH_CLUSTER,
+    requests: mode === 'ALLOW_ANY_DYNAMIC_DNS' ? DYNAMIC_DNS_CLUSTER : PASSTHROUGH_CLUSTER,
+  };
 }
 
 const BLOCK_ALL: VirtualHost = {
@@ -49,4 +56,4 @@ const allowAny = memoByInputs(
 
 /** The virtual host for everything that no other one takes. */
 export const catchAllHost = (policy: UnknownTraffic): VirtualHost =>
-  policy.allowed ? allowAny(policy.cluster) : BLOCK_ALL;
+  policy.allowed ? allowAny(policy.requests) : BLOCK_ALL;

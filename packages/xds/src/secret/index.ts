@@ -5,12 +5,12 @@ export { caCertificateName, credentialResource, parseSecretResource, type Secret
 export { buildSecret, SecretError, secretOrigin } from './secret.ts';
 
 /**
- * Names of the SDS resources that the configuration of a proxy may refer to: credentials of its Gateways, of the ports at which its Sidecar ends TLS
- * and of DestinationRules, with their roots. A sidecar takes those of DestinationRules that select workloads only, which are in its own namespace (DestinationRule reference,
+ * Names of the SDS resources that the configuration of a proxy may refer to: credentials of its Gateways, of the ports at which its Sidecar ends TLS,
+ * of DestinationRules and of the mesh's policy for unknown traffic, with their roots. A sidecar takes those of DestinationRules that select workloads only, which are in its own namespace (DestinationRule reference,
  * ClientTLSSettings.credentialName).
  */
 export function secretNames(
-  scope: Pick<ProxyScope, 'gateways' | 'destinationRules' | 'sidecar'> & {
+  scope: Pick<ProxyScope, 'gateways' | 'destinationRules' | 'sidecar' | 'mesh'> & {
     readonly proxy: Pick<ProxyScope['proxy'], 'type'>;
   },
 ): ReadonlySet<string> {
@@ -37,5 +37,8 @@ export function secretNames(
       for (const port of policy?.portLevelSettings ?? []) add(port.tls?.credentialName);
     }
   }
+  const { outboundTrafficPolicy } = scope.mesh;
+  if (scope.proxy.type === 'sidecar' && outboundTrafficPolicy?.mode === 'ALLOW_ANY_DYNAMIC_DNS')
+    add(outboundTrafficPolicy.tls?.credentialName);
   return names;
 }

@@ -5,7 +5,7 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Cluster, Listener, RouteConfiguration } from '@istio-ts/envoy';
+import type { Cluster, Listener, Node, RouteConfiguration } from '@istio-ts/envoy';
 import { requireEnvoy } from '@istio-ts/envoy/testing/binary';
 
 /** What a real Envoy runs in a component test: generated resources, given statically. */
@@ -15,8 +15,12 @@ export interface EnvoySetup {
   readonly clusters: readonly Cluster[];
   /** Configuration of filters that are discovered, by name. */
   readonly extensions?: ReadonlyMap<string, unknown>;
+  /** Where the proxy is and the endpoints of its own workload, which the agent puts into the bootstrap where it is told to. */
+  readonly self?: { readonly locality: NonNullable<Node['locality']>; readonly cluster: Cluster };
   /** Secrets of the agent by name, as the bootstrap takes them. */
   readonly secrets?: readonly object[];
+  /** The DNS server that it asks; the machine's where not given. */
+  readonly dns?: { readonly address: string; readonly port: number };
 }
 
 export interface RunningEnvoy {
@@ -80,13 +84,28 @@ export async function startEnvoy(setup: EnvoySetup): Promise<RunningEnvoy> {
   const directory = await mkdtemp(join(tmpdir(), 'xds-envoy-'));
   const admin = await freePort();
   const bootstrap = {
-    node: { id: 'test', cluster: 'test' },
+    node: { id: 'test', cluster: 'test', ...(setup.self && { locality: setup.self.locality }) },
+    ...(setup.self && { clusterManager: { localClusterName: setup.self.cluster.name } }),
     admin: { address: { socketAddress: { address: '127.0.0.1', portValue: admin } } },
     staticResources: {
       listeners: inline(setup.listeners, setup.routes, setup.extensions),
-      clusters: inline(setup.clusters, setup.routes, setup.extensions),
+      clusters: inline(
+        [...(setup.self ? [setup.self.cluster] : []), ...setup.clusters],
+        setup.routes,
+        setup.extensions,
+      ),
       secrets: setup.secrets ?? [],
     },
+    ...(setup.dns && {
+      typedDnsResolverConfig: {
+        name: 'envoy.network.dns_resolver.cares',
+        typedConfig: {
+          '@type': 'type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig',
+          resolvers: [{ socketAddress: { address: setup.dns.address, portValue: setup.dns.port } }],
+          dnsResolverOptions: { noDefaultSearchDomain: true },
+        },
+      },
+    }),
     statsFlushInterval: '1s',
     layeredRuntime: { layers: [{ name: 'test', staticLayer: { 're2.max_program_size.error_level': 32_768 } }] },
   };

@@ -38,6 +38,11 @@ export interface OfflineEnvoy extends RunningEnvoy {
   endpoints(cluster: string): ClusterLoadAssignment;
 }
 
+interface Bound {
+  readonly address: string;
+  readonly port: number;
+}
+
 export interface OfflineEnvoySetup {
   readonly net: LoopbackNet;
   readonly objects: readonly KubeObject[];
@@ -51,6 +56,10 @@ export interface OfflineEnvoySetup {
   readonly mesh?: Partial<MeshOptions>;
   /** Sockets that take what arrives for the workload's application, as if its traffic had been redirected from there. */
   readonly arrivals?: readonly { readonly address: string; readonly port: number }[];
+  /** Where the listeners are bound to which connections would be redirected; the port must not be their own. They are left out where not given. */
+  readonly captured?: { readonly outbound?: Bound; readonly inbound?: Bound };
+  /** The DNS server that Envoy asks. */
+  readonly dns?: Bound;
   /** Further secrets of the agent, such as files by their names. */
   readonly secrets?: readonly object[];
 }
@@ -105,9 +114,18 @@ export async function startOfflineEnvoy(setup: OfflineEnvoySetup): Promise<Offli
     const loadAssignment = endpointsOf(edsClusterConfig?.serviceName || (cluster.name ?? ''));
     return { ...rest, type: 'STATIC', loadAssignment };
   });
+  const captured: Readonly<Record<string, Bound | undefined>> = {
+    virtualOutbound: setup.captured?.outbound,
+    virtualInbound: setup.captured?.inbound,
+  };
   const listeners = all<Listener>(typeUrls.listener)
-    .filter((one) => one.name !== 'virtualOutbound' && one.name !== 'virtualInbound')
+    .filter(({ name = '' }) => !Object.hasOwn(captured, name) || captured[name])
     .map((listener): Listener => {
+      const capture = captured[listener.name ?? ''];
+      if (capture) {
+        const { useOriginalDst: _none, ...rest } = listener;
+        return { ...rest, address: { socketAddress: { address: capture.address, portValue: capture.port } } };
+      }
       const socket = listener.address?.socketAddress;
       if (socket === undefined) return listener;
       const address = socket.address === '0.0.0.0' ? setup.net.everywhere : (socket.address ?? '');
@@ -126,10 +144,19 @@ export async function startOfflineEnvoy(setup: OfflineEnvoySetup): Promise<Offli
           },
         ],
   );
+  const own = endpoints.get('local_cluster');
+  const { region = '', zone = '', subzone = '' } = setup.proxy.locality ?? {};
   const envoy = await startEnvoy({
+    ...(own && {
+      self: {
+        locality: { region, zone, subZone: subzone },
+        cluster: { name: 'local_cluster', type: 'STATIC', connectTimeout: '1s', loadAssignment: own },
+      },
+    }),
     listeners: [...listeners, ...arriving],
     clusters,
     routes: new Map(all<RouteConfiguration>(typeUrls.route).map((one) => [one.name ?? '', one] as const)),
+    ...(setup.dns && { dns: setup.dns }),
     extensions: new Map((resources.get(typeUrls.extension) ?? []).map((one) => [one.name, one.json()] as const)),
     secrets: [...agentSecrets(setup.identity), ...(setup.secrets ?? []), ...all<object>(typeUrls.secret)],
   });
