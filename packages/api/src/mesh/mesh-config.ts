@@ -177,7 +177,12 @@ export const meshNetworks = object('Networks of the mesh.', {
         gateways: list(
           object(
             'A gateway into it.',
-            { registryServiceName: string(), address: string(), port: uint32(), locality: string() },
+            {
+              registryServiceName: string(),
+              address: string(),
+              port: uint32(),
+              locality: string('Not used: a gateway is as near as the endpoints behind it.'),
+            },
             [['registryServiceName', 'address']],
           ),
         ),

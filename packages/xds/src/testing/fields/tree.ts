@@ -1,9 +1,9 @@
-import { kindsByName, meshConfig } from '@istio-ts/api';
+import { kindsByName, meshConfig, meshNetworks } from '@istio-ts/api';
 import type { AnySchema, Shape } from '@istio-ts/api/schema/schema';
 
 /**
  * What shapes traffic: the kinds of https://istio.io/latest/docs/reference/config/networking/ with WasmPlugin, and MeshConfig (whose `defaultConfig` is the
- * ProxyConfig that pods may override).
+ * ProxyConfig that pods may override) with the MeshNetworks beside it.
  */
 export const networkingKinds = [
   'VirtualService',
@@ -17,12 +17,17 @@ export const networkingKinds = [
   'ProxyConfig',
   'WasmPlugin',
   'MeshConfig',
+  'MeshNetworks',
 ] as const;
 export type NetworkingKind = (typeof networkingKinds)[number];
 
 /** Under which name the fields of a kind stand, and their schema. */
 const rootOf = (kind: NetworkingKind): { readonly name: string; readonly schema: AnySchema } =>
-  kind === 'MeshConfig' ? { name: kind, schema: meshConfig } : { name: `${kind}.spec`, schema: kindsByName[kind].spec };
+  kind === 'MeshConfig'
+    ? { name: kind, schema: meshConfig }
+    : kind === 'MeshNetworks'
+      ? { name: kind, schema: meshNetworks }
+      : { name: `${kind}.spec`, schema: kindsByName[kind].spec };
 
 /** The name a field has in the table: settings of a proxy are those of the mesh's `defaultConfig`. */
 export const canonicalName = (name: string): string =>
