@@ -47,3 +47,22 @@ export function memoByInputs<A, R>(
     return at.result.value;
   };
 }
+
+/**
+ * The same, but a result stays only as long as somebody else holds it: for parts of what is encoded once and then let go. Such a result must not be
+ * told from an equal one by its identity.
+ */
+export function memoWhileHeld<A, R extends object>(
+  inputs: (argument: A) => readonly [object, ...unknown[]],
+  compute: (argument: A) => R,
+): (argument: A) => R {
+  const slot = memoByInputs(inputs, (): { last: WeakRef<R> | undefined } => ({ last: undefined }));
+  return (argument) => {
+    const held = slot(argument);
+    const known = held.last?.deref();
+    if (known !== undefined) return known;
+    const made = compute(argument);
+    held.last = new WeakRef(made);
+    return made;
+  };
+}

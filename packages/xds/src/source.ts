@@ -8,6 +8,8 @@ export interface XdsResource {
   readonly version: string;
   /** The resource's own bytes (the `value` of a google.protobuf.Any with `typeUrl`). */
   readonly value: Uint8Array;
+  /** Length of `value`, where that is not at hand itself. */
+  readonly size?: number;
   /** The same resource as a plain object, for dumps; decoded or kept, made on demand. */
   readonly json: () => unknown;
   /** The configuration objects that it came from. */

@@ -41,10 +41,14 @@ function text(field: number, value: string): Buffer {
 const worldHeads = new WeakMap<XdsResource, Buffer>();
 const deltaHeads = new WeakMap<XdsResource, Buffer>();
 
+/** Length of a resource's bytes. */
+export const sizeOf = (resource: XdsResource): number => resource.size ?? resource.value.length;
+
 /** Field and length of a google.protobuf.Any, its type URL and the tag and length of its value. */
 function anyHead(field: number, resource: XdsResource): Buffer {
-  const inner = Buffer.concat([text(1, resource.typeUrl), head(2, resource.value.length)]);
-  return Buffer.concat([head(field, inner.length + resource.value.length), inner]);
+  const size = sizeOf(resource);
+  const inner = Buffer.concat([text(1, resource.typeUrl), head(2, size)]);
+  return Buffer.concat([head(field, inner.length + size), inner]);
 }
 
 function worldHead(resource: XdsResource): Buffer {
@@ -54,7 +58,13 @@ function worldHead(resource: XdsResource): Buffer {
 function deltaHead(resource: XdsResource): Buffer {
   // envoy.service.discovery.v3.Resource: version, name, and last the resource itself.
   const inner = Buffer.concat([text(1, resource.version), text(3, resource.name), anyHead(2, resource)]);
-  return Buffer.concat([head(DELTA.resources, inner.length + resource.value.length), inner]);
+  return Buffer.concat([head(DELTA.resources, inner.length + sizeOf(resource)), inner]);
+}
+
+function unpooled(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
 }
 
 function cached(
@@ -64,7 +74,8 @@ function cached(
 ): Buffer {
   const known = heads.get(resource);
   if (known !== undefined) return known;
-  const made = make(resource);
+  // In memory of its own: a few bytes of the pool that all small buffers are cut from would keep all of the pool.
+  const made = unpooled(make(resource));
   heads.set(resource, made);
   return made;
 }

@@ -18,7 +18,7 @@ import { answerDebugRequest, type DebugCaller, isDebugType } from './debug-strea
 import { DeltaWatch } from './delta-watch.ts';
 import { matchIdentity, parseNode, takesRoutesHostByHost } from './node.ts';
 import { shortName } from './resource-kinds.ts';
-import { deltaResponse, discoveryResponse, type PushResponse } from './response.ts';
+import { deltaResponse, discoveryResponse, type PushResponse, sizeOf } from './response.ts';
 import { HostWatch } from './host-watch.ts';
 import { LargeResponses } from './large-responses.ts';
 import { Session } from './session.ts';
@@ -294,7 +294,7 @@ class AdsStream<W extends Watch, R extends Request> {
         const { typeUrl, resources, removed, nonce } = response;
         const gone = removed.length > 0 ? `, ${removed.length} removed` : '';
         log.debug(`${node.id}: ${shortName(typeUrl)} sent: ${resources.length} resources${gone} (${nonce})`);
-        const size = resources.reduce((sum, resource) => sum + resource.value.length, 0);
+        const size = resources.reduce((sum, resource) => sum + sizeOf(resource), 0);
         return this.#large.send(size, () => this.#call.write(this.#protocol.encode(response, this.#controlPlane)));
       },
       metrics: this.#options.metrics,

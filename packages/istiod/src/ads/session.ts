@@ -3,7 +3,7 @@ import type { AdsMetrics } from '../metrics/pilot.ts';
 import { DeltaWatch } from './delta-watch.ts';
 import { HostWatch } from './host-watch.ts';
 import { needsClusters, pushRank, shortName, TypeUrl } from './resource-kinds.ts';
-import type { PushResponse } from './response.ts';
+import { type PushResponse, sizeOf } from './response.ts';
 import type { Answer, Rejection, Watch, WatchStatus, WatchUpdate } from './watch.ts';
 import { WorldWatch } from './world-watch.ts';
 
@@ -147,7 +147,7 @@ export class Session<W extends Watch = Watch> {
       metrics.pushes.add({ type });
       metrics.pushTime.observe((now() - started) / 1000, { type });
       let size = 0;
-      for (const resource of update.resources) size += resource.value.length;
+      for (const resource of update.resources) size += sizeOf(resource);
       metrics.configSize.observe(size, { type });
     }
     const isDone = this.#ordered.every((watch) => !watch.due);

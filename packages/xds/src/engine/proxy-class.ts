@@ -8,6 +8,7 @@ import {
   endpointTargets,
   outboundClusterInputs,
   outboundInputsKey,
+  selfTarget,
 } from '../cluster/index.ts';
 import { buildOutboundCluster, outboundClusterKey } from '../cluster/outbound.ts';
 import { patchClusters } from '../envoy-filter/cluster.ts';
@@ -22,7 +23,9 @@ import type { XdsResource } from '../source.ts';
 import type { EndpointTable } from './endpoint-table.ts';
 import type { Generators } from './generators.ts';
 import { ReadTracker } from './reads.ts';
+import { encodePacked } from './packed-resource.ts';
 import { encodeResource, encodingMemo, keepUnchanged } from './resource.ts';
+import { encodeRoutes } from './route-bytes.ts';
 import { layered } from './table.ts';
 import {
   clusterType,
@@ -79,8 +82,8 @@ interface Splits {
 
 const nothing: Resources = new Map();
 
-const encodeListener = encodingMemo(listenerType);
-const encodeRoute = encodingMemo(routeType);
+const encodeListener = encodingMemo(listenerType, encodePacked);
+const encodeRoute = encodingMemo(routeType, encodeRoutes);
 const encodeCluster = encodingMemo(clusterType);
 
 /** Encoded clusters towards services; shared by all proxies for which the inputs are the same. */
@@ -143,11 +146,22 @@ const joinedTargets = memoByInputs(
   ({ targets, more }) => [...targets, ...more],
 );
 
+/** The identical list for the same workload. */
+const selfTargets = memoByInputs(
+  (scope: ProxyScope) => [scope.inbound, scope.proxy],
+  (scope): readonly EndpointTarget[] => {
+    const target = selfTarget(scope);
+    return target === undefined ? [] : [target];
+  },
+);
+
 function sharedTargets(scope: ProxyScope): readonly EndpointTarget[] {
   const unplaced = unplacedTargets(scope);
   const targets = unplaced.placed ? placedTargets({ scope }) : unplaced.targets;
-  const more = sniDnatTargets(scope, targets);
-  return more.length === 0 ? targets : joinedTargets({ targets, more });
+  return [sniDnatTargets(scope, targets), selfTargets(scope)].reduce(
+    (all, more) => (more.length === 0 ? all : joinedTargets({ targets: all, more })),
+    targets,
+  );
 }
 
 /**

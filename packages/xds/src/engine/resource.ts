@@ -27,15 +27,26 @@ export function encodeResource(type: ResourceType, name: string, generated: Gene
   };
 }
 
+/** A resource with other origins: the same bytes. */
+function withOrigins(resource: XdsResource, origins: XdsResource['origins']): XdsResource {
+  return Object.defineProperties({} as XdsResource, {
+    ...Object.getOwnPropertyDescriptors(resource),
+    origins: { value: origins, enumerable: true },
+  });
+}
+
 /** Remembers encoded resources by the identity of the generated object: generators return the same object as long as nothing changed. */
-export function encodingMemo(type: ResourceType): (name: string, generated: Generated<object>) => XdsResource {
+export function encodingMemo(
+  type: ResourceType,
+  encode: typeof encodeResource = encodeResource,
+): (name: string, generated: Generated<object>) => XdsResource {
   const remembered = new WeakMap<object, XdsResource>();
   return (name, generated) => {
     const known = remembered.get(generated.resource);
     if (known && known.name === name && structurallyEqual(known.origins, generated.origins)) return known;
     // The same content with other origins has the same bytes.
     const encoded =
-      known && known.name === name ? { ...known, origins: generated.origins } : encodeResource(type, name, generated);
+      known && known.name === name ? withOrigins(known, generated.origins) : encode(type, name, generated);
     remembered.set(generated.resource, encoded);
     return encoded;
   };

@@ -81,6 +81,8 @@ export function differences(before: Table, after: Table): readonly string[] {
       for (const name of differences(before.layers[i] ?? layer, layer)) names.add(name);
     return [...names];
   }
+  // A new client: the table itself says it.
+  if (before.size === 0) return [...after.keys()];
   let byBefore = remembered.get(after);
   if (byBefore === undefined) {
     byBefore = new WeakMap();

@@ -4,6 +4,7 @@ import type { InboundTarget, MutualTlsMode, Origin, ProxyScope, ScopedProxy } fr
 import { type InboundPolicies, inboundPolicies } from '../filter/policies.ts';
 import { tcpProxy } from '../filter/tcp-proxy.ts';
 import { type Generated, uniqueOrigins } from '../generated.ts';
+import { lazilyGenerated } from '../lazy-message.ts';
 import { memoByInputs } from '../memo.ts';
 import { BLACKHOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, inboundCluster } from '../names.ts';
 import { handlingOf, insideTls } from '../protocol.ts';
@@ -193,71 +194,73 @@ interface InboundInput {
 const listener = memoByInputs(
   ({ context, targets, sidecar, peerAuthentication, policies }: InboundInput) =>
     [...contextInputs(context), targets, sidecar, peerAuthentication, policies] as [object, ...unknown[]],
-  (input): Generated<Listener> => {
-    const { context, targets, sidecar, peerAuthentication, policies } = input;
-    const { proxy, mesh } = context;
-    const wildcard = wildcardAddress(proxy);
-    const port = mesh.proxyInboundListenPort || INBOUND_PORT;
-    const modeOf = (p: number): MutualTlsMode => peerAuthentication.portModes.get(p) ?? peerAuthentication.mode;
-    const destinations: Destination[] = [];
-    const origins: Origin[] = [...peerAuthentication.origins, ...policies.origins];
-    const taken = new Set<number>([port]);
-    const add = (p: number, destination: Destination | undefined): void => {
-      if (destination !== undefined && !taken.has(p)) {
-        taken.add(p);
-        destinations.push(destination);
-      }
-    };
-    const ingress = sidecar?.spec.ingress ?? [];
-    if (ingress.length > 0) {
-      origins.push(...(sidecar === undefined ? [] : [sidecar.origin]));
-      for (const one of ingress) {
-        const p = one.port?.number ?? 0;
-        if (isCaptured(proxy, one)) {
-          add(p, ingressDestination(input, one, modeOf(p)));
-        }
-      }
-    } else {
-      for (const target of targets) {
-        add(target.targetPort, declared(input, target, modeOf(target.targetPort)));
-        origins.push(target.service.origin);
-      }
-    }
-    // Ports with a mode of their own that no service declares.
-    for (const [p, mode] of peerAuthentication.portModes) {
-      if (!taken.has(p) && mode !== peerAuthentication.mode) {
-        destinations.push(undeclared(p, mode));
-      }
-    }
-    destinations.push(undeclared(undefined, peerAuthentication.mode));
-    const bytes = destinations.filter((d) => d.handling === 'tcp').flatMap((d) => d.port ?? []);
-    const plainBytes = destinations
-      .filter((d) => d.handling === 'tcp' && d.mode === 'DISABLE')
-      .flatMap((d) => d.port ?? []);
-    return {
-      resource: {
-        name: 'virtualInbound',
-        ...listeningOn(wildcard, port, proxy),
-        trafficDirection: 'INBOUND',
-        filterChains: [
-          blackhole(context, port),
-          ...destinations.flatMap((to) => inboundChains({ context, policies }, to)),
-        ],
-        listenerFilters: [
-          ...(proxy.interceptionMode === 'TPROXY' ? [ORIGINAL_SRC] : []),
-          ORIGINAL_DST,
-          tlsInspector(plainBytes),
-          httpInspector(bytes),
-        ],
-        listenerFiltersTimeout: detectionTimeout(mesh),
-        continueOnListenerFiltersTimeout: true,
-        ...(proxy.interceptionMode === 'TPROXY' ? { transparent: true } : {}),
-        accessLog: listenerAccessLog(mesh),
-      },
-      origins: uniqueOrigins(origins),
-    };
-  },
+  (input) => lazilyGenerated(() => buildListener(input)),
 );
+
+function buildListener(input: InboundInput): Generated<Listener> {
+  const { context, targets, sidecar, peerAuthentication, policies } = input;
+  const { proxy, mesh } = context;
+  const wildcard = wildcardAddress(proxy);
+  const port = mesh.proxyInboundListenPort || INBOUND_PORT;
+  const modeOf = (p: number): MutualTlsMode => peerAuthentication.portModes.get(p) ?? peerAuthentication.mode;
+  const destinations: Destination[] = [];
+  const origins: Origin[] = [...peerAuthentication.origins, ...policies.origins];
+  const taken = new Set<number>([port]);
+  const add = (p: number, destination: Destination | undefined): void => {
+    if (destination !== undefined && !taken.has(p)) {
+      taken.add(p);
+      destinations.push(destination);
+    }
+  };
+  const ingress = sidecar?.spec.ingress ?? [];
+  if (ingress.length > 0) {
+    origins.push(...(sidecar === undefined ? [] : [sidecar.origin]));
+    for (const one of ingress) {
+      const p = one.port?.number ?? 0;
+      if (isCaptured(proxy, one)) {
+        add(p, ingressDestination(input, one, modeOf(p)));
+      }
+    }
+  } else {
+    for (const target of targets) {
+      add(target.targetPort, declared(input, target, modeOf(target.targetPort)));
+      origins.push(target.service.origin);
+    }
+  }
+  // Ports with a mode of their own that no service declares.
+  for (const [p, mode] of peerAuthentication.portModes) {
+    if (!taken.has(p) && mode !== peerAuthentication.mode) {
+      destinations.push(undeclared(p, mode));
+    }
+  }
+  destinations.push(undeclared(undefined, peerAuthentication.mode));
+  const bytes = destinations.filter((d) => d.handling === 'tcp').flatMap((d) => d.port ?? []);
+  const plainBytes = destinations
+    .filter((d) => d.handling === 'tcp' && d.mode === 'DISABLE')
+    .flatMap((d) => d.port ?? []);
+  return {
+    resource: {
+      name: 'virtualInbound',
+      ...listeningOn(wildcard, port, proxy),
+      trafficDirection: 'INBOUND',
+      filterChains: [
+        blackhole(context, port),
+        ...destinations.flatMap((to) => inboundChains({ context, policies }, to)),
+      ],
+      listenerFilters: [
+        ...(proxy.interceptionMode === 'TPROXY' ? [ORIGINAL_SRC] : []),
+        ORIGINAL_DST,
+        tlsInspector(plainBytes),
+        httpInspector(bytes),
+      ],
+      listenerFiltersTimeout: detectionTimeout(mesh),
+      continueOnListenerFiltersTimeout: true,
+      ...(proxy.interceptionMode === 'TPROXY' ? { transparent: true } : {}),
+      accessLog: listenerAccessLog(mesh),
+    },
+    origins: uniqueOrigins(origins),
+  };
+}
 
 /** Listeners for what arrives at a sidecar: that which all connections are redirected to, and those that its Sidecar wants bound. */
 export function inboundListeners(scope: ProxyScope, context: ListenerContext): readonly Generated<Listener>[] {

@@ -6,6 +6,7 @@ import { httpConnectionManager } from '../filter/http-connection-manager.ts';
 import { mongoFilter } from '../filter/mongo.ts';
 import { tcpProxy } from '../filter/tcp-proxy.ts';
 import type { Generated } from '../generated.ts';
+import { lazyMessage } from '../lazy-message.ts';
 import { memoByInputs } from '../memo.ts';
 import { BLACKHOLE_CLUSTER, PASSTHROUGH_CLUSTER } from '../names.ts';
 import { httpProxyPort } from '../route/http-proxy.ts';
@@ -152,7 +153,7 @@ function* planInputs({ plan, isWildcard, restCluster }: ListenerInput): Generato
 
 const listener = memoByInputs(
   (input: ListenerInput) => [...contextInputs(input.context), ...planInputs(input)] as [object, ...unknown[]],
-  build,
+  (input) => lazyMessage(() => build(input)),
 );
 
 interface VirtualOutboundInput {
@@ -169,7 +170,7 @@ interface VirtualOutboundInput {
 const virtualOutbound = memoByInputs(
   ({ context, cluster, requests, ports }: VirtualOutboundInput) =>
     [...contextInputs(context), cluster, requests, ports.join(' ')] as [object, ...unknown[]],
-  buildVirtualOutbound,
+  (input) => lazyMessage(() => buildVirtualOutbound(input)),
 );
 
 function buildVirtualOutbound({ context, cluster, requests, ports }: VirtualOutboundInput): Listener {

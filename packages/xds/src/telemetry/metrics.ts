@@ -1,6 +1,6 @@
 import type { AccessLog, Config_Counter, Config_Histogram, Config_Tag } from '@istio-ts/envoy';
 import type { ScopedProxy } from '@istio-ts/mesh/model';
-import { memoByInputs } from '../memo.ts';
+import { memoWhileHeld } from '../memo.ts';
 import { typed } from '../typed.ts';
 import { type PeerFact, peerFact } from './peer.ts';
 import { format, type TagSource, tag, text } from './tag.ts';
@@ -167,7 +167,7 @@ function logger(counters: readonly Config_Counter[], histograms: readonly Config
 
 const inputsOf = ({ proxy, side, mutualTls, without }: MetricsInput) => [proxy, side, mutualTls, without] as const;
 
-const httpLoggers = memoByInputs(inputsOf, (input): readonly AccessLog[] => {
+const httpLoggers = memoWhileHeld(inputsOf, (input): readonly AccessLog[] => {
   const tags = [
     ...commonTags(input, 'http'),
     tag('response_code', format('%RESPONSE_CODE%')),
@@ -189,7 +189,7 @@ const httpLoggers = memoByInputs(inputsOf, (input): readonly AccessLog[] => {
   ];
 });
 
-const tcpLoggers = memoByInputs(inputsOf, (input): readonly AccessLog[] => {
+const tcpLoggers = memoWhileHeld(inputsOf, (input): readonly AccessLog[] => {
   const tags = commonTags(input, 'tcp');
   // Byte counts of periodic logs are cumulative, so they are read once, at the end of the connection.
   return [
