@@ -11,8 +11,9 @@ export function nodeMetadata(settings: AgentSettings, version: string): Readonly
   const workload = typeof extra.WORKLOAD_NAME === 'string' ? extra.WORKLOAD_NAME : undefined;
   return definedOnly({
     INTERCEPTION_MODE: settings.proxyConfig.interceptionMode,
-    MESH_ID: settings.proxyConfig.meshId || settings.trustDomain,
+    MESH_ID: settings.trustDomain,
     ...extra,
+    ...(settings.proxyConfig.meshId !== '' && { MESH_ID: settings.proxyConfig.meshId }),
     NAME: settings.podName,
     NAMESPACE: settings.namespace,
     INSTANCE_IPS: settings.instanceIps.join(','),
@@ -72,17 +73,25 @@ export function serviceCluster(settings: AgentSettings): string {
   }
 }
 
-/** Region, zone and sub-zone from the pod's label `istio-locality` (dots or slashes between). Empty: the control plane finds it by the node. */
+/**
+ * Region, zone and sub-zone from the pod's label `istio-locality` (dots or slashes between), or those of Kubernetes. Empty: the control plane finds it by
+ * the node, but Envoy cannot balance by zone then.
+ */
 export function locality(settings: AgentSettings): {
   readonly region?: string;
   readonly zone?: string;
   readonly subZone?: string;
 } {
-  const label = settings.labels['topology.istio.io/locality'] ?? settings.labels['istio-locality'];
-  if (!label) return {};
+  const { labels } = settings;
+  const label = labels['topology.istio.io/locality'] ?? labels['istio-locality'];
+  // Kubernetes itself copies these labels from nodes to pods (PodTopologyLabels, on by default from 1.35).
+  if (!label) return place(labels['topology.kubernetes.io/region'], labels['topology.kubernetes.io/zone']);
   const [region, zone, subZone] = label.split(label.includes('/') ? '/' : '.');
   return definedOnly({ region, zone, subZone });
 }
+
+const place = (region: string | undefined, zone: string | undefined): ReturnType<typeof locality> =>
+  region === undefined ? {} : definedOnly({ region, zone });
 
 function asTexts(value: Json | undefined): Readonly<Record<string, Json>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)

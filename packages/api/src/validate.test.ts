@@ -267,6 +267,26 @@ test('what is wrong is named with its path, and what to do', () => {
       { url: 'oci://a/b', targetRefs: [{ kind: 'Service', name: 'shop' }] },
       /^spec\.targetRefs\[0\]: a Service is reached through waypoint proxies, which are not built yet/,
     ],
+    [
+      'DestinationRule',
+      {
+        host: 'a',
+        trafficPolicy: {
+          loadBalancer: { localityLbSetting: { enabled: true }, zoneAwareLbSetting: { enabled: true } },
+        },
+      },
+      /loadBalancer: only one of localityLbSetting, zoneAwareLbSetting may be set/,
+    ],
+    [
+      'DestinationRule',
+      {
+        host: 'a',
+        trafficPolicy: {
+          loadBalancer: { zoneAwareLbSetting: { failoverPriority: ['version', 'topology.kubernetes.io/zone'] } },
+        },
+      },
+      /failoverPriority\[1\]: must not be topology\.kubernetes\.io\/zone/,
+    ],
     ['WorkloadEntry', {}, /^spec\.address: is required/],
   ];
   for (const [kind, spec, pattern] of bad) {

@@ -8,6 +8,8 @@ export const ROOT_SECRET = 'ROOTCA';
 /** Clusters that configuration from the control plane refers to. */
 export const XDS_CLUSTER = 'xds-grpc';
 export const SDS_CLUSTER = 'sds-grpc';
+/** The proxies of the workload itself, by which Envoy weighs zones (`ISTIO_META_ENABLE_SELF_DISCOVERY`). */
+export const LOCAL_CLUSTER = 'local_cluster';
 
 const UPSTREAM_TLS = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext';
 const HTTP_OPTIONS = 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
@@ -67,6 +69,16 @@ export function renderClusters(settings: AgentSettings): readonly Cluster[] {
       },
     },
     discoveryCluster(settings),
+    ...(settings.metadata.ENABLE_SELF_DISCOVERY === 'true'
+      ? [
+          {
+            name: LOCAL_CLUSTER,
+            type: 'EDS' as const,
+            connectTimeout: '1s',
+            edsClusterConfig: { edsConfig: { ads: {}, initialFetchTimeout: '5s', resourceApiVersion: 'V3' as const } },
+          },
+        ]
+      : []),
   ];
 }
 

@@ -1,15 +1,28 @@
 import type { Bootstrap } from '@istio-ts/envoy';
 import type { AgentSettings } from '../environment.ts';
+import { asObject, field } from '../json.ts';
 import { locality, nodeId, nodeMetadata, serviceCluster } from '../node-metadata.ts';
-import { renderClusters, XDS_CLUSTER } from './clusters.ts';
+import { LOCAL_CLUSTER, renderClusters, XDS_CLUSTER } from './clusters.ts';
 import { renderListeners } from './listeners.ts';
+import { renderRemoteServices } from './remote-services.ts';
 import { renderStats } from './stats.ts';
 
 /** More than any machine can hold; a limit has to be named, or Envoy warns that there is none. */
 const MAX_DOWNSTREAM_CONNECTIONS = 2147483647;
 
+/** The most connections of clients: connectionSettings.globalDownstreamConnectionLimit, else the older ways to say it, else no limit. */
+function connectionLimit({ proxyConfig, metadata }: AgentSettings): number {
+  const asked = [
+    field(asObject(field(proxyConfig.raw, 'connectionSettings')), 'globalDownstreamConnectionLimit'),
+    metadata.GLOBAL_DOWNSTREAM_MAX_CONNECTIONS,
+    proxyConfig.runtimeValues['overload.global_downstream_max_connections'],
+  ];
+  return asked.map(Number).find((limit) => Number.isInteger(limit) && limit > 0) ?? MAX_DOWNSTREAM_CONNECTIONS;
+}
+
 /** What Envoy is started with: who it is, where its configuration comes from, what it exposes before any arrives. */
 export function renderBootstrap(settings: AgentSettings, version: string): Bootstrap {
+  const remote = renderRemoteServices(settings);
   const ipv6Only = settings.instanceIps.length > 0 && settings.instanceIps.every((ip) => ip.includes(':'));
   return {
     node: {
@@ -32,6 +45,7 @@ export function renderBootstrap(settings: AgentSettings, version: string): Boots
       ],
     },
     ...renderStats(settings),
+    ...remote.sinks,
     admin: {
       address: { socketAddress: { address: ipv6Only ? '::1' : '127.0.0.1', portValue: settings.ports.admin } },
       profilePath: '/var/lib/istio/data/envoy.prof',
@@ -56,7 +70,11 @@ export function renderBootstrap(settings: AgentSettings, version: string): Boots
         ],
       },
     },
-    staticResources: { clusters: renderClusters(settings), listeners: renderListeners(settings) },
+    ...(settings.metadata.ENABLE_SELF_DISCOVERY === 'true' && { clusterManager: { localClusterName: LOCAL_CLUSTER } }),
+    staticResources: {
+      clusters: [...renderClusters(settings), ...remote.clusters],
+      listeners: renderListeners(settings),
+    },
     overloadManager: {
       refreshInterval: '0.25s',
       resourceMonitors: [
@@ -65,7 +83,7 @@ export function renderBootstrap(settings: AgentSettings, version: string): Boots
           typedConfig: {
             '@type':
               'type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig',
-            maxActiveDownstreamConnections: MAX_DOWNSTREAM_CONNECTIONS,
+            maxActiveDownstreamConnections: connectionLimit(settings),
           },
         },
       ],

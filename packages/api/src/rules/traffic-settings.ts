@@ -107,6 +107,9 @@ export function checkLoadBalancer(lb: LoadBalancerSettings | undefined, path: st
     problems.error(path, 'warmup works only with ROUND_ROBIN and LEAST_REQUEST');
   }
   checkLocality(lb.localityLbSetting, `${path}.localityLbSetting`, problems);
+  if (lb.localityLbSetting && lb.zoneAwareLbSetting)
+    problems.error(path, 'only one of localityLbSetting, zoneAwareLbSetting may be set');
+  checkZones(lb.zoneAwareLbSetting, `${path}.zoneAwareLbSetting`, problems);
 }
 
 export function checkLocality(
@@ -136,6 +139,25 @@ export function checkLocality(
       problems.error(at, `from and to must be different regions, not both ${entry.from}`);
     if (entry.from?.includes('/') || entry.to?.includes('/'))
       problems.error(at, 'from and to are regions, without zones');
+  });
+}
+
+/** Labels that load balancing by zone looks at by itself (DestinationRule reference, ZoneAwareLoadBalancerSetting.failoverPriority). */
+const placeLabels = new Set([
+  'topology.kubernetes.io/region',
+  'topology.kubernetes.io/zone',
+  'topology.istio.io/subzone',
+]);
+
+function checkZones(setting: LoadBalancerSettings['zoneAwareLbSetting'], path: string, problems: ProblemList): void {
+  checkLocality(setting && { ...(setting.failover && { failover: setting.failover }) }, path, problems);
+  setting?.failoverPriority?.forEach((label, index) => {
+    const [name = ''] = label.split('=');
+    if (placeLabels.has(name))
+      problems.error(
+        itemPath(`${path}.failoverPriority`, index),
+        `must not be ${name}: region, zone and sub-zone count by themselves`,
+      );
   });
 }
 

@@ -136,8 +136,9 @@ export function endpointTargets(
       const policy = effectivePolicy(rule?.spec, subset, port.number, scope.mesh);
       if (clusterDiscovery(service, policy, router) !== 'EDS') continue;
       const clusterName = outboundCluster(port.number, subset?.name ?? '', service.hostname);
-      const { settings, failover } = localityPolicy(policy, scope.mesh, service);
-      const placed = settings !== undefined && (failover || (settings.distribute?.length ?? 0) > 0);
+      const { settings, zones, failover } = localityPolicy(policy, scope.mesh, service);
+      const placed =
+        zones !== undefined || (settings !== undefined && (failover || (settings.distribute?.length ?? 0) > 0));
       result.push({
         clusterName,
         service: serviceKey(service),
@@ -149,6 +150,7 @@ export function endpointTargets(
           client: placed ? clientPlace(scope) : undefined,
           settings: placed ? settings : undefined,
           failover: placed && failover,
+          ...(zones && { zones }),
           ...(isClusterLocal(service.hostname, scope.mesh) && { cluster: scope.proxy.clusterId }),
         },
       });
@@ -162,6 +164,37 @@ function nodeMatters(service: Service, router: boolean): EndpointTarget['node'] 
   if (service.internalTrafficPolicy === 'Local') return 'only';
   return service.trafficDistribution === 'PreferSameNode' ? 'preferred' : undefined;
 }
+
+/**
+ * The workload's own endpoints, by which Envoy knows how many proxies of its kind run in each zone: those of the oldest service that selects the
+ * workload, as far as they are of the same workload, revision of it and region. Undefined for proxies that do not ask for them; without endpoints for
+ * workloads of which no service tells.
+ */
+export function selfTarget(scope: Pick<ProxyScope, 'inbound' | 'proxy'>): EndpointTarget | undefined {
+  const { proxy, inbound } = scope;
+  if (proxy.metadata.ENABLE_SELF_DISCOVERY !== 'true') return undefined;
+  const [first] = inbound;
+  const revision = proxy.labels['pod-template-hash'];
+  return {
+    clusterName: LOCAL_CLUSTER,
+    service: first ? serviceKey(first.service) : '',
+    node: undefined,
+    input: {
+      clusterName: LOCAL_CLUSTER,
+      port: first?.port.name ?? '',
+      subset: revision === undefined ? undefined : { 'pod-template-hash': revision },
+      client: clientPlace(scope),
+      settings: undefined,
+      zones: ALL_ZONES,
+      failover: false,
+      workload: { name: proxy.workloadName, region: proxy.locality.region },
+    },
+  };
+}
+
+/** Part of Istio's interface with proxies: the cluster stands in their bootstrap. */
+const LOCAL_CLUSTER = 'local_cluster';
+const ALL_ZONES = {};
 
 const clientPlace = ({ proxy }: Pick<ProxyScope, 'proxy'>): ClientPlace => ({
   locality: proxy.locality,

@@ -1,5 +1,6 @@
-import type { Cluster, Cluster_SlowStartConfig } from '@istio-ts/envoy';
+import type { Cluster, Cluster_CommonLbConfig, Cluster_SlowStartConfig } from '@istio-ts/envoy';
 import { protoDuration } from '../duration.ts';
+import type { LocalitySettings, ZoneSettings } from '../endpoint/index.ts';
 import type { LoadBalancer } from './traffic-policy.ts';
 
 /**
@@ -31,6 +32,24 @@ export function loadBalancing(
     default:
       return { lbPolicy: 'LEAST_REQUEST', ...(slowStart && { leastRequestLbConfig: { slowStartConfig: slowStart } }) };
   }
+}
+
+/**
+ * How localities count in Envoy: by zones, by weights, or not at all. The last has to be said, because a proxy that knows where its own workload runs
+ * (metadata ENABLE_SELF_DISCOVERY) would look at zones wherever it is not told otherwise.
+ */
+export function localityBalancing({
+  settings,
+  zones,
+}: {
+  readonly settings: LocalitySettings | undefined;
+  readonly zones: ZoneSettings | undefined;
+}): Pick<Cluster_CommonLbConfig, 'localityWeightedLbConfig' | 'zoneAwareLbConfig'> {
+  if (zones)
+    return {
+      zoneAwareLbConfig: zones.minClusterSize === undefined ? {} : { minClusterSize: String(zones.minClusterSize) },
+    };
+  return settings ? { localityWeightedLbConfig: {} } : { zoneAwareLbConfig: { routingEnabled: { value: 0 } } };
 }
 
 /** How new endpoints get their share step by step; `warmupDurationSecs` is the older form. */

@@ -11,13 +11,20 @@ import type {
   ServicePort,
 } from '@istio-ts/mesh/model';
 import { protoDuration } from '../duration.ts';
-import { buildLoadAssignment, type ClientPlace, type LocalitySettings, localitySettings } from '../endpoint/index.ts';
+import {
+  buildLoadAssignment,
+  type ClientPlace,
+  type LocalitySettings,
+  localitySettings,
+  type ZoneSettings,
+  zoneSettings,
+} from '../endpoint/index.ts';
 import { type Generated, uniqueOrigins } from '../generated.ts';
 import { outboundCluster, sniDnatCluster } from '../names.ts';
 import { meshAlpn, requestAlpn } from './alpn.ts';
 import { circuitBreakers, connectionOptions, connectTimeout } from './connection-pool.ts';
 import { type HttpSettings, httpProtocol, type UpstreamProtocol } from './http-protocol.ts';
-import { loadBalancing } from './load-balancer.ts';
+import { loadBalancing, localityBalancing } from './load-balancer.ts';
 import { clusterMetadata } from './metadata.ts';
 import { statName } from './stat-name.ts';
 import { errorAnswers, outlierDetection, panicThreshold } from './outlier-detection.ts';
@@ -93,14 +100,21 @@ export function clusterDiscovery(service: Service, policy: EffectivePolicy, rout
   }
 }
 
-/** Settings for load balancing by locality of a cluster, and whether its localities may fail over. */
+/** Settings for load balancing by locality or by zone of a cluster, and whether its localities may fail over. */
 export function localityPolicy(
   policy: EffectivePolicy,
   mesh: MeshConfig,
   service: Pick<Service, 'trafficDistribution'>,
-): { readonly settings: LocalitySettings | undefined; readonly failover: boolean } {
+): {
+  readonly settings: LocalitySettings | undefined;
+  readonly zones: ZoneSettings | undefined;
+  readonly failover: boolean;
+} {
   const own = policy.loadBalancer?.localityLbSetting;
+  const zones = zoneSettings(policy.loadBalancer, mesh, service.trafficDistribution);
+  if (zones) return { settings: undefined, zones, failover: policy.outlierDetection !== undefined };
   return {
+    zones: undefined,
     settings: localitySettings(own, mesh, service.trafficDistribution),
     // Who asks for near endpoints wants them first whether others may fail over or not.
     failover: policy.outlierDetection !== undefined || (own === undefined && service.trafficDistribution !== undefined),
@@ -130,7 +144,6 @@ export function buildOutboundCluster(input: OutboundClusterInput): Generated<Clu
       : discovery === 'DYNAMIC'
         ? dynamicHostsCluster(mesh, input.ipv6Only)
         : loadBalancing(policy.loadBalancer);
-  const weighted = locality.settings !== undefined && balancing.lbPolicy !== 'CLUSTER_PROVIDED';
   const resource: Cluster = {
     ...(security.matches && { transportSocketMatches: security.matches }),
     name,
@@ -161,7 +174,7 @@ export function buildOutboundCluster(input: OutboundClusterInput): Generated<Clu
     ...(outliers && { outlierDetection: outliers }),
     commonLbConfig: {
       ...panicThreshold(policy.outlierDetection),
-      ...(weighted && { localityWeightedLbConfig: {} }),
+      ...(balancing.lbPolicy !== 'CLUSTER_PROVIDED' && localityBalancing(locality)),
     },
     ...(security.socket && { transportSocket: security.socket }),
     metadata: clusterMetadata({

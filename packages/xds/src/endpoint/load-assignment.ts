@@ -3,6 +3,7 @@ import { selectorMatches } from '@istio-ts/mesh';
 import type { Endpoint } from '@istio-ts/mesh/model';
 import { type ClientPlace, type LocalitySettings, placeEndpoints } from './locality.ts';
 import { lbEndpoint } from './metadata.ts';
+import { placeByZone, type ZoneSettings } from './zone.ts';
 
 /** All that the endpoints of one cluster depend on. */
 export interface LoadAssignmentInput {
@@ -15,6 +16,10 @@ export interface LoadAssignmentInput {
   /** Where the client is; undefined where that makes no difference. */
   readonly client: ClientPlace | undefined;
   readonly settings: LocalitySettings | undefined;
+  /** Zones count instead of localities. Only with `client`. */
+  readonly zones?: ZoneSettings | undefined;
+  /** Only endpoints of this workload in this region (the workload of the client itself). */
+  readonly workload?: { readonly name: string; readonly region: string } | undefined;
   /** The cluster has outlier detection, so that localities may fail over. */
   readonly failover: boolean;
   /** Only endpoints that take mutual TLS: who passes on bytes cannot tell whether a client would speak to others in the clear. */
@@ -36,12 +41,16 @@ export function buildLoadAssignment(input: LoadAssignmentInput): ClusterLoadAssi
         endpoint.health === 'healthy' &&
         selectorMatches(input.subset, endpoint.labels) &&
         (input.cluster === undefined || endpoint.clusterId === input.cluster) &&
+        (input.workload === undefined || isOf(endpoint, input.workload)) &&
         (input.node === undefined || endpoint.node === input.node) &&
         (input.mutualTlsOnly !== true || endpoint.tlsMode === 'istio'),
     ),
   );
   const client = input.client && input.clientNode ? { ...input.client, node: input.clientNode } : input.client;
-  const groups = placeEndpoints(usable, client, input.settings, input.failover);
+  const groups =
+    input.zones && client
+      ? placeByZone(usable, client, input.zones)
+      : placeEndpoints(usable, client, input.settings, input.failover);
   return {
     clusterName: input.clusterName,
     ...(groups.length > 0 && {
@@ -62,6 +71,9 @@ export function buildLoadAssignment(input: LoadAssignmentInput): ClusterLoadAssi
     }),
   };
 }
+
+const isOf = (endpoint: Endpoint, { name, region }: NonNullable<LoadAssignmentInput['workload']>): boolean =>
+  endpoint.locality.region === region && endpoint.workload?.workloadName === name;
 
 /** A gateway that stands for several workloads is one endpoint with the weight of all of them. */
 function mergeGateways(endpoints: readonly Endpoint[]): readonly Endpoint[] {

@@ -60,26 +60,32 @@ export function placeEndpoints(
   settings: LocalitySettings | undefined,
   failover: boolean,
 ): readonly PlacedGroup[] {
-  if (!client || !settings) return group(endpoints, () => 0);
+  if (!client || !settings) return groupEndpoints(endpoints, () => 0);
   if (settings.distribute?.length)
     return distribute(
-      group(endpoints, () => 0),
+      groupEndpoints(endpoints, () => 0),
       client.locality,
       settings.distribute,
     );
-  if (!failover) return group(endpoints, () => 0);
+  if (!failover) return groupEndpoints(endpoints, () => 0);
   const labels = settings.failoverPriority ?? [];
-  if (labels.length > 0) return group(endpoints, (endpoint) => labelPriority(endpoint, client, labels));
-  if (client.locality.region === '') return group(endpoints, () => 0);
-  return group(endpoints, (endpoint) => distance(client.locality, endpoint.locality, settings.failover ?? []));
+  if (labels.length > 0) return groupEndpoints(endpoints, (endpoint) => labelPriority(endpoint, client, labels));
+  if (client.locality.region === '') return groupEndpoints(endpoints, () => 0);
+  return groupEndpoints(endpoints, (endpoint) => distance(client.locality, endpoint.locality, settings.failover ?? []));
 }
 
-function group(endpoints: readonly Endpoint[], priorityOf: (endpoint: Endpoint) => number): readonly PlacedGroup[] {
+/** Groups of endpoints by priority and locality, with priorities from 0 and without gaps. */
+export function groupEndpoints(
+  endpoints: readonly Endpoint[],
+  priorityOf: (endpoint: Endpoint) => number,
+  localityOf: (endpoint: Endpoint) => Locality = ({ locality }) => locality,
+): readonly PlacedGroup[] {
   const groups = new Map<string, { locality: Locality; priority: number; endpoints: Endpoint[] }>();
   for (const endpoint of endpoints) {
     const priority = priorityOf(endpoint);
-    const key = `${String(priority).padStart(4, '0')} ${formatLocality(endpoint.locality)}`;
-    const found = groups.get(key) ?? { locality: endpoint.locality, priority, endpoints: [] };
+    const locality = localityOf(endpoint);
+    const key = `${String(priority).padStart(4, '0')} ${formatLocality(locality)}`;
+    const found = groups.get(key) ?? { locality, priority, endpoints: [] };
     found.endpoints.push(endpoint);
     groups.set(key, found);
   }
@@ -104,7 +110,7 @@ function distance(client: Locality, endpoint: Locality, failover: NonNullable<Lo
 }
 
 /** Number of the first of the labels that the endpoint does not share with the client, counted from the end: 0 when it shares all. */
-function labelPriority(endpoint: Endpoint, client: ClientPlace, labels: readonly string[]): number {
+export function labelPriority(endpoint: Endpoint, client: ClientPlace, labels: readonly string[]): number {
   for (const [i, entry] of labels.entries()) {
     const [name = '', value] = entry.split('=', 2);
     const wanted = value ?? placeLabel(client, client.labels, name);

@@ -25,6 +25,8 @@ const assignment = memoByInputs(
     target.input.client && JSON.stringify(target.input.client),
     target.input.settings,
     target.input.failover,
+    target.input.zones,
+    target.input.workload && JSON.stringify(target.input.workload),
     target.input.cluster,
     node,
     clientNode,
