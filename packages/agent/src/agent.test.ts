@@ -1,163 +1,19 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createServer as createHttpServer, get } from 'node:http';
+import { createServer as createHttpServer } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect as connectSocket, createServer } from 'node:net';
+import { connect as connectSocket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import * as tls from 'node:tls';
 import { decode, encode } from '@istio-ts/envoy';
-import { findEnvoy, withoutEnvoy } from '@istio-ts/envoy/testing/binary';
 import { createCsr, describeCertificate, exportPrivateKey, generatePrivateKey } from '@istio-ts/security';
 import { headerModule } from '@istio-ts/xds/testing/wasm';
+import { cleanups, eventually, freePort, http, skip, startAgent } from './agent.test-support.ts';
 import { mutualTlsListener, type Served, startFakeIstiod } from './fake-istiod.test-support.ts';
-
-const ENVOY = findEnvoy();
-const skip = withoutEnvoy;
-const running: RunningAgent[] = [];
-const cleanups: (() => void | Promise<void>)[] = [];
-after(async () => {
-  for (const cleanup of cleanups.reverse()) await cleanup();
-});
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-interface Answer {
-  readonly status: number;
-  readonly body: string;
-}
-
-function http(port: number, path: string, method = 'GET'): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const request = get({ host: '127.0.0.1', port, path, method, agent: false }, (response) => {
-      let body = '';
-      response.on('data', (chunk) => {
-        body += chunk;
-      });
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
-    });
-    request.on('error', reject);
-  });
-}
-
-/** Asks again until the answer pleases; fails with the last one after 20 s. */
-async function eventually<T>(what: string, ask: () => Promise<T>, good: (value: T) => boolean): Promise<T> {
-  const deadline = Date.now() + 20_000;
-  let last: unknown;
-  while (Date.now() < deadline) {
-    try {
-      const value = await ask();
-      if (good(value)) return value;
-      last = value;
-    } catch (error) {
-      last = error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  if (process.env.DEBUG) process.stderr.write(running.map((agent) => agent.output()).join('\n'));
-  assert.fail(`${what}; last: ${last instanceof Error ? last.message : JSON.stringify(last)}`);
-}
-
-interface RunningAgent {
-  readonly directory: string;
-  readonly process: ChildProcess;
-  readonly ports: {
-    readonly status: number;
-    readonly admin: number;
-    readonly ready: number;
-    readonly prometheus: number;
-  };
-  output(): string;
-  readonly exit: Promise<{ readonly code: number | null; readonly signal: string | null }>;
-}
-
-/** Lays out a pod's files in a directory of its own and starts the agent there. */
-async function startAgent(
-  istiod: { readonly address: string; readonly authority: { readonly root: string } },
-  env: Record<string, string> = {},
-  proxyConfig: Record<string, unknown> = {},
-): Promise<RunningAgent> {
-  const directory = mkdtempSync(join(tmpdir(), 'agent-test-'));
-  const write = (path: string, text: string): void => {
-    mkdirSync(join(directory, path, '..'), { recursive: true });
-    writeFileSync(join(directory, path), text);
-  };
-  write('var/run/secrets/tokens/istio-token', 'the-token\n');
-  write('var/run/secrets/istio/root-cert.pem', istiod.authority.root);
-  write('etc/istio/pod/labels', 'app="cart"\nversion="v1"\n');
-  write('etc/istio/pod/annotations', 'note="two\\nlines"\n');
-  const ports = {
-    status: await freePort(),
-    admin: await freePort(),
-    ready: await freePort(),
-    prometheus: await freePort(),
-  };
-  const child = spawn(
-    process.execPath,
-    [join(import.meta.dirname, 'bin/pilot-agent.ts'), 'proxy', 'sidecar', '--domain', 'shop.svc.cluster.local'],
-    {
-      cwd: directory,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        PATH: process.env.PATH,
-        POD_NAME: 'cart-1',
-        POD_NAMESPACE: 'shop',
-        SERVICE_ACCOUNT: 'cart',
-        INSTANCE_IP: '127.0.0.1',
-        ISTIO_META_WORKLOAD_NAME: 'cart',
-        ISTIO_META_OWNER: 'kubernetes://apis/apps/v1/namespaces/shop/deployments/cart',
-        ISTIO_META_APP_CONTAINERS: 'server',
-        ISTIO_META_POD_PORTS: '[{"containerPort":7070}]',
-        ISTIOD_SAN: 'istiod.istio-system.svc',
-        ENVOY_BINARY: ENVOY ?? '',
-        ENVOY_STATUS_PORT: String(ports.ready),
-        ENVOY_PROMETHEUS_PORT: String(ports.prometheus),
-        PROXY_CONFIG: JSON.stringify({
-          discoveryAddress: istiod.address,
-          statusPort: ports.status,
-          proxyAdminPort: ports.admin,
-          terminationDrainDuration: '0.3s',
-          concurrency: 1,
-          ...proxyConfig,
-        }),
-        ...env,
-      },
-    },
-  );
-  let output = '';
-  const collect = (chunk: Buffer): void => {
-    output += chunk.toString();
-  };
-  child.stdout.on('data', collect);
-  child.stderr.on('data', collect);
-  const exit = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
-    child.on('close', (code, signal) => resolve({ code, signal })),
-  );
-  cleanups.push(async () => {
-    if (child.exitCode === null && child.signalCode === null) {
-      // Only after a failure: Envoy holds the pipes open, so it has to go too.
-      child.kill('SIGKILL');
-      const envoy = Number(/Envoy started\tpid=(\d+)/.exec(output)?.[1]);
-      if (envoy > 0) process.kill(envoy, 'SIGKILL');
-    }
-    await exit;
-    rmSync(directory, { recursive: true, force: true });
-  });
-  const agent = { directory, process: child, ports, output: () => output, exit };
-  running.push(agent);
-  return agent;
-}
 
 test('an agent brings Envoy up, serves certificates, health, metrics and probes, and drains', { skip }, async () => {
   const listenerPort = await freePort();
@@ -624,4 +480,39 @@ test('what EnvoyFilters add to the bootstrap is there when Envoy starts, unless 
   const bad = await dumpOf('7s');
   assert.doesNotMatch(bad.body, /"added"/);
   assert.match(bad.output, /Envoy refuses the bootstrap.*multiple of stats_flush_interval/);
+});
+
+test('a proxy that balances by zone knows where it is and where its own workload runs', { skip }, async () => {
+  const address = (portValue: number) => ({
+    endpoint: { address: { socketAddress: { address: '10.0.0.1', portValue } } },
+  });
+  const istiod = await startFakeIstiod([
+    {
+      name: 'local_cluster',
+      resource: {
+        '@type': 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment',
+        clusterName: 'local_cluster',
+        endpoints: [
+          { locality: { region: 'r', zone: 'z' }, lbEndpoints: [address(1)] },
+          { locality: { region: 'r', zone: 'y' }, lbEndpoints: [address(2)] },
+        ],
+      },
+    },
+  ]);
+  cleanups.push(() => istiod.close());
+  const agent = await startAgent(istiod, {
+    ISTIO_META_ENABLE_SELF_DISCOVERY: 'true',
+    ISTIO_METAJSON_LABELS: JSON.stringify({
+      'topology.kubernetes.io/region': 'r',
+      'topology.kubernetes.io/zone': 'z',
+    }),
+  });
+  const { body } = await eventually(
+    'its own endpoints',
+    () => http(agent.ports.admin, '/clusters'),
+    (answer) => answer.body.includes('local_cluster::10.0.0.1:2::'),
+  );
+  assert.match(body, /local_cluster::10\.0\.0\.1:1::zone::z/);
+  const { body: info } = await http(agent.ports.admin, '/server_info');
+  assert.deepEqual(JSON.parse(info).node.locality, { region: 'r', zone: 'z', sub_zone: '' });
 });

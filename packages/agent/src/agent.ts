@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { WORKLOAD_SECRET } from './bootstrap/clusters.ts';
 import { type AgentServices, startAgentServices } from './agent-services.ts';
+import { withResolvedStatsd } from './bootstrap/remote-services.ts';
 import { renderBootstrap } from './bootstrap/render.ts';
 import { FileSecrets } from './certificates/file-secrets.ts';
 import { askHelper } from './certificates/helper-process.ts';
@@ -16,6 +17,7 @@ import { startEnvoy } from './envoy/process.ts';
 import { whyRefused } from './envoy/validate.ts';
 import { writeGrpcBootstrap } from './grpc/bootstrap-file.ts';
 import { readOptional } from './inputs.ts';
+import { textField } from './json.ts';
 import type { Logger } from './log.ts';
 import { nodeId, nodeMetadata, serviceCluster } from './node-metadata.ts';
 import { startSdsServer } from './sds/server.ts';
@@ -26,6 +28,7 @@ import { readApplicationScrape } from './status/metrics-merge.ts';
 import { readAppProbes } from './status/probes.ts';
 import { Readiness } from './status/readiness.ts';
 import { startStatusServer } from './status/server.ts';
+import { unavailableSettings } from './unavailable.ts';
 
 /** Time that Envoy gets between SIGTERM and SIGKILL. */
 const STOP_GRACE_MS = 5000;
@@ -44,7 +47,12 @@ export interface AgentOptions {
 
 /** Runs the proxy of a pod until a signal comes or Envoy ends; gives the exit code of the process. */
 export async function runAgent(options: AgentOptions): Promise<number> {
-  const { settings, log, version } = options;
+  const { log, version } = options;
+  const settings = await withResolvedStatsd(options.settings, async (host) => {
+    const { lookup } = await import('node:dns/promises');
+    return (await lookup(host)).address;
+  });
+  if (!settings.envoyDisabled) for (const warning of unavailableSettings(settings)) log.warn(warning);
   const metrics = new AgentMetrics({ version, now: Date.now, residentMemory: () => process.memoryUsage.rss() });
   const store = new SecretStore();
   const files = new FileSecrets({
@@ -262,9 +270,12 @@ async function withAdditions(
 /** Writes the bootstrap file and gives Envoy's command line. */
 function prepareEnvoy(settings: AgentSettings, bootstrap: object, cpus: number): readonly string[] {
   const directory = settings.proxyConfig.configPath;
-  const file = join(directory, 'envoy-rev.json');
-  mkdirSync(directory, { recursive: true });
-  writeFileSync(file, JSON.stringify(bootstrap), { mode: 0o600 });
+  const own = textField(settings.proxyConfig.raw, 'customConfigFile');
+  const file = own || join(directory, 'envoy-rev.json');
+  if (own === '') {
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(file, JSON.stringify(bootstrap), { mode: 0o600 });
+  }
   const override = settings.bootstrapOverride === '' ? undefined : readOptional(settings.bootstrapOverride);
   return [...envoyArguments(settings, file, cpus), ...(override === undefined ? [] : ['--config-yaml', override])];
 }

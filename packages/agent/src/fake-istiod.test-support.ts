@@ -1,8 +1,9 @@
 import type { AddressInfo } from 'node:net';
 import { decode, encode } from '@istio-ts/envoy';
 import { createGrpcServer } from '@istio-ts/envoy/grpc/server';
-import type { ServerCall } from '@istio-ts/envoy/grpc/server';
+import type { GrpcServerOptions, ServerCall } from '@istio-ts/envoy/grpc/server';
 import { GrpcError } from '@istio-ts/envoy/grpc/status';
+import { HEALTH_TYPE } from './discovery/client.ts';
 import { createRootCertificate, istiodDnsNames, loadAuthority } from '@istio-ts/security';
 
 const TYPE = 'type.googleapis.com/';
@@ -13,48 +14,59 @@ export interface Served {
   readonly resource: { readonly '@type': string; readonly [field: string]: unknown };
 }
 
+export interface FakeIstiodOptions {
+  readonly ttlMs?: number;
+  /** Also served in plain text, on a port of its own. */
+  readonly plain?: boolean;
+}
+
 /** A control plane with nothing but a CA and fixed resources, on a loopback port, for tests of the agent. */
-export async function startFakeIstiod(resources: readonly Served[], options: { readonly ttlMs?: number } = {}) {
+export async function startFakeIstiod(resources: readonly Served[], options: FakeIstiodOptions = {}) {
   const authority = loadAuthority(createRootCertificate({ organization: 'cluster.local', now: new Date() }));
   const own = authority.issueServer({ dnsNames: istiodDnsNames('istio-system'), now: new Date() });
   const tokens: string[] = [];
   const peers: (readonly string[])[] = [];
-  const nodes: { readonly id?: string; readonly metadata?: Readonly<Record<string, unknown>> }[] = [];
+  const nodes: {
+    readonly id?: string;
+    readonly cluster?: string;
+    readonly metadata?: Readonly<Record<string, unknown>>;
+  }[] = [];
+  /** What agents told of their applications: the message of an error, '' for a healthy one. */
+  const reports: string[] = [];
   let failures = 0;
   let issued = 0;
-  const server = createGrpcServer({
-    tls: { key: own.key, cert: own.chain, ca: authority.root },
-    methods: {
-      '/istio.v1.auth.IstioCertificateService/CreateCertificate': {
-        kind: 'unary',
-        handle: (bytes, call) => {
-          tokens.push(call.metadata.authorization ?? '');
-          if (failures > 0) {
-            failures--;
-            throw new GrpcError('UNAVAILABLE', 'not yet');
-          }
-          issued++;
-          const request = decode('istio.v1.auth.IstioCertificateRequest', bytes);
-          const certificate = authority.sign({
-            csr: request.csr ?? '',
-            identity: { trustDomain: 'cluster.local', namespace: 'shop', serviceAccount: 'cart' },
-            subject: { workload: 'cart', canonicalName: 'cart', version: 'v1', cluster: 'Kubernetes' },
-            ttl: options.ttlMs,
-            now: new Date(),
-          });
-          return encode('istio.v1.auth.IstioCertificateResponse', { certChain: certificate.response });
-        },
-      },
-      '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources': {
-        kind: 'stream',
-        handle: serveDelta,
-      },
-      '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources': {
-        kind: 'stream',
-        handle: serveWorld,
+  const methods: GrpcServerOptions['methods'] = {
+    '/istio.v1.auth.IstioCertificateService/CreateCertificate': {
+      kind: 'unary',
+      handle: (bytes, call) => {
+        tokens.push(call.metadata.authorization ?? '');
+        if (failures > 0) {
+          failures--;
+          throw new GrpcError('UNAVAILABLE', 'not yet');
+        }
+        issued++;
+        const request = decode('istio.v1.auth.IstioCertificateRequest', bytes);
+        const certificate = authority.sign({
+          csr: request.csr ?? '',
+          identity: { trustDomain: 'cluster.local', namespace: 'shop', serviceAccount: 'cart' },
+          subject: { workload: 'cart', canonicalName: 'cart', version: 'v1', cluster: 'Kubernetes' },
+          ttl: options.ttlMs,
+          now: new Date(),
+        });
+        return encode('istio.v1.auth.IstioCertificateResponse', { certChain: certificate.response });
       },
     },
-  });
+    '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources': {
+      kind: 'stream',
+      handle: serveDelta,
+    },
+    '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources': {
+      kind: 'stream',
+      handle: serveWorld,
+    },
+  };
+  const server = createGrpcServer({ tls: { key: own.key, cert: own.chain, ca: authority.root }, methods });
+  const plainServer = createGrpcServer({ methods });
 
   async function serveDelta(call: ServerCall): Promise<void> {
     peers.push(call.peer.uris);
@@ -80,6 +92,10 @@ export async function startFakeIstiod(resources: readonly Served[], options: { r
     let asked = '';
     for await (const bytes of call.messages()) {
       const request = decode('envoy.service.discovery.v3.DiscoveryRequest', bytes);
+      if (request.typeUrl === HEALTH_TYPE) {
+        reports.push(request.errorDetail?.message ?? '');
+        continue;
+      }
       const names = request.resourceNames ?? [];
       const now = JSON.stringify([request.typeUrl, names]);
       if (now === asked) continue;
@@ -101,9 +117,12 @@ export async function startFakeIstiod(resources: readonly Served[], options: { r
   }
 
   const address = (await server.listen({ host: '127.0.0.1', port: 0 })) as AddressInfo;
+  const plain = options.plain ? ((await plainServer.listen({ host: '127.0.0.1', port: 0 })) as AddressInfo) : undefined;
   return {
     address: `127.0.0.1:${address.port}`,
+    plainAddress: `127.0.0.1:${plain?.port ?? 0}`,
     authority,
+    reports,
     tokens,
     peers,
     nodes,
@@ -113,12 +132,19 @@ export async function startFakeIstiod(resources: readonly Served[], options: { r
     failNext(count: number) {
       failures = count;
     },
-    close: () => server.close(100),
+    close: async () => {
+      await server.close(100);
+      if (plain) await plainServer.close(100);
+    },
   };
 }
 
 /** A listener with mutual TLS from the agent's secrets that answers every request itself and counts it as Istio's metric. */
-export function mutualTlsListener(port: number, tls: boolean): Served {
+export function mutualTlsListener(
+  port: number,
+  tls: boolean,
+  more: { readonly statPrefix?: string; readonly accessLog?: readonly object[] } = {},
+): Served {
   const sdsConfig = {
     apiConfigSource: {
       apiType: 'GRPC',
@@ -156,8 +182,9 @@ export function mutualTlsListener(port: number, tls: boolean): Served {
               name: 'envoy.filters.network.http_connection_manager',
               typedConfig: {
                 '@type': `${TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`,
-                statPrefix: 'inbound_test',
+                statPrefix: more.statPrefix ?? 'inbound_test',
                 accessLog: [
+                  ...(more.accessLog ?? []),
                   {
                     name: 'envoy.access_loggers.stats',
                     typedConfig: {

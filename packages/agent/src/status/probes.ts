@@ -137,9 +137,8 @@ function probeHttp(
         port: probe.port,
         path: probe.path.startsWith('/') ? probe.path : `/${probe.path}`,
         localAddress,
-        agent: false,
         headers,
-        // The kubelet does not verify certificates of probes either.
+        // With an agent, even none, Node does not ask for a connection. The kubelet does not verify certificates of probes either.
         ...(probe.scheme === 'https'
           ? {
               createConnection: () =>
@@ -150,7 +149,7 @@ function probeHttp(
                   rejectUnauthorized: false,
                 } as ConnectionOptions),
             }
-          : {}),
+          : { agent: false }),
       },
       (response) => {
         response.resume();
