@@ -1,6 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { randomBytes } from 'node:crypto';
 import { nameOf, namespaceOf, type Pod, uidOf } from '../controllers/kinds.ts';
 import { UnknownImageError } from '../images/image-store.ts';
 import { namespacePath } from '../network/namespace.ts';
@@ -15,11 +15,11 @@ import {
 import { ConfigError, containerEnvironment, type PodFacts } from './environment.ts';
 import { execToEnd } from './exec.ts';
 import { logFile, type PodPaths } from './paths.ts';
-import { fieldPath, type NodeContext } from './pod-worker.ts';
+import type { NodeContext } from './pod-worker.ts';
 import { runHandler } from './probe.ts';
 import { startProber } from './prober.ts';
 import type { Sandbox } from './sandbox.ts';
-import { rfc3339, type Slot, terminatedState } from './slot.ts';
+import { fieldPath, rfc3339, type Slot, terminatedState } from './slot.ts';
 
 /** What starting and stopping containers needs of their pod. */
 export interface RunnerContext {

@@ -2,18 +2,21 @@ import * as fs from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KubeApiError, type KubeClient } from '@istio-ts/kube';
 import type { EventRecorder } from '../controllers/events.ts';
-import { nameOf, namespaceOf, type Pod, PODS, type PodStatus, type Service, uidOf } from '../controllers/kinds.ts';
+import { nameOf, namespaceOf, PODS, type Pod, type PodStatus, type Service, uidOf } from '../controllers/kinds.ts';
 import type { ImageStore } from '../images/image-store.ts';
+import { createAlarm } from './alarm.ts';
 import type { ContainerProcess } from './container-process.ts';
-import type { FifoPool } from './fifo-pool.ts';
+import { adoptContainers, type RunnerContext, startSlot, stopContainer } from './container-runner.ts';
 import type { Lookup, PodFacts } from './environment.ts';
-import { ConfigError } from './environment.ts';
-import { adoptContainers, stopContainer, type RunnerContext, startSlot } from './container-runner.ts';
+import type { FifoPool } from './fifo-pool.ts';
+import { inheritFromStatus, type PodFailure } from './inherited-slots.ts';
 import { podPaths } from './paths.ts';
 import { initialized, podPhase, podStatus } from './pod-status.ts';
+import { createPodVolumes } from './pod-volumes.ts';
+import { backOff } from './restart-backoff.ts';
 import { createSandbox, loadSandbox, removeSandbox, type Sandbox, type SandboxContext } from './sandbox.ts';
-import { createSlots, rfc3339, type Slot } from './slot.ts';
-import { type MountedVolume, mountVolume, type VolumeContext } from './volumes.ts';
+import { createSlots, fieldPath, rfc3339, type Slot } from './slot.ts';
+import type { VolumeContext } from './volumes.ts';
 
 /** What all pods of the node share. */
 export interface NodeContext {
@@ -54,15 +57,11 @@ export interface PodWorker {
   release(): void;
 }
 
-const MOUNT_RETRY = 1000;
-
 /**
  * How long a ready pod that is deleted goes on before its containers are told: long enough for its clients to learn that it is no endpoint any
  * more. Kubernetes promises no order, but a kubelet is never as quick as this node, and programs that close their port at once rely on that.
  */
 const WITHDRAWAL_MS = 500;
-const CRASH_BACKOFF = { first: 10_000, max: 300_000 };
-const STABLE_AFTER = 600_000;
 
 export function createPodWorker(context: NodeContext, initial: Pod, onGone: () => void): PodWorker {
   let pod = initial;
@@ -70,9 +69,7 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
   const paths = podPaths(context.runDir, uid);
   const slots = createSlots(initial);
   const list = [...slots.values()];
-  const mounted = new Map<string, MountedVolume>();
   let sandbox: Sandbox | undefined;
-  let volumesDirty = true;
   let adopted = false;
   const settled = Promise.withResolvers<void>();
   let gone = false;
@@ -81,9 +78,17 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
   let finished = false;
   let running = false;
   let again = false;
-  let failure: { reason: string; message: string } | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  let timerAt = Number.POSITIVE_INFINITY;
+  let failure: PodFailure | undefined;
+  const alarm = createAlarm(() => kick());
+  const wakeIn = alarm.in;
+  const volumes = createPodVolumes({
+    context,
+    paths,
+    pod: () => pod,
+    podIP: () => sandbox?.address ?? pod.status?.podIP ?? '',
+    gone: () => gone,
+    wakeIn,
+  });
   const startTime = initial.status?.startTime === undefined ? new Date() : new Date(initial.status.startTime);
   let interrupt: () => void = () => {};
   /** Resolves when the pod is to end; long hooks race against it. */
@@ -147,20 +152,6 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
   }
 
   // ---- the loop -----------------------------------------------------------------------------------------------------
-  function wakeIn(milliseconds: number): void {
-    const at = Date.now() + milliseconds;
-    if (at >= timerAt) return;
-    clearTimeout(timer);
-    timerAt = at;
-    timer = setTimeout(
-      () => {
-        timerAt = Number.POSITIVE_INFINITY;
-        kick();
-      },
-      Math.min(Math.max(milliseconds, 0), 2 ** 31 - 1),
-    );
-  }
-
   function kick(): void {
     if (finished || released || halted) return;
     if (running) {
@@ -209,7 +200,7 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
         if (!sandbox.hostNetwork) context.sandboxes.addresses.reserve(sandbox.address);
         await adoptContainers(runner, list);
       } else {
-        inherit();
+        failure = inheritFromStatus(pod, slots, rfc3339(startTime), rfc3339(new Date()));
         // What the API server still says of containers that are gone: nobody may take it for the present.
         if (pod.status?.containerStatuses !== undefined) await publish();
       }
@@ -244,7 +235,7 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
       await tearDown(false);
       return;
     }
-    if (!(await ensureVolumes())) {
+    if (!(await volumes.ensure())) {
       await publish();
       return;
     }
@@ -253,93 +244,13 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
     await publish();
   }
 
-  /** After a restart of the whole machine or cluster the containers are gone; their counts go on. */
-  function inherit(): void {
-    const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
-    const over = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
-    for (const status of statuses) {
-      const slot = slots.get(status.name);
-      if (slot === undefined) continue;
-      const ended = status.state?.terminated;
-      const policy = pod.spec.restartPolicy ?? 'Always';
-      const keep =
-        ended !== undefined &&
-        slot.kind === 'main' &&
-        policy !== 'Always' &&
-        (policy === 'Never' || ended.exitCode === 0);
-      if (over || keep) {
-        slot.attempt = status.restartCount;
-        slot.state = status.state ?? {};
-        slot.lastState = status.lastState ?? {};
-        slot.imageID = status.imageID;
-        slot.containerID = status.containerID;
-      } else if (status.state?.running !== undefined || ended !== undefined || status.restartCount > 0) {
-        slot.attempt = slot.kind === 'init' ? status.restartCount : status.restartCount + 1;
-        slot.lastState =
-          ended !== undefined
-            ? { terminated: ended }
-            : {
-                terminated: {
-                  exitCode: 255,
-                  reason: 'Unknown',
-                  startedAt: status.state?.running?.startedAt ?? rfc3339(startTime),
-                  finishedAt: rfc3339(new Date()),
-                  ...(status.containerID === undefined ? {} : { containerID: status.containerID }),
-                },
-              };
-        if (slot.kind === 'init') slot.lastState = {};
-      }
-    }
-    if (pod.status?.reason !== undefined && pod.status.phase === 'Failed') {
-      failure = { reason: pod.status.reason, message: pod.status.message ?? '' };
-    }
-  }
-
-  async function ensureVolumes(): Promise<boolean> {
-    const volumes = pod.spec.volumes ?? [];
-    const due = [...mounted.values()].some(({ refreshAt }) => refreshAt !== undefined && refreshAt <= Date.now());
-    if (!volumesDirty && !due) return true;
-    const first = mounted.size < volumes.length;
-    volumesDirty = false;
-    const volumeContext: VolumeContext = {
-      ...context.volumes,
-      facts: { ...context.facts, podIP: sandbox?.address ?? pod.status?.podIP ?? '' },
-    };
-    for (const volume of volumes) {
-      try {
-        const earlier = mounted.get(volume.name);
-        mounted.set(
-          volume.name,
-          await mountVolume(volumeContext, pod, volume, paths.volume(volume.name), earlier?.refreshAt),
-        );
-      } catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
-        volumesDirty = true;
-        wakeIn(MOUNT_RETRY);
-        // A running pod keeps the old content when something it came from has gone.
-        if (!first) continue;
-        if (gone) return false;
-        context.events.record(
-          pod,
-          'Warning',
-          'FailedMount',
-          `MountVolume.SetUp failed for volume "${volume.name}" : ${message}`,
-        );
-        if (!(error instanceof ConfigError) && !(error instanceof KubeApiError)) context.log(String(error));
-        return false;
-      }
-    }
-    for (const { refreshAt } of mounted.values()) if (refreshAt !== undefined) wakeIn(refreshAt - Date.now());
-    return true;
-  }
-
   async function ensureSandbox(): Promise<boolean> {
     try {
       sandbox = await createSandbox(context.sandboxes, pod, paths);
       // Files that tell the pod its own address could not be right before.
       if (pod.spec.volumes?.some((volume) => JSON.stringify(volume).includes('status.podIP')) === true) {
-        volumesDirty = true;
-        await ensureVolumes();
+        volumes.touch();
+        await volumes.ensure();
       }
       return true;
     } catch (error) {
@@ -384,36 +295,21 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
   }
 
   async function startOrWait(slot: Slot, restart: boolean): Promise<void> {
-    if (restart && slot.state.terminated !== undefined) {
-      const ran =
-        Date.parse(slot.state.terminated.finishedAt ?? '') - Date.parse(slot.state.terminated.startedAt ?? '');
-      slot.crashes = ran > STABLE_AFTER ? 1 : slot.crashes + 1;
-      slot.lastState = slot.state;
-      slot.attempt += 1;
-      // The first restart comes at once, later ones after 10 s, 20 s, 40 s, ... up to 5 min.
-      const delay = slot.crashes <= 1 ? 0 : Math.min(CRASH_BACKOFF.max, CRASH_BACKOFF.first * 2 ** (slot.crashes - 2));
-      slot.notBefore = Date.parse(slot.state.terminated.finishedAt ?? '') + delay;
-      if (delay > 0) {
-        const text = `back-off ${delay / 1000 >= 60 ? `${Math.floor(delay / 60_000)}m${(delay / 1000) % 60}s` : `${delay / 1000}s`} restarting failed container=${slot.spec.name} pod=${nameOf(pod)}_${namespaceOf(pod)}(${uid})`;
-        slot.state = { waiting: { reason: 'CrashLoopBackOff', message: text } };
-        slot.ready = false;
-        context.events.record(
-          pod,
-          'Warning',
-          'BackOff',
-          `Back-off restarting failed container ${slot.spec.name} in pod ${nameOf(pod)}_${namespaceOf(pod)}(${uid})`,
-          fieldPath(slot),
-        );
-      }
-    }
+    if (restart && slot.state.terminated !== undefined && backOff(pod, slot) > 0)
+      context.events.record(
+        pod,
+        'Warning',
+        'BackOff',
+        `Back-off restarting failed container ${slot.spec.name} in pod ${nameOf(pod)}_${namespaceOf(pod)}(${uid})`,
+        fieldPath(slot),
+      );
     const wait = slot.notBefore - Date.now();
     if (wait > 0) {
       wakeIn(wait);
       return;
     }
     if (sandbox === undefined) return;
-    const volumes = new Map([...mounted].map(([name, volume]) => [name, volume.path]));
-    const retry = await startSlot(runner, slot, sandbox, volumes);
+    const retry = await startSlot(runner, slot, sandbox, volumes.folders());
     if (retry !== undefined) wakeIn(retry);
   }
 
@@ -455,7 +351,7 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
         }
       }
     }
-    clearTimeout(timer);
+    alarm.cancel();
     onGone();
   }
 
@@ -464,13 +360,7 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
       await removeSandbox(context.sandboxes, sandbox).catch((error: Error) => context.log(error.message));
     sandbox = undefined;
     await fs.rm(paths.sandbox, { force: true });
-    for (const volume of pod.spec.volumes ?? []) {
-      if (volume.emptyDir?.medium === 'Memory') {
-        await context.volumes.run('umount', ['-l', paths.volume(volume.name)]).catch(() => {});
-      }
-    }
-    mounted.clear();
-    volumesDirty = true;
+    await volumes.unmount();
     if (everything) await fs.rm(paths.root, { recursive: true, force: true });
   }
 
@@ -487,7 +377,7 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
         JSON.stringify([before.metadata.labels, before.metadata.annotations]) !==
         JSON.stringify([next.metadata.labels, next.metadata.annotations])
       ) {
-        volumesDirty = true;
+        volumes.touch();
       }
       if (next.metadata.deletionTimestamp !== undefined) {
         // A second, shorter grace period cuts the first one short.
@@ -505,7 +395,7 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
       if (
         before.metadata.generation === next.metadata.generation &&
         before.metadata.deletionTimestamp === next.metadata.deletionTimestamp &&
-        !volumesDirty &&
+        !volumes.stale() &&
         sent !== ''
       )
         return;
@@ -520,7 +410,7 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
       kick();
     },
     refresh() {
-      volumesDirty = true;
+      volumes.touch();
       for (const slot of list) if (slot.state.waiting?.reason === 'CreateContainerConfigError') slot.notBefore = 0;
       kick();
     },
@@ -535,13 +425,13 @@ export function createPodWorker(context: NodeContext, initial: Pod, onGone: () =
     async halt(graceSeconds) {
       halted = true;
       interrupt();
-      clearTimeout(timer);
+      alarm.cancel();
       for (const slot of list) for (const prober of slot.probers) prober.stop();
       await Promise.all(list.map((slot) => haltProcess(slot.process, graceSeconds)));
     },
     release() {
       released = true;
-      clearTimeout(timer);
+      alarm.cancel();
       for (const slot of list) {
         for (const prober of slot.probers) prober.stop();
         slot.process?.release();
@@ -565,9 +455,4 @@ async function haltProcess(container: ContainerProcess | undefined, graceSeconds
   const late = setTimeout(() => container.signal('SIGKILL'), graceSeconds * 1000);
   await container.exited;
   clearTimeout(late);
-}
-
-/** Name of a container's part of the pod in events. */
-export function fieldPath(slot: Slot): string {
-  return slot.kind === 'main' ? `spec.containers{${slot.spec.name}}` : `spec.initContainers{${slot.spec.name}}`;
 }

@@ -92,3 +92,8 @@ export function slotStatus(slot: Slot): ContainerStatus {
     ...(slot.containerID === undefined ? {} : { containerID: slot.containerID }),
   };
 }
+
+/** Name of a container's part of the pod in events. */
+export function fieldPath(slot: Slot): string {
+  return slot.kind === 'main' ? `spec.containers{${slot.spec.name}}` : `spec.initContainers{${slot.spec.name}}`;
+}
