@@ -18,6 +18,8 @@ export interface Histogram {
   observe(value: number, labels?: Labels): void;
 }
 
+const unlabelled: Labels = {};
+
 /** Series per metric; more are refused so that a label from outside cannot fill the memory. */
 const MAX_SERIES = 5000;
 
@@ -77,7 +79,7 @@ export class MetricsRegistry {
       },
     });
     return {
-      observe(value, labels = {}) {
+      observe(value, labels = unlabelled) {
         const key = formatLabels(labels);
         let found = series.get(key);
         if (found === undefined) {
@@ -136,7 +138,19 @@ class SeriesMap {
   }
 }
 
+/** Who observes often gives the same object each time. */
+const texts = new WeakMap<Labels, string>();
+
 function formatLabels(labels: Labels): string {
+  let text = texts.get(labels);
+  if (text === undefined) {
+    text = textOf(labels);
+    texts.set(labels, text);
+  }
+  return text;
+}
+
+function textOf(labels: Labels): string {
   const names = Object.keys(labels);
   if (names.length === 0) return '';
   return names

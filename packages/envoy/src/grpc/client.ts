@@ -226,9 +226,9 @@ function clientStream(stream: http2.ClientHttp2Stream, call: CallOptions, limit:
   });
 
   return {
-    write: (message) => writer.write(message),
+    write: async (message) => writer.write(message),
     end() {
-      void writer.idle().then(() => {
+      void Promise.resolve(writer.idle()).then(() => {
         if (!stream.destroyed) stream.end();
       });
     },

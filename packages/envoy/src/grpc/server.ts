@@ -3,7 +3,7 @@ import type { AddressInfo, ListenOptions } from 'node:net';
 import type { SecureContextOptions, TLSSocket } from 'node:tls';
 import { type MessageParts, ReceiveBudget } from './framing.ts';
 import { encodeMessage, GrpcError, GrpcStatus, parseTimeout } from './status.ts';
-import { MessageWriter, readMessages } from './transport.ts';
+import { handleMessages, MessageWriter, readMessages } from './transport.ts';
 
 /** The other end of a connection, as far as the transport knows it. */
 export interface Peer {
@@ -26,8 +26,10 @@ export interface ServerCall {
   readonly signal: AbortSignal;
   /** The messages of the client. Raises GrpcError. */
   messages(): AsyncGenerator<Buffer>;
-  /** Sends one message; resolves when the transport took it, so a slow reader slows the writer. Raises GrpcError. */
-  write(message: MessageParts): Promise<void>;
+  /** Instead of `messages`: calls back with each message, and reads no more while a promise is pending. Resolves when the client has ended. Raises GrpcError. */
+  receive(handle: (message: Buffer) => Promise<void> | undefined): Promise<void>;
+  /** Sends one message. Undefined where the transport took it at once, else resolves when it did, so a slow reader slows the writer. Raises GrpcError. */
+  write(message: MessageParts): Promise<void> | undefined;
 }
 
 /** Answers one request with one response, both encoded. May throw GrpcError. */
@@ -282,6 +284,14 @@ async function serve(
         options.maxReceiveBytes ?? DEFAULT_RECEIVE_BYTES,
         headers['grpc-encoding']?.toString(),
         budget,
+      ),
+    receive: (handle) =>
+      handleMessages(
+        stream,
+        options.maxReceiveBytes ?? DEFAULT_RECEIVE_BYTES,
+        headers['grpc-encoding']?.toString(),
+        budget,
+        handle,
       ),
     write(message) {
       respond();

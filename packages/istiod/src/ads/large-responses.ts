@@ -21,8 +21,11 @@ export class LargeResponses {
   }
 
   /** Runs `send`, when it is large as soon as there is a place for it. */
-  async send(bytes: number, send: () => Promise<void>): Promise<void> {
-    if (bytes < LARGE_BYTES) return send();
+  send(bytes: number, send: () => Promise<void> | undefined): Promise<void> | undefined {
+    return bytes < LARGE_BYTES ? send() : this.#sendInTurn(send);
+  }
+
+  async #sendInTurn(send: () => Promise<void> | undefined): Promise<void> {
     if (this.#free > 0) this.#free--;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     let released = false;

@@ -130,12 +130,44 @@ export function discoveryResponse(push: PushResponse, controlPlane: Uint8Array):
   return parts;
 }
 
+/** What is the same in all responses of a type. */
+const constants = new WeakMap<Uint8Array, Map<string, Buffer>>();
+
+function constantParts(typeUrl: string, controlPlane: Uint8Array): Buffer {
+  const byType = constants.get(controlPlane) ?? new Map<string, Buffer>();
+  constants.set(controlPlane, byType);
+  const known = byType.get(typeUrl);
+  if (known !== undefined) return known;
+  const made = unpooled(
+    Buffer.concat([text(DELTA.typeUrl, typeUrl), head(DELTA.controlPlane, controlPlane.length), controlPlane]),
+  );
+  // Debug types are made up by those who ask.
+  if (byType.size < 64) byType.set(typeUrl, made);
+  return made;
+}
+
+/** Version and nonce: short ASCII texts, so that each length is one byte. */
+function versionAndNonce({ version, nonce }: PushResponse): Buffer {
+  if (version.length > 127 || nonce.length > 127)
+    return Buffer.concat([text(DELTA.version, version), text(DELTA.nonce, nonce)]);
+  const bytes = Buffer.allocUnsafe(4 + version.length + nonce.length);
+  bytes[0] = DELTA.version * 8 + 2;
+  bytes[1] = version.length;
+  bytes.write(version, 2, 'latin1');
+  bytes[2 + version.length] = DELTA.nonce * 8 + 2;
+  bytes[3 + version.length] = nonce.length;
+  bytes.write(nonce, 4 + version.length, 'latin1');
+  return bytes;
+}
+
 /** The encoded envoy.service.discovery.v3.DeltaDiscoveryResponse in parts. */
 export function deltaResponse(push: PushResponse, controlPlane: Uint8Array): Uint8Array[] {
-  const parts: Uint8Array[] = [text(DELTA.version, push.version)];
-  parts.push(...deltaParts(push.resources));
-  parts.push(text(DELTA.typeUrl, push.typeUrl), text(DELTA.nonce, push.nonce));
+  const { resources } = push;
+  const parts: Uint8Array[] = [versionAndNonce(push)];
+  if (resources.length < MIN_BLOCK)
+    for (const resource of resources) parts.push(cached(deltaHeads, resource, deltaHead), resource.value);
+  else parts.push(...deltaParts(resources));
   for (const name of push.removed) parts.push(text(DELTA.removed, name));
-  parts.push(head(DELTA.controlPlane, controlPlane.length), controlPlane);
+  parts.push(constantParts(push.typeUrl, controlPlane));
   return parts;
 }

@@ -155,7 +155,7 @@ class AdsStream<W extends Watch, R extends Request> {
   #debugNonce = 0;
   /** Why the stream has to end, although its client would go on. */
   #end: { readonly reason: unknown } | undefined;
-  /** Ends the waiting for the next request. */
+  /** Ends the waiting for requests. */
   #interrupt: ((reason: unknown) => void) | undefined;
 
   constructor(
@@ -180,12 +180,10 @@ class AdsStream<W extends Watch, R extends Request> {
     let isListed = false;
     try {
       this.#identities = await this.#authenticate();
-      const requests = this.#call.messages();
-      for (;;) {
-        const next = await this.#orEnd(requests.next());
-        if (next.done === true) return;
-        const request = this.#decode(next.value);
-        if (await this.#isDebug(request)) continue;
+      const take = (bytes: Buffer): Promise<void> | undefined => {
+        if (this.#end !== undefined) return undefined;
+        const request = this.#decode(bytes);
+        if (isDebugType(request.typeUrl ?? '')) return this.#answerDebug(request);
         if (this.#session === undefined) {
           proxy = this.#connect(request);
           metrics.clients.add(1);
@@ -197,7 +195,9 @@ class AdsStream<W extends Watch, R extends Request> {
           this.#options.onConnection?.(proxy, 'connected');
         }
         this.#receive(request, this.#session);
-      }
+        return undefined;
+      };
+      await this.#orEnd(this.#call.receive(take));
     } catch (error) {
       const type = error instanceof GrpcError ? error.status : 'INTERNAL';
       if (proxy !== undefined) metrics.connectionTerminations.add({ type });
@@ -224,7 +224,7 @@ class AdsStream<W extends Watch, R extends Request> {
     this.#interrupt?.(this.#end.reason);
   }
 
-  /** The result of `waiting`, unless the stream is ended before. (A race against one long promise would keep every result until the stream ends.) */
+  /** The result of `waiting`, unless the stream is ended before. */
   #orEnd<T>(waiting: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#interrupt = reject;
@@ -334,11 +334,10 @@ class AdsStream<W extends Watch, R extends Request> {
     session.received(watch, answer);
   }
 
-  async #isDebug(request: R): Promise<boolean> {
+  #answerDebug(request: R): Promise<void> | undefined {
     const typeUrl = request.typeUrl ?? '';
-    if (!isDebugType(typeUrl)) return false;
     // The acknowledgement of an answer asks for nothing.
-    if ((request.responseNonce ?? '') !== '') return true;
+    if ((request.responseNonce ?? '') !== '') return undefined;
     const caller: DebugCaller = {
       identities: this.#identities ?? [],
       isLocal: isLoopback(this.#call.peer.remoteAddress),
@@ -349,10 +348,9 @@ class AdsStream<W extends Watch, R extends Request> {
       run: this.#options.debug,
     });
     const nonce = `debug-${++this.#debugNonce}`;
-    await this.#call.write(
+    return this.#call.write(
       this.#protocol.encode({ typeUrl, nonce, version: nonce, resources, removed: [] }, this.#controlPlane),
     );
-    return true;
   }
 }
 

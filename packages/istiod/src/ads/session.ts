@@ -14,8 +14,8 @@ export interface SessionOptions<W extends Watch> {
   readonly node: ProxyNode;
   readonly view: ProxyView;
   readonly makeWatch: (typeUrl: string) => W;
-  /** Hands a response to the transport; resolves when it took it. */
-  readonly send: (response: PushResponse) => Promise<void>;
+  /** Hands a response to the transport; undefined where it took it at once, else resolves when it did. */
+  readonly send: (response: PushResponse) => Promise<void> | undefined;
   readonly metrics: AdsMetrics;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -118,47 +118,66 @@ export class Session<W extends Watch = Watch> {
     // Several changes of one turn become one response.
     setImmediate(() => {
       this.#again = false;
-      this.#sendAll()
-        .catch((error: unknown) => {
-          if (!this.#closed) this.#options.onFailure(error);
-        })
-        .finally(() => {
-          this.#pumping = false;
-          if (this.#again) this.pump();
-        });
+      const { metrics, now } = this.#options;
+      const started = now();
+      if (this.#changedAt !== undefined) metrics.queueTime.observe((started - this.#changedAt) / 1000);
+      const over = (): void => {
+        this.#pumping = false;
+        if (this.#again) this.pump();
+      };
+      const failed = (error: unknown): void => {
+        if (!this.#closed) this.#options.onFailure(error);
+      };
+      try {
+        const waiting = this.#sendAll(started);
+        if (waiting !== undefined) {
+          waiting.catch(failed).finally(over);
+          return;
+        }
+      } catch (error) {
+        failed(error);
+      }
+      over();
     });
   }
 
-  async #sendAll(): Promise<void> {
+  /** Undefined when all is sent; a promise where the transport has to take some of it first. */
+  #sendAll(started: number): Promise<void> | undefined {
     const { metrics, now } = this.#options;
-    const started = now();
-    if (this.#changedAt !== undefined) metrics.queueTime.observe((started - this.#changedAt) / 1000);
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
-      if (this.#closed) return;
+      if (this.#closed) return undefined;
       const { watch, update } = next;
-      const type = shortName(watch.typeUrl);
+      const labels = labelsOf(watch.typeUrl);
       const nonce = `${++this.#nonce}`;
-      watch.markSent(nonce, update, now());
+      const begun = now();
+      watch.markSent(nonce, update, begun);
       this.#followClusters(watch, update);
       this.#followRoutes(watch, update);
-      const begun = now();
-      await this.#options.send({ typeUrl: watch.typeUrl, nonce, version: this.#version(), ...update });
-      metrics.sendTime.observe((now() - begun) / 1000, { type });
-      metrics.pushes.add({ type });
-      metrics.pushTime.observe((now() - started) / 1000, { type });
       let size = 0;
       for (const resource of update.resources) size += sizeOf(resource);
-      metrics.configSize.observe(size, { type });
+      const sent = (): void => {
+        const ended = now();
+        metrics.sendTime.observe((ended - begun) / 1000, labels);
+        metrics.pushes.add(labels);
+        metrics.pushTime.observe((ended - started) / 1000, labels);
+        metrics.configSize.observe(size, labels);
+      };
+      const version = `${timeText(begun)}/${nonce}`;
+      const { resources, removed } = update;
+      const waiting = this.#options.send({ typeUrl: watch.typeUrl, nonce, version, resources, removed });
+      if (waiting !== undefined)
+        return waiting.then(() => {
+          sent();
+          return this.#sendAll(started);
+        });
+      sent();
     }
     const isDone = this.#ordered.every((watch) => !watch.due);
     if (isDone && this.#changedAt !== undefined) {
       metrics.convergenceTime.observe((now() - this.#changedAt) / 1000);
       this.#changedAt = undefined;
     }
-  }
-
-  #version(): string {
-    return `${new Date(this.#options.now()).toISOString()}/${this.#nonce}`;
+    return undefined;
   }
 
   #next(): { readonly watch: W | HostWatch; readonly update: WatchUpdate } | undefined {
@@ -236,6 +255,26 @@ export class Session<W extends Watch = Watch> {
 
 function isLate(watch: Watch): boolean {
   return needsClusters(watch.typeUrl);
+}
+
+const labels = new Map<string, { readonly type: string }>();
+
+/** The identical labels for each type: their text is made once. */
+function labelsOf(typeUrl: string): { readonly type: string } {
+  let known = labels.get(typeUrl);
+  if (known === undefined) {
+    known = { type: shortName(typeUrl) };
+    labels.set(typeUrl, known);
+  }
+  return known;
+}
+
+let lastTime = { at: Number.NaN, text: '' };
+
+/** A time as text; many responses go out in the same millisecond. */
+function timeText(at: number): string {
+  if (lastTime.at !== at) lastTime = { at, text: new Date(at).toISOString() };
+  return lastTime.text;
 }
 
 const noHosts: ReadonlyMap<string, ReadonlyMap<string, XdsResource>> = new Map();
