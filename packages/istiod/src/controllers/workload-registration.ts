@@ -146,6 +146,8 @@ export function createWorkloadRegistration(
   const states = new Map<string, Health>();
   /** Work on one entry runs in order. */
   const queues = new Map<string, Promise<void>>();
+  /** What has been said of work that fails, so that it is said once and not at every attempt. */
+  const told = new Map<string, string>();
   const timers = new Set<NodeJS.Timeout>();
   let closed = false;
 
@@ -158,16 +160,21 @@ export function createWorkloadRegistration(
     timer.unref();
     timers.add(timer);
   };
-  /** Runs work of an entry after what is under way; failures are told and, where `again` says so, tried again. */
+  /** Runs work of an entry after what is under way; a failure is told once and, where `again` says so, tried again. */
   const enqueue = (key: string, what: string, work: () => Promise<void>, again: () => boolean): void => {
     const run = async (): Promise<void> => {
       if (closed) return;
+      const line = `${what} ${key}`;
       try {
         await work();
+        told.delete(line);
       } catch (error) {
-        log.warn(`${what} ${key}: ${error instanceof Error ? error.message : error}`);
+        const reason = error instanceof Error ? error.message : String(error);
+        if (told.get(line) !== reason) log.warn(`${line}: ${reason}`);
+        told.set(line, reason);
         later(() => {
           if (again()) enqueue(key, what, work, again);
+          else told.delete(line);
         }, retryMs);
       }
     };

@@ -206,6 +206,33 @@ describe('workloads outside Kubernetes', () => {
     registration.close();
   });
 
+  it('wait for their group, of which is told once whenever it is missing', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const { cluster, registration, found, log } = start();
+    const passRetries = async (times: number) => {
+      for (let i = 0; i < times; i++) {
+        t.mock.timers.tick(5000);
+        await settle();
+      }
+    };
+    const missing = () => log.lines.filter((line) => line.includes('there is no WorkloadGroup shop/vms')).length;
+    cluster.remove(istioTypes.WorkloadGroup, 'shop', 'vms');
+    registration.connected(node());
+    await settle();
+    await passRetries(5);
+    assert.equal(missing(), 1);
+    cluster.put(istioTypes.WorkloadGroup, group);
+    await passRetries(1);
+    assert.ok(found());
+    cluster.remove(istioTypes.WorkloadGroup, 'shop', 'vms');
+    registration.disconnected(node());
+    await passRetries(1);
+    registration.connected(node());
+    await passRetries(3);
+    assert.equal(missing(), 2);
+    registration.close();
+  });
+
   it('are refused under another service account than the group has', async () => {
     const { registration, found, log } = start();
     registration.connected(node({ identity: 'spiffe://cluster.local/ns/shop/sa/other' }));
