@@ -210,6 +210,7 @@ describe('workloads outside Kubernetes', () => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { cluster, registration, found, log } = start();
     const passRetries = async (times: number) => {
+      await settle();
       for (let i = 0; i < times; i++) {
         t.mock.timers.tick(5000);
         await settle();
@@ -218,7 +219,6 @@ describe('workloads outside Kubernetes', () => {
     const missing = () => log.lines.filter((line) => line.includes('there is no WorkloadGroup shop/vms')).length;
     cluster.remove(istioTypes.WorkloadGroup, 'shop', 'vms');
     registration.connected(node());
-    await settle();
     await passRetries(5);
     assert.equal(missing(), 1);
     cluster.put(istioTypes.WorkloadGroup, group);
