@@ -12,6 +12,7 @@ import type {
   TelemetrySpec,
   VirtualServiceSpec,
 } from '@istio-ts/api';
+import type { EnvoyFeature } from './envoy-features.ts';
 
 /** Names the configuration object that a value came from, so that everything derived can be asked why it is there (design, rule 3). */
 export interface Origin {
@@ -276,6 +277,8 @@ export interface ScopedProxy {
   readonly serviceAccount: string;
   readonly istioVersion: string;
   readonly interceptionMode: 'REDIRECT' | 'TPROXY' | 'NONE';
+  /** What its Envoy is too old for. */
+  readonly lacks?: readonly EnvoyFeature[];
   /** From node metadata; the rest of the metadata is in `metadata`. */
   readonly metadata: Readonly<Record<string, unknown>>;
 }

@@ -1,5 +1,6 @@
 import type { Fetch } from '@istio-ts/collections';
 import { fields, list, text, textMap } from './kubernetes/read.ts';
+import { missingFeatures } from './envoy-features.ts';
 import { noLocality } from './locality.ts';
 import type { Mesh } from './mesh.ts';
 import type { Locality, ProxyType, ScopedProxy, Workload } from './model.ts';
@@ -15,6 +16,8 @@ export interface ProxyDescription {
   readonly dnsDomain: string;
   readonly locality: Locality;
   readonly metadata: Readonly<Record<string, unknown>>;
+  /** Version of its Envoy, where it tells one. */
+  readonly envoyVersion?: { readonly major: number; readonly minor: number } | undefined;
 }
 
 /** The facts of a proxy that its configuration may depend on. Proxies with equal facts are of one class and share everything. */
@@ -70,6 +73,7 @@ export function workloadOfProxy(mesh: Mesh, description: ProxyDescription, fetch
 export function proxyFacts(mesh: Mesh, description: ProxyDescription, fetch: Fetch): ProxyFacts {
   const { metadata } = description;
   const workload = workloadOfProxy(mesh, description, fetch);
+  const lacks = missingFeatures(description.envoyVersion);
   const labels = workload?.labels ?? textMap(metadata.LABELS);
   const workloadName = workload?.workloadName || text(metadata.WORKLOAD_NAME) || description.name;
   const mode = text(metadata.INTERCEPTION_MODE);
@@ -90,6 +94,7 @@ export function proxyFacts(mesh: Mesh, description: ProxyDescription, fetch: Fet
       serviceAccount: workload?.serviceAccount || text(metadata.SERVICE_ACCOUNT),
       istioVersion: text(metadata.ISTIO_VERSION),
       interceptionMode,
+      ...(lacks && { lacks }),
       metadata: {
         ...(mesh.options.http10 && { HTTP10: '1' }),
         ...Object.fromEntries(

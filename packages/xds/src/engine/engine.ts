@@ -354,6 +354,7 @@ function describe(node: ProxyNode): ProxyDescription {
     dnsDomain: node.dnsDomain,
     locality: node.locality,
     metadata: node.metadata,
+    envoyVersion: node.envoyVersion,
   };
 }
 

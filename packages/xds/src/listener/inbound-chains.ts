@@ -86,7 +86,7 @@ export function inboundChains(input: ChainInput, to: Destination): readonly Filt
   ): FilterChain => ({
     name,
     ...match({ transportProtocol: 'tls', ...(applicationProtocols.length > 0 ? { applicationProtocols } : {}) }),
-    filters: [peerMetadataFilter(), ...filters],
+    filters: [...peerMetadataFilter(context.proxy), ...filters],
     transportSocket: meshServerTls(context),
   });
   const result: FilterChain[] = [];

@@ -165,9 +165,13 @@ function logger(counters: readonly Config_Counter[], histograms: readonly Config
   };
 }
 
+/** Older Envoys have no such access logger, or one that refuses this; they serve without these metrics. */
+const isTooOld = ({ lacks }: ScopedProxy): boolean => lacks?.includes('metrics') === true;
+
 const inputsOf = ({ proxy, side, mutualTls, without }: MetricsInput) => [proxy, side, mutualTls, without] as const;
 
 const httpLoggers = memoWhileHeld(inputsOf, (input): readonly AccessLog[] => {
+  if (isTooOld(input.proxy)) return [];
   const tags = [
     ...commonTags(input, 'http'),
     tag('response_code', format('%RESPONSE_CODE%')),
@@ -190,6 +194,7 @@ const httpLoggers = memoWhileHeld(inputsOf, (input): readonly AccessLog[] => {
 });
 
 const tcpLoggers = memoWhileHeld(inputsOf, (input): readonly AccessLog[] => {
+  if (isTooOld(input.proxy)) return [];
   const tags = commonTags(input, 'tcp');
   // Byte counts of periodic logs are cumulative, so they are read once, at the end of the connection.
   return [

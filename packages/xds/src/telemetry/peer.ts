@@ -1,4 +1,5 @@
 import type { ConfigListenerFilter, FilterStateValue } from '@istio-ts/envoy';
+import type { ScopedProxy } from '@istio-ts/mesh/model';
 import { typed } from '../typed.ts';
 
 /** What a server's proxy reads of a client's certificate, once per connection. The keys name filter state objects. */
@@ -40,4 +41,5 @@ const FILTER: ConfigListenerFilter = {
  * First network filter of the chains that terminate mutual TLS: it keeps what the client's certificate says about its workload (subject: CN workload,
  * OU application, L version, ST cluster; namespace from the SPIFFE identity) for the metrics. Nothing travels on the wire and a client cannot lie.
  */
-export const peerMetadataFilter = (): ConfigListenerFilter => FILTER;
+export const peerMetadataFilter = ({ lacks }: ScopedProxy): readonly ConfigListenerFilter[] =>
+  lacks?.includes('metrics') === true ? [] : [FILTER];
