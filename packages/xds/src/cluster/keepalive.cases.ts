@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
+import { decodeMeshConfig } from '@istio-ts/api';
 import { proves } from '../field-proof.ts';
 import { eventually } from '../testing/envoy.ts';
 import { istioObject } from '../testing/objects.ts';
@@ -37,11 +38,13 @@ before(async () => {
       ...service('watched', 11),
       ...service('patient', 12),
       ...service('stubborn', 13),
+      ...service('anyother', 14),
       keepalive('watched', { time: '1s', interval: '1s', probes: 1 }),
       keepalive('patient', { time: '1s', interval: '300s', probes: 1 }),
       keepalive('stubborn', { time: '1s', interval: '1s', probes: 100 }),
     ],
     proxy: { name: 'client', namespace: 'default' },
+    meshConfig: decodeMeshConfig({ tcpKeepalive: { time: '1s', interval: '1s', probes: 1 } }).value,
   });
 });
 after(async () => {
@@ -54,8 +57,11 @@ test('a connection to a server that has vanished ends after the probes, at their
     'DestinationRule.spec.trafficPolicy.connectionPool.tcp.tcpKeepalive.time',
     'DestinationRule.spec.trafficPolicy.connectionPool.tcp.tcpKeepalive.probes',
     'DestinationRule.spec.trafficPolicy.connectionPool.tcp.tcpKeepalive.interval',
+    'MeshConfig.tcpKeepalive.time',
+    'MeshConfig.tcpKeepalive.probes',
+    'MeshConfig.tcpKeepalive.interval',
   );
-  const clients = [11, 12, 13].map((last) => {
+  const clients = [11, 12, 13, 14].map((last) => {
     const socket = connect({ host: net.ip(last), port: PORT });
     const state = { socket, got: '', closed: false };
     socket.on('data', (data: Buffer) => (state.got += data.toString()));
@@ -66,8 +72,9 @@ test('a connection to a server that has vanished ends after the probes, at their
   });
   for (const one of clients) await eventually(() => (one.got.includes('hello') ? true : undefined), 'an echo');
   execFileSync('iptables', ['-A', 'INPUT', '-p', 'tcp', '--sport', String(ORIGIN_PORT), '-j', 'DROP']);
-  const [watched, patient, stubborn] = clients;
+  const [watched, patient, stubborn, anyOther] = clients;
   await eventually(() => (watched?.closed ? true : undefined), 'the end of the connection with one probe');
+  await eventually(() => (anyOther?.closed ? true : undefined), 'the end of one that the mesh sets the probes of');
   assert.deepEqual([patient?.closed, stubborn?.closed], [false, false], 'others wait longer, or ask more often');
   for (const one of clients) one.socket.destroy();
 });
