@@ -1,24 +1,4 @@
-import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { isolatedTest } from '../testing/isolated.ts';
 
-/** Packets may be dropped only where nobody else's are: in a network namespace of the test's own. */
-const isolated = (...command: readonly string[]) =>
-  spawnSync(
-    'unshare',
-    [...(process.getuid?.() === 0 ? [] : ['--user', '--map-root-user']), '--net', ...command],
-    // A test runner inside of another one would report to that one.
-    { encoding: 'utf8', env: { ...process.env, NODE_TEST_CONTEXT: undefined } },
-  );
-
-const skip =
-  isolated('iptables', '-L').status === 0 ? false : 'there are no network namespaces with iptables on this machine';
-
-test('TCP keep-alive', { skip }, () => {
-  const cases = join(import.meta.dirname, 'keepalive.cases.ts');
-  const { status, stdout, stderr } = isolated(
-    ...['sh', '-c', 'ip link set lo up && exec "$0" --test "$1"', process.execPath, cases],
-  );
-  assert.equal(status, 0, `${stdout}${stderr}`);
-});
+isolatedTest('TCP keep-alive', join(import.meta.dirname, 'keepalive.cases.ts'));
