@@ -29,3 +29,10 @@ test('wrong flags say what is wrong', () => {
   assert.throws(() => parseSettings(['--domain'], {}), /flag needs a value: --domain/);
   assert.throws(() => parseSettings(['--shutdownDuration=soon'], {}), /'soon' is not a duration/);
 });
+
+test('filters for the protocols of databases are switched, and what Envoy does not have is refused', () => {
+  const filters = (env: Readonly<Record<string, string>>) => parseSettings([], env).wireFilters;
+  assert.deepEqual(filters({}), ['Mongo']);
+  assert.deepEqual(filters({ PILOT_ENABLE_MONGO_FILTER: 'false', PILOT_ENABLE_REDIS_FILTER: 'true' }), ['Redis']);
+  assert.throws(() => filters({ PILOT_ENABLE_MYSQL_FILTER: 'true' }), /PILOT_ENABLE_MYSQL_FILTER: the Envoy/);
+});

@@ -38,6 +38,8 @@ export interface Settings {
   readonly gatewaysSelectOwnNamespaceOnly: boolean;
   /** PILOT_ENABLE_QUIC_LISTENERS. */
   readonly quicListeners: boolean;
+  /** PILOT_ENABLE_MONGO_FILTER, PILOT_ENABLE_REDIS_FILTER: the protocols of databases for which proxies get filters. */
+  readonly wireFilters: readonly ('Mongo' | 'Redis')[];
   /** PILOT_HTTP10: all proxies answer HTTP/1.0. */
   readonly http10: boolean;
   /** RESOLVE_HOSTNAME_GATEWAYS: DNS names of gateways of networks are resolved; else such gateways are left out. */
@@ -126,6 +128,18 @@ function autoAddresses(env: Env): AddressRanges | undefined {
   return ranges;
 }
 
+/** Reads the switches of the filters for protocols of databases. */
+function wireFilters(env: Env): Settings['wireFilters'] {
+  if (env.PILOT_ENABLE_MYSQL_FILTER === 'true')
+    throw new SettingsError(
+      'PILOT_ENABLE_MYSQL_FILTER: the Envoy of the proxies has no filter for the protocol of MySQL; connections to ports of it are forwarded as they are without the switch',
+    );
+  return [
+    ...(env.PILOT_ENABLE_MONGO_FILTER === 'false' ? [] : (['Mongo'] as const)),
+    ...(env.PILOT_ENABLE_REDIS_FILTER === 'true' ? (['Redis'] as const) : []),
+  ];
+}
+
 /** Reads the settings of `pilot-discovery discovery`. Raises {@link SettingsError}. */
 export function parseSettings(words: readonly string[], env: Env): Settings {
   const flags = parseDiscoveryFlags(words);
@@ -174,6 +188,7 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
         : undefined,
     gatewaysSelectOwnNamespaceOnly: env.PILOT_SCOPE_GATEWAY_TO_NAMESPACE === 'true',
     http10: env.PILOT_HTTP10 === 'true' || env.PILOT_HTTP10 === '1',
+    wireFilters: wireFilters(env),
     quicListeners: env.PILOT_ENABLE_QUIC_LISTENERS === 'true',
     resolveGatewayNames: env.RESOLVE_HOSTNAME_GATEWAYS !== 'false',
     ingressNamespace: env.K8S_INGRESS_NS || namespace,

@@ -36,7 +36,7 @@ import {
 import { createIngressMesh } from './ingress.ts';
 import type { SecretFacts } from './kubernetes/facts.ts';
 import type { IngressFacts } from './kubernetes/ingress.ts';
-import type { Config, Endpoint, Service, ServiceEndpoints, VirtualService, Workload } from './model.ts';
+import type { Config, Endpoint, Protocol, Service, ServiceEndpoints, VirtualService, Workload } from './model.ts';
 import {
   gatewayNames,
   type NetworkGateways,
@@ -67,6 +67,8 @@ export interface MeshOptions {
   readonly quicListeners: boolean;
   /** PILOT_HTTP10: proxies answer HTTP/1.0, as if each asked for it. */
   readonly http10: boolean;
+  /** PILOT_ENABLE_MONGO_FILTER, PILOT_ENABLE_REDIS_FILTER: protocols that have filters; MongoDB's where not given. */
+  readonly wireFilters?: readonly Protocol[];
   /** K8S_INGRESS_NS: where the Service and the pods of the gateway for Kubernetes Ingress are. */
   readonly ingressNamespace: string;
 }

@@ -281,4 +281,6 @@ export interface ScopedProxy {
   readonly lacks?: readonly EnvoyFeature[];
   /** From node metadata; the rest of the metadata is in `metadata`. */
   readonly metadata: Readonly<Record<string, unknown>>;
+  /** Protocols of databases for which it has filters; MongoDB's where not given. */
+  readonly wireFilters?: readonly Protocol[];
 }

@@ -37,8 +37,8 @@ const metadataFacts = [
   'EXTENSION_SOURCE',
   'GENERATOR',
   'HTTP10',
-  'IDLE_TIMEOUT',
   'HTTP_PROXY_PORT',
+  'IDLE_TIMEOUT',
   'INBOUND_LISTENER_EXACT_BALANCE',
   'ISTIO_VERSION',
   'MESH_ID',
@@ -95,6 +95,7 @@ export function proxyFacts(mesh: Mesh, description: ProxyDescription, fetch: Fet
       istioVersion: text(metadata.ISTIO_VERSION),
       interceptionMode,
       ...(lacks && { lacks }),
+      ...(mesh.options.wireFilters && { wireFilters: mesh.options.wireFilters }),
       metadata: {
         ...(mesh.options.http10 && { HTTP10: '1' }),
         ...Object.fromEntries(

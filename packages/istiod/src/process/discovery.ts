@@ -135,6 +135,7 @@ export async function startDiscovery(
     gatewaysSelectOwnNamespaceOnly: settings.gatewaysSelectOwnNamespaceOnly,
     quicListeners: settings.quicListeners,
     http10: settings.http10,
+    wireFilters: settings.wireFilters,
     ingressNamespace: settings.ingressNamespace,
   });
   const engineLog = logger('xds', 'Making of configuration for proxies');

@@ -4,9 +4,9 @@ import type { Origin, ProxyScope } from '@istio-ts/mesh/model';
 import { dynamicHostsFilter, dynamicServerNameFilter } from '../cluster/dynamic-hosts.ts';
 import { alpnFilter } from '../filter/alpn.ts';
 import { httpConnectionManager } from '../filter/http-connection-manager.ts';
-import { mongoFilter } from '../filter/mongo.ts';
 import { inboundPolicies } from '../filter/policies.ts';
 import { tcpProxy } from '../filter/tcp-proxy.ts';
+import { wireFilters, wireOf } from '../filter/wire-protocol.ts';
 import { type Generated, uniqueOrigins } from '../generated.ts';
 import { withoutEqualMatches } from '../listener/chain-match.ts';
 import { type ListenerContext, listeningOn, wildcardAddress } from '../listener/context.ts';
@@ -52,18 +52,23 @@ function tcpFilters(
   routing: Pick<TcpRouting, 'targets' | 'limits' | 'dynamicPort'>,
   server: BoundServer,
 ): readonly ConfigListenerFilter[] {
-  const speaksMongo = parseProtocol(server.server.port?.protocol ?? '') === 'Mongo';
+  const clusters = routing.targets.map(({ cluster }) => cluster);
+  const protocol = parseProtocol(server.server.port?.protocol ?? '');
   return [
     ...inboundPolicies(scope).network,
-    ...(speaksMongo ? [mongoFilter(routing.targets[0]?.cluster ?? 'mongo')] : []),
     ...(routing.dynamicPort === undefined
       ? []
       : [dynamicServerNameFilter(context.mesh, context.proxy, routing.dynamicPort)]),
-    tcpProxy({
-      targets: routing.targets,
-      ...routing.limits,
-      accessLog: [...tcpAccessLog(context.mesh), ...tcpMetrics(context.proxy, { side: 'source' })],
-    }),
+    ...wireFilters(
+      wireOf(protocol, clusters[0] ?? 'unknown'),
+      context.proxy,
+      clusters,
+      tcpProxy({
+        targets: routing.targets,
+        ...routing.limits,
+        accessLog: [...tcpAccessLog(context.mesh), ...tcpMetrics(context.proxy, { side: 'source' })],
+      }),
+    ),
   ];
 }
 

@@ -7,9 +7,9 @@ import type {
 } from '@istio-ts/envoy';
 import type { MutualTlsMode } from '@istio-ts/mesh/model';
 import { httpConnectionManager } from '../filter/http-connection-manager.ts';
-import { mongoFilter } from '../filter/mongo.ts';
 import type { InboundPolicies } from '../filter/policies.ts';
 import { tcpProxy } from '../filter/tcp-proxy.ts';
+import { type Wire, wireFilters } from '../filter/wire-protocol.ts';
 import type { Handling } from '../protocol.ts';
 import { tcpAccessLog } from '../telemetry/access-log.ts';
 import { httpMetrics, tcpMetrics } from '../telemetry/metrics.ts';
@@ -29,8 +29,8 @@ export interface Destination {
   readonly handling: Exclude<Handling, 'ignore'>;
   readonly mode: MutualTlsMode;
   readonly cluster: string;
-  /** Connections speak MongoDB's protocol. */
-  readonly isMongo?: boolean;
+  /** The protocol that connections speak, where it is one of a database. */
+  readonly wire?: Wire | undefined;
   readonly chainNames: { readonly http: string; readonly tcp: string };
   readonly statPrefix: string;
   readonly routes: RouteConfiguration;
@@ -63,13 +63,17 @@ function tcpFilters(
 ): readonly ConfigListenerFilter[] {
   return [
     ...policies.network,
-    ...(to.isMongo === true ? [mongoFilter(to.cluster)] : []),
-    tcpProxy({
-      targets: [{ cluster: to.cluster, weight: 1 }],
-      accessLog: [...tcpAccessLog(context.mesh), ...tcpMetrics(context.proxy, { side: 'destination', mutualTls })],
-      afterTlsHandshake: mutualTls,
-      ...to.limits,
-    }),
+    ...wireFilters(
+      to.wire,
+      context.proxy,
+      [to.cluster],
+      tcpProxy({
+        targets: [{ cluster: to.cluster, weight: 1 }],
+        accessLog: [...tcpAccessLog(context.mesh), ...tcpMetrics(context.proxy, { side: 'destination', mutualTls })],
+        afterTlsHandshake: mutualTls,
+        ...to.limits,
+      }),
+    ),
   ];
 }
 

@@ -1,4 +1,5 @@
 import type { FilterChain, Listener, RouteConfiguration, RouteRetryPolicy } from '@istio-ts/envoy';
+import { wireOf } from '../filter/wire-protocol.ts';
 import { parseProtocol } from '@istio-ts/mesh';
 import type { InboundTarget, MutualTlsMode, Origin, ProxyScope, ScopedProxy } from '@istio-ts/mesh/model';
 import { type InboundPolicies, inboundPolicies } from '../filter/policies.ts';
@@ -60,7 +61,7 @@ function declared(input: InboundInput, target: InboundTarget, mode: MutualTlsMod
     handling,
     mode,
     cluster: inboundCluster(port),
-    isMongo: target.port.protocol === 'Mongo',
+    wire: wireOf(target.port.protocol, inboundCluster(port)),
     chainNames: { http: name, tcp: name },
     statPrefix: `inbound_${name};`,
     routes: routes(
@@ -93,7 +94,7 @@ function ingressDestination(
     handling,
     mode,
     cluster: inboundCluster(port),
-    isMongo: protocol === 'Mongo',
+    wire: wireOf(protocol, inboundCluster(port)),
     chainNames: { http: name, tcp: name },
     statPrefix: `inbound_${name};`,
     routes: routes(inboundCluster(port), `inbound|http|${port}`, inboundCluster(port), undefined),

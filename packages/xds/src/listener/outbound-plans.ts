@@ -78,7 +78,7 @@ function makePlans(scope: PlanScope): OutboundPlans {
       plan.bound,
       plan.http,
       plan.sniffed,
-      plan.mongo,
+      plan.wire,
       ...plan.tcp.map(({ match, targets, limits }) => [match, targets, limits]),
       origins.map(({ kind, namespace, name }) => `${kind}/${namespace}/${name}`),
     );

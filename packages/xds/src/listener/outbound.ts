@@ -3,7 +3,7 @@ import type { ProxyScope } from '@istio-ts/mesh/model';
 import { dynamicHostsFilter, dynamicServerNameFilter } from '../cluster/dynamic-hosts.ts';
 import { alpnFilter } from '../filter/alpn.ts';
 import { httpConnectionManager } from '../filter/http-connection-manager.ts';
-import { mongoFilter } from '../filter/mongo.ts';
+import { wireFilters } from '../filter/wire-protocol.ts';
 import { tcpProxy } from '../filter/tcp-proxy.ts';
 import type { Generated } from '../generated.ts';
 import { lazyMessage } from '../lazy-message.ts';
@@ -96,8 +96,12 @@ function build({ context, plan, isWildcard, restCluster }: ListenerInput): Liste
     ...(Object.keys(routing.match).length > 0 ? { filterChainMatch: routing.match } : {}),
     filters: [
       ...(routing.dynamicPort === undefined ? [] : [dynamicServerNameFilter(mesh, proxy, routing.dynamicPort)]),
-      ...(plan.mongo === undefined ? [] : [mongoFilter(plan.mongo)]),
-      tcpFilter(context, routing),
+      ...wireFilters(
+        plan.wire,
+        proxy,
+        routing.targets.map(({ cluster }) => cluster),
+        tcpFilter(context, routing),
+      ),
     ],
   });
   const takesAll = plan.tcp.find((r) => Object.keys(r.match).length === 0);
@@ -136,7 +140,7 @@ function* planInputs({ plan, isWildcard, restCluster }: ListenerInput): Generato
   yield plan.bound;
   yield plan.http;
   yield plan.sniffed;
-  yield plan.mongo;
+  yield plan.wire && `${plan.wire.protocol} ${plan.wire.statPrefix}`;
   yield isWildcard;
   yield restCluster;
   for (const { match, targets, limits, dynamicPort, origins } of plan.tcp) {

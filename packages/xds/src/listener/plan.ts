@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import type { FilterChainMatch } from '@istio-ts/envoy';
 import { type EgressPort, parseProtocol } from '@istio-ts/mesh';
 import type { Origin, ProxyScope, Service, ServicePort } from '@istio-ts/mesh/model';
+import { type Wire, wireOf } from '../filter/wire-protocol.ts';
 import { outboundCluster } from '../names.ts';
 import { handlingOf, isTls } from '../protocol.ts';
 import { sniffedRouteName } from '../route/sidecar.ts';
@@ -20,8 +21,8 @@ export interface Plan {
   http: string | undefined;
   /** The protocol of some service here is not declared, so that upstream connections may have to follow the client's protocol. */
   sniffed: boolean;
-  /** Name for the statistics of MongoDB's protocol, where a service here declares it. */
-  mongo: string | undefined;
+  /** The protocol of a database, where a service here declares one. */
+  wire: Wire | undefined;
   /** For everything that is not HTTP, in order; one with an empty match takes the rest. */
   readonly tcp: TcpRouting[];
   readonly origins: Origin[];
@@ -43,7 +44,7 @@ export class Plans {
     const key = `${address}_${port}`;
     let plan = this.#plans.get(key);
     if (plan === undefined) {
-      plan = { address, port, bound, http: undefined, sniffed: false, mongo: undefined, tcp: [], origins: [] };
+      plan = { address, port, bound, http: undefined, sniffed: false, wire: undefined, tcp: [], origins: [] };
       this.#plans.set(key, plan);
     }
     return plan;
@@ -111,8 +112,8 @@ export interface Planning {
   readonly loopback: string;
 }
 
-const mongoName = (service: Service, port: ServicePort): string | undefined =>
-  port.protocol === 'Mongo' ? outboundCluster(port.number, '', service.hostname) : undefined;
+const wireOfPort = (service: Service, port: ServicePort): Wire | undefined =>
+  wireOf(port.protocol, outboundCluster(port.number, '', service.hostname));
 
 /** A port of a service that connections are redirected from, whatever else its address and port are used for. */
 export function addCapturedPort(
@@ -141,14 +142,14 @@ export function addCapturedPort(
       plan.sniffed = true;
     }
     plan.tcp.push(...routings({}, false));
-    plan.mongo ??= mongoName(service, port);
+    plan.wire ??= wireOfPort(service, port);
     plan.origins.push(service.origin);
   }
   if (ips.length > 0 && ranges.length === 0) {
     return;
   }
   onAll.origins.push(service.origin);
-  onAll.mongo ??= mongoName(service, port);
+  onAll.wire ??= wireOfPort(service, port);
   if (handling === 'sniff') {
     onAll.http = String(port.number);
     onAll.sniffed = true;
