@@ -3,6 +3,7 @@ import type { Generated } from '../generated.ts';
 import type { XdsResource } from '../source.ts';
 import { originsOfHost } from '../route/virtual-host.ts';
 import { encodeResource, encodingMemo } from './resource.ts';
+import { encodeRoutes } from './route-bytes.ts';
 import type { Table } from './table.ts';
 import { routeType, virtualHostType } from './type-urls.ts';
 
@@ -104,7 +105,7 @@ export interface AllSplitRoutes {
 }
 
 const splits = new WeakMap<Routes, AllSplitRoutes>();
-const encodeRoute = encodingMemo(routeType);
+const encodeRoute = encodingMemo(routeType, encodeRoutes);
 
 /** Splits all route configurations; once for all classes of proxies that have the same. */
 export function splitAll(routes: Routes): AllSplitRoutes {
