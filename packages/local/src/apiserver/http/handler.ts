@@ -4,24 +4,17 @@ import { refusal } from '../auth/rbac.ts';
 import type { TokenAuthority } from '../auth/tokens.ts';
 import type { User } from '../auth/user.ts';
 import { storageKey } from '../definitions.ts';
-import {
-  aggregated,
-  groupList,
-  groupObject,
-  groupVersions,
-  resourceList,
-  subresourcesOf,
-} from '../discovery/discovery.ts';
-import { openApiIndex, openApiV2, openApiV3 } from '../discovery/openapi.ts';
-import { OPENAPI_V2_PROTOBUF, openApiV2Protobuf } from '../discovery/openapi-v2-protobuf.ts';
+import { subresourcesOf } from '../discovery/discovery.ts';
 import { VERSION_INFO } from '../discovery/version.ts';
-import { asObject, asString, clone, isObject, type JsonObject } from '../json.ts';
+import { clone, type JsonObject } from '../json.ts';
 import type { ApiObject } from '../object.ts';
-import { type DeleteOptions, NO_DELETE_OPTIONS, type RequestContext, type Target } from '../operations/context.ts';
+import type { RequestContext, Target } from '../operations/context.ts';
 import type { Operations } from '../operations/operations.ts';
 import { ApiError, badRequest, forbidden, methodNotAllowed, pathNotFound } from '../status.ts';
-import { presentList, presenterFor } from '../tables/present.ts';
+import { presenterFor, presentList } from '../tables/present.ts';
 import { decodeBody, readBody } from './body.ts';
+import { deletionOf } from './deletion.ts';
+import { Documents } from './documents.ts';
 import { list, selectionOf, selects } from './list.ts';
 import { patchKind, patchObject } from './patch.ts';
 import { negotiate } from './representation.ts';
@@ -58,12 +51,12 @@ const PUBLIC_PATHS = new Set(['/healthz', '/livez', '/readyz', '/version', '/ver
 /** Answers the requests of one API server. */
 export class Handler {
   readonly #options: HandlerOptions;
-  readonly #started = Date.now().toString(36);
-  readonly #documents = new Map<string, { readonly generation: number; readonly text: string }>();
+  readonly #documents: Documents;
   #watches = 0;
 
   constructor(options: HandlerOptions) {
     this.#options = options;
+    this.#documents = new Documents(options.operations, options.tokens, Date.now().toString(36), () => this.#watches);
   }
 
   async handle(request: IncomingMessage, response: ServerResponse, user: User): Promise<void> {
@@ -76,7 +69,7 @@ export class Handler {
       const info = parsePath(url.pathname);
       if (info === undefined) {
         this.#authorizePath(user, request, url.pathname);
-        this.#document(request, response, url);
+        this.#documents.answer(request, response, url);
         return;
       }
       await this.#resource(request, response, url, info, user);
@@ -103,113 +96,6 @@ export class Handler {
     if (this.#options.authorizer.check(user, attributes).allowed) return;
     if (user.name === 'system:anonymous') throw new ApiError(401, 'Unauthorized', 'Unauthorized');
     throw new ApiError(403, 'Forbidden', `forbidden: ${refusal(user, attributes)}`);
-  }
-
-  #document(request: IncomingMessage, response: ServerResponse, url: URL): void {
-    const { operations, tokens } = this.#options;
-    const { registry } = operations;
-    const all = registry.all();
-    const path = url.pathname.replace(/\/+$/, '');
-    if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed();
-    if (path === '/api' || path === '/apis') {
-      const accept = String(request.headers.accept ?? '');
-      const match = /g=apidiscovery\.k8s\.io;v=(v2beta1|v2)/.exec(accept);
-      if (match !== null && accept.includes('as=APIGroupDiscoveryList')) {
-        const version = match[1] ?? 'v2';
-        response.setHeader('ETag', `"${this.#started}-${registry.generation}"`);
-        response.setHeader('Vary', 'Accept');
-        const type = `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`;
-        sendJson(request, response, 200, aggregated(all, path === '/api', version), type);
-        return;
-      }
-      if (path === '/apis') sendJson(request, response, 200, groupList(all));
-      else sendJson(request, response, 200, { kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs: [] });
-      return;
-    }
-    const parts = path.split('/').slice(1);
-    if (parts[0] === 'apis' && parts.length === 2) {
-      const group = groupObject(all, parts[1] ?? '');
-      if (group === undefined) throw pathNotFound();
-      sendJson(request, response, 200, { kind: 'APIGroup', apiVersion: 'v1', ...group });
-      return;
-    }
-    if ((parts[0] === 'api' && parts.length === 2) || (parts[0] === 'apis' && parts.length === 3)) {
-      const group = parts[0] === 'api' ? '' : (parts[1] ?? '');
-      const version = parts.at(-1) ?? '';
-      if (!groupVersions(all, group).includes(version)) throw pathNotFound();
-      sendJson(request, response, 200, resourceList(all, group, version));
-      return;
-    }
-    if (path === '/openapi/v3') {
-      sendJson(request, response, 200, openApiIndex(registry, this.#started));
-      return;
-    }
-    if (path.startsWith('/openapi/v3/')) {
-      const text = this.#cached(path, () => openApiV3(registry, path.slice('/openapi/v3/'.length)));
-      if (text === undefined) throw pathNotFound();
-      if (url.searchParams.has('hash')) response.setHeader('Expires', 'Thu, 31 Dec 2099 00:00:00 GMT');
-      sendJson(request, response, 200, text);
-      return;
-    }
-    if (path === '/openapi/v2') {
-      if (String(request.headers.accept ?? '').includes(OPENAPI_V2_PROTOBUF)) {
-        const bytes = openApiV2Protobuf();
-        response.writeHead(200, {
-          'Content-Type': OPENAPI_V2_PROTOBUF.replace('@', '.'),
-          'Content-Length': bytes.length,
-        });
-        response.end(bytes);
-        return;
-      }
-      sendJson(request, response, 200, this.#cached(path, () => openApiV2(registry)) ?? '{}');
-      return;
-    }
-    if (path === '/.well-known/openid-configuration') sendJson(request, response, 200, tokens.openIdConfiguration());
-    else if (path === '/openid/v1/jwks') sendJson(request, response, 200, tokens.jwks(), 'application/jwk-set+json');
-    else if (path === '') sendJson(request, response, 200, { paths: this.#paths() });
-    else if (path === '/metrics')
-      sendText(
-        response,
-        200,
-        `apiserver_storage_objects_total ${operations.store.keys().reduce((sum, key) => sum + operations.store.count(key), 0)}\napiserver_watches ${this.#watches}\n`,
-      );
-    else throw pathNotFound();
-  }
-
-  #paths(): string[] {
-    const all = this.#options.operations.registry.all();
-    const groups = [...new Set(all.map((definition) => definition.group))];
-    return [
-      '/api',
-      '/apis',
-      ...groups.flatMap((group) =>
-        group === ''
-          ? ['/api/v1']
-          : [`/apis/${group}`, ...groupVersions(all, group).map((version) => `/apis/${group}/${version}`)],
-      ),
-      '/healthz',
-      '/livez',
-      '/metrics',
-      '/openapi/v2',
-      '/openapi/v3',
-      '/readyz',
-      '/version',
-    ].sort();
-  }
-
-  /** Documents are large and asked for rarely: the last few are kept as text. */
-  #cached(path: string, make: () => object | undefined): string | undefined {
-    const { generation } = this.#options.operations.registry;
-    const known = this.#documents.get(path);
-    if (known?.generation === generation) return known.text;
-    const made = make();
-    if (made === undefined) return undefined;
-    const text = JSON.stringify(made);
-    if (text.length < 300_000) {
-      if (this.#documents.size >= 4) this.#documents.clear();
-      this.#documents.set(path, { generation, text });
-    }
-    return text;
   }
 
   async #resource(
@@ -369,49 +255,9 @@ export class Handler {
     }
   }
 
-  async #deleteOptions(call: Call): Promise<DeleteOptions> {
-    const body = await call.body();
-    const query = call.url.searchParams;
-    const options = isObject(body) ? body : {};
-    const policy = query.get('propagationPolicy') ?? asString(options.propagationPolicy);
-    const orphan = options.orphanDependents;
-    const grace = query.get('gracePeriodSeconds') ?? options.gracePeriodSeconds;
-    if (policy !== '' && policy !== 'Foreground' && policy !== 'Background' && policy !== 'Orphan') {
-      throw badRequest(`invalid propagationPolicy ${JSON.stringify(policy)}: must be Foreground, Background or Orphan`);
-    }
-    const preconditions = asObject(options.preconditions);
-    const { uid, resourceVersion } = preconditions;
-    return {
-      ...NO_DELETE_OPTIONS,
-      gracePeriodSeconds: grace === null || grace === undefined ? undefined : Number(grace),
-      propagation: policy !== '' ? (policy as DeleteOptions['propagation']) : orphan === true ? 'Orphan' : undefined,
-      uid: typeof uid === 'string' ? uid : undefined,
-      resourceVersion: typeof resourceVersion === 'string' ? resourceVersion : undefined,
-    };
-  }
-
-  #withBodyDryRun(context: RequestContext, body: unknown): RequestContext {
-    const dryRun = isObject(body) ? body.dryRun : undefined;
-    return Array.isArray(dryRun) && dryRun.includes('All') ? { ...context, dryRun: true } : context;
-  }
-
-  /** What a deletion's query and body ask for, and the context that a dry run in the body makes. */
-  async #deletion(call: Call): Promise<{ readonly options: DeleteOptions; readonly context: RequestContext }> {
-    let body: unknown;
-    const remembered: Call = {
-      ...call,
-      body: async () => {
-        body ??= await call.body();
-        return body;
-      },
-    };
-    const options = await this.#deleteOptions(remembered);
-    return { options, context: this.#withBodyDryRun(call.context, body) };
-  }
-
   async #delete(call: Call): Promise<void> {
     const { target, request, response } = call;
-    const { options, context } = await this.#deletion(call);
+    const { options, context } = await deletionOf(call);
     const { object, removed } = await this.#options.operations.delete(target, options, context);
     addWarnings(response, context.warnings);
     if (!removed || target.definition.kind === 'Pod') {
@@ -435,7 +281,7 @@ export class Handler {
   async #deleteCollection(call: Call): Promise<void> {
     const { operations } = this.#options;
     const { target, url, request, response } = call;
-    const { options, context } = await this.#deletion(call);
+    const { options, context } = await deletionOf(call);
     const selection = selectionOf(target, url.searchParams);
     const doomed = operations.store
       .list(storageKey(target.definition), selection.namespace)

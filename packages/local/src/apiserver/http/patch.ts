@@ -1,3 +1,4 @@
+import { storageKey } from '../definitions.ts';
 import { apply } from '../fields/managed-fields.ts';
 import { isObject } from '../json.ts';
 import { type ApiObject, apiVersionOf, timestamp } from '../object.ts';
@@ -6,7 +7,6 @@ import type { Operations } from '../operations/operations.ts';
 import { applyJsonPatch } from '../patch/json-patch.ts';
 import { jsonMerge, strategicMerge } from '../patch/strategic-merge.ts';
 import { ApiError, badRequest, notFound } from '../status.ts';
-import { storageKey } from '../definitions.ts';
 
 export const PATCH_TYPES = [
   'application/json-patch+json',
