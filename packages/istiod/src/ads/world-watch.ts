@@ -30,9 +30,11 @@ export class WorldWatch extends Watch {
     if (answer === 'stale') return answer;
     const wanted = new Set(request.names);
     const asksAll = wanted.delete('*');
+    const hadAll = this.wildcard;
     if (this.#isFirst) this.wildcard = asksAll || (wanted.size === 0 && !isAskedByName(this.typeUrl));
     else if (wanted.size > 0 || asksAll) this.wildcard = asksAll;
-    let added = false;
+    // Names first and everything later is a new request too.
+    let added = this.wildcard && !hadAll;
     for (const name of this.#names) {
       if (wanted.has(name)) continue;
       this.#names.delete(name);
@@ -51,7 +53,7 @@ export class WorldWatch extends Watch {
       this.answerDue = this.#names.size > 0;
       this.#repeatIsRequest = false;
     }
-    if (this.#isFirst) this.changed = true;
+    if (this.#isFirst || (this.wildcard && !hadAll)) this.changed = true;
     this.#isFirst = false;
     return answer;
   }
