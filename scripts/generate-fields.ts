@@ -1,15 +1,25 @@
-// Writes docs/networking-fields.md: every field of the networking API and the test that proves it. Part of `npm run docs`.
+// Writes docs/networking-fields.md and docs/annotations.md: every field of the networking API, every annotation, and the test that proves it. Part of `npm run docs`.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { annotationTable, unknownAnnotations } from '@istio-ts/xds/testing/fields/annotations';
 import { evidenceOf } from '@istio-ts/xds/testing/fields/repository';
 import { fieldTable, unknownFields } from '@istio-ts/xds/testing/fields/table';
 
 const root = join(import.meta.dirname, '..');
-const file = join(root, 'docs', 'networking-fields.md');
 const evidence = evidenceOf(root);
-for (const { message } of unknownFields(evidence.proofs)) {
+const unknown = [
+  ...unknownFields(evidence.proofs).map(({ message }) => message),
+  ...unknownAnnotations(evidence.annotationProofs),
+];
+for (const message of unknown) {
   console.error(message);
   process.exitCode = 1;
 }
-writeFileSync(file, fieldTable(evidence));
-console.log(`wrote ${file}`);
+for (const [name, text] of [
+  ['networking-fields.md', fieldTable(evidence)],
+  ['annotations.md', annotationTable(evidence)],
+] as const) {
+  const file = join(root, 'docs', name);
+  writeFileSync(file, text);
+  console.log(`wrote ${file}`);
+}

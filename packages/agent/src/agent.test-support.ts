@@ -80,6 +80,7 @@ export async function startAgent(
   env: Record<string, string> = {},
   proxyConfig: Record<string, unknown> = {},
   annotations: Readonly<Record<string, string>> = { note: 'two\nlines' },
+  flags: readonly string[] = [],
 ): Promise<RunningAgent> {
   const directory = mkdtempSync(join(tmpdir(), 'agent-test-'));
   const write = (path: string, text: string): void => {
@@ -103,7 +104,14 @@ export async function startAgent(
   };
   const child = spawn(
     process.execPath,
-    [join(import.meta.dirname, 'bin/pilot-agent.ts'), 'proxy', 'sidecar', '--domain', 'shop.svc.cluster.local'],
+    [
+      join(import.meta.dirname, 'bin/pilot-agent.ts'),
+      'proxy',
+      'sidecar',
+      '--domain',
+      'shop.svc.cluster.local',
+      ...flags,
+    ],
     {
       cwd: directory,
       stdio: ['ignore', 'pipe', 'pipe'],

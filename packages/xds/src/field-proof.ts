@@ -5,3 +5,6 @@
  * Nothing happens at run time: `npm run docs` collects the calls out of the test sources for `docs/networking-fields.md`, so arguments are string literals.
  */
 export function proves(..._fields: readonly string[]): void {}
+
+/** The same for annotations, by their names (`packages/api/src/annotations.ts`), for `docs/annotations.md`. */
+export function provesAnnotations(..._names: readonly string[]): void {}

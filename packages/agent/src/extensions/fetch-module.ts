@@ -9,7 +9,7 @@ export interface FetchModule {
   readonly url: string;
   readonly sha256: string;
   readonly pullSecret: string;
-  /** Registries that are spoken to without TLS: hosts, or * for all. */
+  /** Registries that are spoken to without TLS: hosts, or * for all. Those named may be at addresses that are refused otherwise (see fetch.ts). */
   readonly insecureRegistries: readonly string[];
   /** Where modules are kept, by their checksums. */
   readonly directory: string;
@@ -18,12 +18,14 @@ export interface FetchModule {
 /** Fetches a module and gives the path of its file. Raises ModuleError. */
 export async function fetchModule(request: FetchModule): Promise<string> {
   const { url, sha256, pullSecret, insecureRegistries, directory } = request;
+  const trusts = (host: string): boolean => insecureRegistries.includes(host);
   const fetched = /^https?:\/\//.test(url)
-    ? await download(url, sha256)
+    ? await download(url, sha256, trusts)
     : await pullImage(url, {
         checksum: sha256,
         dockerConfig: pullSecret,
-        insecure: (host) => insecureRegistries.includes(host) || insecureRegistries.includes('*'),
+        insecure: (host) => trusts(host) || insecureRegistries.includes('*'),
+        trusts,
       });
   const module = moduleBytes(fetched);
   mkdirSync(directory, { recursive: true });

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
+import { type Fetched, fetchFrom, type Trusts } from './fetch.ts';
 import { MAX_MODULE_BYTES, ModuleError } from './module-bytes.ts';
+
+const succeeded = ({ status }: Fetched): boolean => status >= 200 && status < 300;
 
 /** Image manifests are small; a larger one is none. */
 const MAX_MANIFEST_BYTES = 4 << 20;
-const TIMEOUT_MS = 30_000;
 const MANIFESTS = [
   'application/vnd.oci.image.manifest.v1+json',
   'application/vnd.oci.image.index.v1+json',
@@ -65,34 +67,13 @@ export function basicCredentials(dockerConfig: string, host: string): string | u
   return found.auth || Buffer.from(`${found.username ?? ''}:${found.password ?? ''}`).toString('base64');
 }
 
-/** The body of a response, up to a limit. Raises ModuleError. */
-async function body(response: Response, limit: number): Promise<Buffer> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of response.body ?? []) {
-    size += part.length;
-    if (size > limit) throw new ModuleError(`more than ${limit} bytes come from ${response.url}`);
-    parts.push(part);
-  }
-  return Buffer.concat(parts);
-}
-
-async function get(url: string, headers: Readonly<Record<string, string>>): Promise<Response> {
-  try {
-    return await fetch(url, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
-  } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-    throw new ModuleError(`${url} cannot be reached: ${cause}`);
-  }
-}
-
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 /** Something by HTTP. Raises ModuleError for any answer but success, and for another checksum than the one given. */
-export async function download(url: string, checksum: string): Promise<Buffer> {
-  const response = await get(url, {});
-  if (!response.ok) throw new ModuleError(`${url} answers with status ${response.status}`);
-  const bytes = await body(response, MAX_MODULE_BYTES);
+export async function download(url: string, checksum: string, trusts: Trusts): Promise<Buffer> {
+  const response = await fetchFrom(url, {}, trusts);
+  if (!succeeded(response)) throw new ModuleError(`${url} answers with status ${response.status}`);
+  const bytes = await response.body(MAX_MODULE_BYTES);
   if (checksum !== '' && sha256(bytes) !== checksum)
     throw new ModuleError(`what ${url} gives has the checksum ${sha256(bytes)} instead of ${checksum}`);
   return bytes;
@@ -108,31 +89,43 @@ interface Manifest {
   readonly layers?: readonly Descriptor[];
 }
 
+interface RegistryOptions {
+  /** Whether a registry is spoken to without TLS. */
+  readonly insecure: (host: string) => boolean;
+  readonly trusts: Trusts;
+}
+
 /** One repository of a registry (OCI distribution specification), with whatever it wants to know of who asks. */
 class Repository {
   readonly #base: string;
   readonly #image: ImageReference;
   readonly #basic: string | undefined;
+  readonly #trusts: Trusts;
   #authorization: string | undefined;
 
-  constructor(image: ImageReference, dockerConfig: string, insecure: boolean) {
+  constructor(image: ImageReference, dockerConfig: string, { insecure, trusts }: RegistryOptions) {
+    this.#trusts = trusts;
     this.#image = image;
-    this.#base = `${insecure ? 'http' : 'https'}://${image.host}/v2/${image.repository}`;
+    this.#base = `${insecure(image.host) ? 'http' : 'https'}://${image.host}/v2/${image.repository}`;
     this.#basic = basicCredentials(dockerConfig, image.host);
   }
 
   async get(path: string, accept: string, limit: number): Promise<Buffer> {
     const url = `${this.#base}/${path}`;
-    const ask = (): Promise<Response> =>
-      get(url, { accept, ...(this.#authorization !== undefined && { authorization: this.#authorization }) });
+    const ask = (): Promise<Fetched> =>
+      fetchFrom(
+        url,
+        { accept, ...(this.#authorization !== undefined && { authorization: this.#authorization }) },
+        this.#trusts,
+      );
     let response = await ask();
     if (response.status === 401 && this.#authorization === undefined) {
-      await response.body?.cancel();
-      this.#authorization = await this.#authorize(response.headers.get('www-authenticate') ?? '');
+      response.discard();
+      this.#authorization = await this.#authorize(response.header('www-authenticate'));
       response = await ask();
     }
-    if (!response.ok) throw new ModuleError(`${url} answers with status ${response.status}`);
-    return body(response, limit);
+    if (!succeeded(response)) throw new ModuleError(`${url} answers with status ${response.status}`);
+    return response.body(limit);
   }
 
   async #authorize(challenge: string): Promise<string> {
@@ -147,9 +140,9 @@ class Repository {
     const url = new URL(realm);
     if (part('service') !== '') url.searchParams.set('service', part('service'));
     url.searchParams.set('scope', part('scope') || `repository:${this.#image.repository}:pull`);
-    const response = await get(url.href, basic === undefined ? {} : { authorization: basic });
-    if (!response.ok) throw new ModuleError(`${url.origin} gives no token: status ${response.status}`);
-    const answer = JSON.parse((await body(response, MAX_MANIFEST_BYTES)).toString()) as {
+    const response = await fetchFrom(url.href, basic === undefined ? {} : { authorization: basic }, this.#trusts);
+    if (!succeeded(response)) throw new ModuleError(`${url.origin} gives no token: status ${response.status}`);
+    const answer = JSON.parse((await response.body(MAX_MANIFEST_BYTES)).toString()) as {
       readonly token?: string;
       readonly access_token?: string;
     };
@@ -162,10 +155,10 @@ const WASM_LAYER = 'application/vnd.module.wasm.content.layer.v1+wasm';
 /** The layer of an image that holds the module. `checksum` is that of the image. Raises ModuleError. */
 export async function pullImage(
   url: string,
-  options: { readonly checksum: string; readonly dockerConfig: string; readonly insecure: (host: string) => boolean },
+  options: RegistryOptions & { readonly checksum: string; readonly dockerConfig: string },
 ): Promise<Buffer> {
   const image = parseImage(url);
-  const repository = new Repository(image, options.dockerConfig, options.insecure(image.host));
+  const repository = new Repository(image, options.dockerConfig, options);
   const readManifest = async (reference: string): Promise<Manifest> => {
     const bytes = await repository.get(`manifests/${reference}`, MANIFESTS, MAX_MANIFEST_BYTES);
     if (reference.startsWith('sha256:') && `sha256:${sha256(bytes)}` !== reference)

@@ -15,9 +15,11 @@ export interface Proof {
 /** A call of `proves` that cannot be read. */
 export class UnreadableProof extends Error {}
 
-/** The calls of `proves` in a file; raises UnreadableProof where an argument is no string literal. */
-export function proofsIn({ path, text }: SourceFile): readonly Proof[] {
-  return [...text.matchAll(/(?<![\w.'"`])proves\(([^)]*)\)/g)].flatMap((call) => {
+const CALLS = { fields: /(?<![\w.'"`])proves\(([^)]*)\)/g, annotations: /(?<![\w.'"`])provesAnnotations\(([^)]*)\)/g };
+
+/** The calls of `proves` in a file, or of `provesAnnotations`; raises UnreadableProof where an argument is no string literal. */
+export function proofsIn({ path, text }: SourceFile, of: keyof typeof CALLS = 'fields'): readonly Proof[] {
+  return [...text.matchAll(CALLS[of])].flatMap((call) => {
     const line = text.slice(0, call.index).split('\n').length;
     const inside = (call[1] ?? '').replace(/\/\/.*$/gm, '');
     const names = [...inside.matchAll(/'([^']*)'|"([^"]*)"/g)].map((literal) => literal[1] ?? literal[2] ?? '');

@@ -1,6 +1,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadAll } from 'js-yaml';
+import type { AnnotationEvidence } from './annotations.ts';
 import { proofsIn, type SourceFile, usesEnvoy } from './proofs.ts';
 import type { Evidence } from './table.ts';
 import { networkingKinds } from './tree.ts';
@@ -9,6 +10,15 @@ import { networkingKinds } from './tree.ts';
 const testSources = ['packages/*/src/**/*.test.ts', 'packages/xds/src/**/*.cases.ts', 'e2e/**/*.ts'];
 /** What reads the networking API. */
 const productSources = 'packages/{mesh,xds,istiod,agent,injector}/src/**/*.ts';
+
+/** What reads annotations: programs and injection templates. The list of all of them, and what looks for wrong ones, give them no effect. */
+const annotationReaders = [
+  'packages/{mesh,xds,istiod,agent,injector,cni,istioctl}/src/**/*.ts',
+  'packages/analysis/src/suppression.ts',
+  'packages/charts/manifests/istiod/files/*.yaml',
+];
+/** The agent reads those about statistics by what follows the slash. */
+const ownPart = (name: string): string => name.split('/').at(-1) ?? name;
 
 /** Names of the fields that a value sets; `[]` after lists. Maps and messages look alike here, so entries of maps are named both ways. */
 function fieldNames(value: unknown, name: string): readonly string[] {
@@ -29,7 +39,7 @@ function goldenFields(text: string): readonly string[] {
 }
 
 /** All that the tests and the sources of this repository say about fields. */
-export function evidenceOf(root: string): Evidence {
+export function evidenceOf(root: string): Evidence & AnnotationEvidence {
   const files = (pattern: string | string[]) =>
     globSync(pattern, { cwd: root })
       .filter((path) => !path.includes('node_modules'))
@@ -43,13 +53,16 @@ export function evidenceOf(root: string): Evidence {
       .filter(({ path }) => !/\.test\.ts$|\/testing\//.test(path))
       .flatMap(({ text }) => text.match(/\b[A-Za-z][A-Za-z0-9]*\b/g) ?? []),
   );
+  // Tests of this very table name fields as examples.
+  const tests = sources(testSources).filter(({ path }) => !path.includes('/testing/fields/'));
+  const readers = sources(annotationReaders).filter(({ path }) => !/\.test\.ts$|\/testing\/|test-support/.test(path));
   return {
-    // Tests of this very table name fields as examples.
-    proofs: sources(testSources)
-      .filter(({ path }) => !path.includes('/testing/fields/'))
-      .flatMap(proofsIn),
+    proofs: tests.flatMap((source) => proofsIn(source)),
+    annotationProofs: tests.flatMap((source) => proofsIn(source, 'annotations')),
     throughEnvoy: (file) => usesEnvoy(file, read),
     inGoldens: new Set(sources('packages/xds/src/**/*.in.yaml').flatMap(({ text }) => goldenFields(text))),
     isRead: (name) => words.has(name),
+    readsAnnotation: (name) =>
+      readers.some(({ text }) => text.includes(name.includes('/stats') ? ownPart(name) : name)),
   };
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { annotationTable, unknownAnnotations } from './annotations.ts';
 import { proofsIn, UnreadableProof, usesEnvoy } from './proofs.ts';
 import { evidenceOf } from './repository.ts';
 import { fieldTable, rowsOf, unknownFields } from './table.ts';
@@ -15,6 +16,11 @@ test('tests prove fields that exist', () => {
     unknownFields(evidence.proofs).map(({ message }) => message),
     [],
   );
+});
+
+test('annotations that tests prove exist, and docs/annotations.md is what they prove (npm run docs writes it)', () => {
+  assert.deepEqual(unknownAnnotations(evidence.annotationProofs), []);
+  assert.equal(readFileSync(join(root, 'docs/annotations.md'), 'utf8'), annotationTable(evidence));
 });
 
 test('docs/networking-fields.md is what the tests prove (npm run docs writes it)', () => {
