@@ -1,11 +1,7 @@
 import { createHash } from 'node:crypto';
 import { BlockList, isIPv4 } from 'node:net';
 import type { ServiceEntrySpec } from '@istio-ts/api';
-import { istioTypes } from '@istio-ts/api/resource-types';
-import type { Collection } from '@istio-ts/collections';
-import { isNotFound, type KubeClient } from '@istio-ts/kube';
 import { byAge, type Config, wantsAutoAddresses } from '@istio-ts/mesh';
-import type { Logger } from '../log.ts';
 
 /** Ranges from which addresses are taken, `address/bits`; neither is routed anywhere. */
 export interface AddressRanges {
@@ -18,9 +14,7 @@ export interface StatusAddress {
   readonly value: string;
 }
 
-type Entry = Config<ServiceEntrySpec>;
-
-const retryMs = 1000;
+export type Entry = Config<ServiceEntrySpec>;
 
 /**
  * The addresses that every ServiceEntry should have in its status, by `namespace/name`, where that is not what it has. Addresses that are there
@@ -128,67 +122,4 @@ function formatAddress(number: bigint, v4: boolean): string {
   if (v4) return [24n, 16n, 8n, 0n].map((shift) => String((number >> shift) & 255n)).join('.');
   const words = Array.from({ length: 8 }, (_, i) => ((number >> BigInt(112 - 16 * i)) & 0xffffn).toString(16));
   return words.join(':').replace(/(?:^|:)0(?::0)+(?::|$)/, '::');
-}
-
-/**
- * Gives the hosts of ServiceEntries without addresses some, in the objects' status, for the DNS proxies of agents (Istio documentation, "DNS
- * Proxying"). Writes nothing for entries that have what they need.
- */
-export function keepAutoAddresses(
-  client: KubeClient,
-  entries: Collection<Entry>,
-  ranges: AddressRanges,
-  log: Logger,
-): { readonly close: () => void } {
-  let isScheduled = false;
-  let closed = false;
-  /** Entries whose status is being written: what they get is seen when the watch brings it. */
-  const busy = new Set<string>();
-  const write = async (key: string, addresses: readonly StatusAddress[]): Promise<void> => {
-    const [namespace = '', name = ''] = key.split('/');
-    busy.add(key);
-    try {
-      await client.patch(
-        istioTypes.ServiceEntry,
-        name,
-        namespace,
-        'merge',
-        { status: { addresses: addresses.length > 0 ? addresses : null } },
-        { subresource: 'status', fieldManager: 'istio-ip-autoallocate' },
-      );
-      log.info(
-        `ServiceEntry ${key}: ${addresses.length > 0 ? addresses.map(({ value }) => value).join(', ') : 'no addresses any more'}`,
-      );
-    } catch (error) {
-      if (isNotFound(error)) return;
-      log.warn(`cannot write the addresses of ServiceEntry ${key}: ${error instanceof Error ? error.message : error}`);
-      if (!closed) setTimeout(request, retryMs).unref();
-    } finally {
-      busy.delete(key);
-    }
-  };
-  const reconcile = (): void => {
-    isScheduled = false;
-    if (closed) return;
-    // While something is being written, what is free is not known.
-    if (busy.size > 0) {
-      isScheduled = true;
-      setTimeout(reconcile, 50).unref();
-      return;
-    }
-    for (const [key, addresses] of wantedAddresses(entries.snapshot(), ranges)) void write(key, addresses);
-  };
-  const request = (): void => {
-    if (isScheduled) return;
-    isScheduled = true;
-    setImmediate(reconcile);
-  };
-  const unsubscribe = entries.subscribe(request);
-  request();
-  return {
-    close: () => {
-      closed = true;
-      unsubscribe();
-    },
-  };
 }

@@ -7,7 +7,8 @@ import { createMesh, MeshSources } from '@istio-ts/mesh';
 import type { ProxyNode } from '@istio-ts/xds';
 import { FakeCluster, settle } from '../fake-cluster.test-support.ts';
 import { recordingLogger } from '../log.test-support.ts';
-import { keepAutoAddresses, wantedAddresses } from './auto-allocate.ts';
+import { wantedAddresses } from './auto-allocate.ts';
+import { keepAutoAddresses } from './auto-allocate-status.ts';
 import { createWorkloadRegistration, entryNameOf, isGone, registrationAnnotations } from './workload-registration.ts';
 
 const ranges = { ipv4: '240.240.0.0/16', ipv6: '2001:2::/48' };
@@ -16,6 +17,16 @@ const entry = (name: string, spec: object, more: object = {}): KubeObject => ({
   kind: 'ServiceEntry',
   metadata: { name, namespace: 'shop', creationTimestamp: `2026-01-01T00:00:0${name.length % 10}Z`, ...more },
   spec: { ports: [{ number: 80, name: 'tcp', protocol: 'TCP' }], resolution: 'DNS', ...spec },
+});
+
+/** One of the istiods that may give addresses. */
+const leading = (identity: string) => ({
+  ranges,
+  namespace: 'istio-system',
+  identity,
+  now: () => new Date(0),
+  sleep: (_ms: number, signal: AbortSignal) =>
+    new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve())),
 });
 
 describe('addresses of ServiceEntries', () => {
@@ -46,7 +57,12 @@ describe('addresses of ServiceEntries', () => {
     put(
       entry('unwanted', { hosts: ['e.test'] }, { labels: { 'networking.istio.io/enable-autoallocate-ip': 'false' } }),
     );
-    const keeper = keepAutoAddresses(fake.client, sources.configs('ServiceEntry'), ranges, recordingLogger());
+    const keeper = keepAutoAddresses(
+      fake.client,
+      sources.configs('ServiceEntry'),
+      leading('istiod-1'),
+      recordingLogger(),
+    );
     await settle();
     const given = addresses('one') ?? [];
     assert.deepEqual(
@@ -74,6 +90,80 @@ describe('addresses of ServiceEntries', () => {
     await settle();
     assert.equal(addresses('one'), undefined);
     keeper.close();
+  });
+
+  it('stay what they are while the watch lags behind, and differ from each other', async () => {
+    const fake = new FakeCluster();
+    const sources = new MeshSources({ meshConfig: defaultMeshConfig() });
+    const late: KubeObject[] = [];
+    fake.client.watch(istioTypes.ServiceEntry, {}, (event) => {
+      if (event.type === 'ADDED' || event.type === 'MODIFIED') late.push(event.object);
+    });
+    const deliver = async (): Promise<void> => {
+      for (const object of late.splice(0, 1)) sources.set(object);
+      await settle();
+    };
+    const keeper = keepAutoAddresses(
+      fake.client,
+      sources.configs('ServiceEntry'),
+      // A range of six addresses: with three hosts, a second choice before the first is seen would collide.
+      { ...leading('istiod-1'), ranges: { ipv4: '240.240.0.0/29', ipv6: '2001:2::/125' } },
+      recordingLogger(),
+    );
+    const names = ['a', 'bb', 'ccc'];
+    for (const name of names) {
+      // The new object comes before the echoes of what was written to the others.
+      sources.set(fake.put(istioTypes.ServiceEntry, entry(name, { hosts: [`${name}.test`] })));
+      await settle();
+    }
+    const given = () =>
+      names.map((name) => {
+        const status = fake.get(istioTypes.ServiceEntry, 'shop', name)?.status;
+        return (status as { addresses?: { value: string }[] } | undefined)?.addresses ?? [];
+      });
+    const first = given();
+    assert.equal(new Set(first.flat().map(({ value }) => value)).size, 6);
+    while (late.length > 0) await deliver();
+    assert.deepEqual(given(), first);
+    assert.equal(fake.writes.filter((line) => line.includes('serviceentries')).length, 3);
+    keeper.close();
+  });
+
+  it('are given again where somebody removes them before they were seen', async () => {
+    const { fake, sources, addresses, put } = cluster();
+    const keeper = keepAutoAddresses(
+      fake.client,
+      sources.configs('ServiceEntry'),
+      leading('istiod-1'),
+      recordingLogger(),
+    );
+    put(entry('one', { hosts: ['a.test'] }));
+    await settle();
+    const given = addresses('one');
+    put(entry('one', { hosts: ['a.test'] }));
+    await settle();
+    assert.deepEqual(addresses('one'), given);
+    keeper.close();
+  });
+
+  it('are the same after a restart, and given by one of two istiods', async () => {
+    const { fake, sources, addresses, put } = cluster();
+    const start = (identity: string) =>
+      keepAutoAddresses(fake.client, sources.configs('ServiceEntry'), leading(identity), recordingLogger());
+    const writes = () => fake.writes.filter((line) => line.includes('serviceentries')).length;
+    put(entry('one', { hosts: ['a.test'] }));
+    const both = [start('istiod-1'), start('istiod-2')];
+    await settle();
+    put(entry('two', { hosts: ['b.test'] }));
+    await settle();
+    const given = [addresses('one'), addresses('two')];
+    assert.equal(writes(), 2);
+    for (const one of both) one.close();
+    const next = start('istiod-3');
+    await settle();
+    assert.deepEqual([addresses('one'), addresses('two')], given);
+    assert.equal(writes(), 2);
+    next.close();
   });
 
   it('are of one host each: the older keeps what two have', () => {

@@ -14,7 +14,7 @@ import { loadOrCreateRoot } from '../authority/root-secret.ts';
 import { createCaService } from '../ca/service.ts';
 import { resolveGatewayNames, resolveName } from '../config/gateway-names.ts';
 import { watchMeshConfig } from '../config/mesh-config.ts';
-import { keepAutoAddresses } from '../controllers/auto-allocate.ts';
+import { keepAutoAddresses } from '../controllers/auto-allocate-status.ts';
 import { reportGatewayConflicts } from '../controllers/gateway-conflicts.ts';
 import { writeIngressStatus } from '../controllers/ingress-status.ts';
 import { untaintReadyNodes } from '../controllers/node-untaint.ts';
@@ -347,7 +347,13 @@ export async function startDiscovery(
     keepAutoAddresses(
       client,
       sources.configs('ServiceEntry'),
-      settings.autoAddresses,
+      {
+        ranges: settings.autoAddresses,
+        namespace: settings.namespace,
+        identity: settings.podName,
+        now: () => new Date(),
+        sleep: (ms, signal) => sleep(ms, undefined, { signal, ref: false }),
+      },
       logger('ip-autoallocate', 'Addresses of ServiceEntries'),
     );
   const gatewayConflicts = reportGatewayConflicts(
