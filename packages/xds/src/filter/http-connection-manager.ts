@@ -70,7 +70,7 @@ export function httpConnectionManager(input: HttpConnectionManagerInput): Config
       acceptHttp10: metadata.HTTP10 === '1' || metadata.HTTP10 === true,
       idleTimeout: idle,
     }),
-    accessLog: [...httpAccessLog(mesh), ...input.metrics],
+    accessLog: [...httpAccessLog(input), ...input.metrics],
     requestIdExtension: {
       typedConfig: typed('envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig', {
         useRequestIdForTraceSampling: true,

@@ -66,7 +66,7 @@ function tcpFilters(
       tcpProxy({
         targets: routing.targets,
         ...routing.limits,
-        accessLog: [...tcpAccessLog(context.mesh), ...tcpMetrics(context.proxy, { side: 'source' })],
+        accessLog: [...tcpAccessLog(context), ...tcpMetrics(context.proxy, { side: 'source' })],
       }),
     ),
   ];
@@ -208,7 +208,7 @@ function build(
       trafficDirection: 'OUTBOUND',
       filterChains,
       ...(listenerFilters.length > 0 ? { listenerFilters } : {}),
-      accessLog: listenerAccessLog(context.mesh),
+      accessLog: listenerAccessLog(context),
     },
     origins: uniqueOrigins([...servers.map((s) => s.gateway.origin), ...routed.flatMap((r) => r.origins)]),
   };
@@ -236,7 +236,7 @@ function buildQuic(
       first.listenerPort,
       listeningOn(address, first.listenerPort, scope.proxy),
       withoutEqualMatches(withoutRepeatedNames(chains)),
-      listenerAccessLog(context.mesh),
+      listenerAccessLog(context),
     ),
     origins: uniqueOrigins(offering.map((s) => s.gateway.origin)),
   };

@@ -128,7 +128,7 @@ function boundListener(input: InboundInput, ingress: SidecarIngress, mode: Mutua
     ],
     listenerFiltersTimeout: detectionTimeout(mesh),
     continueOnListenerFiltersTimeout: true,
-    accessLog: listenerAccessLog(mesh),
+    accessLog: listenerAccessLog(context),
   };
 }
 
@@ -176,9 +176,7 @@ function blackhole(context: ListenerContext, port: number): FilterChain {
   return {
     name: 'virtualInbound-blackhole',
     filterChainMatch: { destinationPort: port },
-    filters: [
-      tcpProxy({ targets: [{ cluster: BLACKHOLE_CLUSTER, weight: 1 }], accessLog: tcpAccessLog(context.mesh) }),
-    ],
+    filters: [tcpProxy({ targets: [{ cluster: BLACKHOLE_CLUSTER, weight: 1 }], accessLog: tcpAccessLog(context) })],
   };
 }
 
@@ -257,7 +255,7 @@ function buildListener(input: InboundInput): Generated<Listener> {
       listenerFiltersTimeout: detectionTimeout(mesh),
       continueOnListenerFiltersTimeout: true,
       ...(proxy.interceptionMode === 'TPROXY' ? { transparent: true } : {}),
-      accessLog: listenerAccessLog(mesh),
+      accessLog: listenerAccessLog(context),
     },
     origins: uniqueOrigins(origins),
   };

@@ -53,7 +53,7 @@ function tcpFilter(
     ...routing.limits,
     ...(statPrefix !== undefined ? { statPrefix } : {}),
     accessLog: [
-      ...tcpAccessLog(context.mesh),
+      ...tcpAccessLog(context),
       ...tcpMetrics(context.proxy, { side: 'source', ...(without !== undefined && { without }) }),
     ],
   });
@@ -130,7 +130,7 @@ function build({ context, plan, isWildcard, restCluster }: ListenerInput): Liste
         }
       : {}),
     ...(plan.bound ? {} : { bindToPort: false }),
-    accessLog: listenerAccessLog(mesh),
+    accessLog: listenerAccessLog(context),
   };
 }
 
@@ -197,7 +197,7 @@ function buildVirtualOutbound({ context, cluster, requests, ports }: VirtualOutb
     ],
     ...(requests === undefined ? {} : findingRequests(context, ports)),
     ...(proxy.interceptionMode === 'TPROXY' ? { transparent: true } : {}),
-    accessLog: listenerAccessLog(mesh),
+    accessLog: listenerAccessLog(context),
   };
 }
 

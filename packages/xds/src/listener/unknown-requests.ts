@@ -68,7 +68,7 @@ export const httpProxyListener = memoByInputs(
       ...listeningOn(address, port),
       trafficDirection: 'OUTBOUND',
       filterChains: [{ filters: [byName(context, name, { kind: 'rds', name: HTTP_PROXY_ROUTES })] }],
-      accessLog: listenerAccessLog(context.mesh),
+      accessLog: listenerAccessLog(context),
     };
   },
 );

@@ -1,5 +1,5 @@
 import type { AccessLog, JsonObject, SubstitutionFormatString } from '@istio-ts/envoy';
-import type { ProxyScope } from '@istio-ts/mesh/model';
+import type { ProxyScope, ScopedProxy } from '@istio-ts/mesh/model';
 import { memoByInputs } from '../memo.ts';
 import { typed } from '../typed.ts';
 
@@ -91,15 +91,58 @@ const fileLog = memoByInputs(
 
 const enabled = (mesh: MeshConfig): boolean => mesh.accessLogFile !== undefined && mesh.accessLogFile !== '';
 
-/** Access log of HTTP requests (meshConfig.accessLogFile, accessLogFormat, accessLogEncoding); none when no file is configured. */
-export const httpAccessLog = (mesh: MeshConfig): readonly AccessLog[] => (enabled(mesh) ? [fileLog(mesh)] : []);
+/** Whose log it is. */
+interface Place {
+  readonly mesh: MeshConfig;
+  readonly proxy: Pick<ScopedProxy, 'metadata'>;
+}
+
+/** Cluster in the bootstrap of proxies that are started with an `envoyAccessLogService`; Envoy refuses listeners that name one which is not there. */
+const SERVICE_CLUSTER = 'envoy_accesslog_service';
+
+function hasService({ mesh, proxy }: Place): boolean {
+  if (mesh.enableEnvoyAccessLogService !== true) return false;
+  const config = proxy.metadata.PROXY_CONFIG as { readonly envoyAccessLogService?: { readonly address?: unknown } };
+  return Boolean(config?.envoyAccessLogService?.address);
+}
+
+/** Sends the log to the access log service (meshConfig.enableEnvoyAccessLogService). */
+const serviceLog = (protocol: 'http' | 'tcp'): AccessLog => {
+  const commonConfig = {
+    logName: `${protocol}_envoy_accesslog`,
+    transportApiVersion: 'V3',
+    grpcService: { envoyGrpc: { clusterName: SERVICE_CLUSTER } },
+  } as const;
+  return {
+    name: `envoy.access_loggers.${protocol}_grpc`,
+    typedConfig:
+      protocol === 'http'
+        ? typed('envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig', { commonConfig })
+        : typed('envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig', { commonConfig }),
+  };
+};
+const httpServiceLog = serviceLog('http');
+const ends = { filter: { logTypeFilter: { types: ['TcpConnectionEnd'] } } } as const;
+const tcpServiceLog: AccessLog = { ...serviceLog('tcp'), ...ends };
+
+/** Access log of HTTP requests (meshConfig.accessLogFile, accessLogFormat, accessLogEncoding, enableEnvoyAccessLogService); empty when none is configured. */
+export const httpAccessLog = (place: Place): readonly AccessLog[] => [
+  ...(enabled(place.mesh) ? [fileLog(place.mesh)] : []),
+  ...(hasService(place) ? [httpServiceLog] : []),
+];
 
 /** Access log of TCP connections: one line when a connection ends, though metrics also hear of its begin. */
-export const tcpAccessLog = (mesh: MeshConfig): readonly AccessLog[] =>
-  enabled(mesh) ? [{ ...fileLog(mesh), filter: { logTypeFilter: { types: ['TcpConnectionEnd'] } } }] : [];
+export const tcpAccessLog = (place: Place): readonly AccessLog[] => [
+  ...(enabled(place.mesh) ? [{ ...fileLog(place.mesh), ...ends }] : []),
+  ...(hasService(place) ? [tcpServiceLog] : []),
+];
 
 /** Access log of a listener itself: connections for which it has no filter chain. */
-export const listenerAccessLog = (mesh: MeshConfig): readonly AccessLog[] =>
-  enabled(mesh) && mesh.disableEnvoyListenerLog !== true
-    ? [{ ...fileLog(mesh), filter: { responseFlagFilter: { flags: ['NR'] } } }]
-    : [];
+export function listenerAccessLog(place: Place): readonly AccessLog[] {
+  if (place.mesh.disableEnvoyListenerLog === true) return [];
+  const filter = { responseFlagFilter: { flags: ['NR'] } };
+  return [
+    ...(enabled(place.mesh) ? [{ ...fileLog(place.mesh), filter }] : []),
+    ...(hasService(place) ? [{ ...tcpServiceLog, filter }] : []),
+  ];
+}

@@ -113,7 +113,7 @@ export async function startEnvoy(setup: EnvoySetup): Promise<RunningEnvoy> {
   await writeFile(path, JSON.stringify(bootstrap));
   const child: ChildProcess = spawn(
     requireEnvoy(),
-    ['-c', path, '--concurrency', '1', '--disable-hot-restart', '-l', 'warning'],
+    ['-c', path, '--concurrency', '1', '--disable-hot-restart', '-l', 'warning', '--file-flush-interval-msec', '100'],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
     },

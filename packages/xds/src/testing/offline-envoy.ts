@@ -58,6 +58,8 @@ export interface OfflineEnvoySetup {
   readonly arrivals?: readonly { readonly address: string; readonly port: number }[];
   /** Where the listeners are bound to which connections would be redirected; the port must not be their own. They are left out where not given. */
   readonly captured?: { readonly outbound?: Bound; readonly inbound?: Bound };
+  /** Clusters of the bootstrap, which the agent would write. */
+  readonly clusters?: readonly Cluster[];
   /** The DNS server that Envoy asks. */
   readonly dns?: Bound;
   /** Further secrets of the agent, such as files by their names. */
@@ -154,7 +156,7 @@ export async function startOfflineEnvoy(setup: OfflineEnvoySetup): Promise<Offli
       },
     }),
     listeners: [...listeners, ...arriving],
-    clusters,
+    clusters: [...clusters, ...(setup.clusters ?? [])],
     routes: new Map(all<RouteConfiguration>(typeUrls.route).map((one) => [one.name ?? '', one] as const)),
     ...(setup.dns && { dns: setup.dns }),
     extensions: new Map((resources.get(typeUrls.extension) ?? []).map((one) => [one.name, one.json()] as const)),
