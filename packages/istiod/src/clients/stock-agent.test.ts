@@ -44,6 +44,88 @@ const weights = (v1: number): KubeObject =>
     },
   );
 
+/** The control plane, a server with our agent and its application; the client is what a test is about. */
+async function startMesh(cleanups: (() => unknown)[]) {
+  const app = createServer((request, response) => {
+    response.setHeader('x-forwarded', String(request.headers['x-forwarded-client-cert'] ?? ''));
+    response.end('from the application');
+  });
+  await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
+  cleanups.push(() => {
+    app.closeAllConnections();
+    app.close();
+  });
+  const port = await freePort();
+  const inbound = await freePort();
+  const target = (app.address() as AddressInfo).port;
+  const controlPlane = await startControlPlane(
+    [
+      serviceObject({ name: 'server' }, [{ name: 'http', port, targetPort: inbound }], {
+        selector: { app: 'server' },
+      }),
+      podObject({ name: 'server-1', labels: { app: 'server', version: 'v1' }, ip: ip(1), account: 'server' }),
+      sliceObject('server', [{ name: 'http', port: inbound, protocol: 'TCP' }], [{ ip: ip(1), pod: 'server-1' }]),
+      podObject({ name: 'client-1', labels: { app: 'client' }, ip: ip(2), account: 'client' }),
+      // Traffic is not captured here: both sides have listeners that are bound.
+      istioObject(
+        'Sidecar',
+        { name: 'server' },
+        {
+          workloadSelector: { labels: { app: 'server' } },
+          ingress: [
+            {
+              port: { number: inbound, protocol: 'HTTP', name: 'http' },
+              bind: ip(1),
+              captureMode: 'NONE',
+              defaultEndpoint: `127.0.0.1:${target}`,
+            },
+          ],
+          egress: [{ hosts: ['./*'] }],
+        },
+      ),
+      istioObject(
+        'Sidecar',
+        { name: 'client' },
+        {
+          workloadSelector: { labels: { app: 'client' } },
+          egress: [
+            {
+              port: { number: port, protocol: 'HTTP', name: 'http' },
+              bind: '127.0.0.1',
+              captureMode: 'NONE',
+              hosts: ['./*'],
+            },
+            { hosts: ['./*'] },
+          ],
+        },
+      ),
+      istioObject(
+        'DestinationRule',
+        { name: 'server' },
+        { host: 'server', subsets: ['v1', 'v2'].map((version) => ({ name: version, labels: { version } })) },
+      ),
+      weights(100),
+      istioObject('PeerAuthentication', { name: 'strict' }, { mtls: { mode: 'STRICT' } }),
+    ],
+    { proxyListenPort: await freePort(), proxyInboundListenPort: await freePort(), accessLogFile: '/dev/null' },
+  );
+  cleanups.push(() => controlPlane.close());
+  const server = await startAgent({
+    command: OWN_AGENT,
+    controlPlane,
+    pod: {
+      name: 'server-1',
+      namespace: 'default',
+      account: 'server',
+      ip: ip(1),
+      labels: { app: 'server', version: 'v1' },
+    },
+    env: { ENVOY_BINARY: findEnvoy() ?? '' },
+  });
+  cleanups.push(() => server.stop());
+  return { controlPlane, server, port };
+}
+
 for (const { istio, envoy } of envoys)
   describe(`a stock agent of Istio ${istio}, stood in for, with Envoy ${envoy}`, { skip: withoutEnvoy }, () => {
     const cleanups: (() => unknown)[] = [];
@@ -60,83 +142,7 @@ for (const { istio, envoy } of envoys)
       httpGet({ port, host: `server:${port}`, path: '/hello', headers });
 
     before(async () => {
-      const app = createServer((request, response) => {
-        response.setHeader('x-forwarded', String(request.headers['x-forwarded-client-cert'] ?? ''));
-        response.end('from the application');
-      });
-      await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
-      cleanups.push(() => {
-        app.closeAllConnections();
-        app.close();
-      });
-      port = await freePort();
-      const inbound = await freePort();
-      const target = (app.address() as AddressInfo).port;
-      controlPlane = await startControlPlane(
-        [
-          serviceObject({ name: 'server' }, [{ name: 'http', port, targetPort: inbound }], {
-            selector: { app: 'server' },
-          }),
-          podObject({ name: 'server-1', labels: { app: 'server', version: 'v1' }, ip: ip(1), account: 'server' }),
-          sliceObject('server', [{ name: 'http', port: inbound, protocol: 'TCP' }], [{ ip: ip(1), pod: 'server-1' }]),
-          podObject({ name: 'client-1', labels: { app: 'client' }, ip: ip(2), account: 'client' }),
-          // Traffic is not captured here: both sides have listeners that are bound.
-          istioObject(
-            'Sidecar',
-            { name: 'server' },
-            {
-              workloadSelector: { labels: { app: 'server' } },
-              ingress: [
-                {
-                  port: { number: inbound, protocol: 'HTTP', name: 'http' },
-                  bind: ip(1),
-                  captureMode: 'NONE',
-                  defaultEndpoint: `127.0.0.1:${target}`,
-                },
-              ],
-              egress: [{ hosts: ['./*'] }],
-            },
-          ),
-          istioObject(
-            'Sidecar',
-            { name: 'client' },
-            {
-              workloadSelector: { labels: { app: 'client' } },
-              egress: [
-                {
-                  port: { number: port, protocol: 'HTTP', name: 'http' },
-                  bind: '127.0.0.1',
-                  captureMode: 'NONE',
-                  hosts: ['./*'],
-                },
-                { hosts: ['./*'] },
-              ],
-            },
-          ),
-          istioObject(
-            'DestinationRule',
-            { name: 'server' },
-            { host: 'server', subsets: ['v1', 'v2'].map((version) => ({ name: version, labels: { version } })) },
-          ),
-          weights(100),
-          istioObject('PeerAuthentication', { name: 'strict' }, { mtls: { mode: 'STRICT' } }),
-        ],
-        { proxyListenPort: await freePort(), proxyInboundListenPort: await freePort(), accessLogFile: '/dev/null' },
-      );
-      cleanups.push(() => controlPlane.close());
-      own = await startAgent({
-        command: OWN_AGENT,
-        controlPlane,
-        pod: {
-          name: 'server-1',
-          namespace: 'default',
-          account: 'server',
-          ip: ip(1),
-          labels: { app: 'server', version: 'v1' },
-        },
-        env: { ENVOY_BINARY: findEnvoy() ?? '' },
-      });
-      cleanups.push(() => own.stop());
+      ({ controlPlane, server: own, port } = await startMesh(cleanups));
       client = await startStandIn({
         controlPlane,
         envoy,
@@ -221,3 +227,45 @@ for (const { istio, envoy } of envoys)
       assert.equal(own.length, 1);
     });
   });
+
+/** A program `pilot-agent` of Istio, and what it takes from its image: the template of the bootstrap, and its Envoy. */
+const AGENT = process.env.ISTIO_TS_STOCK_AGENT;
+const withoutAgent = !AGENT && 'ISTIO_TS_STOCK_AGENT names no pilot-agent (docs/clients.md says how to run this)';
+
+describe(`the agent ${AGENT ?? 'of a release of Istio'}`, { skip: withoutEnvoy || withoutAgent }, () => {
+  const cleanups: (() => unknown)[] = [];
+  after(async () => {
+    for (const cleanup of cleanups.reverse()) await cleanup();
+  });
+
+  it('has its key signed, gets everything, and reaches a sidecar of ours with mutual TLS', async () => {
+    const { controlPlane, server, port } = await startMesh(cleanups);
+    const envoy = process.env.ISTIO_TS_STOCK_ENVOY || (findEnvoy() ?? '');
+    const template = process.env.ISTIO_TS_STOCK_BOOTSTRAP;
+    const client = await startAgent({
+      command: (AGENT ?? '').split(' '),
+      controlPlane,
+      pod: { name: 'client-1', namespace: 'default', account: 'client', ip: ip(2), labels: { app: 'client' } },
+      env: { ENVOY_BINARY: envoy, ...(template && { ISTIO_BOOTSTRAP: template }) },
+      proxyConfig: { binaryPath: envoy, configPath: './etc/istio/proxy' },
+    });
+    cleanups.push(() => client.stop());
+    const told = (): string => [...controlPlane.complaints, client.output(), server.output()].join('\n');
+    const reply = await eventually(
+      'an answer',
+      () => httpGet({ port, host: `server:${port}`, path: '/hello' }),
+      ({ status }) => status === 200,
+      told,
+    );
+    assert.match(String(reply.headers['x-forwarded']), /URI=spiffe:\/\/cluster\.local\/ns\/default\/sa\/client/);
+    const proxy = await eventually(
+      'all types are in sync',
+      () => controlPlane.connections().find(({ node }) => node.podName === 'client-1'),
+      (found) => found?.statuses().every(({ state }) => state === 'SYNCED') === true,
+      told,
+    );
+    assert.equal(proxy?.node.identity, 'spiffe://cluster.local/ns/default/sa/client');
+    assert.deepEqual(controlPlane.complaints, []);
+    assert.ok(controlPlane.issued.includes('default/client'));
+  });
+});
