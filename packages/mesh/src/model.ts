@@ -210,6 +210,8 @@ export interface InboundTarget {
   readonly port: ServicePort;
   /** Port on which the application listens. */
   readonly targetPort: number;
+  /** What is said about connections to the service: it counts for the last step to the application too. Undefined where nothing is said of them. */
+  readonly rule?: MergedDestinationRule;
 }
 
 /**

@@ -11,7 +11,7 @@ import { portOfWorkload } from './endpoints.ts';
 import { gatewayName, gatewaysFor } from './gateway.ts';
 import { type Lease, Leases } from './leases.ts';
 import { type Mesh, rootNamespaceOf, trustDomainOf } from './mesh.ts';
-import type { InboundTarget, ProxyScope, Service } from './model.ts';
+import type { InboundTarget, MergedDestinationRule, ProxyScope, Service } from './model.ts';
 import { NamespaceShare } from './namespace-share.ts';
 import { byAge } from './order.ts';
 import { effectivePeerAuthentication } from './peer-authentication.ts';
@@ -123,12 +123,17 @@ export class Scopes {
       },
       sameParts,
     );
-    const inbound = part('inbound', (fetch) =>
+    const served = part('inbound', (fetch) =>
       inboundTargets(
         fetch.get(mesh.selectingServices, proxy.namespace) ?? [],
         facts,
         proxy.type === 'router' && mesh.options.quicListeners,
       ),
+    );
+    const inbound = part(
+      'inbound with limits',
+      (fetch) => withRules(fetch.value(served), fetch.value(rules)),
+      sameParts,
     );
     const peerAuthentication = part('PeerAuthentication', (fetch) =>
       effectivePeerAuthentication(own(fetch, mesh.peerAuthentications), proxy, fetch.value(root)),
@@ -235,3 +240,26 @@ function inboundTargets(services: readonly Service[], facts: ProxyFacts, withUdp
   }
   return result;
 }
+
+const withRule = new WeakMap<InboundTarget, WeakMap<MergedDestinationRule, InboundTarget>>();
+
+/** The targets with the DestinationRules that limit connections to their services; the same list where there are none. */
+function withRules(
+  targets: readonly InboundTarget[],
+  rules: ReadonlyMap<string, MergedDestinationRule>,
+): readonly InboundTarget[] {
+  const limited = targets.map((target) => {
+    const rule = rules.get(target.service.hostname);
+    if (rule === undefined || !limitsConnections(rule)) return target;
+    const known = withRule.get(target) ?? new WeakMap<MergedDestinationRule, InboundTarget>();
+    withRule.set(target, known);
+    const made = known.get(rule) ?? { ...target, rule };
+    known.set(rule, made);
+    return made;
+  });
+  return limited.every((target, i) => target === targets[i]) ? targets : limited;
+}
+
+const limitsConnections = ({ spec: { trafficPolicy } }: MergedDestinationRule): boolean =>
+  trafficPolicy?.connectionPool !== undefined ||
+  (trafficPolicy?.portLevelSettings ?? []).some(({ connectionPool }) => connectionPool !== undefined);

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import { proves } from '../field-proof.ts';
 import { eventually, freePort } from '../testing/envoy.ts';
 import { type Answer, call } from '../testing/http-call.ts';
 import { http2Get } from '../testing/http-client.ts';
-import { istioObject, podObject } from '../testing/objects.ts';
+import { istioObject, podObject, serviceObject } from '../testing/objects.ts';
 import { LoopbackNet, type OfflineEnvoy, startOfflineEnvoy } from '../testing/offline-envoy.ts';
 import { type Origin, startOrigin } from '../testing/origin.ts';
 
@@ -206,5 +206,66 @@ describe('an application that speaks what its clients speak', () => {
     await eventually(() => (app.pings >= pings + 2 ? true : undefined), 'pings');
     assert.equal((await http2Get(net.everywhere, SILENT_PORT, 'web')).status, 503);
     assert.ok((await stat('http2.keepalive_timeout', SILENT_PORT)) >= 1);
+  });
+});
+
+describe('an application of whose service a DestinationRule speaks', () => {
+  const rule = (connectionPool: object, more: object = {}) =>
+    istioObject('DestinationRule', { name: 'web' }, { host: 'web', trafficPolicy: { connectionPool, ...more } });
+  const start = async (one: ReturnType<typeof rule>, sidecar: object = {}): Promise<void> => {
+    envoy = await startOfflineEnvoy({
+      net,
+      objects: [
+        podObject({ name: 'web-0', labels: { app: 'web' }, ip: net.ip(1) }),
+        serviceObject({ name: 'web' }, [{ name: 'http', port: 80, targetPort: PORT }], {
+          clusterIP: net.ip(20),
+          clusterIPs: [net.ip(20)],
+        }),
+        istioObject('PeerAuthentication', { name: 'public' }, { mtls: { mode: 'DISABLE' } }),
+        one,
+        istioObject(
+          'Sidecar',
+          { name: 'web' },
+          {
+            ingress: [
+              {
+                port: { number: PORT, protocol: 'HTTP', name: 'http' },
+                bind: net.everywhere,
+                captureMode: 'NONE',
+                defaultEndpoint: `127.0.0.1:${app.port}`,
+              },
+            ],
+            ...sidecar,
+          },
+        ),
+      ],
+      proxy: { name: 'web-0', namespace: 'default', ipAddress: net.ip(1) },
+    });
+  };
+  afterEach(() => envoy?.stop());
+  const good = async (): Promise<number> =>
+    (await together(4, '/delay/300')).filter(({ status }) => status === 200).length;
+
+  test('the limits count at the workload too, those of the port before those of the host', async () => {
+    proves('DestinationRule.spec.trafficPolicy.connectionPool', 'DestinationRule.spec.trafficPolicy.portLevelSettings');
+    await start(
+      rule(
+        { http: { http2MaxRequests: 3 } },
+        { portLevelSettings: [{ port: { number: 80 }, connectionPool: { http: { http2MaxRequests: 1 } } }] },
+      ),
+    );
+    assert.equal(await good(), 1);
+  });
+
+  test('an upgrade is one between proxies', async () => {
+    await start(rule({ http: { h2UpgradePolicy: 'UPGRADE', http2MaxRequests: 2 } }));
+    assert.equal(await good(), 2);
+    assert.equal((await get()).seen?.http, '1');
+  });
+
+  test('the Sidecar’s limits come first', async () => {
+    proves('Sidecar.spec.inboundConnectionPool.http.http2MaxRequests');
+    await start(rule({ http: { http2MaxRequests: 1 } }), { inboundConnectionPool: { http: { http2MaxRequests: 2 } } });
+    assert.equal(await good(), 2);
   });
 });

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import type { MeshConfig, SidecarSpec } from '@istio-ts/api';
 import type { Cluster } from '@istio-ts/envoy';
 import { isHttp, isHttp2 } from '@istio-ts/mesh';
-import type { Origin, Protocol, ScopedProxy, Service, ServicePort } from '@istio-ts/mesh/model';
+import type { InboundTarget, Origin, Protocol, ScopedProxy, Service, ServicePort } from '@istio-ts/mesh/model';
 import { endpointAddress } from '../endpoint/index.ts';
 import { type Generated, uniqueOrigins } from '../generated.ts';
 import { inboundCluster } from '../names.ts';
@@ -10,7 +10,7 @@ import { circuitBreakers, connectionOptions, connectTimeout } from './connection
 import { httpProtocol, type UpstreamProtocol } from './http-protocol.ts';
 import { clusterMetadata } from './metadata.ts';
 import { inboundStatName } from './stat-name.ts';
-import type { ConnectionPool } from './traffic-policy.ts';
+import { type ConnectionPool, effectivePolicy } from './traffic-policy.ts';
 
 /** All that the cluster of one of the workload's own ports depends on. */
 export interface InboundClusterInput {
@@ -24,6 +24,8 @@ export interface InboundClusterInput {
   readonly mesh: MeshConfig;
   /** Limits of the Sidecar or of nobody. */
   readonly pool: ConnectionPool | undefined;
+  /** What counts where the Sidecar says nothing: limits for everybody's connections to the service. */
+  readonly clientsPool: ConnectionPool | undefined;
   /** Where to send instead of to the address that was dialled: a Sidecar's `defaultEndpoint`, `host:port` or `unix:///path`. */
   readonly endpoint: string | undefined;
   readonly proxy: InboundProxy;
@@ -52,13 +54,19 @@ export function inboundBinding({ ipAddresses, interceptionMode }: InboundProxy):
   };
 }
 
+/**
+ * What limits connections to the workload where its Sidecar does not: the DestinationRule of the service, its port before the whole, else what the mesh
+ * sets for all services (Istio, precedence of `inboundConnectionPool`).
+ */
+export const clientsPool = (target: InboundTarget | undefined, mesh: MeshConfig): ConnectionPool | undefined =>
+  effectivePolicy(target?.rule?.spec, undefined, target?.port.number ?? 0, mesh).connectionPool;
+
 /** The cluster `inbound|PORT||`. */
 export function buildInboundCluster(input: InboundClusterInput): Generated<Cluster> {
   const { port, mesh } = input;
-  // What the mesh sets for traffic to every service counts for its last step too, where no Sidecar says otherwise.
-  const pool = input.pool ?? mesh.defaultTrafficPolicy?.connectionPool;
+  const pool = input.pool ?? input.clientsPool;
   const name = inboundCluster(port);
-  const http = httpProtocol(upstreamProtocol(input.protocol, input.pool), { pool });
+  const http = httpProtocol(upstreamProtocol(input.protocol, pool, input.pool), { pool });
   const options = connectionOptions(pool, mesh);
   const override = input.endpoint === undefined ? undefined : ownAddressPort(input.endpoint);
   const target =
@@ -92,10 +100,17 @@ export function buildInboundCluster(input: InboundClusterInput): Generated<Clust
   return { resource, origins: uniqueOrigins([...input.origins, ...input.services.map((service) => service.origin)]) };
 }
 
-/** What the port is declared to speak, unless the Sidecar wants the client's protocol or HTTP/2 (ConnectionPoolSettings.HTTPSettings). */
-function upstreamProtocol(protocol: Protocol, pool: ConnectionPool | undefined): UpstreamProtocol {
+/**
+ * What the port is declared to speak, unless the client's protocol is to be kept, or the Sidecar wants HTTP/2 (ConnectionPoolSettings.HTTPSettings): an
+ * upgrade that a DestinationRule wants is one between proxies.
+ */
+function upstreamProtocol(
+  protocol: Protocol,
+  pool: ConnectionPool | undefined,
+  own: ConnectionPool | undefined,
+): UpstreamProtocol {
   if (isHttp(protocol) && pool?.http?.useClientProtocol === true) return 'downstream';
-  if (isHttp2(protocol) || (isHttp(protocol) && pool?.http?.h2UpgradePolicy === 'UPGRADE')) return 'http2';
+  if (isHttp2(protocol) || (isHttp(protocol) && own?.http?.h2UpgradePolicy === 'UPGRADE')) return 'http2';
   if (isHttp(protocol)) return 'http1';
   return protocol === 'Auto' ? 'downstream' : 'none';
 }

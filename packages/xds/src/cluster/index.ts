@@ -16,7 +16,7 @@ import { memoByInputs } from '../memo.ts';
 import { outboundCluster } from '../names.ts';
 import { resolvesUnknownHosts } from './dynamic-hosts.ts';
 import { blackHoleCluster, dynamicDnsCluster, inboundPassthroughCluster, passthroughCluster } from './fixed.ts';
-import { buildInboundCluster, type SidecarIngress } from './inbound.ts';
+import { buildInboundCluster, clientsPool, type SidecarIngress } from './inbound.ts';
 import { clusterDiscovery, localityPolicy, type OutboundClusterInput } from './outbound.ts';
 import type { ClientFiles } from './tls.ts';
 import { effectivePolicy, type Subset } from './traffic-policy.ts';
@@ -254,9 +254,10 @@ export function buildInboundClusters(scope: ProxyScope): readonly Generated<Clus
       servicePort: targets[0]?.port,
       mesh,
       pool: sidecar?.spec.inboundConnectionPool,
+      clientsPool: clientsPool(targets[0], mesh),
       endpoint: mesh.inboundTrafficPolicy?.mode === 'LOCALHOST' ? `${ipv6 ? '[::1]' : '127.0.0.1'}:${port}` : undefined,
       proxy: scope.proxy,
-      origins: sidecar ? [sidecar.origin] : [],
+      origins: [...(sidecar ? [sidecar.origin] : []), ...(targets[0]?.rule?.origins ?? [])],
     }),
   );
 }
@@ -264,18 +265,18 @@ export function buildInboundClusters(scope: ProxyScope): readonly Generated<Clus
 function sidecarIngress(scope: ProxyScope, ingress: SidecarIngress): Generated<Cluster> | undefined {
   const port = ingress.port?.number;
   if (!port) return undefined;
-  const services = scope.inbound
-    .filter((target) => target.targetPort === port || target.port.number === port)
-    .map((target) => target.service);
+  const targets = scope.inbound.filter((target) => target.targetPort === port || target.port.number === port);
+  const services = targets.map((target) => target.service);
   return buildInboundCluster({
     port,
     protocol: parseProtocol(ingress.port?.protocol ?? '') ?? 'Auto',
     services: [...new Set(services)],
     mesh: scope.mesh,
     pool: ingress.connectionPool ?? scope.sidecar?.spec.inboundConnectionPool,
+    clientsPool: clientsPool(targets[0], scope.mesh),
     endpoint: ingress.defaultEndpoint || undefined,
     proxy: scope.proxy,
-    origins: scope.sidecar ? [scope.sidecar.origin] : [],
+    origins: [...(scope.sidecar ? [scope.sidecar.origin] : []), ...(targets[0]?.rule?.origins ?? [])],
   });
 }
 

@@ -2,6 +2,7 @@ import type { FilterChain, Listener, RouteConfiguration, RouteRetryPolicy } from
 import { wireOf } from '../filter/wire-protocol.ts';
 import { parseProtocol } from '@istio-ts/mesh';
 import type { InboundTarget, MutualTlsMode, Origin, ProxyScope, ScopedProxy } from '@istio-ts/mesh/model';
+import { clientsPool } from '../cluster/inbound.ts';
 import { type InboundPolicies, inboundPolicies } from '../filter/policies.ts';
 import { tcpProxy } from '../filter/tcp-proxy.ts';
 import { type Generated, uniqueOrigins } from '../generated.ts';
@@ -70,13 +71,16 @@ function declared(input: InboundInput, target: InboundTarget, mode: MutualTlsMod
       inboundCluster(port),
       `${target.service.hostname}:${target.port.number}/*`,
     ),
-    limits: connectionLimits(input.sidecar?.spec.inboundConnectionPool, input.context.proxy),
+    limits: connectionLimits(
+      input.sidecar?.spec.inboundConnectionPool ?? clientsPool(target, input.context.mesh),
+      input.context.proxy,
+    ),
   };
 }
 
 /** A port that a Sidecar declares; with any, the services' ports do not count (Sidecar reference, ingress). */
 function ingressDestination(
-  { context, sidecar }: InboundInput,
+  { context, sidecar, targets }: InboundInput,
   ingress: SidecarIngress,
   mode: MutualTlsMode,
 ): Destination | undefined {
@@ -89,6 +93,7 @@ function ingressDestination(
     return undefined;
   }
   const name = `${wildcardAddress(context.proxy)}_${port}`;
+  const target = targets.find((one) => one.targetPort === port || one.port.number === port);
   return {
     port,
     handling,
@@ -98,7 +103,10 @@ function ingressDestination(
     chainNames: { http: name, tcp: name },
     statPrefix: `inbound_${name};`,
     routes: routes(inboundCluster(port), `inbound|http|${port}`, inboundCluster(port), undefined),
-    limits: connectionLimits(ingress.connectionPool ?? sidecar?.spec.inboundConnectionPool, context.proxy),
+    limits: connectionLimits(
+      ingress.connectionPool ?? sidecar?.spec.inboundConnectionPool ?? clientsPool(target, context.mesh),
+      context.proxy,
+    ),
     ownTls: tls && sidecarTls(tls, handling !== 'tcp', context.mesh, context.trustDomain),
   };
 }
@@ -223,7 +231,7 @@ function buildListener(input: InboundInput): Generated<Listener> {
   } else {
     for (const target of targets) {
       add(target.targetPort, declared(input, target, modeOf(target.targetPort)));
-      origins.push(target.service.origin);
+      origins.push(target.service.origin, ...(target.rule?.origins ?? []));
     }
   }
   // Ports with a mode of their own that no service declares.
