@@ -13,6 +13,7 @@ import { createAdsServer } from '../ads/server.ts';
 import { loadOrCreateRoot } from '../authority/root-secret.ts';
 import { createCaService } from '../ca/service.ts';
 import { resolveGatewayNames, resolveName } from '../config/gateway-names.ts';
+import { isConfiguration, readConfigSources, readsKubernetes } from '../config/config-sources.ts';
 import { watchMeshConfig } from '../config/mesh-config.ts';
 import { keepAutoAddresses } from '../controllers/auto-allocate-status.ts';
 import { reportGatewayConflicts } from '../controllers/gateway-conflicts.ts';
@@ -30,6 +31,7 @@ import { withSecretAccess } from '../identity/secret-access.ts';
 import { createTokenAuthenticator } from '../identity/token-authenticator.ts';
 import { createLoggers } from '../log.ts';
 import { LogScopes, parseLogLevels } from '../log-scopes.ts';
+import { registerMeshMetrics } from '../metrics/mesh.ts';
 import { createAdsMetrics, createCaMetrics, registerProcessMetrics } from '../metrics/pilot.ts';
 import { withNameTables } from '../nds/name-tables.ts';
 import type { ListenAddress, Settings } from '../settings.ts';
@@ -138,6 +140,7 @@ export async function startDiscovery(
     wireFilters: settings.wireFilters,
     ingressNamespace: settings.ingressNamespace,
   });
+  registerMeshMetrics(metrics, mesh, sources);
   const engineLog = logger('xds', 'Making of configuration for proxies');
   const internalErrors = metrics.counter(
     'pilot_xds_generation_errors_total',
@@ -288,11 +291,29 @@ export async function startDiscovery(
   let recheck = (object: KubeObject): void => {
     if (wasRefused(object)) refusedBefore.push(object);
   };
+  let fromKubernetes = true;
+  let meshConfigKnown = false;
+  const configSources = meshConfigWatch.synced.then(() => {
+    meshConfigKnown = true;
+    const { configSources: named } = mesh.config.current;
+    fromKubernetes = readsKubernetes(named);
+    mesh.config.subscribe(() => {
+      if (JSON.stringify(mesh.config.current.configSources) !== JSON.stringify(named))
+        meshConfigLog.warn('configSources changed: that takes effect when istiod starts again');
+    });
+    return readConfigSources(named, sources, meshConfigLog);
+  });
   const meshWatch = watchMesh(client, sources, {
     admits: (object) => {
       recheck(object);
+      // Named sources of configuration take the place of the API server's; which they are is known before the first object.
+      if (!fromKubernetes && isConfiguration(object)) return false;
       distribution.observe(object);
       return true;
+    },
+    schedule: (work) => {
+      if (meshConfigKnown) setImmediate(work);
+      else void meshConfigWatch.synced.then(work);
     },
     onFailure: (error) => {
       uncaught.add();
@@ -307,7 +328,7 @@ export async function startDiscovery(
     http.monitoring.listen(at(settings.monitoring)),
     controlZ.listen(at(settings.controlZ)),
   ]);
-  await Promise.all([meshConfigWatch.synced, meshWatch.synced, injector.synced, surroundings.synced]);
+  await Promise.all([meshConfigWatch.synced, configSources, meshWatch.synced, injector.synced, surroundings.synced]);
   meshSynced = true;
   const problems = reportProblems(mesh, client, metrics, log);
   recheck = problems.recheck;
@@ -396,6 +417,7 @@ export async function startDiscovery(
       gatewayConflicts.close();
       ingressStatus.close();
       autoAddresses?.close();
+      (await configSources).close();
       if (gatewayNames) gatewayNames.close();
       registration.close();
       secretAccess.close();
