@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { proves, provesAnnotations } from '@istio-ts/xds/field-proof';
 import { obstacle } from './support/cluster.ts';
 import { ownCluster } from './support/own-cluster.ts';
 import { run, until } from './support/shell.ts';
@@ -74,7 +75,12 @@ apiVersion: v1
 kind: Pod
 metadata:
   name: overridden
-  annotations: {proxy.istio.io/config: '{"concurrency": 1}'}
+  annotations:
+    proxy.istio.io/config: '{"concurrency": 1, "image": {"imageType": "distroless"}}'
+    sidecar.istio.io/proxyMemoryLimit: 700Mi
+    sidecar.istio.io/userVolume: '{"notes":{"emptyDir":{}}}'
+    sidecar.istio.io/userVolumeMount: '{"notes":{"mountPath":"/notes"}}'
+    readiness.status.sidecar.istio.io/periodSeconds: "1"
 spec:
   containers:
   - {name: app, image: curlimages/curl, command: [sleep, 1d]}
@@ -100,7 +106,7 @@ spec: {selector: {app: tproxy}, ports: [{name: http, port: 80}]}
 ---
 apiVersion: v1
 kind: Pod
-metadata: {name: tproxy, labels: {app: tproxy}, annotations: {sidecar.istio.io/interceptionMode: TPROXY}}
+metadata: {name: tproxy, labels: {app: tproxy}, annotations: {proxy.istio.io/config: '{"interceptionMode": "TPROXY"}'}}
 spec:
   containers:
   - {name: httpbin, image: kennethreitz/httpbin, readinessProbe: {httpGet: {path: /get, port: 80}, periodSeconds: 1}}
@@ -235,6 +241,8 @@ describe('injection', { skip: reason ?? false }, () => {
   });
 
   test('a held application starts when its proxy is ready', async () => {
+    proves('ProxyConfig.holdApplicationUntilProxyStarts');
+    provesAnnotations('sidecar.istio.io/nativeSidecar');
     await ready('held');
     assert.equal(await get('pod held', '{.spec.containers[*].name}'), 'istio-proxy app');
     const answer = await until(
@@ -245,9 +253,19 @@ describe('injection', { skip: reason ?? false }, () => {
   });
 
   test('what a pod says of its container istio-proxy is laid over the template', async () => {
+    proves('ProxyConfig.image.imageType', 'ProxyConfig.spec.image.imageType');
+    provesAnnotations(
+      'sidecar.istio.io/userVolume',
+      'sidecar.istio.io/userVolumeMount',
+      'readiness.status.sidecar.istio.io/periodSeconds',
+      'proxy.istio.io/overrides',
+    );
     await ready('overridden');
     const proxy = '{.spec.initContainers[?(@.name=="istio-proxy")]';
-    assert.match(await get('pod overridden', `${proxy}.image}`), /\/proxyv2:/);
+    assert.match(await get('pod overridden', `${proxy}.image}`), /\/proxyv2:.*-distroless$/);
+    assert.equal(await get('pod overridden', `${proxy}.resources.limits.memory}`), '700Mi');
+    assert.equal(await get('pod overridden', `${proxy}.readinessProbe.periodSeconds}`), '1');
+    await exec('overridden', 'istio-proxy', 'ls', '-d', '/notes');
     assert.equal(await get('pod overridden', `${proxy}.resources.requests.cpu}`), '11m');
     assert.match(
       await get('pod overridden', `${proxy}.ports}`),
@@ -259,12 +277,14 @@ describe('injection', { skip: reason ?? false }, () => {
   });
 
   test('a template of one’s own comes after the sidecar’s', async () => {
+    provesAnnotations('inject.istio.io/templates');
     await ready('templated');
     assert.equal(await get('pod templated', '{.metadata.annotations.mine}'), 'templated');
     assert.equal((await exec('templated', 'app', 'sh', '-c', 'echo $FROM_TEMPLATE')).trim(), 'istio-system');
   });
 
   test('with TPROXY traffic goes through the proxy as well', async () => {
+    proves('ProxyConfig.interceptionMode');
     await ready('tproxy');
     const answer = await until('an answer through TPROXY', async () => {
       const text = await exec('templated', 'app', 'curl', '-s', '-m', '5', 'http://tproxy/headers');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { proves } from '@istio-ts/xds/field-proof';
+import { proves, provesAnnotations } from '@istio-ts/xds/field-proof';
 import { obstacle } from './support/cluster.ts';
 import { ownCluster } from './support/own-cluster.ts';
 import { until } from './support/shell.ts';
@@ -62,6 +62,18 @@ const objects = [
   pod({ name: 'redirect', annotations: { 'traffic.sidecar.istio.io/excludeInboundPorts': '8081' } }),
   pod({ name: 'tproxy', annotations: { 'sidecar.istio.io/interceptionMode': 'TPROXY' } }),
   pod({ name: 'noport', annotations: { 'traffic.sidecar.istio.io/excludeOutboundPorts': '80' } }),
+  pod({
+    name: 'exrange',
+    annotations: { 'traffic.sidecar.istio.io/excludeOutboundIPRanges': '0.0.0.0/1,128.0.0.0/1' },
+  }),
+  pod({
+    name: 'onlyports',
+    annotations: {
+      'traffic.sidecar.istio.io/includeOutboundIPRanges': '192.0.2.0/24',
+      'traffic.sidecar.istio.io/includeOutboundPorts': '80',
+      'traffic.sidecar.istio.io/includeInboundPorts': '80',
+    },
+  }),
   pod({ name: 'norange', annotations: { 'traffic.sidecar.istio.io/includeOutboundIPRanges': '192.0.2.0/24' } }),
   pod({ name: 'nointerface', annotations: { 'traffic.sidecar.istio.io/excludeInterfaces': 'eth0' } }),
   pod({ name: 'old', annotations: { 'proxy.istio.io/config': '{"proxyMetadata": {"ISTIO_META_HTTP10": "1"}}' } }),
@@ -128,6 +140,7 @@ describe('interception', { skip: reason ?? false }, () => {
   const throughProxy = (saw: Saw): boolean => saw.headers['x-request-id'] !== undefined;
 
   test('REDIRECT hides the address of the client, TPROXY keeps it', async () => {
+    provesAnnotations('sidecar.istio.io/interceptionMode', 'sidecar.istio.io/inject');
     const redirected = await ask('client', 'http://redirect/');
     assert.match(redirected.remote, /127\.0\.0\.6$/);
     const kept = await ask('client', 'http://tproxy/');
@@ -140,11 +153,25 @@ describe('interception', { skip: reason ?? false }, () => {
   });
 
   test('annotations leave traffic alone: inbound ports, outbound ports, ranges, interfaces', async () => {
+    provesAnnotations(
+      'traffic.sidecar.istio.io/excludeInboundPorts',
+      'traffic.sidecar.istio.io/excludeInterfaces',
+      'traffic.sidecar.istio.io/excludeOutboundIPRanges',
+      'traffic.sidecar.istio.io/excludeOutboundPorts',
+      'traffic.sidecar.istio.io/includeInboundPorts',
+      'traffic.sidecar.istio.io/includeOutboundIPRanges',
+      'traffic.sidecar.istio.io/includeOutboundPorts',
+    );
     assert.ok(throughProxy(await ask('outside', `http://${ip('redirect')}:80/`)));
     assert.ok(!throughProxy(await ask('outside', `http://${ip('redirect')}:8081/`)));
     const target = `http://${ip('outside')}/`;
     assert.ok(throughProxy(await ask('client', target)));
-    for (const name of ['noport', 'norange', 'nointerface']) assert.ok(!throughProxy(await ask(name, target)), name);
+    for (const name of ['noport', 'norange', 'exrange', 'nointerface'])
+      assert.ok(!throughProxy(await ask(name, target)), name);
+    assert.ok(throughProxy(await ask('onlyports', target)));
+    assert.ok(!throughProxy(await ask('onlyports', `http://${ip('outside')}:8081/`)));
+    assert.ok(throughProxy(await ask('outside', `http://${ip('onlyports')}:80/`)));
+    assert.ok(!throughProxy(await ask('outside', `http://${ip('onlyports')}:8081/`)));
   });
 
   test('connections of the proxy’s user and group are left alone', async () => {

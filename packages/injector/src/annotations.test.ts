@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { provesAnnotations } from '@istio-ts/xds/field-proof';
 import { InjectionError } from './errors.ts';
 import { injectPod } from './inject.ts';
 import {
@@ -12,6 +13,40 @@ import {
   variableOf,
 } from './injection.test-support.ts';
 import { type JsonObject, listAt, objectAt } from './json.ts';
+
+provesAnnotations(
+  'prometheus.istio.io/merge-metrics',
+  'sidecar.istio.io/rewriteAppHTTPProbers',
+  'sidecar.istio.io/discoveryAddress',
+  'sidecar.istio.io/proxyImage',
+  'sidecar.istio.io/proxyImageType',
+  'sidecar.istio.io/proxyCPU',
+  'sidecar.istio.io/proxyCPULimit',
+  'sidecar.istio.io/proxyMemory',
+  'sidecar.istio.io/proxyMemoryLimit',
+  'sidecar.istio.io/interceptionMode',
+  'sidecar.istio.io/bootstrapOverride',
+  'sidecar.istio.io/userVolume',
+  'sidecar.istio.io/userVolumeMount',
+  'status.sidecar.istio.io/port',
+  'sidecar.istio.io/logLevel',
+  'sidecar.istio.io/componentLogLevel',
+  'sidecar.istio.io/agentLogLevel',
+  'sidecar.istio.io/nativeSidecar',
+  'readiness.status.sidecar.istio.io/initialDelaySeconds',
+  'readiness.status.sidecar.istio.io/periodSeconds',
+  'readiness.status.sidecar.istio.io/failureThreshold',
+  'traffic.sidecar.istio.io/includeOutboundIPRanges',
+  'traffic.sidecar.istio.io/excludeOutboundIPRanges',
+  'traffic.sidecar.istio.io/includeInboundPorts',
+  'traffic.sidecar.istio.io/excludeInboundPorts',
+  'traffic.sidecar.istio.io/excludeInterfaces',
+  'traffic.sidecar.istio.io/includeOutboundPorts',
+  'traffic.sidecar.istio.io/excludeOutboundPorts',
+  'traffic.sidecar.istio.io/kubevirtInterfaces',
+  'proxy.istio.io/config',
+  'inject.istio.io/templates',
+);
 
 const input = chartInput();
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { provesAnnotations } from '@istio-ts/xds/field-proof';
 import fc from 'fast-check';
 import { injectPod } from './inject.ts';
 import { applyPatch, chartInput } from './injection.test-support.ts';
@@ -80,6 +81,7 @@ const pods: fc.Arbitrary<JsonObject> = fc
   }));
 
 test('injecting again changes nothing, and the patch makes the pod', () => {
+  provesAnnotations('sidecar.istio.io/status', 'proxy.istio.io/overrides');
   fc.assert(
     fc.property(pods, (pod) => {
       const once = injectPod({ ...input, pod });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { provesAnnotations } from '@istio-ts/xds/field-proof';
 import { loadChart, renderChart, type Values } from '@istio-ts/charts';
 import { decideInjection } from './decide.ts';
 import { chartConfig, podWith } from './injection.test-support.ts';
@@ -178,6 +179,7 @@ test('the reason names the label that decides', () => {
 
 /** The injector's own decision, once it is asked: policy, the pod's label, its annotation, the mesh's selectors. */
 test('policy, label, annotation and selectors', () => {
+  provesAnnotations('sidecar.istio.io/inject');
   const selecting = [{ matchLabels: { app: 'x' } }];
   const decide = (values: Values, label: string | undefined, annotation: string | undefined, labels: JsonObject = {}) =>
     decideInjection(

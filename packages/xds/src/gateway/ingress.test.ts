@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import { defaultMeshConfig, type MeshConfig } from '@istio-ts/api';
 import type { KubeObject } from '@istio-ts/kube/object';
 import { generateOffline, type OfflineProxy, typeUrls } from '../engine/index.ts';
-import { proves } from '../field-proof.ts';
+import { proves, provesAnnotations } from '../field-proof.ts';
 import { selfSigned } from '../testing/certificate.ts';
 import { httpGet } from '../testing/http-client.ts';
 import { istioObject, podObject, secretObject, serviceObject } from '../testing/objects.ts';
@@ -19,6 +19,8 @@ import { type Arrival, type Origin, startOrigin } from '../testing/origin.ts';
 import { tlsGet } from '../testing/tls-client.ts';
 
 /** Kubernetes Ingresses at a gateway. */
+
+provesAnnotations('kubernetes.io/ingress.class');
 
 proves('MeshConfig.ingressClass', 'MeshConfig.ingressControllerMode', 'MeshConfig.ingressSelector');
 
