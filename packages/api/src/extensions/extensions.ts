@@ -12,7 +12,7 @@ const wasmFields = {
   sha256: string('Checksum of the module or image.', { pattern: '(^$|^[a-f0-9]{64}$)' }),
   imagePullPolicy: enumOf(['UNSPECIFIED_POLICY', 'IfNotPresent', 'Always'], 'When an image is fetched again.'),
   imagePullSecret: string('Secret with the registry’s credentials.', { maxLength: 253 }),
-  verificationKey: string('Public key that verifies the image’s signature.'),
+  verificationKey: string('Not implemented: public key that verifies the image’s signature.'),
   pluginConfig: struct('Configuration handed to the module.'),
   pluginName: string('Name of the plugin inside the module.', { maxLength: 256 }),
   failStrategy: enumOf(

@@ -47,10 +47,19 @@ export function checkTrafficExtension(spec: TrafficExtensionSpec, problems: Prob
   if (spec.wasm) checkWasm(spec.wasm, 'spec.wasm', problems);
 }
 
-function checkWasm(wasm: Pick<WasmPluginSpec, 'url' | 'vmConfig'>, path: string, problems: ProblemList): void {
+function checkWasm(
+  wasm: Pick<WasmPluginSpec, 'url' | 'vmConfig' | 'verificationKey'>,
+  path: string,
+  problems: ProblemList,
+): void {
   if (wasm.url !== '' && !isModuleUrl(wasm.url)) {
     problems.error(`${path}.url`, `${quote(wasm.url)} must be an image or an oci://, https://, http:// or file:// URL`);
   }
+  if (wasm.verificationKey)
+    problems.warning(
+      `${path}.verificationKey`,
+      'has no effect: signatures are not verified; give the sha256 of the image',
+    );
   const env = wasm.vmConfig?.env ?? [];
   env.forEach((variable, index) => {
     if (variable.valueFrom === 'HOST' && variable.value) {
