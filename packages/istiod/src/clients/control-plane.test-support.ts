@@ -39,6 +39,8 @@ export interface ControlPlane {
   readonly complaints: readonly string[];
   /** Identities that were given certificates, in order. */
   readonly issued: readonly string[];
+  /** What agents reported of their applications: `POD healthy`, or the reason why it is not. */
+  readonly health: readonly string[];
   readonly metrics: MetricsRegistry;
   set(...objects: readonly KubeObject[]): void;
   connections(): readonly ConnectedProxy[];
@@ -105,6 +107,7 @@ export async function startControlPlane(
   const metrics = new MetricsRegistry();
   const authenticateToken = async (token: string): Promise<TokenReviewResult> => reviewed(token);
   const names = withNameTables(withBootstraps(withGrpcClients(engine)), mesh);
+  const health: string[] = [];
   let debug: ReturnType<typeof debugText> | undefined;
   const ads = createAdsServer({
     ...parts,
@@ -117,6 +120,7 @@ export async function startControlPlane(
     log,
     now: Date.now,
     debug: (command, caller) => debug?.(command, caller),
+    onHealth: (node, { healthy, message }) => void health.push(`${node.podName} ${healthy ? 'healthy' : message}`),
   });
   debug = debugText(createDebug({ connections: ads.connections, systemNamespace: SYSTEM_NAMESPACE }));
   const issued: string[] = [];
@@ -152,6 +156,7 @@ export async function startControlPlane(
     root: authority.root,
     complaints,
     issued,
+    health,
     metrics,
     set,
     connections: () => ads.connections.all(),

@@ -218,6 +218,29 @@ describe('a client of the delta protocol', () => {
   });
 });
 
+describe('an Envoy of an older release', () => {
+  const listenersOf = async (minorNumber: number): Promise<string> => {
+    const client = await Delta.open();
+    await client.send({
+      node: {
+        ...node(`of-1-${minorNumber}`),
+        userAgentBuildVersion: { version: { majorNumber: 1, minorNumber, patch: 0 } },
+      },
+      typeUrl: TypeUrl.listener,
+    });
+    return JSON.stringify((await client.next()).resources);
+  };
+
+  it('gets listeners without the access logger that it does not have', async () => {
+    for (const minor of [36, 37, 38]) {
+      const text = await listenersOf(minor);
+      assert.match(text, /virtualInbound/);
+      assert.ok(!/access_loggers\.stats|istio\.peer_metadata/.test(text), `1.${minor}`);
+    }
+    assert.match(await listenersOf(39), /access_loggers\.stats/);
+  });
+});
+
 describe('the debug types', () => {
   const ask = async (channel: GrpcChannel, typeUrl: string, names: readonly string[]): Promise<DiscoveryResponse> => {
     const client = await World.open(channel);

@@ -226,6 +226,19 @@ for (const { istio, envoy } of envoys)
       const own = controlPlane.connections().filter(({ node }) => node.podName === 'client-1');
       assert.equal(own.length, 1);
     });
+
+    it('reports health on the same stream, which goes on', async () => {
+      await client.reportHealth('connection refused');
+      await client.reportHealth(undefined);
+      await eventually(
+        'two reports',
+        () => controlPlane.health,
+        ({ length }) => length === 2,
+        told,
+      );
+      assert.deepEqual(controlPlane.health, ['client-1 connection refused', 'client-1 healthy']);
+      assert.equal((await call()).status, 200);
+    });
   });
 
 /** A program `pilot-agent` of Istio, and what it takes from its image: the template of the bootstrap, and its Envoy. */
