@@ -65,6 +65,7 @@ export function rowsOf(kind: NetworkingKind, evidence: Evidence): readonly Row[]
     const client = files.filter(evidence.throughEnvoy);
     if (client.length > 0) return { field, state: 'client through Envoy', files: client };
     if (files.length > 0 || inGolden(field)) return { field, state: 'generated text', files };
+    if (field.description.startsWith('Not built')) return { field, state: 'not built', files };
     // As Istio's documentation has it: the field is there and nothing comes of it.
     if (/^(Ignored|Not used|Not implemented)\b/.test(field.description))
       return { field, state: 'without effect', files };
