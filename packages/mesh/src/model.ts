@@ -199,7 +199,10 @@ export interface MergedDestinationRule {
 }
 
 /** A VirtualService with short names resolved to FQDNs, delegates merged in, and `gateways` as `mesh` or `namespace/name`. */
-export type VirtualService = Config<VirtualServiceSpec>;
+export interface VirtualService extends Config<VirtualServiceSpec> {
+  /** The VirtualServices whose routes were merged in. */
+  readonly delegates?: readonly Origin[];
+}
 
 /** What kind of proxy asks. */
 export type ProxyType = 'sidecar' | 'router' | 'waypoint' | 'ztunnel';

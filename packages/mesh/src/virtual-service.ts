@@ -1,7 +1,7 @@
 import type { VirtualServiceSpec } from '@istio-ts/api';
 import { mergeMatches } from './delegate-match.ts';
 import { resolveHost } from './host.ts';
-import type { Config, VirtualService } from './model.ts';
+import type { Config, Origin, VirtualService } from './model.ts';
 import { visibilityOf, visibleTo } from './visibility.ts';
 
 type HttpRoute = NonNullable<VirtualServiceSpec['http']>[number];
@@ -31,8 +31,10 @@ export function resolveVirtualService(
       ? delegate
       : undefined;
   };
+  const delegates = delegatesOf(spec, namespace, visibleDelegate);
   return {
     ...config,
+    ...(delegates.length > 0 && { delegates }),
     spec: {
       ...spec,
       hosts: spec.hosts.map((host) => names.host(host)),
@@ -102,6 +104,19 @@ class Names {
       ...(route.mirrors && { mirrors: route.mirrors.map((mirror) => this.weighted(mirror)) }),
     };
   }
+}
+
+/** The delegates that have a part in the routes. */
+function delegatesOf(
+  spec: VirtualServiceSpec,
+  namespace: string,
+  delegateOf: (namespace: string, name: string) => Config<VirtualServiceSpec> | undefined,
+): readonly Origin[] {
+  const found = (spec.http ?? []).flatMap(({ delegate }) => {
+    const config = delegate && delegateOf(delegate.namespace || namespace, delegate.name ?? '');
+    return config && !config.spec.hosts?.length ? [config.origin] : [];
+  });
+  return [...new Set(found)];
 }
 
 function resolveHttp(

@@ -71,6 +71,45 @@ test('prints what a proxy would get for files, with the objects behind each reso
   assert.match(err, /VirtualService shop\/bad is left out: .*timeout/);
 });
 
+test('names the delegates of a route, and the mesh configuration where no object is behind a resource', async () => {
+  const more = join(folder, 'delegate.yaml');
+  writeFileSync(
+    more,
+    `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web, namespace: shop}
+spec:
+  hosts: [web]
+  http: [{delegate: {name: routes, namespace: team}}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: routes, namespace: team}
+spec:
+  http: [{route: [{destination: {host: web.shop.svc.cluster.local}}]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {clusterIP: 10.96.0.5, ports: [{name: http, port: 80}]}
+`,
+  );
+  type Explained = readonly { readonly name: string; readonly from: readonly { readonly kind: string }[] }[];
+  const from = async (...words: readonly string[]) =>
+    JSON.parse((await istioctl(...words, '-f', more, '--proxy', 'web.shop', '-o', 'json', '--why')).out) as Explained;
+  assert.deepEqual((await from('route')).find(({ name }) => name === '80')?.from.slice(1), [
+    { kind: 'VirtualService', namespace: 'shop', name: 'web' },
+    { kind: 'VirtualService', namespace: 'team', name: 'routes' },
+  ]);
+  const fixed = (await from('cluster')).filter(({ name }) =>
+    /^(BlackHole|Passthrough|InboundPassthrough)Cluster/.test(name),
+  );
+  assert.deepEqual(
+    fixed.map(({ name, from: [first] }) => [name, first?.kind]),
+    ['BlackHoleCluster', 'InboundPassthroughCluster', 'PassthroughCluster'].map((name) => [name, 'MeshConfig']),
+  );
+});
+
 test('knows the ports and labels of a workload', async () => {
   const { out } = await istioctl('cluster', '-f', file, '--proxy', 'web.shop', '--name', 'inbound*', '-o', 'yaml');
   assert.match(out, /name: inbound\|8081\|\|/);

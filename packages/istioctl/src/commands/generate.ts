@@ -79,9 +79,22 @@ function typesOf(type: string | undefined): readonly TypeName[] {
 
 const plural = (type: TypeName): string => `${type}s`;
 
+/** Fields of the mesh configuration that resources depend on which no object asks for. */
+const meshFields: Readonly<Record<string, readonly string[]>> = {
+  BlackHoleCluster: ['outboundTrafficPolicy.mode', 'connectTimeout'],
+  PassthroughCluster: ['outboundTrafficPolicy.mode', 'defaultTrafficPolicy', 'connectTimeout', 'tcpKeepalive'],
+  InboundPassthroughCluster: ['inboundTrafficPolicy.mode', 'connectTimeout', 'tcpKeepalive'],
+  virtualOutbound: ['proxyListenPort', 'outboundTrafficPolicy.mode', 'accessLogFile'],
+  virtualInbound: ['proxyInboundListenPort', 'inboundTrafficPolicy.mode', 'accessLogFile'],
+};
+
 const explained = (resource: XdsResource) => ({
   name: resource.name,
-  from: resource.origins.map(({ kind, namespace, name }) => ({ kind, ...(namespace && { namespace }), name })),
+  from:
+    resource.origins.length > 0
+      ? resource.origins.map(({ kind, namespace, name }) => ({ kind, ...(namespace && { namespace }), name }))
+      : // What no object asks for is there because of the mesh configuration.
+        [{ kind: 'MeshConfig', ...(meshFields[resource.name] && { fields: meshFields[resource.name] }) }],
   resource: resource.json(),
 });
 

@@ -73,7 +73,11 @@ function drafts(
       if (routes.length === 0) {
         continue;
       }
-      origins.push(virtualService.origin, ...[...known.values()].flatMap((k) => k.rule?.origins ?? []));
+      origins.push(
+        virtualService.origin,
+        ...(virtualService.delegates ?? []),
+        ...[...known.values()].flatMap((k) => k.rule?.origins ?? []),
+      );
       for (const host of hosts) {
         const draft = draftOf(host, server.port);
         draft.redirected ||= redirects;

@@ -49,7 +49,7 @@ function fromVirtualService(scope: RouteScope, virtualService: VirtualService, p
     defaultRetries: scope.mesh.defaultHttpRetryPolicy,
   });
   const rules = [...hosts.values()].flatMap((h) => h.rule?.origins ?? []);
-  return { routes, origins: [virtualService.origin, ...rules] };
+  return { routes, origins: [virtualService.origin, ...(virtualService.delegates ?? []), ...rules] };
 }
 
 export function routesOfService(scope: RouteScope, index: VirtualServiceIndex, service: Service, port: number): Routed {
