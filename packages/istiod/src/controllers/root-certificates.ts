@@ -9,12 +9,13 @@ const retryMs = 1000;
 
 /**
  * Keeps `istio-ca-root-cert` in every namespace and equal to the CA's root; repairs it when somebody changes or deletes it. Namespaces that are being
- * deleted are left alone. `root` is read at each write, so a rotated root follows by calling `refresh`.
+ * deleted are left alone, and so are those that are no part of the mesh (`discovers`). `root` is read at each write, so a rotated root follows by calling `refresh`.
  */
 export function keepRootCertificates(
   client: KubeClient,
   root: () => string,
   log: Logger,
+  discovers: (namespace: string) => boolean = () => true,
 ): { readonly refresh: () => void; readonly close: () => void } {
   const namespaces = new Map<string, KubeObject>();
   const current = new Map<string, string | undefined>();
@@ -26,7 +27,7 @@ export function keepRootCertificates(
 
   const wanted = (namespace: string) => {
     const object = namespaces.get(namespace);
-    return object !== undefined && object.metadata.deletionTimestamp === undefined;
+    return object !== undefined && object.metadata.deletionTimestamp === undefined && discovers(namespace);
   };
   const write = async (namespace: string): Promise<void> => {
     const object: KubeObject = {

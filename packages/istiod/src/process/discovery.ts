@@ -347,6 +347,7 @@ export async function startDiscovery(
     client,
     () => authority.root,
     logger('rootcert', 'Root certificates in namespaces'),
+    (namespace) => sources.discovers(namespace),
   );
   const webhooks = keepWebhookCertificates(
     client,
@@ -417,7 +418,7 @@ export async function startDiscovery(
       gatewayConflicts.close();
       ingressStatus.close();
       autoAddresses?.close();
-      (await configSources).close();
+      void configSources.then((sourcesRead) => sourcesRead.close());
       if (gatewayNames) gatewayNames.close();
       registration.close();
       secretAccess.close();
