@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import type { Cluster, ConfigListenerFilter, DnsCacheConfig, HttpFilter } from '@istio-ts/envoy';
 import type { ProxyScope, ScopedProxy } from '@istio-ts/mesh/model';
 import { protoDuration } from '../duration.ts';
+import { memoByInputs } from '../memo.ts';
 import { DYNAMIC_DNS_CLUSTER } from '../names.ts';
 import { httpProxyPort } from '../route/http-proxy.ts';
 import { unknownTraffic } from '../route/outbound-policy.ts';
@@ -64,7 +65,12 @@ export const dynamicServerNameFilter = (mesh: MeshConfig, proxy: Addresses, port
 
 /** Whether requests of a proxy may be for hosts that are resolved when they arrive: those of such services, or such that nobody knows. */
 export const seesDynamicHosts = (scope: ProxyScope): boolean =>
-  scope.services.some(({ resolution }) => resolution === 'dynamic-dns') || resolvesUnknownHosts(scope);
+  someDynamic(scope.services) || resolvesUnknownHosts(scope);
+
+const someDynamic = memoByInputs(
+  (services: ProxyScope['services']) => [services],
+  (services) => services.some(({ resolution }) => resolution === 'dynamic-dns'),
+);
 
 /** Whether a sidecar resolves hosts of requests that nobody knows (MeshConfig, `outboundTrafficPolicy` ALLOW_ANY_DYNAMIC_DNS, and `proxyHttpPort`). */
 export const resolvesUnknownHosts = (scope: ProxyScope): boolean =>

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { defaultMeshConfig } from '@istio-ts/api';
+import type { RouteConfiguration, VirtualHost } from '@istio-ts/envoy';
 import type { KubeObject } from '@istio-ts/kube/object';
 import { createMesh, MeshSources } from '@istio-ts/mesh';
 import fc from 'fast-check';
 import type { XdsResource } from '../source.ts';
 import { application, istioObject, podObject, serviceObject, sliceObject } from '../testing/objects.ts';
 import { createEngine, generateOffline, typeUrls } from './index.ts';
+import { virtualHostUrl } from './type-urls.ts';
 
 const names = ['a', 'b', 'c'];
 const name = fc.constantFrom(...names);
@@ -77,6 +79,20 @@ const proxies = [
   { type: 'router', name: 'gw', namespace: 'istio-system', labels: { istio: 'gw' } },
 ] as const;
 
+/** Those that take their routes whole, and one that takes them host by host. */
+const clients = [...proxies, { ...proxies[0], incrementalRoutes: true }] as const;
+
+/** Domains and routes of all virtual hosts, by route configuration and in the order of their names, whatever way they are sent. */
+function hostsOf(routes: Iterable<XdsResource>, hosts: Iterable<XdsResource> = []): Record<string, unknown> {
+  const found: [string, unknown][] = [];
+  for (const route of routes) {
+    const { virtualHosts = [] } = route.json() as RouteConfiguration;
+    for (const host of virtualHosts) found.push([`${route.name}/${host.name}`, { ...host, name: '' }]);
+  }
+  for (const host of hosts) found.push([host.name, { ...(host.json() as VirtualHost), name: '' }]);
+  return Object.fromEntries(found.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 const versions = (resources: Iterable<XdsResource>): Record<string, string> =>
   Object.fromEntries([...resources].map((one): [string, string] => [one.name, one.version]).sort());
 
@@ -99,7 +115,7 @@ describe('the engine, incrementally', () => {
             sources.set(object);
           };
           for (const object of application('c', { name: 'http', port: 80 }, [{ version: 'v1' }])) put(object);
-          const views = proxies.map(({ type, name, namespace, labels }) => {
+          const views = clients.map(({ type, name, namespace, labels, ...client }) => {
             const view = engine.connect({
               id: name,
               cluster: name,
@@ -112,8 +128,10 @@ describe('the engine, incrementally', () => {
               metadata: { LABELS: labels, NAMESPACE: namespace },
               envoyVersion: undefined,
               identity: `spiffe://cluster.local/ns/${namespace}/sa/default`,
+              ...client,
             });
             for (const url of Object.values(typeUrls)) view.resources(url);
+            view.virtualHosts?.();
             const told = new Set<string>();
             view.onChange((changed) => {
               for (const url of changed) told.add(url);
@@ -123,7 +141,8 @@ describe('the engine, incrementally', () => {
           for (const batch of batches) {
             const before = views.map(({ view, told }) => {
               told.clear();
-              return new Map(Object.values(typeUrls).map((url) => [url, view.resources(url)] as const));
+              const urls = [...Object.values(typeUrls), virtualHostUrl];
+              return new Map(urls.map((url) => [url, view.resources(url)] as const));
             });
             sources.batch(() => {
               for (const [remove, object] of batch) {
@@ -136,9 +155,24 @@ describe('the engine, incrementally', () => {
             });
             engine.flush();
             views.forEach(({ view, told }, i) => {
-              const proxy = proxies[i]!;
+              const proxy = clients[i]!;
               const fresh = generateOffline(objects.values(), { ...proxy, ipAddress: '10.244.0.1' });
+              const split = 'incrementalRoutes' in proxy;
+              if (split) {
+                const tables = [...(view.virtualHosts?.() ?? new Map()).values()];
+                assert.deepEqual(
+                  hostsOf(
+                    view.resources(typeUrls.route).values(),
+                    tables.flatMap((table) => [...table.values()]),
+                  ),
+                  hostsOf(fresh.resources.get(typeUrls.route) ?? []),
+                  `virtual hosts of ${proxy.name}`,
+                );
+                if (view.resources(virtualHostUrl) !== before[i]?.get(virtualHostUrl))
+                  assert.ok(told.has(virtualHostUrl), `virtual hosts of ${proxy.name} were announced`);
+              }
               for (const [type, url] of Object.entries(typeUrls)) {
+                if (split && url === typeUrls.route) continue;
                 assert.deepEqual(
                   versions(view.resources(url).values()),
                   versions(fresh.resources.get(url) ?? []),

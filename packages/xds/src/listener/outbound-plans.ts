@@ -3,6 +3,7 @@ import type { Origin, ProxyScope } from '@istio-ts/mesh/model';
 import { uniqueOrigins } from '../generated.ts';
 import { memoByInputs } from '../memo.ts';
 import { followAlias } from '../route/destination.ts';
+import { handlingOf } from '../protocol.ts';
 import { unknownTraffic } from '../route/outbound-policy.ts';
 import { indexVirtualServices } from '../route/virtual-service-index.ts';
 import { INBOUND_PORT, OUTBOUND_PORT, wildcardAddress } from './context.ts';
@@ -112,7 +113,8 @@ function addressText(addresses: ProxyScope['headlessAddresses']): string | undef
 /** The client's part of what plans depend on, as text. */
 const clientOf = (scope: PlanScope): string =>
   JSON.stringify([
-    scope.proxy.namespace,
+    // Without those nothing looks at it, and clients of all namespaces share their plans.
+    scope.virtualServices.length > 0 || scope.sidecar !== undefined ? scope.proxy.namespace : undefined,
     usesSourceLabels(scope.virtualServices) ? Object.entries(scope.proxy.labels).sort() : undefined,
     scope.proxy.ipAddresses,
     addressText(scope.headlessAddresses),
@@ -121,7 +123,9 @@ const clientOf = (scope: PlanScope): string =>
   ]);
 
 /** The plans that stand for all equal ones of a kind of clients, so that a change that touches no listener stops here. */
-const lastPlans = new WeakMap<ProxyScope['mesh'], Map<string, OutboundPlans>>();
+const lastPlans = new WeakMap<ProxyScope['mesh'], Map<string, readonly OutboundPlans[]>>();
+/** Views of the mesh of one kind of clients. */
+const MAX_VIEWS = 4;
 const MAX_CLIENTS = 2000;
 
 const MAX_LISTS = 32;
@@ -143,9 +147,62 @@ const routingConnections = memoByInputs(
   },
 );
 
+/** Hosts of the services to which there are connections that are not just HTTP. */
+const connectionHosts = memoByInputs(
+  (services: PlanScope['services']) => [services],
+  (services): ReadonlySet<string> =>
+    new Set(
+      services
+        .filter(({ ports }) => ports.some(({ protocol }) => !['http', 'ignore'].includes(handlingOf(protocol))))
+        .map(({ hostname }) => hostname),
+    ),
+);
+
+type Rules = PlanScope['destinationRules'];
+const noRules: Rules = new Map();
+const ruleMaps = new WeakMap<PlanScope['services'], WeakRef<Rules>[]>();
+
+/** Rules for services to which there are connections that are not just HTTP; the identical map while none of these changes. */
+const rulesOfConnections = memoByInputs(
+  ({ destinationRules, services }: Pick<PlanScope, 'destinationRules' | 'services'>) => [destinationRules, services],
+  ({ destinationRules, services }): Rules => {
+    const hosts = connectionHosts(services);
+    const found: Rules = new Map([...destinationRules].filter(([host]) => hosts.has(host)));
+    if (found.size === 0) {
+      return noRules;
+    }
+    const known = (ruleMaps.get(services) ?? []).filter((one) => one.deref() !== undefined);
+    for (const reference of known) {
+      const one = reference.deref();
+      if (one?.size === found.size && [...found].every(([host, rule]) => one.get(host) === rule)) {
+        return one;
+      }
+    }
+    ruleMaps.set(services, [new WeakRef(found), ...known.slice(0, MAX_LISTS - 1)]);
+    return found;
+  },
+);
+
+/** What of a scope its plans depend on, so that changes of anything else stop here. */
+function narrowed(scope: PlanScope): PlanScope {
+  const { mesh, services, serviceByHost, headlessAddresses, sidecar, proxy } = scope;
+  const virtualServices = routingConnections(scope.virtualServices);
+  // A VirtualService or a Sidecar may lead connections to any service.
+  const isPlain = virtualServices.length === 0 && sidecar === undefined;
+  return {
+    mesh,
+    services,
+    serviceByHost,
+    ...(headlessAddresses !== undefined && { headlessAddresses }),
+    virtualServices,
+    destinationRules: isPlain ? rulesOfConnections(scope) : scope.destinationRules,
+    sidecar,
+    proxy,
+  };
+}
+
 /** The plans of a sidecar; the identical value for all that see the same. */
-export const outboundPlans = (scope: PlanScope): OutboundPlans =>
-  plansOf({ ...scope, virtualServices: routingConnections(scope.virtualServices) });
+export const outboundPlans = (scope: PlanScope): OutboundPlans => plansOf(narrowed(scope));
 
 const plansOf = memoByInputs(
   (scope: PlanScope) => [
@@ -159,17 +216,18 @@ const plansOf = memoByInputs(
   ],
   (scope): OutboundPlans => {
     const made = makePlans(scope);
-    const byClient = lastPlans.get(scope.mesh) ?? new Map<string, OutboundPlans>();
+    const byClient = lastPlans.get(scope.mesh) ?? new Map<string, readonly OutboundPlans[]>();
     lastPlans.set(scope.mesh, byClient);
     const client = clientOf(scope);
-    const last = byClient.get(client);
-    if (last?.signature === made.signature) {
-      return last;
+    const last = byClient.get(client) ?? [];
+    const same = last.find(({ signature }) => signature === made.signature);
+    if (same !== undefined) {
+      return same;
     }
     if (byClient.size >= MAX_CLIENTS) {
       byClient.clear();
     }
-    byClient.set(client, made);
+    byClient.set(client, [made, ...last.slice(0, MAX_VIEWS - 1)]);
     return made;
   },
 );

@@ -140,11 +140,23 @@ function readsSourceLabels(virtualService: VirtualService): boolean {
   return uses;
 }
 
+const usesNamespaces = new WeakMap<VirtualService, boolean>();
+
+function readsSourceNamespace(virtualService: VirtualService): boolean {
+  let uses = usesNamespaces.get(virtualService);
+  if (uses === undefined) {
+    uses = (virtualService.spec.http ?? []).some((r) => (r.match ?? []).some((m) => (m.sourceNamespace ?? '') !== ''));
+    usesNamespaces.set(virtualService, uses);
+  }
+  return uses;
+}
+
 function* inputsOf(input: VirtualServiceInput): Generator<unknown> {
   yield input.virtualService;
   yield input.port;
   yield input.overTls === true;
-  yield input.sourceNamespace;
+  // The same for the namespace: clients of all namespaces share what does not look at it, and then it is encoded once.
+  yield readsSourceNamespace(input.virtualService) ? input.sourceNamespace : undefined;
   yield input.gateways.join(' ');
   yield input.defaultRetries;
   // Labels matter to few VirtualServices; leaving them out lets all other workloads share the routes.
