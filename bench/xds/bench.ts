@@ -177,6 +177,41 @@ function changes(size: fixture.Size, run: number): readonly Change[] {
   ];
 }
 
+/** How late a slow proxy acknowledges. */
+const SLOW_MS = 2000;
+
+/** Makes each change some times and prints what it took. */
+async function table(load: Load, istiod: IstiodProcess, all: readonly Change[]): Promise<void> {
+  console.log('  change            p50 ms   p99 ms   max ms    CPU s      MiB  responses  encoded  missing');
+  for (const change of all) {
+    if (!options.changes.includes(change.name)) continue;
+    const latencies: number[] = [];
+    const sum = { cpu: 0, bytes: 0, responses: 0, encoded: 0, missing: 0 };
+    const { reps } = options;
+    for (let k = -1; k < reps; k++) {
+      const { marker, write } = change.make(k + 1);
+      const encodedBefore = await encoded(istiod);
+      const before = cpuSeconds(istiod.pid);
+      const arrival = await load.change(change.kinds, marker, write, { timeoutMs: 30_000, quietMs: 500 });
+      // The first one warms up.
+      if (k < 0) continue;
+      sum.cpu += cpuSeconds(istiod.pid) - before;
+      sum.encoded += (await encoded(istiod)) - encodedBefore;
+      sum.bytes += arrival.bytes;
+      sum.responses += arrival.responses;
+      sum.missing += arrival.missing;
+      latencies.push(...arrival.latencies);
+    }
+    latencies.sort((a, b) => a - b);
+    const cell = (value: string, width: number): string => value.padStart(width);
+    console.log(
+      `  ${change.name.padEnd(16)}${cell(percentile(latencies, 0.5).toFixed(0), 8)}${cell(percentile(latencies, 0.99).toFixed(0), 9)}${cell((latencies.at(-1) ?? Number.NaN).toFixed(0), 9)}${cell((sum.cpu / reps).toFixed(2), 9)}${cell(mib(sum.bytes / reps), 9)}${cell((sum.responses / reps).toFixed(0), 11)}${cell((sum.encoded / reps).toFixed(1), 9)}${cell(String(sum.missing), 9)}`,
+    );
+    await change.undo();
+    await load.settle(500);
+  }
+}
+
 let run = 0;
 async function measure(size: fixture.Size, proxies: number, which: 'hosts' | 'whole'): Promise<void> {
   run++;
@@ -194,33 +229,16 @@ async function measure(size: fixture.Size, proxies: number, which: 'hosts' | 'wh
     console.log(
       `  all configured after ${initial.seconds.toFixed(1)} s, ${cpu.toFixed(1)} CPU s, ${mib(initial.bytes)} MiB sent, RSS ${residentMib(istiod.pid, 'now').toFixed(0)} MiB, peak ${residentMib(istiod.pid, 'peak').toFixed(0)} MiB; client ${((used.user + used.system) / 1e6).toFixed(1)} CPU s; ${initial.retries} streams turned away`,
     );
-    console.log('  change            p50 ms   p99 ms   max ms    CPU s      MiB  responses  encoded  missing');
-    for (const change of changes(size, run)) {
-      if (!options.changes.includes(change.name)) continue;
-      const latencies: number[] = [];
-      const sum = { cpu: 0, bytes: 0, responses: 0, encoded: 0, missing: 0 };
-      const { reps } = options;
-      for (let k = -1; k < reps; k++) {
-        const { marker, write } = change.make(k + 1);
-        const encodedBefore = await encoded(istiod);
-        const before = cpuSeconds(istiod.pid);
-        const arrival = await load.change(change.kinds, marker, write, { timeoutMs: 30_000, quietMs: 500 });
-        // The first one warms up.
-        if (k < 0) continue;
-        sum.cpu += cpuSeconds(istiod.pid) - before;
-        sum.encoded += (await encoded(istiod)) - encodedBefore;
-        sum.bytes += arrival.bytes;
-        sum.responses += arrival.responses;
-        sum.missing += arrival.missing;
-        latencies.push(...arrival.latencies);
-      }
-      latencies.sort((a, b) => a - b);
-      const cell = (value: string, width: number): string => value.padStart(width);
+    await table(load, istiod, changes(size, run));
+    if (options.hindered) {
+      run++;
+      const before = residentMib(istiod.pid, 'now');
+      load.hinder(SLOW_MS);
       console.log(
-        `  ${change.name.padEnd(16)}${cell(percentile(latencies, 0.5).toFixed(0), 8)}${cell(percentile(latencies, 0.99).toFixed(0), 9)}${cell((latencies.at(-1) ?? Number.NaN).toFixed(0), 9)}${cell((sum.cpu / reps).toFixed(2), 9)}${cell(mib(sum.bytes / reps), 9)}${cell((sum.responses / reps).toFixed(0), 11)}${cell((sum.encoded / reps).toFixed(1), 9)}${cell(String(sum.missing), 9)}`,
+        `  with one proxy that acknowledges after ${SLOW_MS / 1000} s and one that reads nothing any more, the other ${proxies - 2}:`,
       );
-      await change.undo();
-      await load.settle(500);
+      await table(load, istiod, changes(size, run));
+      console.log(`  RSS ${before.toFixed(0)} MiB before, ${residentMib(istiod.pid, 'now').toFixed(0)} MiB after`);
     }
     console.log(
       `  at the end: RSS ${residentMib(istiod.pid, 'now').toFixed(0)} MiB, peak ${residentMib(istiod.pid, 'peak').toFixed(0)} MiB`,

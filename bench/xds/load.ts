@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Crowd, type Kind, Sidecar, type SidecarOptions } from './proxy.ts';
+import { type Crowd, type Kind, Sidecar } from './proxy.ts';
 import { proxyIdentity, type Size } from './fixture.ts';
 
 const now = (): number => performance.timeOrigin + performance.now();
@@ -15,8 +15,6 @@ export interface LoadOptions {
   readonly proxies: number;
   readonly address: { readonly host: string; readonly port: number };
   readonly incrementalRoutes: boolean;
-  /** What some proxies do otherwise, by index. */
-  readonly special?: (index: number) => Partial<SidecarOptions>;
 }
 
 export interface InitialLoad {
@@ -42,6 +40,7 @@ export class Load {
   #readyCount = 0;
   readonly #allReady = Promise.withResolvers<void>();
   #over = false;
+  #hindered = 0;
   lastReason = '';
 
   constructor(options: LoadOptions) {
@@ -69,11 +68,11 @@ export class Load {
   }
 
   async start(deadlineMs: number): Promise<InitialLoad> {
-    const { size, proxies, address, incrementalRoutes, special } = this.#options;
+    const { size, proxies, address, incrementalRoutes } = this.#options;
     const started = now();
     for (let index = 0; index < proxies; index++) {
       const identity = proxyIdentity(size, index);
-      const proxy = new Sidecar({ index, identity, address, incrementalRoutes, ...special?.(index) }, this.#crowd);
+      const proxy = new Sidecar({ index, identity, address, incrementalRoutes }, this.#crowd);
       this.#proxies.push(proxy);
       proxy.connect();
     }
@@ -98,8 +97,10 @@ export class Load {
     const crowd = this.#crowd;
     const before = { bytes: total(crowd.bytes), responses: total(crowd.responses) };
     const at = new Float64Array(this.#options.proxies);
+    // Those that are slow or stuck do not count.
+    at.fill(-1, 0, this.#hindered);
     const seen = new Promise<void>((resolve) => {
-      crowd.watch = { kinds, marker: Buffer.from(marker), at, left: at.length, done: resolve };
+      crowd.watch = { kinds, marker: Buffer.from(marker), at, left: at.length - this.#hindered, done: resolve };
     });
     await write();
     const written = now();
@@ -110,10 +111,17 @@ export class Load {
     const latencies = [...at].filter((time) => time > 0).map((time) => time - written);
     return {
       latencies,
-      missing: at.length - latencies.length,
+      missing: at.length - this.#hindered - latencies.length,
       bytes: total(crowd.bytes) - before.bytes,
       responses: total(crowd.responses) - before.responses,
     };
+  }
+
+  /** From now on the first proxy acknowledges late and the second one reads nothing any more; what is measured is the others. */
+  hinder(ackDelayMs: number): void {
+    this.#proxies[0]?.slowDown(ackDelayMs);
+    this.#proxies[1]?.stick();
+    this.#hindered = 2;
   }
 
   close(): void {

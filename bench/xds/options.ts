@@ -15,6 +15,7 @@ Usage: npm run bench -- xds [flags]
   --whole              adds whole to the clients
   --xdsload PROGRAM    adds xdsload to the clients; 'yes' builds it (needs Go) in a temporary folder
   --changes LIST       of endpoint, virtualservice, destinationrule, service (default all)
+  --hindered           measures the changes once more while one proxy acknowledges after 2 s and one reads nothing any more
   --reps N             measured repetitions of each change (default 10)
   --api-server KIND    local: that of the local cluster (default)
                        real: Kubernetes' own, with etcd; binaries in $KUBE_HOME/bin (../shared/kubernetes/build.sh)
@@ -36,6 +37,7 @@ export interface Options {
   readonly xdsload: string | undefined;
   readonly changes: readonly string[];
   readonly reps: number;
+  readonly hindered: boolean;
   readonly apiServer: { readonly kind: 'local' | 'real' } | { readonly kind: 'running'; readonly kubeconfig: string };
   readonly unseed: boolean;
   readonly program: string;
@@ -85,6 +87,7 @@ export function readOptions(words: readonly string[]): Options {
     xdsload: flags.xdsload === 'yes' || flags.xdsload === 'no' ? undefined : flags.xdsload,
     changes: flags.changes === undefined ? CHANGES : listOf('changes', flags.changes, CHANGES),
     reps,
+    hindered: flags.hindered,
     apiServer: flags.kubeconfig === undefined ? { kind } : { kind: 'running', kubeconfig: flags.kubeconfig },
     unseed: flags.unseed,
     program: flags.program,
@@ -103,6 +106,7 @@ function parse(words: readonly string[]) {
       whole: { type: 'boolean', default: false },
       xdsload: { type: 'string' },
       reps: { type: 'string', default: '10' },
+      hindered: { type: 'boolean', default: false },
       changes: { type: 'string' },
       program: { type: 'string', default: builtIstiod },
       profile: { type: 'string' },

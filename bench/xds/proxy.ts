@@ -83,8 +83,6 @@ export interface SidecarOptions {
   readonly identity: Identity;
   readonly address: { readonly host: string; readonly port: number };
   readonly incrementalRoutes: boolean;
-  /** Milliseconds to wait before each acknowledgement: a slow proxy. Infinity: a stuck one. */
-  readonly ackDelayMs?: number;
 }
 
 export class Sidecar {
@@ -102,6 +100,8 @@ export class Sidecar {
   /** Route configurations whose virtual hosts have not come yet. */
   readonly #waiting = new Set<string>();
   isReady = false;
+  /** Milliseconds to wait before each acknowledgement: a slow proxy. */
+  #ackDelayMs = 0;
 
   constructor(options: SidecarOptions, crowd: Crowd) {
     this.#options = options;
@@ -138,6 +138,16 @@ export class Sidecar {
         end(`${headers['grpc-status']} ${headers['grpc-message'] ?? ''}`);
     });
     this.#ask('cds', []);
+  }
+
+  /** Acknowledges late from now on. */
+  slowDown(ackDelayMs: number): void {
+    this.#ackDelayMs = ackDelayMs;
+  }
+
+  /** Reads nothing any more, and so acknowledges nothing. */
+  stick(): void {
+    this.#stream?.pause();
   }
 
   /** Connects again from nothing. */
@@ -228,13 +238,13 @@ export class Sidecar {
       if (--watch.left === 0) watch.done();
     }
     const more = this.#apply(kind, bytes, response);
-    const delay = this.#options.ackDelayMs ?? 0;
+    const delay = this.#ackDelayMs;
     const acknowledge = (): void => {
       this.#send({ typeUrl: TYPES[kind], responseNonce: response.nonce });
       for (const [next, names] of more) this.#ask(next, names);
     };
     if (delay === 0) acknowledge();
-    else if (Number.isFinite(delay)) setTimeout(acknowledge, delay);
+    else setTimeout(acknowledge, delay);
     this.#has.add(kind);
     this.#settle();
   }

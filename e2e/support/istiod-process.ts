@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ISTIOD_MALLOC, ISTIOD_NODE_FLAGS } from '@istio-ts/local/images/istiod-process';
 import { freePorts } from './ports.ts';
 import { until } from './shell.ts';
 
@@ -45,7 +46,7 @@ export async function startIstiod(options: IstiodOptions): Promise<IstiodProcess
     process.execPath,
     [
       // As the image of istiod starts it.
-      '--max-semi-space-size=4',
+      ...ISTIOD_NODE_FLAGS,
       ...(options.nodeFlags ?? []),
       options.program ?? builtIstiod,
       'discovery',
@@ -60,7 +61,13 @@ export async function startIstiod(options: IstiodOptions): Promise<IstiodProcess
     ],
     {
       stdio: ['ignore', log, log],
-      env: { ...process.env, POD_NAMESPACE: 'istio-system', POD_NAME: 'istiod-process', ...options.env },
+      env: {
+        ...process.env,
+        ...ISTIOD_MALLOC,
+        POD_NAMESPACE: 'istio-system',
+        POD_NAME: 'istiod-process',
+        ...options.env,
+      },
     },
   );
   closeSync(log);

@@ -1,3 +1,4 @@
+import { ISTIOD_MALLOC, ISTIOD_NODE_FLAGS } from './istiod-process.ts';
 import { DEFAULT_PATH, type Image, type ImageFile, type ImageName, matchesPattern } from './image.ts';
 
 /** What of the machine the built-in images are made of. */
@@ -40,8 +41,9 @@ interface Row {
   readonly image: (name: ImageName, machine: Machine) => Image | string;
 }
 
-function launcher(program: string, flags = ''): string {
-  return `#!/bin/sh\nexec ${INSIDE_NODE} ${flags}${INSIDE_PROGRAMS}/${program}.mjs "$@"\n`;
+function launcher(program: string, flags = '', env: Readonly<Record<string, string>> = {}): string {
+  const settings = Object.entries(env).map(([name, value]) => `export ${name}="\${${name}-${value}}"\n`);
+  return `#!/bin/sh\n${settings.join('')}exec ${INSIDE_NODE} ${flags}${INSIDE_PROGRAMS}/${program}.mjs "$@"\n`;
 }
 
 function script(path: string, text: string): ImageFile {
@@ -96,7 +98,12 @@ const ROWS: readonly Row[] = [
       hostImage(machine, 'pilot', {
         ...istioUser,
         entrypoint: ['/usr/local/bin/pilot-discovery'],
-        files: [script('/usr/local/bin/pilot-discovery', launcher('pilot-discovery', '--max-semi-space-size=4 '))],
+        files: [
+          script(
+            '/usr/local/bin/pilot-discovery',
+            launcher('pilot-discovery', `${ISTIOD_NODE_FLAGS.join(' ')} `, ISTIOD_MALLOC),
+          ),
+        ],
       }),
   },
   {
