@@ -86,7 +86,12 @@ interface Block {
   readonly bytes: Buffer;
 }
 
-const deltaBlocks = new WeakMap<XdsResource, Block>();
+/**
+ * Blocks by their first resource. There are several where classes of proxies differ in a few resources in between, as virtual hosts do, whose domains
+ * depend on the client's namespace; the one that was used last comes first.
+ */
+const deltaBlocks = new WeakMap<XdsResource, Block[]>();
+const MAX_BLOCKS_BY_FIRST = 16;
 /** Shorter runs are not worth a copy. */
 const MIN_BLOCK = 16;
 const MAX_BLOCK = 256;
@@ -94,6 +99,23 @@ const MAX_BLOCK = 256;
 /** Whether a block ends after a resource: by its content, so that the blocks of two clients are the same where their resources are. */
 const endsBlock = (resource: XdsResource): boolean =>
   resource.version.endsWith('0') && /[0-3]0$/.test(resource.version);
+
+function blockOf(first: XdsResource, run: readonly XdsResource[]): Block {
+  const known = deltaBlocks.get(first) ?? [];
+  const at = known.findIndex(
+    ({ resources }) => resources.length === run.length && resources.every((one, i) => one === run[i]),
+  );
+  // Heads are made for the block alone.
+  const block = known[at] ?? {
+    resources: run,
+    bytes: Buffer.concat(run.flatMap((one) => [deltaHead(one), one.value])),
+  };
+  if (at > 0) known.splice(at, 1);
+  else if (at < 0 && known.length >= MAX_BLOCKS_BY_FIRST) known.pop();
+  if (at !== 0) known.unshift(block);
+  deltaBlocks.set(first, known);
+  return block;
+}
 
 /**
  * The resources of a large response as blocks: most clients get the same ones in the same order, and then each block exists once for all of them.
@@ -111,13 +133,7 @@ function* deltaParts(resources: readonly XdsResource[]): Generator<Uint8Array> {
     }
     const [first] = run;
     if (first === undefined) return;
-    let block = deltaBlocks.get(first);
-    if (block?.resources.length !== run.length || !block.resources.every((one, i) => one === run[i])) {
-      // Heads are made for the block alone.
-      block = { resources: run, bytes: Buffer.concat(run.flatMap((one) => [deltaHead(one), one.value])) };
-      deltaBlocks.set(first, block);
-    }
-    yield block.bytes;
+    yield blockOf(first, run).bytes;
   }
 }
 
