@@ -15,6 +15,7 @@ import {
 import { type JsonObject, listAt, objectAt } from './json.ts';
 
 provesAnnotations(
+  'istio.io/reroute-virtual-interfaces',
   'prometheus.istio.io/merge-metrics',
   'sidecar.istio.io/rewriteAppHTTPProbers',
   'sidecar.istio.io/discoveryAddress',

@@ -90,8 +90,8 @@ const proxyHeaders = object('Headers that proxies add by themselves.', {
 
 const connectionSettings = object('Limits of listeners and clusters.', {
   profile: enumOf(['SIDECAR', 'EDGE']),
-  listenerPerConnectionBufferLimitBytes: int32(),
-  clusterPerConnectionBufferLimitBytes: int32(),
+  listenerPerConnectionBufferLimitBytes: int32('Bytes that a listener keeps of a connection.', { minimum: 0 }),
+  clusterPerConnectionBufferLimitBytes: int32('Bytes that a cluster keeps of a connection.', { minimum: 0 }),
   httpIdleTimeout: duration(),
   httpMaxConnectionDuration: duration(),
   httpDrainTimeout: duration(),
@@ -99,9 +99,9 @@ const connectionSettings = object('Limits of listeners and clusters.', {
   httpRequestHeadersTimeout: duration(),
   httpStreamIdleTimeout: duration(),
   httpMaxStreamDuration: duration(),
-  httpMaxConcurrentStreams: int32(),
-  http2InitialStreamWindowSize: int32(),
-  http2InitialConnectionWindowSize: int32(),
+  httpMaxConcurrentStreams: int32('Requests at a time on a connection of HTTP/2.', { minimum: 1 }),
+  http2InitialStreamWindowSize: int32('Bytes of a request before the proxy has taken any.', { minimum: 65_535 }),
+  http2InitialConnectionWindowSize: int32('The same of all requests of a connection.', { minimum: 65_535 }),
   httpHeadersWithUnderscoresAction: enumOf([
     'HEADERS_WITH_UNDERSCORES_UNSPECIFIED',
     'HEADERS_WITH_UNDERSCORES_ALLOW',
@@ -116,8 +116,8 @@ const connectionSettings = object('Limits of listeners and clusters.', {
     'UNESCAPE_AND_REDIRECT',
     'UNESCAPE_AND_FORWARD',
   ]),
-  listenerConnectionLimit: int32(),
-  globalDownstreamConnectionLimit: int32(),
+  listenerConnectionLimit: int32('Connections at a time of each filter chain of a listener.', { minimum: 1 }),
+  globalDownstreamConnectionLimit: int32('Connections of clients at a time.', { minimum: 1 }),
 });
 
 /** Settings of every proxy, with Istio's defaults. A pod changes them with the annotation `proxy.istio.io/config`. */

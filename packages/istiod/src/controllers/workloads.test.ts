@@ -5,11 +5,19 @@ import { istioTypes } from '@istio-ts/api/resource-types';
 import type { KubeObject } from '@istio-ts/kube';
 import { createMesh, MeshSources } from '@istio-ts/mesh';
 import type { ProxyNode } from '@istio-ts/xds';
+import { provesAnnotations } from '@istio-ts/xds/field-proof';
 import { FakeCluster, settle } from '../fake-cluster.test-support.ts';
 import { recordingLogger } from '../log.test-support.ts';
 import { wantedAddresses } from './auto-allocate.ts';
 import { keepAutoAddresses } from './auto-allocate-status.ts';
 import { createWorkloadRegistration, entryNameOf, isGone, registrationAnnotations } from './workload-registration.ts';
+
+provesAnnotations(
+  'istio.io/autoRegistrationGroup',
+  'istio.io/workloadController',
+  'istio.io/connectedAt',
+  'istio.io/disconnectedAt',
+);
 
 const ranges = { ipv4: '240.240.0.0/16', ipv6: '2001:2::/48' };
 const entry = (name: string, spec: object, more: object = {}): KubeObject => ({

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { defaultMeshConfig } from '@istio-ts/api';
 import { createMesh, MeshSources } from '@istio-ts/mesh';
 import type { KubeObject } from '@istio-ts/kube/object';
+import { provesAnnotations } from '../field-proof.ts';
 import { selfSigned } from '../testing/certificate.ts';
 import { application, istioObject, podObject, secretObject, serviceObject, sliceObject } from '../testing/objects.ts';
 import type { ProxyNode } from '../source.ts';
@@ -154,6 +155,7 @@ describe('the engine', () => {
         ...object,
         metadata: { ...object.metadata, resourceVersion: '7', annotations: { touched: 'yes' } },
       });
+    provesAnnotations('networking.istio.io/exportTo');
     sources.set(
       serviceObject({ name: 'kube', namespace: 'hidden', annotations: { 'networking.istio.io/exportTo': '.' } }, [
         port,

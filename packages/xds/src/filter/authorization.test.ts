@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ProxyScope } from '@istio-ts/mesh/model';
+import { provesAnnotations } from '../field-proof.ts';
 import { config } from '../testing/scope.ts';
 import { httpRbacFilters, networkRbacFilters } from './authorization.ts';
 import { HTTP_FILTER_ORDER, httpFilters } from './order.ts';
@@ -80,6 +81,7 @@ test('HTTP properties on TCP: an ALLOW rule matches nothing, a DENY rule matches
 });
 
 test('an address that is none matches nothing, and a dry run enforces nothing', () => {
+  provesAnnotations('istio.io/dry-run');
   const [one] = http(policy('p', { rules: [{ from: [{ source: { ipBlocks: ['nonsense'] } }] }] }));
   assert.deepEqual(one?.rules.policies['ns[default]-policy[p]-rule[0]'], {
     principals: [{ notId: { any: true } }],
