@@ -6,6 +6,7 @@ import { ingress } from './tasks/ingress.ts';
 import { locality } from './tasks/locality.ts';
 import { type Mesh, startMesh } from './tasks/mesh.ts';
 import { resilience } from './tasks/resilience.ts';
+import { sidecarTls } from './tasks/sidecar-tls.ts';
 import { tcpShifting } from './tasks/tcp.ts';
 
 const reason = obstacle();
@@ -64,5 +65,6 @@ describe('tasks of the documentation of traffic management', { skip: reason ?? f
   resilience(started);
   locality(started);
   ingress(started);
+  sidecarTls(started);
   egress(started);
 });

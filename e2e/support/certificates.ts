@@ -37,3 +37,20 @@ export function certificateFor(host: string, issuer?: Pair): Pair {
 export function secret(name: string, data: Readonly<Record<string, string>>, type = 'Opaque'): object {
   return { apiVersion: 'v1', kind: 'Secret', metadata: { name }, type, stringData: data };
 }
+
+/** The role without which a sidecar gets no Secret, for a service account. */
+export const readerOfSecrets = (account: string): readonly object[] => [
+  {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'Role',
+    metadata: { name: 'reads-secrets' },
+    rules: [{ apiGroups: [''], resources: ['secrets'], verbs: ['list'] }],
+  },
+  {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'RoleBinding',
+    metadata: { name: 'reads-secrets' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'reads-secrets' },
+    subjects: [{ kind: 'ServiceAccount', name: account }],
+  },
+];

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { proves } from '@istio-ts/xds/field-proof';
 import { workload } from '../scenarios/traffic/world.ts';
-import { certificateFor, secret } from '../support/certificates.ts';
+import { certificateFor, readerOfSecrets, secret } from '../support/certificates.ts';
 import { until } from '../support/shell.ts';
 import type { Mesh } from './mesh.ts';
 
@@ -16,23 +16,6 @@ const server = certificateFor(name, authority);
 const client = certificateFor('client.outside.test', authority);
 
 const list = (objects: readonly object[]) => JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects });
-
-/** The role without which a sidecar gets no Secret, for a service account. */
-const readerOfSecrets = (account: string): readonly object[] => [
-  {
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'Role',
-    metadata: { name: 'reads-secrets' },
-    rules: [{ apiGroups: [''], resources: ['secrets'], verbs: ['list'] }],
-  },
-  {
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'RoleBinding',
-    metadata: { name: 'reads-secrets' },
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'reads-secrets' },
-    subjects: [{ kind: 'ServiceAccount', name: account }],
-  },
-];
 
 /**
  * Two servers that the mesh does not know, in a namespace without sidecars and without Services that it could learn of: one takes everybody, the other asks

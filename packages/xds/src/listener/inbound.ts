@@ -243,7 +243,7 @@ function buildListener(input: InboundInput): Generated<Listener> {
   destinations.push(undeclared(undefined, peerAuthentication.mode));
   const bytes = destinations.filter((d) => d.handling === 'tcp').flatMap((d) => d.port ?? []);
   const plainBytes = destinations
-    .filter((d) => d.handling === 'tcp' && d.mode === 'DISABLE')
+    .filter((d) => d.handling === 'tcp' && d.mode === 'DISABLE' && d.ownTls === undefined)
     .flatMap((d) => d.port ?? []);
   return {
     resource: {
