@@ -2,6 +2,7 @@ import { after, before, describe } from 'node:test';
 import { type Cluster, obstacle, startCluster } from './support/cluster.ts';
 import { bookinfo } from './tasks/bookinfo.ts';
 import { egress, startOutside } from './tasks/egress.ts';
+import { egressNames } from './tasks/egress-names.ts';
 import { ingress } from './tasks/ingress.ts';
 import { locality } from './tasks/locality.ts';
 import { type Mesh, startMesh } from './tasks/mesh.ts';
@@ -67,4 +68,5 @@ describe('tasks of the documentation of traffic management', { skip: reason ?? f
   ingress(started);
   sidecarTls(started);
   egress(started);
+  egressNames(started);
 });

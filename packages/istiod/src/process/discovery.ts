@@ -11,6 +11,7 @@ import { watchSurroundings } from '../admission/surroundings.ts';
 import { createValidationHandler } from '../admission/validate.ts';
 import { createAdsServer } from '../ads/server.ts';
 import { loadOrCreateRoot } from '../authority/root-secret.ts';
+import { stockBootstrap } from '../bootstrap/stock-bootstrap.ts';
 import { createCaService } from '../ca/service.ts';
 import { resolveGatewayNames, resolveName } from '../config/gateway-names.ts';
 import { isConfiguration, readConfigSources, readsKubernetes } from '../config/config-sources.ts';
@@ -151,13 +152,19 @@ export async function startDiscovery(
     'Resources for proxies that were encoded since the start, each once for all proxies that share it.',
     () => [...encodedResources().values()].reduce((sum, count) => sum + count, 0),
   );
+  const secretErrors = metrics.counter(
+    'pilot_sds_certificate_errors_total',
+    'Secrets of certificates that proxies need and that are missing or hold nothing usable.',
+  );
   const engine = createEngine(mesh, {
     onError: ({ type, name, error }) => {
       internalErrors.add();
       engineLog.error(`${type} ${name}: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
     },
-    onSecretProblem: ({ origin, path, message }) =>
-      engineLog.warn(`${origin.kind} ${origin.namespace}/${origin.name}: ${path}: ${message}`),
+    onSecretProblem: ({ origin, path, message }) => {
+      secretErrors.add();
+      engineLog.warn(`${origin.kind} ${origin.namespace}/${origin.name}: ${path}: ${message}`);
+    },
     onFailure: ({ errors }) => {
       internalErrors.add({}, errors.length);
       for (const error of errors) engineLog.error(error instanceof Error ? (error.stack ?? error.message) : `${error}`);
@@ -174,7 +181,7 @@ export async function startDiscovery(
   };
   let runDebug: ReturnType<typeof createDebug> | undefined;
   const adsLog = logger('ads', 'Connected proxies and what is sent to them');
-  const names = withNameTables(withBootstraps(withGrpcClients(engine)), mesh);
+  const names = withNameTables(withBootstraps(withGrpcClients(engine), stockBootstrap), mesh);
   const registration = createWorkloadRegistration(
     client,
     { controller: settings.podName, ...settings.workloadEntries, now: () => new Date() },
