@@ -1,4 +1,4 @@
-// `npm run bench [idle]`: the running demo at rest. `npm run bench -- xds [--quick]`: many simulated sidecars on one istiod.
+// `npm run bench [idle]`: the running demo at rest. `npm run bench -- xds`: many simulated sidecars on one istiod (`--help` lists its flags).
 const [which = 'idle'] = process.argv.slice(2);
 switch (which) {
   case 'idle':
