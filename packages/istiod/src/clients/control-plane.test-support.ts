@@ -16,6 +16,7 @@ import {
 import { createEngine, type ProxyConfigSource, withBootstraps, withGrpcClients } from '@istio-ts/xds';
 import type { ConnectedProxy } from '../ads/connections.ts';
 import { type AdsServerOptions, createAdsServer } from '../ads/server.ts';
+import { stockBootstrap } from '../bootstrap/stock-bootstrap.ts';
 import { createCaService } from '../ca/service.ts';
 import { createGrpcServers } from '../grpc/servers.ts';
 import { createDebug, debugText } from '../http/debug.ts';
@@ -106,7 +107,7 @@ export async function startControlPlane(
   });
   const metrics = new MetricsRegistry();
   const authenticateToken = async (token: string): Promise<TokenReviewResult> => reviewed(token);
-  const names = withNameTables(withBootstraps(withGrpcClients(engine)), mesh);
+  const names = withNameTables(withBootstraps(withGrpcClients(engine), stockBootstrap), mesh);
   const health: string[] = [];
   let debug: ReturnType<typeof debugText> | undefined;
   const ads = createAdsServer({
