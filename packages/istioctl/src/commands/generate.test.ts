@@ -115,6 +115,34 @@ test('knows the ports and labels of a workload', async () => {
   assert.match(out, /name: inbound\|8081\|\|/);
 });
 
+test('takes the networks of the mesh from the ConfigMap', async () => {
+  const networks = join(folder, 'networks.yaml');
+  writeFileSync(
+    networks,
+    `apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data:
+  meshNetworks: |
+    networks: {far: {endpoints: [{fromCidr: 10.9.0.0/16}], gateways: [{address: 192.0.2.1, port: 15443}]}}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: far, namespace: shop}
+spec:
+  hosts: [far.test]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  endpoints: [{address: 10.9.0.1, serviceAccount: far}]
+`,
+  );
+  const seen = async (network: string) =>
+    (await istioctl('endpoint', '-f', networks, '--proxy', 'web.shop', '--metadata', `NETWORK=${network}`)).out;
+  assert.match(await seen('near'), /address: 192\.0\.2\.1/);
+  assert.match(await seen('far'), /address: 10\.9\.0\.1/);
+});
+
 test('says what it needs', async () => {
   await assert.rejects(istioctl('-f', file), /--proxy NAME/);
   await assert.rejects(istioctl('--proxy', 'a.b'), /-f/);

@@ -1,5 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { decodeMeshConfig, defaultMeshConfig, formatProblem, type MeshConfig, VERSION } from '@istio-ts/api';
+import {
+  decodeMeshConfig,
+  decodeMeshNetworks,
+  defaultMeshConfig,
+  formatProblem,
+  type MeshConfig,
+  type MeshNetworks,
+  VERSION,
+} from '@istio-ts/api';
 import { type KubeObject, parseYaml } from '@istio-ts/kube';
 import { fields, list, text, textMap } from '@istio-ts/mesh/kubernetes/read';
 import { generateOffline, type OfflineProxy, typeUrls, type XdsResource } from '@istio-ts/xds';
@@ -45,7 +53,10 @@ export async function runGenerate(session: Session, flags: GenerateFlags, type?:
 
   const meshConfig = meshConfigOf(session, flags, objects);
   const proxy = proxyOf(session, flags, objects, fallback);
-  const { resources, problems, errors } = generateOffline(objects, proxy, { meshConfig });
+  const { resources, problems, errors } = generateOffline(objects, proxy, {
+    meshConfig,
+    meshNetworks: meshNetworksOf(session, objects),
+  });
   for (const { origin, path, message, onlyPart } of problems)
     session.err(
       `${origin.kind} ${origin.namespace}/${origin.name} is ${onlyPart ? 'in force without a part' : 'left out'}: ${path}: ${message}\n`,
@@ -131,17 +142,30 @@ function meshConfigOf(session: Session, flags: GenerateFlags, objects: readonly 
       throw new CliError(`${file}: ${unreadable(error)}`);
     }
   } else {
-    const map = objects.find(
-      ({ kind, metadata }) =>
-        kind === 'ConfigMap' && metadata.name === 'istio' && metadata.namespace === session.flags.istioNamespace,
-    );
-    yaml = fields(map?.data).mesh;
+    yaml = meshConfigMap(session, objects).mesh;
     file = 'ConfigMap istio';
   }
   if (typeof yaml !== 'string') return defaultMeshConfig();
   const { value, problems } = decodeMeshConfig(parseYaml(yaml, file));
   for (const problem of problems) session.err(`${file}: ${formatProblem(problem)}\n`);
   return value;
+}
+
+/** The networks of the mesh: key `meshNetworks` of the ConfigMap among the manifests. */
+function meshNetworksOf(session: Session, objects: readonly KubeObject[]): MeshNetworks {
+  const yaml = meshConfigMap(session, objects).meshNetworks;
+  const { value, problems } = decodeMeshNetworks(typeof yaml === 'string' ? parseYaml(yaml, 'meshNetworks') : {});
+  for (const problem of problems) session.err(`ConfigMap istio: meshNetworks: ${formatProblem(problem)}\n`);
+  return value;
+}
+
+/** The data of the ConfigMap of the mesh configuration. */
+function meshConfigMap(session: Session, objects: readonly KubeObject[]): Readonly<Record<string, unknown>> {
+  const map = objects.find(
+    ({ kind, metadata }) =>
+      kind === 'ConfigMap' && metadata.name === 'istio' && metadata.namespace === session.flags.istioNamespace,
+  );
+  return fields(map?.data);
 }
 
 /** What of a pod, or of the template of pods, says what its proxy is. */

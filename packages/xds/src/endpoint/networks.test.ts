@@ -26,6 +26,8 @@ import { tlsGet } from '../testing/tls-client.ts';
 
 proves(
   'MeshNetworks.networks[].endpoints[].fromCidr',
+  'MeshNetworks.networks[].endpoints[].fromRegistry',
+  'MeshNetworks.networks[].gateways[].address',
   'MeshNetworks.networks[].gateways[].registryServiceName',
   'MeshNetworks.networks[].gateways[].port',
 );
@@ -135,10 +137,10 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function shares(times: number, headers: Readonly<Record<string, string>> = {}) {
+async function shares(times: number, headers: Readonly<Record<string, string>> = {}, address = net.everywhere) {
   const counts: Record<string, number> = {};
   for (let i = 0; i < times; i++) {
-    const { seen, text } = await call('/', { address: net.everywhere, port: 80, host: HOST, headers });
+    const { seen, text } = await call('/', { address, port: 80, host: HOST, headers });
     const name = seen?.origin ?? text;
     counts[name] = (counts[name] ?? 0) + 1;
   }
@@ -186,4 +188,28 @@ test('a gateway that asks for its own network sees the endpoints of no other', (
     ].map(([, address]) => address);
   assert.deepEqual(seen({}), [net.ip(pods.near), net.ip(pods.far1), net.ip(pods.far2)]);
   assert.deepEqual(seen({ REQUESTED_NETWORK_VIEW: 'b' }), [net.ip(pods.far1), net.ip(pods.far2)]);
+});
+
+test('a network that has the whole cluster, and a gateway by its address', async () => {
+  const place = new LoopbackNet();
+  const another = await startOfflineEnvoy({
+    net: place,
+    objects,
+    meshNetworks: decodeMeshNetworks({
+      networks: {
+        b: { endpoints: [{ fromRegistry: 'Kubernetes' }], gateways: [{ address: edge.everywhere, port: 15443 }] },
+      },
+    }).value,
+    proxy: { name: 'client', namespace: 'default', ipAddress: place.everywhere },
+    identity: pem(authority.issue('another', ['URI:spiffe://cluster.local/ns/default/sa/client'])),
+  });
+  const before = origins.map(({ arrivals }) => arrivals.length);
+  try {
+    assert.deepEqual(Object.keys(await shares(30, {}, place.everywhere)).sort(), ['far1', 'far2', 'near']);
+  } finally {
+    await another.stop();
+  }
+  for (const [i, { address, arrivals }] of origins.entries())
+    if (address === net.ip(pods.far1) || address === net.ip(pods.far2))
+      for (const { tls } of arrivals.slice(before[i])) assert.equal(tls?.sni, `outbound_.80_._.${HOST}`);
 });
