@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decode } from '@istio-ts/envoy';
 import type { XdsResource } from '@istio-ts/xds';
-import { deltaResponse } from './response.ts';
+import { deltaResponse, discoveryResponse } from './response.ts';
 import { TypeUrl } from './resource-kinds.ts';
 
 const resource = (name: string, version: string): XdsResource => ({
@@ -43,5 +43,18 @@ test('proxies of several classes share the bytes of large responses, each class 
       classes[index]?.map(({ name, version }) => [name, version]),
     );
     assert.deepEqual(removedResources, ['gone']);
+  }
+});
+
+test('so do those of the state of the world', () => {
+  const classes = [ofClass('a'), ofClass('b')];
+  const respondWorld = (resources: readonly XdsResource[]) =>
+    discoveryResponse({ typeUrl: TypeUrl.cluster, nonce: 'n', version: 'v', resources, removed: [] }, Buffer.alloc(0));
+  const firstRound = classes.map(respondWorld);
+  const secondRound = classes.map(respondWorld);
+  for (const [index, parts] of firstRound.entries()) {
+    for (const part of parts.filter(({ length }) => length > 500)) assert.ok(secondRound[index]?.includes(part));
+    const { resources = [] } = decode('envoy.service.discovery.v3.DiscoveryResponse', Buffer.concat(parts));
+    assert.equal(resources.length, 200);
   }
 });

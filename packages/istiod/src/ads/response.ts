@@ -87,11 +87,17 @@ interface Block {
 }
 
 /**
- * Blocks by their first resource. There are several where classes of proxies differ in a few resources in between, as virtual hosts do, whose domains
- * depend on the client's namespace; the one that was used last comes first.
+ * Blocks with the same first resource. There are several where classes of proxies differ in a few resources in between, as virtual hosts do, whose
+ * domains depend on the client's namespace. All but the last are kept only as long as memory is not needed otherwise: they may be out of date.
  */
-const deltaBlocks = new WeakMap<XdsResource, Block[]>();
-const MAX_BLOCKS_BY_FIRST = 16;
+interface Blocks {
+  last: Block;
+  others: readonly WeakRef<Block>[];
+}
+
+const deltaBlocks = new WeakMap<XdsResource, Blocks>();
+const worldBlocks = new WeakMap<XdsResource, Blocks>();
+const MAX_OTHERS = 31;
 /** Shorter runs are not worth a copy. */
 const MIN_BLOCK = 16;
 const MAX_BLOCK = 256;
@@ -100,27 +106,45 @@ const MAX_BLOCK = 256;
 const endsBlock = (resource: XdsResource): boolean =>
   resource.version.endsWith('0') && /[0-3]0$/.test(resource.version);
 
-function blockOf(first: XdsResource, run: readonly XdsResource[]): Block {
-  const known = deltaBlocks.get(first) ?? [];
-  const at = known.findIndex(
-    ({ resources }) => resources.length === run.length && resources.every((one, i) => one === run[i]),
-  );
+/** How one protocol wraps resources, and what is remembered of it. */
+interface Wrapping {
+  readonly heads: WeakMap<XdsResource, Buffer>;
+  readonly head: (resource: XdsResource) => Buffer;
+  readonly blocks: WeakMap<XdsResource, Blocks>;
+}
+const DELTA_WRAPPING: Wrapping = { heads: deltaHeads, head: deltaHead, blocks: deltaBlocks };
+const WORLD_WRAPPING: Wrapping = { heads: worldHeads, head: worldHead, blocks: worldBlocks };
+
+function resourceParts(wrapping: Wrapping, resources: readonly XdsResource[]): Iterable<Uint8Array> {
+  return resources.length < MIN_BLOCK
+    ? resources.flatMap((resource) => [cached(wrapping.heads, resource, wrapping.head), resource.value])
+    : blockParts(wrapping, resources);
+}
+
+function blockOf({ blocks, head }: Wrapping, first: XdsResource, run: readonly XdsResource[]): Block {
+  const isIt = (block: Block | undefined): block is Block =>
+    block?.resources.length === run.length && block.resources.every((one, i) => one === run[i]);
+  const known = blocks.get(first);
+  if (isIt(known?.last)) return known.last;
+  const others = (known?.others ?? []).flatMap((ref) => ref.deref() ?? []);
   // Heads are made for the block alone.
-  const block = known[at] ?? {
+  const block = others.find(isIt) ?? {
     resources: run,
-    bytes: Buffer.concat(run.flatMap((one) => [deltaHead(one), one.value])),
+    bytes: Buffer.concat(run.flatMap((one) => [head(one), one.value])),
   };
-  if (at > 0) known.splice(at, 1);
-  else if (at < 0 && known.length >= MAX_BLOCKS_BY_FIRST) known.pop();
-  if (at !== 0) known.unshift(block);
-  deltaBlocks.set(first, known);
+  if (known === undefined) blocks.set(first, { last: block, others: [] });
+  else {
+    const before = [known.last, ...others.filter((other) => other !== block)];
+    known.others = before.slice(0, MAX_OTHERS).map((other) => new WeakRef(other));
+    known.last = block;
+  }
   return block;
 }
 
 /**
  * The resources of a large response as blocks: most clients get the same ones in the same order, and then each block exists once for all of them.
  */
-function* deltaParts(resources: readonly XdsResource[]): Generator<Uint8Array> {
+function* blockParts(wrapping: Wrapping, resources: readonly XdsResource[]): Generator<Uint8Array> {
   let at = 0;
   while (at < resources.length) {
     let end = at + 1;
@@ -128,19 +152,19 @@ function* deltaParts(resources: readonly XdsResource[]): Generator<Uint8Array> {
     const run = resources.slice(at, end);
     at = end;
     if (run.length < MIN_BLOCK) {
-      for (const resource of run) yield* [cached(deltaHeads, resource, deltaHead), resource.value];
+      for (const resource of run) yield* [cached(wrapping.heads, resource, wrapping.head), resource.value];
       continue;
     }
     const [first] = run;
     if (first === undefined) return;
-    yield blockOf(first, run).bytes;
+    yield blockOf(wrapping, first, run).bytes;
   }
 }
 
 /** The encoded envoy.service.discovery.v3.DiscoveryResponse in parts. */
 export function discoveryResponse(push: PushResponse, controlPlane: Uint8Array): Uint8Array[] {
   const parts: Uint8Array[] = [text(DISCOVERY.version, push.version)];
-  for (const resource of push.resources) parts.push(cached(worldHeads, resource, worldHead), resource.value);
+  parts.push(...resourceParts(WORLD_WRAPPING, push.resources));
   parts.push(text(DISCOVERY.typeUrl, push.typeUrl), text(DISCOVERY.nonce, push.nonce));
   parts.push(head(DISCOVERY.controlPlane, controlPlane.length), controlPlane);
   return parts;
@@ -180,9 +204,7 @@ function versionAndNonce({ version, nonce }: PushResponse): Buffer {
 export function deltaResponse(push: PushResponse, controlPlane: Uint8Array): Uint8Array[] {
   const { resources } = push;
   const parts: Uint8Array[] = [versionAndNonce(push)];
-  if (resources.length < MIN_BLOCK)
-    for (const resource of resources) parts.push(cached(deltaHeads, resource, deltaHead), resource.value);
-  else parts.push(...deltaParts(resources));
+  parts.push(...resourceParts(DELTA_WRAPPING, resources));
   for (const name of push.removed) parts.push(text(DELTA.removed, name));
   parts.push(constantParts(push.typeUrl, controlPlane));
   return parts;
