@@ -1,7 +1,9 @@
 import { tryParseDuration } from '@istio-ts/api/duration';
 import { type ParsedArguments, parseArguments, UsageError } from '@istio-ts/command-line/arguments';
+import type { TrafficSwitches } from '@istio-ts/mesh/model';
 import { type NativeSidecarSetting, parseNativeSidecars } from '@istio-ts/injector/native-sidecars';
 import { type AddressRanges, wantedAddresses } from './controllers/auto-allocate.ts';
+import type { Environment } from './environment.ts';
 import { DISCOVERY_FLAGS } from './flags.ts';
 
 /** How a control plane is set up: the flags and environment variables of pilot-discovery (istio-surface.md, Ports and environment variables). */
@@ -40,6 +42,12 @@ export interface Settings {
   readonly quicListeners: boolean;
   /** PILOT_ENABLE_MONGO_FILTER, PILOT_ENABLE_REDIS_FILTER: the protocols of databases for which proxies get filters. */
   readonly wireFilters: readonly ('Mongo' | 'Redis')[];
+  /** PILOT_SIDECAR_USE_REMOTE_ADDRESS, PILOT_ENABLE_ALPN_FILTER, PILOT_ALLOW_ANY_DYNAMIC_DNS_MAX_HOSTS. */
+  readonly switches: TrafficSwitches;
+  /** PILOT_ENABLE_SERVICEENTRY_SELECT_PODS. */
+  readonly entriesSelectPods: boolean;
+  /** PILOT_ENABLE_K8S_SELECT_WORKLOAD_ENTRIES. */
+  readonly servicesSelectEntries: boolean;
   /** PILOT_HTTP10: all proxies answer HTTP/1.0. */
   readonly http10: boolean;
   /** RESOLVE_HOSTNAME_GATEWAYS: DNS names of gateways of networks are resolved; else such gateways are left out. */
@@ -72,7 +80,7 @@ export class SettingsError extends Error {
   }
 }
 
-type Env = Readonly<Record<string, string | undefined>>;
+type Env = Environment;
 
 /** Reads the flags of `pilot-discovery discovery`. Raises {@link SettingsError}. */
 export function parseDiscoveryFlags(words: readonly string[]): ParsedArguments {
@@ -126,6 +134,15 @@ function autoAddresses(env: Env): AddressRanges | undefined {
     );
   }
   return ranges;
+}
+
+/** Reads PILOT_ALLOW_ANY_DYNAMIC_DNS_MAX_HOSTS. */
+function dynamicHosts(env: Env): number {
+  const text = env.PILOT_ALLOW_ANY_DYNAMIC_DNS_MAX_HOSTS || '1024';
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1 || count > 4_294_967_295)
+    throw new SettingsError(`PILOT_ALLOW_ANY_DYNAMIC_DNS_MAX_HOSTS: '${text}' is not a number of hosts`);
+  return count;
 }
 
 /** Reads the switches of the filters for protocols of databases. */
@@ -189,6 +206,13 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
     gatewaysSelectOwnNamespaceOnly: env.PILOT_SCOPE_GATEWAY_TO_NAMESPACE === 'true',
     http10: env.PILOT_HTTP10 === 'true' || env.PILOT_HTTP10 === '1',
     wireFilters: wireFilters(env),
+    switches: {
+      useRemoteAddress: env.PILOT_SIDECAR_USE_REMOTE_ADDRESS === 'true',
+      alpnFilter: env.PILOT_ENABLE_ALPN_FILTER !== 'false',
+      dynamicHosts: dynamicHosts(env),
+    },
+    entriesSelectPods: env.PILOT_ENABLE_SERVICEENTRY_SELECT_PODS !== 'false',
+    servicesSelectEntries: env.PILOT_ENABLE_K8S_SELECT_WORKLOAD_ENTRIES !== 'false',
     quicListeners: env.PILOT_ENABLE_QUIC_LISTENERS === 'true',
     resolveGatewayNames: env.RESOLVE_HOSTNAME_GATEWAYS !== 'false',
     ingressNamespace: env.K8S_INGRESS_NS || namespace,

@@ -36,7 +36,16 @@ import {
 import { createIngressMesh } from './ingress.ts';
 import type { SecretFacts } from './kubernetes/facts.ts';
 import type { IngressFacts } from './kubernetes/ingress.ts';
-import type { Config, Endpoint, Protocol, Service, ServiceEndpoints, VirtualService, Workload } from './model.ts';
+import type {
+  Config,
+  Endpoint,
+  Protocol,
+  Service,
+  ServiceEndpoints,
+  TrafficSwitches,
+  VirtualService,
+  Workload,
+} from './model.ts';
 import {
   gatewayNames,
   type NetworkGateways,
@@ -69,6 +78,11 @@ export interface MeshOptions {
   readonly http10: boolean;
   /** PILOT_ENABLE_MONGO_FILTER, PILOT_ENABLE_REDIS_FILTER: protocols that have filters; MongoDB's where not given. */
   readonly wireFilters?: readonly Protocol[];
+  readonly switches?: TrafficSwitches;
+  /** PILOT_ENABLE_SERVICEENTRY_SELECT_PODS: ServiceEntries select pods too; true where not given. */
+  readonly entriesSelectPods?: boolean;
+  /** PILOT_ENABLE_K8S_SELECT_WORKLOAD_ENTRIES: Kubernetes Services select WorkloadEntries too; true where not given. */
+  readonly servicesSelectEntries?: boolean;
   /** K8S_INGRESS_NS: where the Service and the pods of the gateway for Kubernetes Ingress are. */
   readonly ingressNamespace: string;
 }
@@ -479,7 +493,7 @@ function createEndpoints(
           (address) => fetch.get(workloadsByAddress, address)?.[0],
           context,
         );
-        if (service.selector) {
+        if (service.selector && options.servicesSelectEntries !== false) {
           const machines = fetch.get(entryWorkloads, service.namespace);
           if (machines) endpoints = [...endpoints, ...selected(machines, service.selector)];
         }
@@ -487,7 +501,12 @@ function createEndpoints(
         const entry = fetch.get(serviceEntries, objectKey(service.namespace, service.name));
         endpoints =
           service.selector && !entry?.spec.endpoints?.length
-            ? selected(fetch.get(workloadsByNamespace, service.namespace) ?? [], service.selector)
+            ? selected(
+                (fetch.get(workloadsByNamespace, service.namespace) ?? []).filter(
+                  ({ origin }) => options.entriesSelectPods !== false || origin.kind !== 'Pod',
+                ),
+                service.selector,
+              )
             : entry
               ? listedEndpoints(service, entry, context)
               : [];

@@ -288,4 +288,15 @@ export interface ScopedProxy {
   readonly metadata: Readonly<Record<string, unknown>>;
   /** Protocols of databases for which it has filters; MongoDB's where not given. */
   readonly wireFilters?: readonly Protocol[];
+  readonly switches?: TrafficSwitches;
+}
+
+/** Switches of the control plane that change what all proxies get; each has Istio's default where it is not given. */
+export interface TrafficSwitches {
+  /** PILOT_SIDECAR_USE_REMOTE_ADDRESS: sidecars add the client's address to `x-forwarded-for` of what they send. */
+  readonly useRemoteAddress?: boolean;
+  /** PILOT_ALLOW_ANY_DYNAMIC_DNS_MAX_HOSTS: how many names a proxy remembers; 1024. */
+  readonly dynamicHosts?: number;
+  /** PILOT_ENABLE_ALPN_FILTER: clients say by ALPN whether they are sidecars; true. */
+  readonly alpnFilter?: boolean;
 }

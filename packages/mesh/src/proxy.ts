@@ -96,6 +96,7 @@ export function proxyFacts(mesh: Mesh, description: ProxyDescription, fetch: Fet
       interceptionMode,
       ...(lacks && { lacks }),
       ...(mesh.options.wireFilters && { wireFilters: mesh.options.wireFilters }),
+      ...(mesh.options.switches && { switches: mesh.options.switches }),
       metadata: {
         ...(mesh.options.http10 && { HTTP10: '1' }),
         ...Object.fromEntries(

@@ -139,6 +139,9 @@ export async function startDiscovery(
     quicListeners: settings.quicListeners,
     http10: settings.http10,
     wireFilters: settings.wireFilters,
+    switches: settings.switches,
+    entriesSelectPods: settings.entriesSelectPods,
+    servicesSelectEntries: settings.servicesSelectEntries,
     ingressNamespace: settings.ingressNamespace,
   });
   registerMeshMetrics(metrics, mesh, sources);
@@ -313,11 +316,11 @@ export async function startDiscovery(
   const meshWatch = watchMesh(client, sources, {
     admits: (object) => {
       recheck(object);
-      // Named sources of configuration take the place of the API server's; which they are is known before the first object.
-      if (!fromKubernetes && isConfiguration(object)) return false;
       distribution.observe(object);
       return true;
     },
+    // Named sources of configuration take the place of the API server's; which they are is known before the first object.
+    skips: (object) => !fromKubernetes && isConfiguration(object),
     schedule: (work) => {
       if (meshConfigKnown) setImmediate(work);
       else void meshConfigWatch.synced.then(work);

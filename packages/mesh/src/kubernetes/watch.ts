@@ -7,6 +7,8 @@ export interface MeshWatchOptions {
   readonly resources?: readonly ResourceType[];
   /** Objects for which it returns false do not exist for the mesh (discovery selectors, revisions). */
   readonly admits?: (object: KubeObject) => boolean;
+  /** Events of objects for which it returns true count as not there: these objects come from another source. */
+  readonly skips?: (object: KubeObject) => boolean;
   /** Hears of every interruption of a watch; watches go on by themselves. */
   readonly onError?: (resource: ResourceType, error: Error) => void;
   /** Hears of what went wrong while a batch was applied; the rest of the batch is in force. Without it the error is thrown where the batch runs. */
@@ -27,6 +29,7 @@ export function watchMesh(
   const {
     resources = meshResources,
     admits = () => true,
+    skips = () => false,
     onError = () => {},
     onFailure,
     schedule = (work) => void setImmediate(work),
@@ -60,6 +63,7 @@ export function watchMesh(
       sources.batch(() => {
         for (const { deleted, object } of events)
           attempt(() => {
+            if (skips(object)) return;
             if (deleted || !admits(object)) sources.delete(object);
             else sources.set(object);
           });

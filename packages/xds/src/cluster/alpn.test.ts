@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { alpnFilter } from '../filter/alpn.ts';
+import { alpnFilters } from '../filter/alpn.ts';
 import { meshAlpn, requestAlpn } from './alpn.ts';
 
 describe('what is offered between sidecars', () => {
@@ -21,7 +21,7 @@ describe('what is offered between sidecars', () => {
   });
 
   it('is not touched where the cluster has no choice: what an expression fails with is never offered', () => {
-    assert.match(JSON.stringify(alpnFilter()), /"omitEmptyValues":true/);
-    assert.match(JSON.stringify(alpnFilter()), /"skipIfEmpty":true/);
+    assert.match(JSON.stringify(alpnFilters({})), /"omitEmptyValues":true/);
+    assert.match(JSON.stringify(alpnFilters({})), /"skipIfEmpty":true/);
   });
 });

@@ -13,20 +13,20 @@ import { typed } from '../typed.ts';
  * name up and a cluster of a type of its own sends there; both name the same cache, with the same settings, or Envoy refuses the second.
  */
 type MeshConfig = ProxyScope['mesh'];
-type Addresses = Pick<ScopedProxy, 'ipAddresses'>;
+type Client = Pick<ScopedProxy, 'ipAddresses' | 'switches'>;
 
-/** Names that a proxy remembers; of the least used ones it forgets the addresses (Istio's PILOT_ALLOW_ANY_DYNAMIC_DNS_MAX_HOSTS has the same default). */
+/** Names that a proxy remembers, unless istiod is told another number (PILOT_ALLOW_ANY_DYNAMIC_DNS_MAX_HOSTS). */
 const MAX_HOSTS = 1024;
 
-export const hasOnlyIpv6 = ({ ipAddresses }: Addresses): boolean =>
+export const hasOnlyIpv6 = ({ ipAddresses }: Pick<Client, 'ipAddresses'>): boolean =>
   ipAddresses.length > 0 && ipAddresses.every((address) => isIP(address) === 6);
 
-function dnsCache(mesh: MeshConfig, ipv6Only: boolean): DnsCacheConfig {
+function dnsCache(mesh: MeshConfig, ipv6Only: boolean, maxHosts = MAX_HOSTS): DnsCacheConfig {
   return {
     name: 'dynamic-hosts',
     dnsLookupFamily: ipv6Only ? 'V6_ONLY' : 'V4_PREFERRED',
     dnsRefreshRate: protoDuration(mesh.dnsRefreshRate) ?? '60s',
-    maxHosts: MAX_HOSTS,
+    maxHosts,
   };
 }
 
@@ -34,11 +34,12 @@ function dnsCache(mesh: MeshConfig, ipv6Only: boolean): DnsCacheConfig {
 export const dynamicHostsCluster = (
   mesh: MeshConfig,
   ipv6Only: boolean,
+  maxHosts: number | undefined,
 ): Pick<Cluster, 'clusterType' | 'lbPolicy'> => ({
   clusterType: {
     name: 'envoy.clusters.dynamic_forward_proxy',
     typedConfig: typed('envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig', {
-      dnsCacheConfig: dnsCache(mesh, ipv6Only),
+      dnsCacheConfig: dnsCache(mesh, ipv6Only, maxHosts),
       // A DestinationRule may say what name the server's certificate has.
       allowInsecureClusterOptions: true,
     }),
@@ -47,18 +48,18 @@ export const dynamicHostsCluster = (
 });
 
 /** Looks up the host of requests that go to such a cluster; leaves others alone. */
-export const dynamicHostsFilter = (mesh: MeshConfig, proxy: Addresses): HttpFilter => ({
+export const dynamicHostsFilter = (mesh: MeshConfig, proxy: Client): HttpFilter => ({
   name: 'envoy.filters.http.dynamic_forward_proxy',
   typedConfig: typed('envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig', {
-    dnsCacheConfig: dnsCache(mesh, hasOnlyIpv6(proxy)),
+    dnsCacheConfig: dnsCache(mesh, hasOnlyIpv6(proxy), proxy.switches?.dynamicHosts),
   }),
 });
 
 /** Looks up the server name of a TLS handshake; stands before the TCP proxy. */
-export const dynamicServerNameFilter = (mesh: MeshConfig, proxy: Addresses, port: number): ConfigListenerFilter => ({
+export const dynamicServerNameFilter = (mesh: MeshConfig, proxy: Client, port: number): ConfigListenerFilter => ({
   name: 'envoy.filters.network.sni_dynamic_forward_proxy',
   typedConfig: typed('envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig', {
-    dnsCacheConfig: dnsCache(mesh, hasOnlyIpv6(proxy)),
+    dnsCacheConfig: dnsCache(mesh, hasOnlyIpv6(proxy), proxy.switches?.dynamicHosts),
     portValue: port,
   }),
 });

@@ -33,6 +33,7 @@ export const inboundPassthroughCluster = (mesh: MeshConfig, proxy: InboundProxy)
 export function dynamicDnsCluster(
   mesh: MeshConfig,
   ipv6Only: boolean,
+  maxHosts: number | undefined,
   files: ClientFiles | undefined,
 ): Generated<Cluster> {
   const pool = mesh.defaultTrafficPolicy?.connectionPool;
@@ -47,7 +48,7 @@ export function dynamicDnsCluster(
     resource: {
       name: DYNAMIC_DNS_CLUSTER,
       connectTimeout: connectTimeout(pool, mesh),
-      ...dynamicHostsCluster(mesh, ipv6Only),
+      ...dynamicHostsCluster(mesh, ipv6Only, maxHosts),
       circuitBreakers: circuitBreakers({ ...(pool && { connectionPool: pool }) }),
       ...(options && { upstreamConnectionOptions: options }),
       ...(http && { typedExtensionProtocolOptions: http }),

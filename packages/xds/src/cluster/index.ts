@@ -82,6 +82,7 @@ export function* outboundClusterInputs(
           client: endpoints && client,
           files,
           ipv6Only,
+          maxHosts: proxy.switches?.dynamicHosts,
         },
       ];
     }
@@ -222,6 +223,7 @@ export function outboundInputsKey(scope: ProxyScope, inputs: ClusterInputs): rea
     placed && JSON.stringify(clientPlace(scope)),
     JSON.stringify(clientFiles(scope.proxy.metadata)),
     onlyIpv6(scope),
+    scope.proxy.switches?.dynamicHosts,
   ];
 }
 
@@ -288,7 +290,9 @@ export function fixedClusters(scope: ProxyScope): readonly Generated<Cluster>[] 
     blackHoleCluster(mesh),
     passthroughCluster(mesh),
     inboundPassthroughCluster(mesh, proxy),
-    ...(resolvesUnknownHosts(scope) ? [dynamicDnsCluster(mesh, onlyIpv6(scope), clientFiles(proxy.metadata))] : []),
+    ...(resolvesUnknownHosts(scope)
+      ? [dynamicDnsCluster(mesh, onlyIpv6(scope), proxy.switches?.dynamicHosts, clientFiles(proxy.metadata))]
+      : []),
   ];
 }
 

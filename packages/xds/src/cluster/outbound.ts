@@ -61,6 +61,8 @@ export interface OutboundClusterInput {
   readonly client: ClientPlace | undefined;
   readonly files: ClientFiles | undefined;
   readonly ipv6Only: boolean;
+  /** How many names a proxy remembers. */
+  readonly maxHosts: number | undefined;
 }
 
 /** The input as a list to remember results by: every field of it, those made anew each time by their content. */
@@ -78,6 +80,7 @@ export const outboundClusterKey = (input: OutboundClusterInput): readonly [objec
   input.client && JSON.stringify(input.client),
   input.files && JSON.stringify(input.files),
   input.ipv6Only,
+  input.maxHosts,
 ];
 
 /** How a cluster finds its endpoints. */
@@ -142,7 +145,7 @@ export function buildOutboundCluster(input: OutboundClusterInput): Generated<Clu
     discovery === 'ORIGINAL_DST'
       ? { lbPolicy: 'CLUSTER_PROVIDED' as const }
       : discovery === 'DYNAMIC'
-        ? dynamicHostsCluster(mesh, input.ipv6Only)
+        ? dynamicHostsCluster(mesh, input.ipv6Only, input.maxHosts)
         : loadBalancing(policy.loadBalancer);
   const resource: Cluster = {
     ...(security.matches && { transportSocketMatches: security.matches }),

@@ -1,4 +1,5 @@
 import type { HttpFilter } from '@istio-ts/envoy';
+import type { ScopedProxy } from '@istio-ts/mesh/model';
 import { typed } from '../typed.ts';
 
 /**
@@ -31,5 +32,6 @@ const FILTER: HttpFilter = {
   }),
 };
 
-/** For ports whose protocol is sniffed: tells the cluster's TLS which of Istio's protocol names to offer. */
-export const alpnFilter = (): HttpFilter => FILTER;
+/** For ports whose protocol is sniffed: tells the cluster's TLS which of Istio's protocol names to offer; none where PILOT_ENABLE_ALPN_FILTER is off. */
+export const alpnFilters = ({ switches }: Pick<ScopedProxy, 'switches'>): readonly HttpFilter[] =>
+  switches?.alpnFilter === false ? [] : [FILTER];

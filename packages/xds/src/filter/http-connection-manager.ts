@@ -80,6 +80,7 @@ export function httpConnectionManager(input: HttpConnectionManagerInput): Config
     ...pathNormalization(mesh),
     ...pathSettings(settings.connectionSettings ?? {}),
     ...headerSettings(input.role, settings),
+    ...(input.role === 'outbound' && proxy.switches?.useRemoteAddress === true && { useRemoteAddress: true }),
   };
   return {
     name: 'envoy.filters.network.http_connection_manager',

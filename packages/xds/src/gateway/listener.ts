@@ -2,7 +2,7 @@ import type { ConfigListenerFilter, FilterChain, FilterChainMatch, Listener } fr
 import { parseProtocol } from '@istio-ts/mesh';
 import type { Origin, ProxyScope } from '@istio-ts/mesh/model';
 import { dynamicHostsFilter, dynamicServerNameFilter } from '../cluster/dynamic-hosts.ts';
-import { alpnFilter } from '../filter/alpn.ts';
+import { alpnFilters } from '../filter/alpn.ts';
 import { httpConnectionManager } from '../filter/http-connection-manager.ts';
 import { inboundPolicies } from '../filter/policies.ts';
 import { tcpProxy } from '../filter/tcp-proxy.ts';
@@ -40,7 +40,7 @@ function httpFilters({ scope, context, address }: Building, server: BoundServer)
       // Any route of a gateway may lead to a port whose protocol is sniffed.
       filters: [
         ...inboundPolicies(scope).http,
-        alpnFilter(),
+        ...alpnFilters(context.proxy),
         ...(context.dynamicHosts ? [dynamicHostsFilter(context.mesh, context.proxy)] : []),
       ],
     }),

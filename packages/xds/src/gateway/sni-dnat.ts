@@ -38,6 +38,7 @@ const cluster = memoByInputs(
       client: undefined,
       files: undefined,
       ipv6Only: false,
+      maxHosts: undefined,
     });
     const { transportSocket: _socket, transportSocketMatches: _matches, ...rest } = resource;
     const { typedExtensionProtocolOptions: _http, ...bytes } = rest;

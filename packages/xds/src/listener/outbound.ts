@@ -1,7 +1,7 @@
 import type { ConfigListenerFilter, FilterChain, Listener } from '@istio-ts/envoy';
 import type { ProxyScope } from '@istio-ts/mesh/model';
 import { dynamicHostsFilter, dynamicServerNameFilter } from '../cluster/dynamic-hosts.ts';
-import { alpnFilter } from '../filter/alpn.ts';
+import { alpnFilters } from '../filter/alpn.ts';
 import { httpConnectionManager } from '../filter/http-connection-manager.ts';
 import { wireFilters } from '../filter/wire-protocol.ts';
 import { tcpProxy } from '../filter/tcp-proxy.ts';
@@ -87,7 +87,7 @@ function build({ context, plan, isWildcard, restCluster }: ListenerInput): Liste
           routes: { kind: 'rds', name: plan.http },
           metrics: httpMetrics(proxy, { side: 'source' }),
           // A VirtualService may lead requests from any port to one whose protocol is sniffed.
-          filters: [alpnFilter(), ...(context.dynamicHosts ? [dynamicHostsFilter(mesh, proxy)] : [])],
+          filters: [...alpnFilters(context.proxy), ...(context.dynamicHosts ? [dynamicHostsFilter(mesh, proxy)] : [])],
         }),
       ],
     });

@@ -1,6 +1,6 @@
 import type { ConfigListenerFilter, FilterChain, Listener } from '@istio-ts/envoy';
 import { dynamicHostsFilter } from '../cluster/dynamic-hosts.ts';
-import { alpnFilter } from '../filter/alpn.ts';
+import { alpnFilters } from '../filter/alpn.ts';
 import { httpConnectionManager, type RouteSource } from '../filter/http-connection-manager.ts';
 import { memoByInputs } from '../memo.ts';
 import { HTTP_PROXY_ROUTES } from '../route/http-proxy.ts';
@@ -25,7 +25,7 @@ const byName = (context: ListenerContext, name: string, routes: RouteSource): Co
     statPrefix: `outbound_${name};`,
     routes,
     metrics: httpMetrics(context.proxy, { side: 'source' }),
-    filters: [alpnFilter(), dynamicHostsFilter(context.mesh, context.proxy)],
+    filters: [...alpnFilters(context.proxy), dynamicHostsFilter(context.mesh, context.proxy)],
   });
 
 const CATCH_ALL = 'virtualOutbound-catchall-http';

@@ -1,0 +1,152 @@
+/** A variable of istiod's environment. */
+export interface Variable {
+  /** Value where it is not set. */
+  readonly default: string;
+  /** What it does. */
+  readonly about: string;
+}
+
+/**
+ * Every variable that `pilot-discovery` reads, with the names and defaults of Istio's. `docs/istiod-environment.md` is written from it, and settings can
+ * read no other one.
+ */
+export const variables = {
+  CLUSTER_ID: { default: 'Kubernetes', about: 'Name of the cluster; the flag --clusterID comes first.' },
+  ENABLE_NATIVE_SIDECARS: {
+    default: 'auto',
+    about: 'Whether sidecars are init containers that keep running: true, false, or as the API server can.',
+  },
+  INJECTION_WEBHOOK_CONFIG_NAME: {
+    default: 'istio-sidecar-injector',
+    about: 'MutatingWebhookConfiguration that gets the root certificate.',
+  },
+  K8S_INGRESS_NS: {
+    default: '(namespace of istiod)',
+    about: 'Namespace of the gateway for Kubernetes Ingresses.',
+  },
+  PILOT_ALLOW_ANY_DYNAMIC_DNS_MAX_HOSTS: {
+    default: '1024',
+    about: 'How many names a proxy remembers that it resolves when requests arrive.',
+  },
+  PILOT_ENABLE_ALPN_FILTER: {
+    default: 'true',
+    about: 'Whether sidecars offer Istio’s own protocol names to servers whose protocol is not declared.',
+  },
+  PILOT_ENABLE_IP_AUTOALLOCATE: { default: 'true', about: 'Whether ServiceEntries without addresses get some.' },
+  PILOT_ENABLE_K8S_SELECT_WORKLOAD_ENTRIES: {
+    default: 'true',
+    about: 'Whether Services of Kubernetes select WorkloadEntries beside pods.',
+  },
+  PILOT_ENABLE_MONGO_FILTER: { default: 'true', about: 'Whether operations of MongoDB’s protocol are counted.' },
+  PILOT_ENABLE_MYSQL_FILTER: {
+    default: 'false',
+    about: 'Refused when true: the proxies’ Envoy has no filter for the protocol of MySQL.',
+  },
+  PILOT_ENABLE_NODE_UNTAINT_CONTROLLERS: {
+    default: 'false',
+    about: 'Whether nodes lose their taint when their CNI agent is ready.',
+  },
+  PILOT_ENABLE_QUIC_LISTENERS: { default: 'false', about: 'Whether gateways speak HTTP/3.' },
+  PILOT_ENABLE_REDIS_FILTER: { default: 'false', about: 'Whether the protocol of Redis has a filter.' },
+  PILOT_ENABLE_SERVICEENTRY_SELECT_PODS: {
+    default: 'true',
+    about: 'Whether ServiceEntries select pods beside WorkloadEntries.',
+  },
+  PILOT_ENABLE_WORKLOAD_ENTRY_AUTOREGISTRATION: {
+    default: 'true',
+    about: 'Whether machines that connect with a WorkloadGroup get a WorkloadEntry.',
+  },
+  PILOT_ENABLE_WORKLOAD_ENTRY_HEALTHCHECKS: {
+    default: 'true',
+    about: 'Whether the health that agents tell of decides about WorkloadEntries.',
+  },
+  PILOT_HTTP10: { default: 'false', about: 'Whether all proxies answer HTTP/1.0.' },
+  PILOT_IP_AUTOALLOCATE_IPV4_PREFIX: { default: '240.240.0.0/16', about: 'Range of such addresses.' },
+  PILOT_IP_AUTOALLOCATE_IPV6_PREFIX: { default: '2001:2::/48', about: 'Range of such addresses.' },
+  PILOT_NODE_UNTAINT_CONTROLLERS_TAINT_NAME: { default: 'cni.istio.io/not-ready', about: 'Key of that taint.' },
+  PILOT_SCOPE_GATEWAY_TO_NAMESPACE: {
+    default: 'false',
+    about: 'Whether a Gateway selects proxies of its own namespace only.',
+  },
+  PILOT_SIDECAR_USE_REMOTE_ADDRESS: {
+    default: 'false',
+    about: 'Whether sidecars add the client’s address to x-forwarded-for of requests that leave.',
+  },
+  PILOT_WORKLOAD_ENTRY_GRACE_PERIOD: {
+    default: '10s',
+    about: 'How long the WorkloadEntry of a machine stays after it has gone.',
+  },
+  POD_NAME: { default: 'istiod', about: 'Name of istiod’s pod; by it replicas tell themselves apart.' },
+  POD_NAMESPACE: { default: 'istio-system', about: 'Namespace of istiod; the flag --namespace comes first.' },
+  RESOLVE_HOSTNAME_GATEWAYS: {
+    default: 'true',
+    about: 'Whether DNS names of gateways of networks are resolved; else such gateways are left out.',
+  },
+  REVISION: { default: 'default', about: 'Revision of this control plane.' },
+  SHARED_MESH_CONFIG: {
+    default: '(istio, or istio-REVISION)',
+    about: 'ConfigMap with the mesh configuration.',
+  },
+  TOKEN_AUDIENCES: { default: 'istio-ca', about: 'Audiences of tokens that are taken, with commas between.' },
+  TRUST_DOMAIN: { default: 'cluster.local', about: 'Trust domain of a new root certificate.' },
+  VALIDATION_WEBHOOK_CONFIG_NAME: {
+    default: '(istio-validator-REVISION-NAMESPACE)',
+    about: 'ValidatingWebhookConfiguration that gets the root certificate.',
+  },
+} as const satisfies Readonly<Record<string, Variable>>;
+
+export type VariableName = keyof typeof variables;
+
+/** The environment as far as it is read. */
+export type Environment = Readonly<Partial<Record<VariableName, string | undefined>>>;
+
+/** Istio's variables that have no effect, and why. */
+export const withoutEffect: readonly { readonly names: readonly string[]; readonly why: string }[] = [
+  {
+    names: ['PILOT_DEBOUNCE_AFTER', 'PILOT_DEBOUNCE_MAX', 'PILOT_ENABLE_EDS_DEBOUNCE', 'PILOT_PUSH_THROTTLE'],
+    why: 'Changes do not wait for others: the first goes out at once, and what comes while a proxy has not answered goes into its next response.',
+  },
+  {
+    names: [
+      'PILOT_ENABLE_XDS_CACHE',
+      'PILOT_ENABLE_CDS_CACHE',
+      'PILOT_ENABLE_RDS_CACHE',
+      'PILOT_XDS_CACHE_SIZE',
+      'PILOT_XDS_CACHE_STATS',
+      'PILOT_XDS_CACHE_INDEX_CLEAR_INTERVAL',
+    ],
+    why: 'Resources are remembered by their inputs as long as somebody uses them; there is no cache to size or to switch off.',
+  },
+  {
+    names: ['ENABLE_LAZY_SIDECAR_EVALUATION', 'PILOT_CONVERT_SIDECAR_SCOPE_CONCURRENCY', 'PILOT_UNIFIED_SIDECAR_SCOPE'],
+    why: 'What proxies see is derived incrementally, and only for proxies that are connected.',
+  },
+  {
+    names: ['ENABLE_VTPROTOBUF', 'ISTIO_KUBE_CLIENT_CONTENT_TYPE', 'MUTEX_PROFILE_FRACTION'],
+    why: 'They are about Go.',
+  },
+];
+
+/** The page `docs/istiod-environment.md`. */
+export function environmentPage(): string {
+  const cell = (text: string): string => text.replaceAll('|', '\\|');
+  const rows = Object.entries(variables).map(
+    ([name, { default: value, about }]) => `| \`${name}\` | \`${cell(value)}\` | ${cell(about)} |`,
+  );
+  return [
+    '# Environment of istiod',
+    '',
+    'Written by `npm run docs` out of the declarations in `packages/istiod/src/environment.ts`. Names and defaults are Istio’s. A variable that is in neither table has no effect.',
+    '',
+    '| variable | default | effect |',
+    '|---|---|---|',
+    ...rows,
+    '',
+    '## Without effect',
+    '',
+    '| variables | why |',
+    '|---|---|',
+    ...withoutEffect.map(({ names, why }) => `| ${names.map((name) => `\`${name}\``).join(', ')} | ${cell(why)} |`),
+    '',
+  ].join('\n');
+}
