@@ -13,7 +13,7 @@ test('flags choose sizes, clients and the API server', () => {
   assert.deepEqual(readOptions(['--kubeconfig', 'f', '--clients', 'xdsload-sotw', '--xdsload', './mine']), {
     ...readOptions([]),
     apiServer: { kind: 'running', kubeconfig: 'f' },
-    clients: ['xdsload', 'xdsload-sotw'],
+    clients: ['xdsload-sotw'],
     xdsload: './mine',
   });
 });

@@ -13,7 +13,7 @@ Usage: npm run bench -- xds [flags]
                          xdsload       the load generator ../shared/bench/xdsload, delta xDS (whole routes)
                          xdsload-sotw  the same, state of the world
   --whole              adds whole to the clients
-  --xdsload PROGRAM    adds xdsload to the clients; 'yes' builds it (needs Go) in a temporary folder
+  --xdsload PROGRAM    the program, 'yes' to build it (needs Go) in a temporary folder; adds xdsload to the clients where they have none
   --changes LIST       of endpoint, virtualservice, destinationrule, service (default all)
   --hindered           measures the changes once more while one proxy acknowledges after 2 s and one reads nothing any more
   --reps N             measured repetitions of each change (default 10)
@@ -80,7 +80,7 @@ export function readOptions(words: readonly string[]): Options {
   if (kind !== 'local' && kind !== 'real') throw new OptionsError(`--api-server: '${kind}' is neither local nor real`);
   const clients = new Set(listOf('clients', flags.clients, CLIENTS));
   if (flags.whole) clients.add('whole');
-  if (flags.xdsload !== undefined && flags.xdsload !== 'no') clients.add('xdsload');
+  if (flags.xdsload !== undefined && flags.xdsload !== 'no' && !clients.has('xdsload-sotw')) clients.add('xdsload');
   return {
     sizes,
     clients: CLIENTS.filter((one) => clients.has(one)),
