@@ -79,8 +79,8 @@ export const meshConfig = object('Settings of the whole mesh.', {
   configSources: list(
     object('A source of configuration.', {
       address: string(),
-      tlsSettings: clientTlsSettings,
-      subscribedResources: list(enumOf(['SERVICE_REGISTRY'])),
+      tlsSettings: { ...clientTlsSettings, description: 'Not built: configuration comes from folders and Kubernetes.' },
+      subscribedResources: list(enumOf(['SERVICE_REGISTRY']), 'Not built: see tlsSettings.'),
     }),
   ),
   enableAutoMtls: defaulted(boolean('Use mutual TLS where the other side can.'), true),

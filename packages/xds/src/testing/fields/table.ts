@@ -1,3 +1,4 @@
+import { type Owner, ownerOf } from './owners.ts';
 import type { Proof } from './proofs.ts';
 import {
   canonicalName,
@@ -22,7 +23,7 @@ export interface Evidence {
 
 export interface Row {
   readonly field: Field;
-  readonly state: 'client through Envoy' | 'generated text' | 'no test names it' | 'not built' | 'without effect';
+  readonly state: 'client through Envoy' | 'generated text' | 'no test names it' | 'not built' | Owner;
   readonly files: readonly string[];
 }
 
@@ -64,6 +65,8 @@ export function rowsOf(kind: NetworkingKind, evidence: Evidence): readonly Row[]
     const files = [...(provenBy.get(field) ?? [])].sort();
     const client = files.filter(evidence.throughEnvoy);
     if (client.length > 0) return { field, state: 'client through Envoy', files: client };
+    const owner = ownerOf(field.name);
+    if (owner !== undefined) return { field, state: owner, files };
     if (files.length > 0 || inGolden(field)) return { field, state: 'generated text', files };
     if (field.description.startsWith('Not built')) return { field, state: 'not built', files };
     // As Istio's documentation has it: the field is there and nothing comes of it.
@@ -79,6 +82,9 @@ const states: readonly Row['state'][] = [
   'no test names it',
   'not built',
   'without effect',
+  'telemetry API',
+  'security API',
+  'ambient mode',
 ];
 
 /** The page `docs/networking-fields.md`. */
@@ -96,7 +102,8 @@ export function fieldTable(evidence: Evidence): string {
     '- **generated text**: only the Envoy configuration is compared, which Envoy takes.',
     '- **no test names it**: the product reads a field of this name; no test claims its effect.',
     '- **not built**: nothing reads it, or what it is about does not exist yet.',
-    '- **without effect**: Istio’s documentation gives it none.',
+    '- **without effect**: Istio’s documentation gives it none, or Envoy does.',
+    '- **telemetry API**, **security API**, **ambient mode**: it belongs to that part of Istio, and is no matter of this table.',
     '',
     'A message that several fields share has its fields listed once, at the shortest path; the other places are rows of their own.',
     '',
