@@ -121,7 +121,10 @@ export async function startControlPlane(
     log,
     now: Date.now,
     debug: (command, caller) => debug?.(command, caller),
-    onHealth: (node, { healthy, message }) => void health.push(`${node.podName} ${healthy ? 'healthy' : message}`),
+    onHealth: (node, state) => {
+      health.push(`${node.podName} ${state.healthy ? 'healthy' : state.message}`);
+      parts.onHealth?.(node, state);
+    },
   });
   debug = debugText(createDebug({ connections: ads.connections, systemNamespace: SYSTEM_NAMESPACE }));
   const issued: string[] = [];

@@ -5,9 +5,9 @@ export { caCertificateName, credentialResource, parseSecretResource, type Secret
 export { buildSecret, SecretError, secretOrigin } from './secret.ts';
 
 /**
- * Names of the SDS resources that the configuration of a proxy may refer to: credentials of its Gateways, of the ports at which its Sidecar ends TLS,
- * of DestinationRules and of the mesh's policy for unknown traffic, with their roots. A sidecar takes those of DestinationRules that select workloads only, which are in its own namespace (DestinationRule reference,
- * ClientTLSSettings.credentialName).
+ * Names of the SDS resources that the configuration of a proxy may refer to: credentials of its Gateways, of the ports at which its Sidecar ends TLS
+ * and of DestinationRules, with their roots. A sidecar takes those of DestinationRules that select workloads only, which are in its own namespace
+ * (DestinationRule reference, ClientTLSSettings.credentialName).
  */
 export function secretNames(
   scope: Pick<ProxyScope, 'gateways' | 'destinationRules' | 'sidecar' | 'mesh'> & {
