@@ -37,6 +37,8 @@ export class Session<W extends Watch = Watch> {
   #ordered: (W | HostWatch)[] = [];
   /** Clusters that were sent and whose endpoints should arrive before routes that refer to them. */
   readonly #awaited = new Set<string>();
+  /** Types of which the proxy has refused a response and not taken a later one. */
+  readonly #rejected = new Set<string>();
   #pumping = false;
   /** Something changed while responses were being sent. */
   #again = false;
@@ -86,9 +88,10 @@ export class Session<W extends Watch = Watch> {
     if (answer === 'nack' && watch.rejection !== undefined) {
       metrics.rejects.add({ type });
       rejectedGauge(metrics, type)?.set(watch.rejection.resources.length, { node: node.id, type });
+      this.#rejected.add(type);
       this.#options.onRejection(watch.typeUrl, watch.rejection);
     }
-    if (answer === 'ack') rejectedGauge(metrics, type)?.remove({ node: node.id, type });
+    if (answer === 'ack' && this.#rejected.delete(type)) rejectedGauge(metrics, type)?.remove({ node: node.id, type });
     if ((answer === 'ack' || answer === 'nack') && watch.typeUrl === TypeUrl.endpoint) this.#awaited.clear();
     if (this.node.incrementalRoutes && watch instanceof DeltaWatch && watch.typeUrl === TypeUrl.route)
       this.#followRoutesAsked(watch, answer);
@@ -105,8 +108,7 @@ export class Session<W extends Watch = Watch> {
     clearTimeout(this.#orderTimer);
     this.#unsubscribe();
     this.view.close();
-    for (const type of ['cds', 'eds', 'lds', 'rds'])
-      rejectedGauge(this.#options.metrics, type)?.remove({ node: this.node.id, type });
+    for (const type of this.#rejected) rejectedGauge(this.#options.metrics, type)?.remove({ node: this.node.id, type });
   }
 
   /** Sends whatever may be sent now. */

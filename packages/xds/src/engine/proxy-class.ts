@@ -311,7 +311,7 @@ export class ProxyClass {
   #split(scope: ProxyScope): Splits {
     const last = this.#splits;
     if (last?.scope === scope) return last;
-    const split = splitAll(this.#generated.routes.of(scope));
+    const split = splitAll(this.#generated.routes.of(scope), last?.hosts);
     let { shells, hosts } = split;
     for (const { name, error } of split.failed) {
       this.#shared.report({ type: routeType, name, error });

@@ -59,6 +59,71 @@ export class LayeredTable implements ReadonlyMap<string, XdsResource> {
   }
 }
 
+/** A table of which few names are others than in the table that it was made from: a change costs what it changes, not a copy of the table. */
+class PatchedTable implements ReadonlyMap<string, XdsResource> {
+  readonly base: Table;
+  /** Undefined for names that the base has and this table has not. */
+  readonly changes: ReadonlyMap<string, XdsResource | undefined>;
+  readonly size: number;
+
+  constructor(base: Table, changes: ReadonlyMap<string, XdsResource | undefined>) {
+    this.base = base;
+    this.changes = changes;
+    let size = base.size;
+    for (const [name, resource] of changes) size += Number(resource !== undefined) - Number(base.has(name));
+    this.size = size;
+  }
+
+  get(name: string): XdsResource | undefined {
+    return this.changes.has(name) ? this.changes.get(name) : this.base.get(name);
+  }
+
+  has(name: string): boolean {
+    return this.get(name) !== undefined;
+  }
+
+  *entries(): MapIterator<[string, XdsResource]> {
+    for (const entry of this.base) {
+      if (!this.changes.has(entry[0])) yield entry;
+      else {
+        const changed = this.changes.get(entry[0]);
+        if (changed !== undefined) yield [entry[0], changed];
+      }
+    }
+    for (const [name, resource] of this.changes)
+      if (resource !== undefined && !this.base.has(name)) yield [name, resource];
+  }
+
+  *keys(): MapIterator<string> {
+    for (const [name] of this.entries()) yield name;
+  }
+
+  *values(): MapIterator<XdsResource> {
+    for (const [, resource] of this.entries()) yield resource;
+  }
+
+  forEach(see: (resource: XdsResource, name: string, table: Table) => void): void {
+    for (const [name, resource] of this.entries()) see(resource, name, this);
+  }
+
+  [Symbol.iterator](): MapIterator<[string, XdsResource]> {
+    return this.entries();
+  }
+}
+
+/** More changes than this, and than this share of the names, become a table of their own. */
+const MAX_CHANGES = 64;
+const MAX_SHARE = 1 / 16;
+
+/** The table with some names changed, or (with undefined) left out. */
+export function patched(table: Table, changes: ReadonlyMap<string, XdsResource | undefined>): Table {
+  if (changes.size === 0) return table;
+  const isPatched = table instanceof PatchedTable;
+  const base = isPatched ? table.base : table;
+  const made = new PatchedTable(base, isPatched ? new Map([...table.changes, ...changes]) : changes);
+  return made.changes.size > Math.max(MAX_CHANGES, base.size * MAX_SHARE) ? new Map(made) : made;
+}
+
 /** The layers as one table: the same instance as `last` where they are the same. */
 export function layered(last: Table | undefined, layers: readonly Table[]): Table {
   if (last instanceof LayeredTable && last.layers.length === layers.length)
@@ -96,7 +161,23 @@ export function differences(before: Table, after: Table): readonly string[] {
   return names;
 }
 
+/** Names of which tables with a common base may hold different content; undefined where they have none. */
+function patchedNames(before: Table, after: Table): ReadonlySet<string> | undefined {
+  const changes: Iterable<string>[] = [];
+  for (const table of [before, after]) if (table instanceof PatchedTable) changes.push(table.changes.keys());
+  const baseOf = (table: Table): Table => (table instanceof PatchedTable ? table.base : table);
+  return changes.length > 0 && baseOf(before) === baseOf(after)
+    ? new Set(changes.flatMap((names) => [...names]))
+    : undefined;
+}
+
 function compare(before: Table, after: Table): readonly string[] {
+  const few = patchedNames(before, after);
+  if (few !== undefined)
+    return [...few].filter((name) => {
+      const [old, now] = [before.get(name), after.get(name)];
+      return old !== now && old?.version !== now?.version;
+    });
   const names: string[] = [];
   for (const [name, resource] of after) {
     const old = before.get(name);

@@ -4,7 +4,7 @@ import type { XdsResource } from '../source.ts';
 import { originsOfHost } from '../route/virtual-host.ts';
 import { encodeResource, encodingMemo } from './resource.ts';
 import { encodeRoutes } from './route-bytes.ts';
-import type { Table } from './table.ts';
+import { patched, type Table } from './table.ts';
 import { routeType, virtualHostType } from './type-urls.ts';
 
 /** A route configuration whose virtual hosts are resources of their own. */
@@ -67,30 +67,80 @@ function encodedShell(resource: RouteConfiguration, name: string, inline: readon
   return made;
 }
 
-/** Splits a route configuration; every unchanged host is the identical resource as before. Raises `EncodeError`. */
-export function splitRoutes(name: string, resource: RouteConfiguration): SplitRoutes {
+/** What a table of hosts was made of. */
+interface MadeOf {
+  readonly hosts: readonly VirtualHost[];
+  readonly inline: readonly VirtualHost[];
+}
+const madeOf = new WeakMap<Table, MadeOf>();
+/** More than these are made as a whole. */
+const MAX_CHANGED_HOSTS = 64;
+
+function encodedHost(routes: string, host: VirtualHost): XdsResource {
+  const { encoded } = knownHost(host);
+  let one = encoded.get(routes);
+  if (one === undefined) {
+    one = encodeHost(routes, host);
+    encoded.set(routes, one);
+  }
+  return one;
+}
+
+/** The hosts from the table of those before: most of a list is the same objects in the same places. Undefined where too much is different. */
+function advanceHosts(name: string, last: Table, hosts: readonly VirtualHost[]): Table | undefined {
+  const made = madeOf.get(last);
+  if (made === undefined) return undefined;
+  const before = made.hosts;
+  const shorter = Math.min(before.length, hosts.length);
+  let start = 0;
+  while (start < shorter && before[start] === hosts[start]) start++;
+  let end = 0;
+  while (end < shorter - start && before[before.length - 1 - end] === hosts[hosts.length - 1 - end]) end++;
+  const gone = before.slice(start, before.length - end);
+  const fresh = hosts.slice(start, hosts.length - end);
+  const isLarge = gone.length + fresh.length > MAX_CHANGED_HOSTS;
+  if (isLarge || [...gone, ...fresh].some((host) => knownHost(host).inline)) return undefined;
+  const changes = new Map<string, XdsResource | undefined>();
+  for (const host of gone) changes.set(encodedHost(name, host).name, undefined);
+  for (const host of fresh) {
+    const one = encodedHost(name, host);
+    changes.set(one.name, one);
+  }
+  const table = patched(last, changes);
+  madeOf.set(table, { hosts, inline: made.inline });
+  return table;
+}
+
+/**
+ * Splits a route configuration; every unchanged host is the identical resource as before. `last` are its hosts as they were before, where they are
+ * known. Raises `EncodeError`.
+ */
+export function splitRoutes(name: string, resource: RouteConfiguration, last?: Table): SplitRoutes {
   const byName = remembered.get(resource) ?? new Map<string, SplitRoutes>();
   remembered.set(resource, byName);
   const before = byName.get(name);
   if (before !== undefined) return before;
-  const inline: VirtualHost[] = [];
-  const hosts = new Map<string, XdsResource>();
-  for (const host of resource.virtualHosts ?? []) {
-    const known = knownHost(host);
-    if (known.inline) {
-      inline.push(host);
-      continue;
-    }
-    let one = known.encoded.get(name);
-    if (one === undefined) {
-      one = encodeHost(name, host);
-      known.encoded.set(name, one);
-    }
-    hosts.set(one.name, one);
-  }
+  const all = resource.virtualHosts ?? [];
+  const hosts = (last && advanceHosts(name, last, all)) ?? allHosts(name, all);
+  const inline = madeOf.get(hosts)?.inline ?? [];
   const split: SplitRoutes = { shell: encodedShell(resource, name, inline), hosts };
   byName.set(name, split);
   return split;
+}
+
+function allHosts(name: string, all: readonly VirtualHost[]): Table {
+  const inline: VirtualHost[] = [];
+  const hosts = new Map<string, XdsResource>();
+  for (const host of all) {
+    if (knownHost(host).inline) {
+      inline.push(host);
+      continue;
+    }
+    const one = encodedHost(name, host);
+    hosts.set(one.name, one);
+  }
+  madeOf.set(hosts, { hosts: all, inline });
+  return hosts;
 }
 
 type Routes = ReadonlyMap<string, Generated<RouteConfiguration>>;
@@ -107,8 +157,8 @@ export interface AllSplitRoutes {
 const splits = new WeakMap<Routes, AllSplitRoutes>();
 const encodeRoute = encodingMemo(routeType, encodeRoutes);
 
-/** Splits all route configurations; once for all classes of proxies that have the same. */
-export function splitAll(routes: Routes): AllSplitRoutes {
+/** Splits all route configurations; once for all classes of proxies that have the same. `last` are the hosts as they were before. */
+export function splitAll(routes: Routes, last?: AllSplitRoutes['hosts']): AllSplitRoutes {
   const known = splits.get(routes);
   if (known !== undefined) return known;
   const shells = new Map<string, XdsResource>();
@@ -117,7 +167,7 @@ export function splitAll(routes: Routes): AllSplitRoutes {
   for (const [name, generated] of routes) {
     try {
       if (isSplit(name)) {
-        const split = splitRoutes(name, generated.resource);
+        const split = splitRoutes(name, generated.resource, last?.get(name));
         shells.set(name, split.shell);
         hosts.set(name, split.hosts);
       } else shells.set(name, encodeRoute(name, generated));
