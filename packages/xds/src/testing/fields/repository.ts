@@ -8,7 +8,7 @@ import { networkingKinds } from './tree.ts';
 
 /** Where proofs stand: tests beside the code and all of the end-to-end tests. */
 const testSources = ['packages/*/src/**/*.test.ts', 'packages/xds/src/**/*.cases.ts', 'e2e/**/*.ts'];
-/** What reads the networking API. */
+/** What reads the networking and security APIs. */
 const productSources = 'packages/{mesh,xds,istiod,agent,injector}/src/**/*.ts';
 
 /** What reads annotations: programs and injection templates. The list of all of them, and what looks for wrong ones, give them no effect. */

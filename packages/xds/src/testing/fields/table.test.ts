@@ -5,8 +5,8 @@ import { test } from 'node:test';
 import { annotationTable, unknownAnnotations } from './annotations.ts';
 import { proofsIn, UnreadableProof, usesEnvoy } from './proofs.ts';
 import { evidenceOf } from './repository.ts';
-import { fieldTable, rowsOf, unknownFields } from './table.ts';
-import { fieldsNamed, fieldsOf } from './tree.ts';
+import { fieldPages, fieldTable, rowsOf, unknownFields } from './table.ts';
+import { fieldsNamed, fieldsOf, kindOfField } from './tree.ts';
 
 const root = join(import.meta.dirname, '../../../../..');
 const evidence = evidenceOf(root);
@@ -23,8 +23,18 @@ test('annotations that tests prove exist, and docs/annotations.md is what they p
   assert.equal(readFileSync(join(root, 'docs/annotations.md'), 'utf8'), annotationTable(evidence));
 });
 
-test('docs/networking-fields.md is what the tests prove (npm run docs writes it)', () => {
-  assert.equal(readFileSync(join(root, 'docs/networking-fields.md'), 'utf8'), fieldTable(evidence));
+for (const [name, page] of Object.entries(fieldPages))
+  test(`docs/${name} is what the tests prove (npm run docs writes it)`, () => {
+    assert.equal(readFileSync(join(root, 'docs', name), 'utf8'), fieldTable(evidence, page));
+  });
+
+test('what of MeshConfig is about security stands with the security kinds', () => {
+  const names = (kind: 'MeshConfig' | 'MeshConfig (security)') => fieldsOf(kind).map(({ name }) => name);
+  assert.equal(kindOfField('MeshConfig.meshMTLS.cipherSuites'), 'MeshConfig (security)');
+  assert.equal(kindOfField('MeshConfig.caCertificates[].pem'), 'MeshConfig (security)');
+  assert.equal(kindOfField('MeshConfig.trustDomain'), 'MeshConfig');
+  assert.ok(names('MeshConfig (security)').includes('MeshConfig.extensionProviders[].envoyExtAuthzGrpc.failOpen'));
+  assert.ok(names('MeshConfig').every((name) => !names('MeshConfig (security)').includes(name)));
 });
 
 test('fields are named by their path, messages that recur by one row', () => {

@@ -3,11 +3,13 @@ import type { Proof } from './proofs.ts';
 import {
   canonicalName,
   type Field,
+  type FieldKind,
   fieldsNamed,
   fieldsOf,
   kindOfField,
-  type NetworkingKind,
   networkingKinds,
+  prefixOf,
+  securityKinds,
 } from './tree.ts';
 
 /** What the table is made of. */
@@ -35,9 +37,9 @@ export interface UnknownField {
 
 const ownName = (name: string) => name.replaceAll('[]', '').split('.').at(-1) ?? '';
 
-/** The calls that name no field of the networking kinds. */
+/** The calls that name no field of the networking or security kinds. */
 export function unknownFields(proofs: readonly Proof[]): readonly UnknownField[] {
-  const all = new Map(networkingKinds.map((kind) => [kind, fieldsOf(kind)]));
+  const all = new Map([...networkingKinds, ...securityKinds].map((kind) => [kind, fieldsOf(kind)]));
   return proofs.flatMap((proof) => {
     const name = canonicalName(proof.field);
     const kind = kindOfField(name);
@@ -46,7 +48,7 @@ export function unknownFields(proofs: readonly Proof[]): readonly UnknownField[]
   });
 }
 
-export function rowsOf(kind: NetworkingKind, evidence: Evidence): readonly Row[] {
+export function rowsOf(kind: FieldKind, evidence: Evidence): readonly Row[] {
   const fields = fieldsOf(kind);
   const provenBy = new Map<Field, Set<string>>();
   const add = (name: string, file: string) => {
@@ -83,18 +85,34 @@ const states: readonly Row['state'][] = [
   'not built',
   'without effect',
   'telemetry API',
-  'security API',
   'ambient mode',
 ];
 
-/** The page `docs/networking-fields.md`. */
-export function fieldTable(evidence: Evidence): string {
-  const kinds = networkingKinds.map((kind) => ({ kind, rows: rowsOf(kind, evidence) }));
+/** A page of tables: what it is called and whose fields it lists. */
+interface Page {
+  readonly title: string;
+  readonly kinds: readonly FieldKind[];
+}
+
+/** The pages in `docs/`, by the names of their files. */
+export const fieldPages = {
+  'networking-fields.md': { title: 'Fields of the networking API and their proofs', kinds: networkingKinds },
+  'security-fields.md': { title: 'Fields of the security API and their proofs', kinds: securityKinds },
+} as const satisfies Readonly<Record<string, Page>>;
+
+const anchor = (kind: FieldKind) => kind.toLowerCase().replaceAll(/[()]/g, '').replaceAll(' ', '-');
+
+/** The text of a page of `fieldPages`. */
+export function fieldTable(evidence: Evidence, page: Page = fieldPages['networking-fields.md']): string {
+  const { title } = page;
+  const kinds = page.kinds.map((kind) => ({ kind, rows: rowsOf(kind, evidence) }));
   const count = (rows: readonly Row[], state: Row['state']) => rows.filter((row) => row.state === state).length;
+  const all = kinds.flatMap(({ rows }) => rows);
+  const shown = states.slice(0, 5).concat(states.slice(5).filter((state) => count(all, state) > 0));
   const cell = (text: string) => text.replaceAll('|', '\\|');
   const link = (file: string) => `[${file.split('/').at(-1)}](../${file})`;
   const lines = [
-    '# Fields of the networking API and their proofs',
+    `# ${title}`,
     '',
     'Written by `npm run docs` out of the schemas (`packages/api`) and of the calls of `proves` in the tests. A field is proven when a client that talks through a real Envoy sees its effect.',
     '',
@@ -103,23 +121,27 @@ export function fieldTable(evidence: Evidence): string {
     '- **no test names it**: the product reads a field of this name; no test claims its effect.',
     '- **not built**: nothing reads it, or what it is about does not exist yet.',
     '- **without effect**: Istio’s documentation gives it none, or Envoy does.',
-    '- **telemetry API**, **security API**, **ambient mode**: it belongs to that part of Istio, and is no matter of this table.',
+    ...(page.kinds.includes('MeshConfig')
+      ? [
+          '- **telemetry API**, **ambient mode**: it belongs to that part of Istio, and is no matter of this table; what of MeshConfig is about certificates and external authorisers stands in [security-fields.md](security-fields.md).',
+        ]
+      : []),
     '',
     'A message that several fields share has its fields listed once, at the shortest path; the other places are rows of their own.',
     '',
-    `| kind | fields | ${states.join(' | ')} |`,
-    `|---|${'---|'.repeat(states.length + 1)}`,
+    `| kind | fields | ${shown.join(' | ')} |`,
+    `|---|${'---|'.repeat(shown.length + 1)}`,
     ...kinds.map(
       ({ kind, rows }) =>
-        `| [${kind}](#${kind.toLowerCase()}) | ${rows.length} | ${states.map((state) => count(rows, state)).join(' | ')} |`,
+        `| [${kind}](#${anchor(kind)}) | ${rows.length} | ${shown.map((state) => count(rows, state)).join(' | ')} |`,
     ),
     '',
   ];
   for (const { kind, rows } of kinds) {
     lines.push(`## ${kind}`, '', '| field | proven by | state |', '|---|---|---|');
     for (const { field, files, state } of rows) {
-      const name = field.name.slice(`${kind}.`.length);
-      const as = field.sameAs ? ` (fields as in \`${field.sameAs.slice(`${kind}.`.length)}\`)` : '';
+      const name = field.name.slice(prefixOf(kind).length);
+      const as = field.sameAs ? ` (fields as in \`${field.sameAs.slice(prefixOf(kind).length)}\`)` : '';
       lines.push(`| \`${cell(name)}\`${cell(as)} | ${files.map(link).join(', ')} | ${state} |`);
     }
     lines.push('');

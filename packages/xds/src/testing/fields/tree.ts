@@ -21,24 +21,57 @@ export const networkingKinds = [
 ] as const;
 export type NetworkingKind = (typeof networkingKinds)[number];
 
+/** Who may talk to whom: https://istio.io/latest/docs/reference/config/security/, and what of MeshConfig is about certificates and external authorisers. */
+export const securityKinds = [
+  'PeerAuthentication',
+  'RequestAuthentication',
+  'AuthorizationPolicy',
+  'MeshConfig (security)',
+] as const;
+export type SecurityKind = (typeof securityKinds)[number];
+export type FieldKind = NetworkingKind | SecurityKind;
+
+/** Fields of MeshConfig that stand with the security kinds. */
+const meshSecurity = [
+  'MeshConfig.extensionProviders[].envoyExtAuthzHttp',
+  'MeshConfig.extensionProviders[].envoyExtAuthzGrpc',
+  'MeshConfig.certificates',
+  'MeshConfig.ca',
+  'MeshConfig.caCertificates',
+  'MeshConfig.meshMTLS',
+  'MeshConfig.tlsDefaults',
+];
+const isAt = (place: string, name: string) =>
+  name === place || name.startsWith(`${place}.`) || name.startsWith(`${place}[]`);
+const isMeshSecurity = (name: string) => meshSecurity.some((place) => isAt(place, name));
+
 /** Under which name the fields of a kind stand, and their schema. */
-const rootOf = (kind: NetworkingKind): { readonly name: string; readonly schema: AnySchema } =>
-  kind === 'MeshConfig'
-    ? { name: kind, schema: meshConfig }
+const rootOf = (kind: FieldKind): { readonly name: string; readonly schema: AnySchema } =>
+  kind === 'MeshConfig' || kind === 'MeshConfig (security)'
+    ? { name: 'MeshConfig', schema: meshConfig }
     : kind === 'MeshNetworks'
       ? { name: kind, schema: meshNetworks }
       : { name: `${kind}.spec`, schema: kindsByName[kind].spec };
+
+/** How fields of a kind are called after its name; the table of the kind leaves that out. */
+export const prefixOf = (kind: FieldKind): string => (kind === 'MeshConfig (security)' ? 'MeshConfig.' : `${kind}.`);
 
 /** The name a field has in the table: settings of a proxy are those of the mesh's `defaultConfig`. */
 export const canonicalName = (name: string): string =>
   /^ProxyConfig\.(?!spec\.)/.test(name) ? name.replace('ProxyConfig.', 'MeshConfig.defaultConfig.') : name;
 
 /** The kind of a field, by its name. */
-export const kindOfField = (name: string): NetworkingKind | undefined =>
-  networkingKinds.find((kind) => name.startsWith(`${rootOf(kind).name}.`));
+export const kindOfField = (name: string): FieldKind | undefined =>
+  isMeshSecurity(name)
+    ? 'MeshConfig (security)'
+    : [...networkingKinds, ...securityKinds].find((kind) => name.startsWith(`${rootOf(kind).name}.`));
 
-/** Telemetry's and the CA's own: not about where traffic goes. */
-const apart = new Set(['MeshConfig.extensionProviders', 'MeshConfig.certificates', 'MeshConfig.ca']);
+/** Whether a field stands in the table of a kind: of MeshConfig, telemetry's own and security's are not about where traffic goes. */
+function isListed(kind: FieldKind, name: string): boolean {
+  if (kind === 'MeshConfig') return name !== 'MeshConfig.extensionProviders[]' && !isMeshSecurity(name);
+  // Their way from the root is kept too.
+  return kind !== 'MeshConfig (security)' || isMeshSecurity(name) || meshSecurity.some((place) => isAt(name, place));
+}
 
 /** A row of the table: a field that has no fields of its own, or one whose fields are listed already at another place of its kind. */
 export interface Field {
@@ -64,14 +97,14 @@ function inner(schema: AnySchema): { readonly brackets: string; readonly shape: 
 }
 
 /** All fields of a kind, in the order of its schema. A message used in several places has its fields listed where it is nearest to the top. */
-export function fieldsOf(kind: NetworkingKind): readonly Field[] {
+export function fieldsOf(kind: FieldKind): readonly Field[] {
   const home = new Map<object, string>();
   const children = (name: string, shape: Shape) =>
     shape.kind === 'object'
       ? Object.entries(shape.fields).flatMap(([field, of]) => {
-          if (apart.has(`${name}.${field}`)) return [];
           const reached = inner(of);
-          return [{ name: `${name}.${field}${reached.brackets}`, shape: reached.shape, description: of.description }];
+          const path = `${name}.${field}${reached.brackets}`;
+          return isListed(kind, path) ? [{ name: path, shape: reached.shape, description: of.description }] : [];
         })
       : [];
   const { name: rootName, schema } = rootOf(kind);
