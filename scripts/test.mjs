@@ -7,7 +7,10 @@ import { fileURLToPath } from 'node:url';
 import { prepare, runPinned, SetupError } from './prepare.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const kinds = { unit: ['packages/*/src/**/*.test.ts', 'samples/*/src/**/*.test.ts', 'bench/**/*.test.ts'], e2e: ['e2e/**/*.test.ts'] };
+const kinds = {
+  unit: ['packages/*/src/**/*.test.ts', 'samples/*/src/**/*.test.ts', 'bench/**/*.test.ts'],
+  e2e: ['e2e/**/*.test.ts'],
+};
 
 const run = (args) => runPinned(args).status ?? 1;
 
