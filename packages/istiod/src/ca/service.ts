@@ -1,10 +1,11 @@
 import { DecodeError, decode, encode } from '@istio-ts/envoy';
 import { GrpcError, type MethodHandler, type ServerCall } from '@istio-ts/envoy/grpc';
 import {
-  type CertificateAuthority,
   CsrError,
   formatSpiffe,
+  type IssuedCertificate,
   parseSpiffe,
+  type SigningRequest,
   type SpiffeIdentity,
   SpiffeError,
   type TokenReviewResult,
@@ -26,14 +27,33 @@ export interface CaCaller {
   readonly remoteAddress: string;
 }
 
+/** What is to be signed, and by whom. */
+export interface CaSigningRequest extends SigningRequest {
+  /** The signer that the proxy names (ISTIO_META_CERT_SIGNER); only a registration authority knows several. */
+  readonly certSigner?: string | undefined;
+}
+
+/** istiod's own authority, or what stands between istiod and another one. */
+export interface CaSigner {
+  /** Raises CsrError for a bad request or lifetime, SpiffeError for a bad identity, GrpcError for what another authority says. */
+  sign(request: CaSigningRequest): IssuedCertificate | Promise<IssuedCertificate>;
+}
+
 export interface CaServiceOptions {
   /** The authority that signs now; asked for at every request because its root may be rotated. */
-  readonly authority: () => Pick<CertificateAuthority, 'sign'>;
+  readonly authority: () => CaSigner;
   readonly trustDomain: string;
   /** Other names of the mesh's trust domain (MeshConfig.trustDomainAliases). */
   readonly trustDomainAliases?: () => readonly string[];
   /** Whose token this is (audience istio-ca). */
   readonly authenticateToken: (token: string) => Promise<TokenReviewResult>;
+  /**
+   * Why the caller may not have certificates of another workload (request metadata ImpersonatedIdentity); undefined when it may. Proxies of nodes ask
+   * for those of the node's pods. Without it nobody may.
+   */
+  readonly refuseImpersonation?: (caller: CaCaller, identity: SpiffeIdentity) => string | undefined;
+  /** Counts requests; false for a caller that has had its share. */
+  readonly admits?: (caller: CaCaller) => boolean;
   /** What the control plane knows of the caller's workload, for the certificate's subject; never what the request says. */
   readonly subject: (caller: CaCaller) => WorkloadSubject | undefined;
   readonly metrics: CaMetrics;
@@ -62,15 +82,21 @@ async function createCertificate(bytes: Buffer, call: ServerCall, options: CaSer
     log.warn(`certificate request from ${call.peer.remoteAddress}: ${error instanceof Error ? error.message : error}`);
     throw error;
   }
+  if (options.admits?.(caller) === false)
+    throw new GrpcError('RESOURCE_EXHAUSTED', 'too many certificate requests of this workload: come again later');
   const request = readRequest(bytes, metrics);
+  const wanted = request.metadata?.ImpersonatedIdentity;
+  if (wanted !== undefined) caller = impersonated(caller, wanted, options);
+  const certSigner = request.metadata?.CertSigner;
   const ttl = Number(request.validityDuration ?? 0) * 1000;
   try {
-    const issued = options.authority().sign({
+    const issued = await options.authority().sign({
       csr: request.csr ?? '',
       identity: caller.identity,
       subject: options.subject(caller),
       ttl: ttl > 0 ? ttl : undefined,
       now: options.now(),
+      certSigner: typeof certSigner === 'string' && certSigner !== '' ? certSigner : undefined,
     });
     metrics.issued.add();
     log.debug(`signed a certificate for ${formatSpiffe(caller.identity)} until ${issued.notAfter.toISOString()}`);
@@ -85,12 +111,39 @@ async function createCertificate(bytes: Buffer, call: ServerCall, options: CaSer
       throw new GrpcError('INVALID_ARGUMENT', error.message);
     }
     metrics.signErrors.add();
+    if (error instanceof GrpcError) log.warn(`${formatSpiffe(caller.identity)} got no certificate: ${error.message}`);
     throw error;
   }
 }
 
-function readRequest(bytes: Buffer, metrics: CaMetrics): { csr?: string; validityDuration?: number | string } {
-  let request: ReturnType<typeof decode<'istio.v1.auth.IstioCertificateRequest'>>;
+/** The caller in the place of the workload that it asks for. Raises GrpcError PERMISSION_DENIED. */
+function impersonated(caller: CaCaller, wanted: unknown, options: CaServiceOptions): CaCaller {
+  const refuse = (reason: string): never => {
+    options.metrics.authenticationFailures.add({ error: 'PERMISSION_DENIED' });
+    options.log.warn(`${formatSpiffe(caller.identity)} asks for a certificate of another workload: ${reason}`);
+    throw new GrpcError('PERMISSION_DENIED', reason);
+  };
+  if (options.refuseImpersonation === undefined)
+    return refuse('certificates are given for the identity that asks only');
+  let identity: SpiffeIdentity;
+  try {
+    identity = parseSpiffe(String(wanted));
+  } catch (error) {
+    if (error instanceof SpiffeError) return refuse(error.message);
+    throw error;
+  }
+  if (identity.trustDomain !== options.trustDomain)
+    return refuse(`${identity.trustDomain} is not the trust domain of this mesh`);
+  const reason = options.refuseImpersonation(caller, identity);
+  if (reason !== undefined) return refuse(reason);
+  // Nothing is known of the pod: a node's proxy asks once for all pods of an account.
+  return { identity, podName: undefined, podUid: undefined, remoteAddress: '' };
+}
+
+type CertificateRequest = ReturnType<typeof decode<'istio.v1.auth.IstioCertificateRequest'>>;
+
+function readRequest(bytes: Buffer, metrics: CaMetrics): CertificateRequest {
+  let request: CertificateRequest;
   try {
     request = decode('istio.v1.auth.IstioCertificateRequest', bytes);
   } catch (error) {
@@ -102,8 +155,6 @@ function readRequest(bytes: Buffer, metrics: CaMetrics): { csr?: string; validit
     metrics.csrParsingErrors.add();
     throw new GrpcError('INVALID_ARGUMENT', `the certificate request is longer than ${MAX_CSR_LENGTH} characters`);
   }
-  if (request.metadata?.ImpersonatedIdentity !== undefined)
-    throw new GrpcError('PERMISSION_DENIED', 'certificates are given for the identity that asks only');
   return request;
 }
 
