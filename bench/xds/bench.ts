@@ -182,20 +182,23 @@ const SLOW_MS = 2000;
 
 /** Makes each change some times and prints what it took. */
 async function table(load: Load, istiod: IstiodProcess, all: readonly Change[]): Promise<void> {
-  console.log('  change            p50 ms   p99 ms   max ms    CPU s      MiB  responses  encoded  missing');
+  console.log('  change            p50 ms   p99 ms   max ms    CPU s   client s      MiB  responses  encoded  missing');
   for (const change of all) {
     if (!options.changes.includes(change.name)) continue;
     const latencies: number[] = [];
-    const sum = { cpu: 0, bytes: 0, responses: 0, encoded: 0, missing: 0 };
+    const sum = { cpu: 0, client: 0, bytes: 0, responses: 0, encoded: 0, missing: 0 };
     const { reps } = options;
     for (let k = -1; k < reps; k++) {
       const { marker, write } = change.make(k + 1);
       const encodedBefore = await encoded(istiod);
       const before = cpuSeconds(istiod.pid);
+      const clientBefore = process.cpuUsage();
       const arrival = await load.change(change.kinds, marker, write, { timeoutMs: 30_000, quietMs: 500 });
       // The first one warms up.
       if (k < 0) continue;
       sum.cpu += cpuSeconds(istiod.pid) - before;
+      const client = process.cpuUsage(clientBefore);
+      sum.client += (client.user + client.system) / 1e6;
       sum.encoded += (await encoded(istiod)) - encodedBefore;
       sum.bytes += arrival.bytes;
       sum.responses += arrival.responses;
@@ -205,7 +208,7 @@ async function table(load: Load, istiod: IstiodProcess, all: readonly Change[]):
     latencies.sort((a, b) => a - b);
     const cell = (value: string, width: number): string => value.padStart(width);
     console.log(
-      `  ${change.name.padEnd(16)}${cell(percentile(latencies, 0.5).toFixed(0), 8)}${cell(percentile(latencies, 0.99).toFixed(0), 9)}${cell((latencies.at(-1) ?? Number.NaN).toFixed(0), 9)}${cell((sum.cpu / reps).toFixed(2), 9)}${cell(mib(sum.bytes / reps), 9)}${cell((sum.responses / reps).toFixed(0), 11)}${cell((sum.encoded / reps).toFixed(1), 9)}${cell(String(sum.missing), 9)}`,
+      `  ${change.name.padEnd(16)}${cell(percentile(latencies, 0.5).toFixed(0), 8)}${cell(percentile(latencies, 0.99).toFixed(0), 9)}${cell((latencies.at(-1) ?? Number.NaN).toFixed(0), 9)}${cell((sum.cpu / reps).toFixed(2), 9)}${cell((sum.client / reps).toFixed(2), 11)}${cell(mib(sum.bytes / reps), 9)}${cell((sum.responses / reps).toFixed(0), 11)}${cell((sum.encoded / reps).toFixed(1), 9)}${cell(String(sum.missing), 9)}`,
     );
     await change.undo();
     await load.settle(500);

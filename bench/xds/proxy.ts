@@ -78,6 +78,23 @@ function waitsForHosts(bytes: Buffer, { name, version, start, end }: ScannedReso
   return known;
 }
 
+/** A DeltaDiscoveryRequest of a type (field 2) with a nonce (field 6) and nothing else, framed: there are too many of them to encode each. */
+function acknowledgement(kind: Kind, nonce: string): Buffer {
+  const url = TYPES[kind];
+  const length = 4 + url.length + nonce.length;
+  const message = Buffer.allocUnsafe(5 + length);
+  message[0] = 0;
+  message.writeUInt32BE(length, 1);
+  message[5] = 0x12;
+  message[6] = url.length;
+  message.write(url, 7, 'latin1');
+  const at = 7 + url.length;
+  message[at] = 0x32;
+  message[at + 1] = nonce.length;
+  message.write(nonce, at + 2, 'latin1');
+  return message;
+}
+
 export interface SidecarOptions {
   readonly index: number;
   readonly identity: Identity;
@@ -200,6 +217,10 @@ export class Sidecar {
     message[0] = 0;
     message.writeUInt32BE(bytes.length, 1);
     message.set(bytes, 5);
+    this.#write(message);
+  }
+
+  #write(message: Buffer): void {
     if (this.#stream?.destroyed === false) this.#stream.write(message);
   }
 
@@ -240,7 +261,7 @@ export class Sidecar {
     const more = this.#apply(kind, bytes, response);
     const delay = this.#ackDelayMs;
     const acknowledge = (): void => {
-      this.#send({ typeUrl: TYPES[kind], responseNonce: response.nonce });
+      this.#write(acknowledgement(kind, response.nonce));
       for (const [next, names] of more) this.#ask(next, names);
     };
     if (delay === 0) acknowledge();

@@ -15,7 +15,7 @@ const resource = (name: string, version: number): XdsResource => ({
 
 describe('a patched table', () => {
   it('is what a copy with the same changes is, and differs from others by the same names', () => {
-    const name = fc.constantFrom('a', 'b', 'c', 'd', 'e');
+    const name = fc.constantFrom<string[]>('a', 'b', 'c', 'd', 'e');
     const change = fc.tuple(name, fc.option(fc.nat({ max: 3 }), { nil: undefined }));
     fc.assert(
       fc.property(
