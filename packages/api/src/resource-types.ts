@@ -56,6 +56,13 @@ export const kubernetesTypes = {
     'CustomResourceDefinition',
     false,
   ),
+  CertificateSigningRequest: type(
+    'certificates.k8s.io',
+    'v1',
+    'certificatesigningrequests',
+    'CertificateSigningRequest',
+    false,
+  ),
   Lease: type('coordination.k8s.io', 'v1', 'leases', 'Lease'),
   TokenReview: type('authentication.k8s.io', 'v1', 'tokenreviews', 'TokenReview', false),
   SubjectAccessReview: type('authorization.k8s.io', 'v1', 'subjectaccessreviews', 'SubjectAccessReview', false),
