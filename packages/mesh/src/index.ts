@@ -39,3 +39,12 @@ export { type KnownName, nameTable } from './name-table.ts';
 export { entryIsReady, healthChecksAnnotation } from './workload.ts';
 export { type NetworkGateway, type NetworkGateways, networkProblems } from './networks.ts';
 export { inNetworkView, type NetworkPlace, requestedNetworks, throughGateways } from './split-horizon.ts';
+export { canonicalKeySet, KeySetError, verifiesNothing } from './key-set.ts';
+export {
+  type FetchedKeys,
+  type KeyFetching,
+  keySourceName,
+  serverOf,
+  serviceHostOf,
+  type WantedKeys,
+} from './token-keys.ts';

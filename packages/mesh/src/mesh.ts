@@ -42,6 +42,7 @@ import type {
   Protocol,
   Service,
   ServiceEndpoints,
+  TokenKeys,
   TrafficSwitches,
   VirtualService,
   Workload,
@@ -60,6 +61,7 @@ import { selectorMatches } from './selector.ts';
 import { kubernetesService, serviceKey } from './service.ts';
 import { serviceEntryServices } from './service-entry.ts';
 import { type MeshSources, objectKey, type Problem } from './sources.ts';
+import { createTokenKeys, type KeyFetching, type WantedKeys } from './token-keys.ts';
 import { resolveVirtualService } from './virtual-service.ts';
 import { entryIsReady, podWorkload, workloadEntryWorkload } from './workload.ts';
 
@@ -85,6 +87,10 @@ export interface MeshOptions {
   readonly servicesSelectEntries?: boolean;
   /** K8S_INGRESS_NS: where the Service and the pods of the gateway for Kubernetes Ingress are. */
   readonly ingressNamespace: string;
+  /** PILOT_JWT_ENABLE_REMOTE_JWKS: who fetches keys of tokens; istiod where not given. */
+  readonly keyFetching?: KeyFetching;
+  /** Whether proxies may fetch no keys from an IP address. */
+  readonly forbidsKeysFrom?: (address: string) => boolean;
 }
 
 export const defaultMeshOptions: MeshOptions = {
@@ -136,6 +142,10 @@ export interface Mesh {
   readonly sidecars: Collection<readonly Config<SidecarSpec>[]>;
   readonly peerAuthentications: Collection<readonly Config<PeerAuthenticationSpec>[]>;
   readonly requestAuthentications: Collection<readonly Config<RequestAuthenticationSpec>[]>;
+  /** Keys of tokens that do not stand in their rules, by `keySourceName`. */
+  readonly tokenKeys: Collection<TokenKeys>;
+  /** Keys that somebody has to fetch into the sources. */
+  readonly wantedKeys: Cell<readonly WantedKeys[]>;
   readonly authorizationPolicies: Collection<readonly Config<AuthorizationPolicySpec>[]>;
   readonly telemetries: Collection<readonly Config<TelemetrySpec>[]>;
   readonly envoyFilters: Collection<readonly Config<EnvoyFilterSpec>[]>;
@@ -207,6 +217,7 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
   const gatewaySources = (fetch: Fetch) => ({
     labelled: fetch.all(networkServices).values(),
     networks: fetch.value(sources.meshNetworks),
+    nodes: () => fetch.all(sources.nodes).values(),
     serviceOf: (host: string) => {
       const [name = '', namespace = '', ...rest] = host.toLowerCase().split('.');
       const isService = rest.length === 0 || rest.join('.') === `svc.${domainSuffix}`;
@@ -273,6 +284,11 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
     { name: 'DestinationRules of namespaces' },
   );
 
+  const { tokenKeys, wantedKeys, problems } = createTokenKeys(sources, services, {
+    fetching: settings.keyFetching ?? 'istiod',
+    domainSuffix,
+    forbids: settings.forbidsKeysFrom ?? (() => false),
+  });
   const ingress = createIngressMesh(sources, settings);
   // Keys of their own: an Ingress may have the name of a Gateway.
   const gatewaysOfIngresses = mapMany(ingress.gateways, (gateway, key) => [[`Ingress/${key}`, gateway] as const], {
@@ -316,6 +332,8 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
     sidecars: byNamespace(sources.configs('Sidecar')),
     peerAuthentications,
     requestAuthentications: byNamespace(sources.configs('RequestAuthentication')),
+    tokenKeys,
+    wantedKeys,
     authorizationPolicies: byNamespace(sources.configs('AuthorizationPolicy')),
     telemetries: byNamespace(sources.configs('Telemetry')),
     envoyFilters: byNamespace(sources.configs('EnvoyFilter')),
@@ -323,7 +341,7 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
     trafficExtensions: byNamespace(sources.configs('TrafficExtension')),
     patchMetadata: createPatchMetadata(sources),
     secrets: sources.secrets,
-    problems: sources.problems,
+    problems: join([sources.problems, problems], { name: 'problems of objects' }),
   };
 }
 

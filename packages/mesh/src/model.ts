@@ -243,6 +243,8 @@ export interface ProxyScope {
   readonly sidecar: Config<SidecarSpec> | undefined;
   readonly peerAuthentication: EffectivePeerAuthentication;
   readonly requestAuthentications: readonly Config<RequestAuthenticationSpec>[];
+  /** Keys of the rules of `requestAuthentications` that do not have them, by `keySourceName`; absent where there is no such rule. */
+  readonly tokenKeys?: ReadonlyMap<string, TokenKeys>;
   readonly authorizationPolicies: readonly Config<AuthorizationPolicySpec>[];
   readonly telemetries: readonly Config<TelemetrySpec>[];
   readonly envoyFilters: readonly Config<EnvoyFilterSpec>[];
@@ -255,6 +257,12 @@ export interface ProxyScope {
   readonly autoMutualTls: (hostname: string, port: number) => boolean;
   /** Short names (`source.labels`, gateway selectors) of the proxy are in `proxy`; everything about the root namespace is in `mesh.rootNamespace`. */
   readonly trustDomain: string;
+}
+
+/** Where a proxy has the keys of an issuer from: as a key set, or by fetching them itself; neither while there are none, and then no token is good. */
+export interface TokenKeys {
+  readonly keys?: string;
+  readonly uri?: string;
 }
 
 /** PeerAuthentication that applies to the proxy's workload: the mode of the workload and of single ports. */

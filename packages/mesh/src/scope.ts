@@ -21,6 +21,7 @@ import { factsKey, type ProxyFacts } from './proxy.ts';
 import { selectorMatches } from './selector.ts';
 import { serviceKey } from './service.ts';
 import { sidecarFor } from './sidecar.ts';
+import { keysFor } from './token-keys.ts';
 import { visibilityOf, visibleTo } from './visibility.ts';
 
 /** The cells of one class of proxies. */
@@ -141,6 +142,9 @@ export class Scopes {
     const requestAuthentications = part('RequestAuthentications', (fetch) =>
       policiesFor(own(fetch, mesh.requestAuthentications), proxy, fetch.value(root)),
     );
+    const tokenKeys = part('keys of tokens', (fetch) =>
+      keysFor(fetch.value(requestAuthentications), (name) => fetch.get(mesh.tokenKeys, name)),
+    );
     const authorizationPolicies = part('AuthorizationPolicies', (fetch) =>
       policiesFor(own(fetch, mesh.authorizationPolicies), proxy, fetch.value(root)),
     );
@@ -167,6 +171,7 @@ export class Scopes {
         const config = fetch.value(mesh.config);
         const view = fetch.value(shared);
         const headless = fetch.value(headlessAddresses);
+        const keys = fetch.value(tokenKeys);
         return {
           proxy,
           mesh: config,
@@ -180,6 +185,7 @@ export class Scopes {
           sidecar: fetch.value(sidecar).config,
           peerAuthentication: fetch.value(peerAuthentication),
           requestAuthentications: fetch.value(requestAuthentications),
+          ...(keys.size > 0 && { tokenKeys: keys }),
           authorizationPolicies: fetch.value(authorizationPolicies),
           telemetries: fetch.value(telemetries),
           envoyFilters: fetch.value(envoyFilters),

@@ -40,6 +40,7 @@ import {
 import { type IngressClassFacts, type IngressFacts, readIngress, readIngressClass } from './kubernetes/ingress.ts';
 import { textMap } from './kubernetes/read.ts';
 import type { Config, Origin } from './model.ts';
+import type { FetchedKeys } from './token-keys.ts';
 
 /** Why an object is not part of the mesh, or not its newest version. */
 export interface Problem {
@@ -126,6 +127,8 @@ export class MeshSources {
   readonly meshNetworks: SourceCell<MeshNetworks>;
   /** Addresses of the DNS names that gateways of networks have, by name; filled by whoever resolves them. */
   readonly resolvedNames: SourceCollection<readonly string[]>;
+  /** Keys that RequestAuthentications want, by `keySourceName`; filled by whoever fetches them. */
+  readonly fetchedKeys: SourceCollection<FetchedKeys>;
   readonly pods: SourceCollection<PodFacts>;
   readonly services: SourceCollection<ServiceFacts>;
   readonly endpointSlices: SourceCollection<EndpointSliceFacts>;
@@ -160,6 +163,7 @@ export class MeshSources {
     this.meshConfig = new SourceCell(graph, options.meshConfig, { name: 'mesh configuration' });
     this.meshNetworks = new SourceCell(graph, options.meshNetworks ?? { networks: {} }, { name: 'mesh networks' });
     this.resolvedNames = new SourceCollection(graph, { name: 'addresses of names' });
+    this.fetchedKeys = new SourceCollection(graph, { name: 'fetched keys' });
     this.pods = new SourceCollection(graph, { name: 'pods' });
     this.services = new SourceCollection(graph, { name: 'Kubernetes services' });
     this.endpointSlices = new SourceCollection(graph, { name: 'endpoint slices' });

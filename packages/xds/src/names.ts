@@ -8,6 +8,10 @@ export const outboundCluster = (port: number, subset: string, host: string): str
 export const sniDnatCluster = (port: number, subset: string, host: string): string =>
   `outbound_.${port}_.${subset}_.${host}`;
 
+/** Cluster by which a proxy fetches the keys of tokens from a server outside of the mesh. */
+export const keyCluster = (host: string, port: number, secure: boolean): string =>
+  `jwks|${port}|${secure ? 'https' : 'http'}|${host}`;
+
 /** Cluster of requests that arrive for the workload's own port. */
 export const inboundCluster = (port: number): string => `inbound|${port}||`;
 

@@ -1,6 +1,7 @@
 import type { Cluster, Listener, RouteConfiguration } from '@istio-ts/envoy';
 import type { ProxyScope } from '@istio-ts/mesh/model';
 import { buildInboundClusters, type ClusterInputs, fixedClusters } from '../cluster/index.ts';
+import { ownKeyClusters } from '../cluster/token-keys.ts';
 import { sniDnatClusters } from '../gateway/sni-dnat.ts';
 import { patchListeners } from '../envoy-filter/listener.ts';
 import { contextsOf } from '../envoy-filter/patch.ts';
@@ -36,5 +37,10 @@ export const defaultGenerators: Generators = {
     const context = contextsOf(scope.proxy.type).at(-1);
     return context === undefined ? routes : patchRouteConfigurations(routes, patchesOf(scope).routes, context);
   },
-  ownClusters: (scope) => [...buildInboundClusters(scope), ...fixedClusters(scope), ...sniDnatClusters(scope)],
+  ownClusters: (scope) => [
+    ...buildInboundClusters(scope),
+    ...fixedClusters(scope),
+    ...sniDnatClusters(scope),
+    ...ownKeyClusters(scope),
+  ],
 };

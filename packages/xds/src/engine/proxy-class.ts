@@ -259,6 +259,8 @@ export class ProxyClass {
           scope.autoMutualTls,
           scope.trustDomain,
           scope.envoyFilters,
+          scope.requestAuthentications,
+          scope.tokenKeys,
           mesh.identities.snapshot(),
           mesh.mutualTlsPorts.snapshot(),
           mesh.resolvedByProxy.snapshot(),

@@ -1,5 +1,6 @@
-import type { HeaderMatcher, QueryParameterMatcher, RouteMatch, StringMatcher } from '@istio-ts/envoy';
+import type { HeaderMatcher, MetadataMatcher, QueryParameterMatcher, RouteMatch, StringMatcher } from '@istio-ts/envoy';
 import type { HttpMatch, StringMatch } from './spec.ts';
+import { claimMatcher, claimOf } from './claim.ts';
 import { stringMatcher } from './string-match.ts';
 
 /** Facts of the proxy and listener that a match can ask for; they are decided here, Envoy never sees them. */
@@ -89,11 +90,19 @@ export function routeMatch(match: HttpMatch | undefined, segmentPrefixes: boolea
     return { prefix: '/' };
   }
   const headers: HeaderMatcher[] = [];
-  for (const [name, value] of Object.entries(match.headers ?? {})) {
-    headers.push(header(name.toLowerCase(), value ?? {}));
-  }
-  for (const [name, value] of Object.entries(match.withoutHeaders ?? {})) {
-    headers.push(withoutHeader(name.toLowerCase(), value ?? {}));
+  const dynamicMetadata: MetadataMatcher[] = [];
+  for (const [names, absent] of [
+    [match.headers, false],
+    [match.withoutHeaders, true],
+  ] as const) {
+    for (const [name, value] of Object.entries(names ?? {})) {
+      const claim = claimOf(name);
+      if (claim !== undefined) {
+        dynamicMetadata.push(claimMatcher(claim, valueMatcher(value ?? {}), absent));
+      } else {
+        headers.push((absent ? withoutHeader : header)(name.toLowerCase(), value ?? {}));
+      }
+    }
   }
   for (const [name, value] of [
     [':method', match.method],
@@ -110,10 +119,16 @@ export function routeMatch(match: HttpMatch | undefined, segmentPrefixes: boolea
     caseSensitive: match.ignoreUriCase !== true,
     ...(headers.length > 0 ? { headers } : {}),
     ...(queryParameters.length > 0 ? { queryParameters } : {}),
+    ...(dynamicMetadata.length > 0 ? { dynamicMetadata } : {}),
   };
 }
 
 /** Whether a match holds for every request, so that routes after it can never be reached. */
 export function matchesEverything(match: RouteMatch): boolean {
-  return match.prefix === '/' && match.headers === undefined && match.queryParameters === undefined;
+  return (
+    match.prefix === '/' &&
+    match.headers === undefined &&
+    match.queryParameters === undefined &&
+    match.dynamicMetadata === undefined
+  );
 }
