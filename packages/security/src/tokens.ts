@@ -15,6 +15,7 @@ export interface TokenClaims {
   readonly audiences: readonly string[];
   readonly expiresAt?: number;
   readonly issuedAt?: number;
+  readonly notBefore?: number;
 }
 
 const MAX_TOKEN = 16 * 1024;
@@ -35,7 +36,7 @@ export function readTokenClaims(token: string): TokenClaims {
   }
   if (typeof claims !== 'object' || claims === null || Array.isArray(claims))
     throw new TokenError('the token is no JWT: its claims are no object');
-  const { iss, sub, aud, exp, iat } = claims as Record<string, unknown>;
+  const { iss, sub, aud, exp, iat, nbf } = claims as Record<string, unknown>;
   const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
   const seconds = (value: unknown): number | undefined =>
     typeof value === 'number' && Number.isFinite(value) ? value : undefined;
@@ -45,6 +46,7 @@ export function readTokenClaims(token: string): TokenClaims {
     audiences: (Array.isArray(aud) ? aud : [aud]).filter((entry): entry is string => typeof entry === 'string'),
     expiresAt: seconds(exp),
     issuedAt: seconds(iat),
+    notBefore: seconds(nbf),
   };
 }
 
@@ -82,6 +84,16 @@ export type TokenReviewResult =
     }
   | { readonly authenticated: false; readonly reason: string };
 
+/** The service account that a subject names (`system:serviceaccount:NAMESPACE:NAME`); undefined for any other. */
+export function serviceAccountOf(
+  subject: string,
+): { readonly namespace: string; readonly serviceAccount: string } | undefined {
+  const [system, kind, namespace, serviceAccount, ...rest] = subject.split(':');
+  if (system !== 'system' || kind !== 'serviceaccount' || !namespace || !serviceAccount || rest.length > 0)
+    return undefined;
+  return { namespace, serviceAccount };
+}
+
 /** Reads the API server's answer. A user that is no service account is refused. */
 export function readTokenReview(response: unknown, audiences: readonly string[]): TokenReviewResult {
   const status = record(record(response).status);
@@ -96,10 +108,8 @@ export function readTokenReview(response: unknown, audiences: readonly string[])
   }
   const user = record(status.user);
   const name = typeof user.username === 'string' ? user.username : '';
-  const [system, kind, namespace, serviceAccount, ...rest] = name.split(':');
-  if (system !== 'system' || kind !== 'serviceaccount' || !namespace || !serviceAccount || rest.length > 0) {
-    return refuse(`"${name}" is not a service account`);
-  }
+  const account = serviceAccountOf(name);
+  if (account === undefined) return refuse(`"${name}" is not a service account`);
   const extra = record(user.extra);
   const first = (key: string): string | undefined => {
     const value = extra[key];
@@ -107,8 +117,7 @@ export function readTokenReview(response: unknown, audiences: readonly string[])
   };
   return {
     authenticated: true,
-    namespace,
-    serviceAccount,
+    ...account,
     podName: first('authentication.kubernetes.io/pod-name'),
     podUid: first('authentication.kubernetes.io/pod-uid'),
   };
