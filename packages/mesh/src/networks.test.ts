@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { decodeMeshNetworks } from '@istio-ts/api';
-import { readService } from './kubernetes/facts.ts';
+import { readNode, readService } from './kubernetes/facts.ts';
 import { type GatewaySources, gatewayNames, networkGateways, networkLookup, networkProblems } from './networks.ts';
 
 const gateway = (network: string, ips: readonly string[], labels = {}, port = 15443, names: readonly string[] = []) =>
@@ -22,6 +22,7 @@ const sources = (more: Partial<GatewaySources>): GatewaySources => ({
   networks: { networks: {} },
   serviceOf: () => undefined,
   resolved: () => [],
+  nodes: () => [],
   ...more,
 });
 const networks = (value: object) => decodeMeshNetworks({ networks: value }).value;
@@ -69,6 +70,51 @@ describe('networks', () => {
       d: [{ address: '192.0.2.3', port: 15443 }],
     });
     assert.deepEqual(gatewayNames(named), ['gateway.example']);
+  });
+
+  it('are reached at the nodes that the annotation of a NodePort Service chooses', () => {
+    const service = (annotations: Readonly<Record<string, string>>, type = 'NodePort') =>
+      readService({
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata: {
+          name: 'eastwest',
+          namespace: 'istio-system',
+          labels: { 'topology.istio.io/network': 'b' },
+          annotations,
+        },
+        spec: { type, ports: [{ name: 'tls', port: 15443, nodePort: 31443 }] },
+      });
+    const node = (external: readonly string[], labels = {}) =>
+      readNode({
+        apiVersion: 'v1',
+        kind: 'Node',
+        metadata: { name: 'node', labels },
+        status: {
+          addresses: [
+            { type: 'InternalIP', address: '10.0.0.1' },
+            ...external.map((address) => ({ type: 'ExternalIP', address })),
+          ],
+        },
+      });
+    const nodes = () => [node(['192.0.2.1', '2001:db8::1'], { edge: 'yes' }), node(['192.0.2.2']), node([])];
+    const found = (written: string, type?: string) =>
+      networkGateways(sources({ labelled: [service({ 'traffic.istio.io/nodeSelector': written }, type)], nodes })).get(
+        'b',
+      ) ?? [];
+    assert.deepEqual(found('{"edge":"yes"}'), [{ address: '192.0.2.1', port: 31443 }]);
+    assert.deepEqual(found('{}'), [
+      { address: '192.0.2.1', port: 31443 },
+      { address: '192.0.2.2', port: 31443 },
+    ]);
+    for (const nothing of ['{"edge":"no"}', '{{', '[]', '"edge"']) assert.deepEqual(found(nothing), [], nothing);
+    assert.deepEqual(found('{}', 'LoadBalancer'), []);
+    const named = sources({
+      networks: networks({ c: { gateways: [{ registryServiceName: 'gw.istio-system', port: 15443 }] } }),
+      serviceOf: () => service({ 'traffic.istio.io/nodeSelector': '{"edge":"yes"}' }),
+      nodes,
+    });
+    assert.deepEqual(networkGateways(named).get('c'), [{ address: '192.0.2.1', port: 31443 }]);
   });
 
   it('contain a cluster as a whole or ranges of addresses, the narrowest first', () => {

@@ -1,12 +1,16 @@
 import { BlockList, isIP } from 'node:net';
 import type { MeshNetworks } from '@istio-ts/api';
-import type { ServiceFacts } from './kubernetes/facts.ts';
+import type { NodeFacts, ServiceFacts } from './kubernetes/facts.ts';
+import { fields, textMap } from './kubernetes/read.ts';
 import { compareText } from './order.ts';
+import { selectorMatches } from './selector.ts';
 
 /** Label of pods, namespaces and gateway Services that names their network. */
 export const networkLabel = 'topology.istio.io/network';
 /** Label of a gateway's Service that names its port for other networks. */
 const gatewayPortLabel = 'networking.istio.io/gatewayPort';
+/** Annotation of a gateway's Service of type NodePort: labels of the nodes that lead to it, as a JSON object; `{}` for all nodes. */
+const nodeSelectorAnnotation = 'traffic.istio.io/nodeSelector';
 
 /** Port of a network's gateway for the mutual TLS of other networks, where its Service does not say another. */
 const GATEWAY_PORT = 15443;
@@ -30,11 +34,41 @@ export interface GatewaySources {
   readonly serviceOf: (host: string) => ServiceFacts | undefined;
   /** Addresses of a DNS name; empty while they are not known. */
   readonly resolved: (name: string) => readonly string[];
+  /** The nodes of the cluster; asked for only where a Service is reached by them. */
+  readonly nodes: () => Iterable<NodeFacts>;
+}
+
+/** The labels that the nodes of a Service's annotation have; undefined where it says none, or nothing that can be read. */
+function nodeSelector({ type, annotations }: ServiceFacts): Readonly<Record<string, string>> | undefined {
+  const written = annotations[nodeSelectorAnnotation];
+  if (type !== 'NodePort' || written === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(written);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? textMap(fields(value)) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where a port of a Service is reached from outside of the cluster: at its load balancer, or at nodes. */
+function outsideOf(
+  service: ServiceFacts,
+  port: number,
+  nodes: GatewaySources['nodes'],
+): readonly { readonly host: string; readonly port: number }[] {
+  const selector = nodeSelector(service);
+  const nodePort = selector && service.ports.find((one) => one.port === port)?.nodePort;
+  if (selector && nodePort !== undefined)
+    return [...nodes()]
+      .filter(({ labels }) => selectorMatches(selector, labels))
+      .flatMap(({ externalAddresses: [host] }) => (host === undefined ? [] : [{ host, port: nodePort }]));
+  return [...service.externalAddresses, ...service.externalNames].map((host) => ({ host, port }));
 }
 
 /**
  * The gateways of networks: those that the mesh networks name by address or by Service, and Services with the label of a network that have external
- * addresses and the port for other networks (Istio documentation, "Install Multi-Primary on different networks"; MeshNetworks reference).
+ * addresses and the port for other networks (Istio documentation, "Install Multi-Primary on different networks"; MeshNetworks reference). A Service of
+ * type NodePort is reached at the external addresses of the nodes that its annotation `traffic.istio.io/nodeSelector` chooses.
  */
 export function networkGateways(sources: GatewaySources): NetworkGateways {
   const result = new Map<string, Map<string, NetworkGateway>>();
@@ -45,19 +79,20 @@ export function networkGateways(sources: GatewaySources): NetworkGateways {
       result.set(network, list);
     }
   };
-  for (const { labels, ports, externalAddresses, externalNames } of sources.labelled) {
+  for (const service of sources.labelled) {
+    const { labels, ports } = service;
     const network = labels[networkLabel] ?? '';
     const port = Number(labels[gatewayPortLabel] ?? GATEWAY_PORT);
     if (network === '' || !ports.some((one) => one.port === port)) continue;
-    for (const host of [...externalAddresses, ...externalNames]) add(network, host, port);
+    for (const outside of outsideOf(service, port, sources.nodes)) add(network, outside.host, outside.port);
   }
   for (const [network, { gateways = [] }] of Object.entries(sources.networks.networks)) {
     for (const { address = '', registryServiceName = '', port = 0 } of gateways) {
       if (port === 0) continue;
       if (address !== '') add(network, address, port);
       const service = registryServiceName === '' ? undefined : sources.serviceOf(registryServiceName);
-      for (const host of [...(service?.externalAddresses ?? []), ...(service?.externalNames ?? [])])
-        add(network, host, port);
+      if (!service) continue;
+      for (const outside of outsideOf(service, port, sources.nodes)) add(network, outside.host, outside.port);
     }
   }
   return new Map(

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Resolver } from 'node:dns/promises';
 import { setImmediate as turn } from 'node:timers/promises';
+import { defaultMeshConfig } from '@istio-ts/api';
 import { Graph, SourceCell, SourceCollection } from '@istio-ts/collections';
+import { createMesh, MeshSources } from '@istio-ts/mesh';
+import { startDnsServer } from '@istio-ts/xds/testing/dns-server';
 import { recordingLogger } from '../log.test-support.ts';
 import { type ResolvedName, resolveGatewayNames, resolveName } from './gateway-names.ts';
 import { readMeshNetworks } from './mesh-networks.ts';
@@ -91,4 +95,50 @@ test('a name has the addresses of both families, for the shortest of their times
     ttlMs: 60_000,
   });
   await assert.rejects(resolveName('x', { resolve4: nothing, resolve6: nothing } as never), /ENODATA/);
+});
+
+test('the load balancer of a gateway has a DNS name: its addresses are those that a DNS server tells, and follow it', async () => {
+  const server = await startDnsServer('127.0.0.1', { 'lb.example': '192.0.2.7' });
+  const resolver = new Resolver({ timeout: 2000, tries: 4 });
+  resolver.setServers([`${server.address}:${server.port}`]);
+  const sources = new MeshSources({ meshConfig: defaultMeshConfig() });
+  const mesh = createMesh(sources);
+  sources.set({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'eastwest', namespace: 'istio-system', labels: { 'topology.istio.io/network': 'b' } },
+    spec: { type: 'LoadBalancer', ports: [{ name: 'tls', port: 15443 }] },
+    status: { loadBalancer: { ingress: [{ hostname: 'lb.example' }] } },
+  });
+  const known = () => mesh.networkGateways.current.get('b')?.map(({ address, port }) => `${address}:${port}`) ?? [];
+  assert.deepEqual(known(), []);
+  let changed: (() => void) | undefined;
+  const next = () => new Promise<void>((resolve) => (changed = resolve));
+  const unsubscribe = mesh.networkGateways.subscribe(() => changed?.());
+  let again = (): void => {};
+  let first = next();
+  const resolution = resolveGatewayNames(mesh.gatewayNames, sources.resolvedNames, {
+    resolve: (name) => resolveName(name, resolver),
+    after: (_ms, work) => {
+      again = work;
+      return () => undefined;
+    },
+    log: recordingLogger(),
+  });
+  try {
+    await first;
+    assert.deepEqual(known(), ['192.0.2.7:15443']);
+    await turn();
+    server.names.set('lb.example', '192.0.2.8');
+    first = next();
+    again();
+    await first;
+    assert.deepEqual(known(), ['192.0.2.8:15443']);
+    assert.deepEqual([...new Set(server.asked)], ['lb.example']);
+  } finally {
+    resolution.close();
+    unsubscribe();
+    resolver.cancel();
+    await server.close();
+  }
 });

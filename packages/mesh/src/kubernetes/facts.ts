@@ -32,6 +32,8 @@ export interface ServiceFacts {
     readonly name: string;
     readonly port: number;
     readonly targetPort: number | string | undefined;
+    /** Port of the nodes that leads to this one. */
+    readonly nodePort?: number;
     readonly transport: string;
     readonly appProtocol: string;
   }[];
@@ -71,6 +73,9 @@ export interface NodeFacts {
   readonly region: string;
   readonly zone: string;
   readonly subzone: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Addresses by which it is reached from outside of its network. */
+  readonly externalAddresses: readonly string[];
 }
 
 export interface NamespaceFacts {
@@ -134,6 +139,7 @@ const serviceAnnotations = [
   'networking.istio.io/traffic-distribution',
   'alpha.istio.io/kubernetes-serviceaccounts',
   'alpha.istio.io/canonical-serviceaccounts',
+  'traffic.istio.io/nodeSelector',
 ];
 
 export function readService(object: KubeObject): ServiceFacts {
@@ -150,14 +156,16 @@ export function readService(object: KubeObject): ServiceFacts {
     type: text(spec.type) || 'ClusterIP',
     clusterIPs: ips.length > 0 ? ips : [text(spec.clusterIP)].filter((ip) => ip !== ''),
     ports: list(spec.ports).flatMap((entry) => {
-      const { name, port, targetPort, protocol, appProtocol } = fields(entry);
+      const { name, port, targetPort, nodePort, protocol, appProtocol } = fields(entry);
       const number = integer(port);
+      const ofNodes = integer(nodePort);
       if (number === undefined) return [];
       return [
         {
           name: text(name),
           port: number,
           targetPort: integer(targetPort) ?? (text(targetPort) || undefined),
+          ...(ofNodes !== undefined && { nodePort: ofNodes }),
           transport: text(protocol) || 'TCP',
           appProtocol: text(appProtocol),
         },
@@ -226,8 +234,13 @@ export function readConfigStatus(object: KubeObject): ConfigStatus | undefined {
 }
 
 export function readNode(object: KubeObject): NodeFacts {
-  const labels = object.metadata.labels ?? {};
+  const labels = textMap(object.metadata.labels);
   return {
+    labels,
+    externalAddresses: list(fields(object.status).addresses).flatMap((entry) => {
+      const { type, address } = fields(entry);
+      return type === 'ExternalIP' && text(address) !== '' ? [text(address)] : [];
+    }),
     region: labels['topology.kubernetes.io/region'] ?? labels['failure-domain.beta.kubernetes.io/region'] ?? '',
     zone: labels['topology.kubernetes.io/zone'] ?? labels['failure-domain.beta.kubernetes.io/zone'] ?? '',
     subzone: labels['topology.istio.io/subzone'] ?? '',
