@@ -165,6 +165,10 @@ export function handleMessages(
       }
     };
     const onClose = (): void => fail(new GrpcError('CANCELLED', 'the stream was reset'));
+    if (stream.destroyed) {
+      onClose();
+      return;
+    }
     stream.on('data', onData);
     stream.on('end', onEnd);
     stream.on('close', onClose);
