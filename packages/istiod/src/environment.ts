@@ -11,7 +11,29 @@ export interface Variable {
  * read no other one.
  */
 export const variables = {
+  CITADEL_ENABLE_JITTER_FOR_ROOT_CERT_ROTATOR: {
+    default: 'true',
+    about: 'Whether replicas look at the self-signed root at different times.',
+  },
+  CITADEL_SELF_SIGNED_CA_CERT_TTL: { default: '87600h', about: 'Lifetime of a new self-signed root certificate.' },
+  CITADEL_SELF_SIGNED_CA_RSA_KEY_SIZE: {
+    default: '(none: ECDSA P-256)',
+    about: 'Bits of the RSA key of a new self-signed root certificate.',
+  },
+  CITADEL_SELF_SIGNED_ROOT_CERT_CHECK_INTERVAL: {
+    default: '1h',
+    about: 'How often it is looked whether the self-signed root certificate has to be rotated.',
+  },
+  CITADEL_SELF_SIGNED_ROOT_CERT_GRACE_PERIOD_PERCENTILE: {
+    default: '20',
+    about: 'Percentage of its lifetime before its end in which a root certificate gets a successor.',
+  },
   CLUSTER_ID: { default: 'Kubernetes', about: 'Name of the cluster; the flag --clusterID comes first.' },
+  DEFAULT_WORKLOAD_CERT_TTL: { default: '24h', about: 'Lifetime of certificates for which none is asked.' },
+  ENABLE_CLUSTER_TRUST_BUNDLE_API: {
+    default: 'false',
+    about: 'Whether the root certificates are in a ClusterTrustBundle too, where the API server serves them.',
+  },
   ENABLE_NATIVE_SIDECARS: {
     default: 'auto',
     about: 'Whether sidecars are init containers that keep running: true, false, or as the API server can.',
@@ -20,18 +42,33 @@ export const variables = {
     default: 'istio-sidecar-injector',
     about: 'MutatingWebhookConfiguration that gets the root certificate.',
   },
+  ISTIO_TS_SECRET_NAMESPACES: {
+    default: '(all)',
+    about:
+      'Namespaces, with commas between, whose Secrets are read beside istiod’s own; the chart’s `secretNamespaces` sets it and gives the rights. Proxies elsewhere get no Secret.',
+  },
   K8S_INGRESS_NS: {
     default: '(namespace of istiod)',
     about: 'Namespace of the gateway for Kubernetes Ingresses.',
   },
+  MAX_WORKLOAD_CERT_TTL: { default: '2160h', about: 'Certificates with a longer lifetime are refused.' },
   PILOT_ALLOW_ANY_DYNAMIC_DNS_MAX_HOSTS: {
     default: '1024',
     about: 'How many names a proxy remembers that it resolves when requests arrive.',
+  },
+  PILOT_CA_CERT_CONFIGMAP: {
+    default: 'istio-ca-root-cert',
+    about: 'ConfigMap with the root certificates in each namespace.',
+  },
+  PILOT_CRL_CONFIGMAP: {
+    default: 'istio-ca-crl',
+    about: 'ConfigMap with the revocation list of the plugged-in CA in each namespace.',
   },
   PILOT_ENABLE_ALPN_FILTER: {
     default: 'true',
     about: 'Whether sidecars offer Istio’s own protocol names to servers whose protocol is not declared.',
   },
+  PILOT_ENABLE_CA_CRL: { default: 'true', about: 'Whether the revocation list of the plugged-in CA is distributed.' },
   PILOT_ENABLE_IP_AUTOALLOCATE: { default: 'true', about: 'Whether ServiceEntries without addresses get some.' },
   PILOT_ENABLE_K8S_SELECT_WORKLOAD_ENTRIES: {
     default: 'true',
@@ -83,12 +120,20 @@ export const variables = {
     about: 'Whether DNS names of gateways of networks are resolved; else such gateways are left out.',
   },
   REVISION: { default: 'default', about: 'Revision of this control plane.' },
+  ROOT_CA_DIR: {
+    default: './etc/cacerts',
+    about: 'Folder with the files of a plugged-in CA, where there is no Secret cacerts.',
+  },
   SHARED_MESH_CONFIG: {
     default: '(istio, or istio-REVISION)',
     about: 'ConfigMap with the mesh configuration.',
   },
   TOKEN_AUDIENCES: { default: 'istio-ca', about: 'Audiences of tokens that are taken, with commas between.' },
   TRUST_DOMAIN: { default: 'cluster.local', about: 'Trust domain of a new root certificate.' },
+  USE_CACERTS_FOR_SELF_SIGNED_CA: {
+    default: 'false',
+    about: 'Whether the self-signed root is kept in the Secret cacerts.',
+  },
   VALIDATION_WEBHOOK_CONFIG_NAME: {
     default: '(istio-validator-REVISION-NAMESPACE)',
     about: 'ValidatingWebhookConfiguration that gets the root certificate.',
@@ -136,7 +181,7 @@ export function environmentPage(): string {
   return [
     '# Environment of istiod',
     '',
-    'Written by `npm run docs` out of the declarations in `packages/istiod/src/environment.ts`. Names and defaults are Istio’s. A variable that is in neither table has no effect.',
+    'Written by `npm run docs` out of the declarations in `packages/istiod/src/environment.ts`. Names and defaults are Istio’s; names that begin with `ISTIO_TS_` are our own. A variable that is in neither table has no effect.',
     '',
     '| variable | default | effect |',
     '|---|---|---|',

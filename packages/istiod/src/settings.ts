@@ -3,7 +3,8 @@ import { type ParsedArguments, parseArguments, UsageError } from '@istio-ts/comm
 import type { TrafficSwitches } from '@istio-ts/mesh/model';
 import { type NativeSidecarSetting, parseNativeSidecars } from '@istio-ts/injector/native-sidecars';
 import { type AddressRanges, wantedAddresses } from './controllers/auto-allocate.ts';
-import type { Environment } from './environment.ts';
+import { type KeyAlgorithm, P256 } from '@istio-ts/security/keys';
+import { type Environment, type VariableName, variables } from './environment.ts';
 import { DISCOVERY_FLAGS } from './flags.ts';
 
 /** How a control plane is set up: the flags and environment variables of pilot-discovery (istio-surface.md, Ports and environment variables). */
@@ -14,6 +15,8 @@ export interface Settings {
   readonly dnsDomain: string;
   readonly trustDomain: string;
   readonly podName: string;
+  /** ISTIO_TS_SECRET_NAMESPACES and the own namespace; undefined for those of all namespaces. */
+  readonly secretNamespaces: readonly string[] | undefined;
   /** Host and port each; an empty host means every address. */
   readonly grpc: ListenAddress;
   readonly secureGrpc: ListenAddress;
@@ -58,6 +61,7 @@ export interface Settings {
   readonly nativeSidecars: NativeSidecarSetting;
   /** Ranges of addresses for ServiceEntries without any; undefined where they get none (PILOT_ENABLE_IP_AUTOALLOCATE). */
   readonly autoAddresses: AddressRanges | undefined;
+  readonly authority: AuthoritySettings;
   readonly workloadEntries: {
     /** PILOT_ENABLE_WORKLOAD_ENTRY_AUTOREGISTRATION */
     readonly register: boolean;
@@ -65,6 +69,34 @@ export interface Settings {
     readonly healthChecks: boolean;
     readonly graceMs: number;
   };
+}
+
+/** How the CA works; times in milliseconds. */
+export interface AuthoritySettings {
+  /** ROOT_CA_DIR */
+  readonly folder: string;
+  /** USE_CACERTS_FOR_SELF_SIGNED_CA */
+  readonly selfSignedInCacerts: boolean;
+  /** CITADEL_SELF_SIGNED_CA_CERT_TTL */
+  readonly rootTtlMs: number;
+  /** CITADEL_SELF_SIGNED_ROOT_CERT_CHECK_INTERVAL */
+  readonly checkIntervalMs: number;
+  /** CITADEL_SELF_SIGNED_ROOT_CERT_GRACE_PERIOD_PERCENTILE */
+  readonly gracePercentile: number;
+  /** CITADEL_ENABLE_JITTER_FOR_ROOT_CERT_ROTATOR */
+  readonly jitter: boolean;
+  /** CITADEL_SELF_SIGNED_CA_RSA_KEY_SIZE; elliptic curves where it is not set. */
+  readonly algorithm: KeyAlgorithm;
+  /** DEFAULT_WORKLOAD_CERT_TTL */
+  readonly defaultWorkloadTtlMs: number;
+  /** MAX_WORKLOAD_CERT_TTL */
+  readonly maxWorkloadTtlMs: number;
+  /** PILOT_CA_CERT_CONFIGMAP */
+  readonly rootConfigMap: string;
+  /** PILOT_CRL_CONFIGMAP; undefined without PILOT_ENABLE_CA_CRL. */
+  readonly crlConfigMap: string | undefined;
+  /** ENABLE_CLUSTER_TRUST_BUNDLE_API */
+  readonly clusterTrustBundle: boolean;
 }
 
 export interface ListenAddress {
@@ -81,6 +113,18 @@ export class SettingsError extends Error {
 }
 
 type Env = Environment;
+
+/** Reads ISTIO_TS_SECRET_NAMESPACES. */
+function secretNamespaces(env: Env, own: string): readonly string[] | undefined {
+  const names = (env.ISTIO_TS_SECRET_NAMESPACES ?? '')
+    .split(',')
+    .map((name) => name.trim())
+    .filter(Boolean);
+  for (const name of names)
+    if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name))
+      throw new SettingsError(`ISTIO_TS_SECRET_NAMESPACES: '${name}' is no name of a namespace`);
+  return names.length === 0 ? undefined : [...new Set([own, ...names])];
+}
 
 /** Reads the flags of `pilot-discovery discovery`. Raises {@link SettingsError}. */
 export function parseDiscoveryFlags(words: readonly string[]): ParsedArguments {
@@ -157,6 +201,45 @@ function wireFilters(env: Env): Settings['wireFilters'] {
   ];
 }
 
+/** Reads the settings of the CA. */
+function authoritySettings(env: Env): AuthoritySettings {
+  const duration = (name: VariableName & keyof Env): number => {
+    const ms = durationMs(name, env[name] || variables[name].default);
+    if (ms === 0) throw new SettingsError(`${name}: the time must be longer than nothing`);
+    return ms;
+  };
+  const whole = (name: VariableName & keyof Env, least: number, greatest: number): number => {
+    const value = Number(env[name] || variables[name].default);
+    if (!Number.isInteger(value) || value < least || value > greatest)
+      throw new SettingsError(`${name}: '${env[name]}' is not a number from ${least} to ${greatest}`);
+    return value;
+  };
+  const bits = env.CITADEL_SELF_SIGNED_CA_RSA_KEY_SIZE
+    ? whole('CITADEL_SELF_SIGNED_CA_RSA_KEY_SIZE', 2048, 8192)
+    : undefined;
+  const defaultWorkloadTtlMs = duration('DEFAULT_WORKLOAD_CERT_TTL');
+  const maxWorkloadTtlMs = duration('MAX_WORKLOAD_CERT_TTL');
+  if (defaultWorkloadTtlMs > maxWorkloadTtlMs)
+    throw new SettingsError('DEFAULT_WORKLOAD_CERT_TTL: the time is longer than MAX_WORKLOAD_CERT_TTL');
+  return {
+    folder: env.ROOT_CA_DIR || variables.ROOT_CA_DIR.default,
+    selfSignedInCacerts: env.USE_CACERTS_FOR_SELF_SIGNED_CA === 'true',
+    rootTtlMs: duration('CITADEL_SELF_SIGNED_CA_CERT_TTL'),
+    checkIntervalMs: duration('CITADEL_SELF_SIGNED_ROOT_CERT_CHECK_INTERVAL'),
+    gracePercentile: whole('CITADEL_SELF_SIGNED_ROOT_CERT_GRACE_PERIOD_PERCENTILE', 1, 99),
+    jitter: env.CITADEL_ENABLE_JITTER_FOR_ROOT_CERT_ROTATOR !== 'false',
+    algorithm: bits === undefined ? P256 : { kind: 'rsa', bits },
+    defaultWorkloadTtlMs,
+    maxWorkloadTtlMs,
+    rootConfigMap: env.PILOT_CA_CERT_CONFIGMAP || variables.PILOT_CA_CERT_CONFIGMAP.default,
+    crlConfigMap:
+      env.PILOT_ENABLE_CA_CRL === 'false'
+        ? undefined
+        : env.PILOT_CRL_CONFIGMAP || variables.PILOT_CRL_CONFIGMAP.default,
+    clusterTrustBundle: env.ENABLE_CLUSTER_TRUST_BUNDLE_API === 'true',
+  };
+}
+
 /** Reads the settings of `pilot-discovery discovery`. Raises {@link SettingsError}. */
 export function parseSettings(words: readonly string[], env: Env): Settings {
   const flags = parseDiscoveryFlags(words);
@@ -173,6 +256,7 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
     dnsDomain: text('domain'),
     trustDomain: env.TRUST_DOMAIN || 'cluster.local',
     podName: env.POD_NAME || 'istiod',
+    secretNamespaces: secretNamespaces(env, namespace),
     grpc: address('grpcAddr'),
     secureGrpc: address('secureGRPCAddr'),
     http: address('httpAddr'),
@@ -218,6 +302,7 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
     ingressNamespace: env.K8S_INGRESS_NS || namespace,
     nativeSidecars: nativeSidecarSetting(env.ENABLE_NATIVE_SIDECARS),
     autoAddresses: autoAddresses(env),
+    authority: authoritySettings(env),
     workloadEntries: {
       register: env.PILOT_ENABLE_WORKLOAD_ENTRY_AUTOREGISTRATION !== 'false',
       healthChecks: env.PILOT_ENABLE_WORKLOAD_ENTRY_HEALTHCHECKS !== 'false',

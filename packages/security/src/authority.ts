@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { buildCertificate, certificatePem, isIssuedBy, parseCertificates } from './certificate.ts';
-import type { ParsedCertificate } from './certificate.ts';
+import type { CertificateDescription, ParsedCertificate } from './certificate.ts';
 import { CsrError, parseCsr } from './csr.ts';
 import { encodeName, workloadName } from './name.ts';
 import type { WorkloadSubject } from './name.ts';
@@ -78,6 +78,9 @@ export interface CertificateAuthority {
   readonly material: AuthorityMaterial;
   /** PEM of the trust anchors (`istio-ca-root-cert`). */
   readonly root: string;
+  /** The trust anchor that this CA's certificates lead to. */
+  readonly anchor: CertificateDescription;
+  /** End of the CA's own certificate. */
   readonly notAfter: Date;
   /** Signs a workload's request. Raises CsrError for a bad request or lifetime, SpiffeError for a bad identity. */
   sign(request: SigningRequest): IssuedCertificate;
@@ -149,6 +152,9 @@ interface Signer {
   readonly certificate: ParsedCertificate;
   readonly key: KeyObject;
   readonly keyId: Buffer;
+  readonly anchor: ParsedCertificate;
+  /** When the first certificate on the way to the anchor ends, milliseconds since 1970. */
+  readonly end: number;
   /** PEM of the certificates between a leaf and the root. */
   readonly intermediates: string;
 }
@@ -189,9 +195,17 @@ function loadSigner(material: AuthorityMaterial): Signer {
         `cert-chain.pem: certificate "${link.subject}" is not issued by ${next === undefined ? 'a certificate of root-cert.pem' : `"${next.subject}"`}`,
       );
   });
+  const last = path.at(-1);
+  const anchor =
+    last === undefined
+      ? roots.find((root) => root.der.equals(certificate.der))
+      : roots.find((root) => isIssuedBy(last, root));
+  if (anchor === undefined) throw new AuthorityError('root-cert.pem: no certificate found');
   return {
     certificate,
     key,
+    anchor,
+    end: Math.min(...[certificate, ...path, anchor].map(({ notAfter }) => notAfter.getTime())),
     keyId: certificate.subjectKeyId ?? keyIdentifier(certificate.publicKeyInfo),
     intermediates: path.map((link) => certificatePem(link.der)).join(''),
   };
@@ -217,9 +231,8 @@ export function loadAuthority(material: AuthorityMaterial, options: AuthorityOpt
     ttl: number,
     now: Date,
   ): IssuedCertificate => {
-    const end = signer.certificate.notAfter.getTime();
-    if (now.getTime() >= end)
-      throw new CsrError(`the CA's own certificate expired at ${signer.certificate.notAfter.toISOString()}`);
+    const { end } = signer;
+    if (now.getTime() >= end) throw new CsrError(`the CA's own certificate expired at ${new Date(end).toISOString()}`);
     const notAfter = new Date(Math.min(now.getTime() + ttl, end));
     const der = buildCertificate({
       kind: 'leaf',
@@ -246,6 +259,7 @@ export function loadAuthority(material: AuthorityMaterial, options: AuthorityOpt
   return {
     material,
     root,
+    anchor: signer.anchor,
     notAfter: signer.certificate.notAfter,
     sign({ csr, identity, subject, ttl, now }) {
       const lifetime = ttl === undefined || ttl <= 0 ? defaultTtl : ttl;

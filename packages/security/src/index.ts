@@ -12,3 +12,4 @@ export { decodePemBlocks, PemError, splitCertificates } from './pem.ts';
 export * from './spiffe.ts';
 export * from './tokens.ts';
 export { DerError } from './der.ts';
+export * from './trust-bundle.ts';

@@ -1,42 +1,43 @@
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import { isNotFound, KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
 import { type AuthorityMaterial, createRootCertificate } from '@istio-ts/security';
+import { type MaterialFiles, materialFiles, readMaterial } from './material.ts';
+import type { RotationRule, StoredRoot } from './root-rotation.ts';
 
 /** Where a self-signed CA keeps its key, so that every replica and every restart signs with the same root (Istio: Plug in CA Certificates, "self-signed"). */
 export const selfSignedSecretName = 'istio-ca-secret';
 /** A CA that the operator of the mesh brought. */
 export const pluggedInSecretName = 'cacerts';
+/** Key of a Secret `cacerts` that istiod has made itself (USE_CACERTS_FOR_SELF_SIGNED_CA). */
+const generatedKey = 'istio-generated';
+/** The successor of a self-signed root, while it is trusted and does not sign yet. */
+const nextCertificateKey = 'next-ca-cert.pem';
+const nextKeyKey = 'next-ca-key.pem';
 
-/** The secret exists but cannot be used; the message names the missing key. */
-export class RootSecretError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'RootSecretError';
-  }
-}
+const dataOf = (secret: KubeObject): Readonly<Record<string, string>> =>
+  (secret.data as Readonly<Record<string, string>> | undefined) ?? {};
 
 function decoded(secret: KubeObject, key: string): string | undefined {
-  const data = secret.data as Readonly<Record<string, string>> | undefined;
-  const value = data?.[key];
+  const value = dataOf(secret)[key];
   return value === undefined ? undefined : Buffer.from(value, 'base64').toString('utf8');
 }
 
-/** Reads CA material out of a secret. Raises {@link RootSecretError} when a part is missing. */
-export function materialFromSecret(secret: KubeObject): AuthorityMaterial {
-  const where = `secret ${secret.metadata.namespace}/${secret.metadata.name}`;
-  const certificate = decoded(secret, 'ca-cert.pem') ?? decoded(secret, 'tls.crt');
-  const key = decoded(secret, 'ca-key.pem') ?? decoded(secret, 'tls.key');
-  if (!certificate) throw new RootSecretError(`${where} has no ca-cert.pem: it must hold the CA's certificate`);
-  if (!key) throw new RootSecretError(`${where} has no ca-key.pem: it must hold the CA's private key`);
-  return {
-    certificate,
-    key,
-    chain: decoded(secret, 'cert-chain.pem') ?? '',
-    root: decoded(secret, 'root-cert.pem') ?? decoded(secret, 'ca.crt') ?? certificate,
-  };
-}
+const placeOf = ({ metadata }: KubeObject): string => `secret ${metadata.namespace}/${metadata.name}`;
 
-async function find(client: KubeClient, name: string, namespace: string): Promise<KubeObject | undefined> {
+/** The parts of a CA that a Secret holds. */
+export const filesOfSecret = (secret: KubeObject): MaterialFiles =>
+  Object.fromEntries(
+    materialFiles.flatMap((name) => {
+      const text = decoded(secret, name);
+      return text === undefined ? [] : [[name, text]];
+    }),
+  );
+
+/** Reads CA material out of a Secret. Raises MaterialError when a part is missing. */
+export const materialFromSecret = (secret: KubeObject): AuthorityMaterial =>
+  readMaterial(filesOfSecret(secret), placeOf(secret));
+
+export async function findSecret(client: KubeClient, name: string, namespace: string): Promise<KubeObject | undefined> {
   try {
     return await client.get(kubernetesTypes.Secret, name, namespace);
   } catch (error) {
@@ -45,42 +46,62 @@ async function find(client: KubeClient, name: string, namespace: string): Promis
   }
 }
 
+/** Whether a Secret `cacerts` is one that somebody brought, and none of istiod's own. */
+export const isPluggedIn = (secret: KubeObject): boolean => dataOf(secret)[generatedKey] === undefined;
+
 const encoded = (text: string) => Buffer.from(text).toString('base64');
 
-/**
- * The CA's key and certificates: the operator's `cacerts` where it exists, else the self-signed `istio-ca-secret`, which is made when it is missing.
- * Two replicas that start at once agree: whoever comes second takes what the first one stored.
- */
-export async function loadOrCreateRoot(
-  client: KubeClient,
-  options: { readonly namespace: string; readonly trustDomain: string; readonly now: Date },
-): Promise<{ readonly material: AuthorityMaterial; readonly source: 'plugged in' | 'self-signed' | 'new' }> {
-  const pluggedIn = await find(client, pluggedInSecretName, options.namespace);
-  if (pluggedIn) return { material: materialFromSecret(pluggedIn), source: 'plugged in' };
-  const existing = await find(client, selfSignedSecretName, options.namespace);
-  if (existing) return { material: materialFromSecret(existing), source: 'self-signed' };
-  const material = createRootCertificate({ organization: options.trustDomain, now: options.now });
-  const secret: KubeObject = {
+/** A self-signed root in the shape of its Secret. */
+export function secretOfRoot(stored: StoredRoot, metadata: KubeObject['metadata']): KubeObject {
+  const { material, next } = stored;
+  return {
     apiVersion: 'v1',
     kind: 'Secret',
-    metadata: { name: selfSignedSecretName, namespace: options.namespace },
+    metadata,
     type: 'istio.io/ca-root',
     data: {
       'ca-cert.pem': encoded(material.certificate),
       'ca-key.pem': encoded(material.key),
-      'cert-chain.pem': '',
+      'cert-chain.pem': encoded(material.chain),
       'key.pem': '',
       'root-cert.pem': encoded(material.root),
+      ...(metadata.name === pluggedInSecretName && { [generatedKey]: '' }),
+      ...(next && { [nextCertificateKey]: encoded(next.certificate), [nextKeyKey]: encoded(next.key) }),
     },
   };
+}
+
+/** Reads a self-signed root and its successor. Raises MaterialError when a part is missing. */
+export function rootOfSecret(secret: KubeObject): StoredRoot {
+  const certificate = decoded(secret, nextCertificateKey);
+  const key = decoded(secret, nextKeyKey);
+  return { material: materialFromSecret(secret), ...(certificate && key && { next: { certificate, key } }) };
+}
+
+/** The Secret of the self-signed root, made when it is missing. Two replicas that start at once agree: whoever comes second takes what the first stored. */
+export async function selfSignedSecret(
+  client: KubeClient,
+  options: {
+    readonly namespace: string;
+    readonly name: string;
+    readonly rule: Pick<RotationRule, 'organization' | 'rootTtlMs' | 'algorithm'>;
+    readonly now: Date;
+  },
+): Promise<{ readonly secret: KubeObject; readonly isNew: boolean }> {
+  const { namespace, name, rule, now } = options;
+  const existing = await findSecret(client, name, namespace);
+  if (existing) return { secret: existing, isNew: false };
+  const material = createRootCertificate({
+    organization: rule.organization,
+    ttl: rule.rootTtlMs,
+    algorithm: rule.algorithm,
+    now,
+  });
   try {
-    await client.create(kubernetesTypes.Secret, secret);
-    return { material, source: 'new' };
+    const secret = await client.create(kubernetesTypes.Secret, secretOfRoot({ material }, { name, namespace }));
+    return { secret, isNew: true };
   } catch (error) {
     if (!(error instanceof KubeApiError) || error.status !== 409) throw error;
-    return {
-      material: materialFromSecret(await client.get(kubernetesTypes.Secret, selfSignedSecretName, options.namespace)),
-      source: 'self-signed',
-    };
+    return { secret: await client.get(kubernetesTypes.Secret, name, namespace), isNew: false };
   }
 }

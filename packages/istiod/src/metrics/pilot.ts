@@ -115,6 +115,33 @@ export function createCaMetrics(registry: MetricsRegistry): CaMetrics {
   };
 }
 
+/** When the CA's certificates end, with the names that Istio's alerts ask for, and what became of new ones. */
+export function registerAuthorityMetrics(
+  registry: MetricsRegistry,
+  authority: () => { readonly anchor: { readonly notAfter: Date }; readonly notAfter: Date },
+  now: () => number,
+): { readonly outcome: (outcome: 'taken' | 'refused') => void } {
+  const ends = (what: string, name: string, at: () => number): void => {
+    registry.gauge(
+      `citadel_server_${name}_expiry_timestamp`,
+      `The unix timestamp, in seconds, when the ${what} will expire. Negative where it has.`,
+      () => at() / 1000,
+    );
+    registry.gauge(
+      `citadel_server_${name}_expiry_seconds`,
+      `The time remaining, in seconds, before the ${what} will expire. Negative where it has.`,
+      () => (at() - now()) / 1000,
+    );
+  };
+  ends('root certificate', 'root_cert', () => authority().anchor.notAfter.getTime());
+  ends('certificate of the CA', 'cert_chain', () => authority().notAfter.getTime());
+  const loads = registry.counter(
+    'istiod_ca_loads_total',
+    'New key and certificates of the CA that were taken or refused.',
+  );
+  return { outcome: (outcome) => loads.add({ outcome }) };
+}
+
 /** What every istiod says of itself: pilot_info, istio_build and its uptime. */
 export function registerProcessMetrics(registry: MetricsRegistry, version: string, uptimeSeconds: () => number): void {
   registry.gauge('pilot_info', 'Pilot version and build information.').set(1, { version });

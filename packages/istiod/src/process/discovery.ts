@@ -1,16 +1,18 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { defaultMeshConfig, VERSION } from '@istio-ts/api';
-import { createKubeClient, type KubeObject, loadKubeConfig } from '@istio-ts/kube';
+import { kubernetesTypes } from '@istio-ts/api/resource-types';
+import { createKubeClient, type KubeObject, type ListOptions, loadKubeConfig } from '@istio-ts/kube';
 import { createMesh, MeshSources, trustDomainOf, watchMesh } from '@istio-ts/mesh';
 import { MetricsRegistry } from '@istio-ts/metrics';
-import { istiodDnsNames, loadAuthority } from '@istio-ts/security';
+import { istiodDnsNames } from '@istio-ts/security';
 import { createEngine, encodedResources, envoyFilterProblems, withBootstraps, withGrpcClients } from '@istio-ts/xds';
 import { createInjectionHandler, watchInjectorConfig } from '../admission/inject.ts';
 import { watchSurroundings } from '../admission/surroundings.ts';
 import { createValidationHandler } from '../admission/validate.ts';
 import { createAdsServer } from '../ads/server.ts';
-import { loadOrCreateRoot } from '../authority/root-secret.ts';
+import { authorityFolder } from '../authority/folder.ts';
+import { keepAuthority } from '../authority/keeper.ts';
 import { stockBootstrap } from '../bootstrap/stock-bootstrap.ts';
 import { createCaService } from '../ca/service.ts';
 import { resolveGatewayNames, resolveName } from '../config/gateway-names.ts';
@@ -33,7 +35,12 @@ import { createTokenAuthenticator } from '../identity/token-authenticator.ts';
 import { createLoggers } from '../log.ts';
 import { LogScopes, parseLogLevels } from '../log-scopes.ts';
 import { registerMeshMetrics } from '../metrics/mesh.ts';
-import { createAdsMetrics, createCaMetrics, registerProcessMetrics } from '../metrics/pilot.ts';
+import {
+  createAdsMetrics,
+  createCaMetrics,
+  registerAuthorityMetrics,
+  registerProcessMetrics,
+} from '../metrics/pilot.ts';
 import { withNameTables } from '../nds/name-tables.ts';
 import type { ListenAddress, Settings } from '../settings.ts';
 import { certificateSubject } from './certificate-subject.ts';
@@ -46,6 +53,14 @@ import { surviveUncaught } from './uncaught.ts';
 
 const serverCertificateMs = 365 * 24 * 3600 * 1000;
 const renewalMs = 24 * 3600 * 1000;
+/** setTimeout cannot wait longer. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** Runs work after a while, without keeping the process alive; the result cancels. */
+function delayed(ms: number, work: () => void): () => void {
+  const timer = setTimeout(work, Math.min(ms, LONGEST_TIMER)).unref();
+  return () => clearTimeout(timer);
+}
 
 /** The chart names a kubeconfig for remote clusters that is mounted only where there is one (Secret `istio-kubeconfig`). */
 function withoutAbsentKubeconfig(
@@ -53,6 +68,14 @@ function withoutAbsentKubeconfig(
 ): Readonly<Record<string, string | undefined>> {
   const { KUBECONFIG: file, ...rest } = env;
   return file !== undefined && existsSync(file) ? env : rest;
+}
+
+/** Which Secrets istiod lists: never those that no proxy can have (tokens, Helm's records), which then do not even pass through its memory. */
+function secretLists(namespaces: readonly string[] | undefined): readonly ListOptions[] {
+  const fieldSelector = ['helm.sh/release.v1', 'kubernetes.io/service-account-token', 'bootstrap.kubernetes.io/token']
+    .map((type) => `type!=${type}`)
+    .join(',');
+  return namespaces?.map((namespace) => ({ namespace, fieldSelector })) ?? [{ fieldSelector }];
 }
 
 /** A running control plane. */
@@ -106,23 +129,40 @@ export async function startDiscovery(
     `istiod ${VERSION}, revision ${settings.revision}, cluster ${settings.clusterId}, API server ${config.server}`,
   );
 
-  const { root, authority } = await persist(
+  const authorityLog = logger('ca', 'Signing of certificates');
+  const { authority: ca } = settings;
+  let authorityOutcome: (outcome: 'taken' | 'refused') => void = () => undefined;
+  const authority = await persist(
     'the CA cannot be loaded',
-    async () => {
-      const { namespace } = settings;
-      const found = await loadOrCreateRoot(client, { namespace, trustDomain: settings.trustDomain, now: new Date() });
-      return { root: found, authority: loadAuthority(found.material) };
-    },
+    () =>
+      keepAuthority({
+        client,
+        namespace: settings.namespace,
+        rule: { ...ca, organization: settings.trustDomain },
+        defaultWorkloadTtlMs: ca.defaultWorkloadTtlMs,
+        checkIntervalMs: ca.checkIntervalMs,
+        firstCheckMs: ca.jitter ? Math.random() * ca.checkIntervalMs : ca.checkIntervalMs,
+        selfSignedInCacerts: ca.selfSignedInCacerts,
+        folder: authorityFolder(ca.folder),
+        now: () => new Date(),
+        after: delayed,
+        onOutcome: (outcome) => authorityOutcome(outcome),
+        log: authorityLog,
+      }),
     { log, sleep },
   );
-  log.info(`the CA's root is ${root.source} and valid until ${authority.notAfter.toISOString()}`);
+  ({ outcome: authorityOutcome } = registerAuthorityMetrics(metrics, authority.current, Date.now));
+  log.info(
+    `the CA's root is ${authority.source} and valid until ${authority.current().anchor.notAfter.toISOString()}, its own certificate until ${authority.current().notAfter.toISOString()}`,
+  );
   const serverTls = () => {
-    const { chain, key } = authority.issueServer({
+    const { root, issueServer } = authority.current();
+    const { chain, key } = issueServer({
       dnsNames: istiodDnsNames(settings.namespace, settings.revision),
       ttl: serverCertificateMs,
       now: new Date(),
     });
-    return { cert: chain, key, ca: authority.root };
+    return { cert: chain, key, ca: root };
   };
 
   const graphLog = logger('model', 'Services, workloads and policies of the mesh');
@@ -228,8 +268,8 @@ export async function startDiscovery(
       ...deliveryCommands({ clusterId: settings.clusterId, synced: () => meshSynced, distribution }),
     },
   });
-  const ca = createCaService({
-    authority: () => authority,
+  const certificates = createCaService({
+    authority: authority.current,
     get trustDomain() {
       return trust.trustDomain;
     },
@@ -237,7 +277,7 @@ export async function startDiscovery(
     authenticateToken,
     subject: (caller) => certificateSubject(mesh, caller),
     metrics: createCaMetrics(metrics),
-    log: logger('ca', 'Signing of certificates'),
+    log: authorityLog,
     now: () => new Date(),
   });
 
@@ -290,7 +330,7 @@ export async function startDiscovery(
   });
   const grpc = createGrpcServers({
     discovery: ads.methods,
-    certificates: ca,
+    certificates,
     tls: serverTls(),
     keepaliveMs: settings.keepaliveMs,
     log: logger('grpc', 'gRPC servers of proxies and certificates'),
@@ -319,6 +359,7 @@ export async function startDiscovery(
       distribution.observe(object);
       return true;
     },
+    lists: (resource) => (resource === kubernetesTypes.Secret ? secretLists(settings.secretNamespaces) : [{}]),
     // Named sources of configuration take the place of the API server's; which they are is known before the first object.
     skips: (object) => !fromKubernetes && isConfiguration(object),
     schedule: (work) => {
@@ -355,13 +396,17 @@ export async function startDiscovery(
 
   const rootMaps = keepRootCertificates(
     client,
-    () => authority.root,
+    () => authority.current().root,
     logger('rootcert', 'Root certificates in namespaces'),
     (namespace) => sources.discovers(namespace),
   );
   const webhooks = keepWebhookCertificates(
     client,
-    { revision: settings.revision, validationName: settings.validationWebhookName, root: () => authority.root },
+    {
+      revision: settings.revision,
+      validationName: settings.validationWebhookName,
+      root: () => authority.current().root,
+    },
     logger('webhooks', 'CA certificates in webhook configurations'),
   );
   const gatewayNames =
@@ -409,7 +454,7 @@ export async function startDiscovery(
   const untaint =
     settings.untaint &&
     untaintReadyNodes(client, settings.untaint, logger('untaint', 'Taints of nodes without CNI agent'));
-  const renewal = setInterval(() => {
+  const renew = (): void => {
     try {
       const tls = serverTls();
       grpc.secure.setTls(tls);
@@ -417,13 +462,21 @@ export async function startDiscovery(
     } catch (error) {
       log.error(`istiod's own certificate was not renewed: ${error instanceof Error ? error.message : error}`);
     }
-  }, renewalMs);
+  };
+  const renewal = setInterval(renew, renewalMs);
   renewal.unref();
+  // Whoever has to know an anchor hears of it before istiod shows a certificate that leads to it: signing follows trust (authority/keeper.ts).
+  authority.subscribe(() => {
+    rootMaps.refresh();
+    webhooks.refresh();
+    renew();
+  });
 
   return {
     close: async (graceMs) => {
       notReady = 'shutting down';
       clearInterval(renewal);
+      authority.close();
       untaint?.close();
       gatewayConflicts.close();
       ingressStatus.close();
