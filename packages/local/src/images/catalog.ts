@@ -218,6 +218,7 @@ const ROWS: readonly Row[] = [
         },
       }),
   },
+  { names: ['ext-authz'], image: (_, machine) => sample(machine, 'ext-authz') },
   { names: ['tcp-echo-server'], image: (_, machine) => sample(machine, 'tcp-echo', { cmd: ['9000', 'hello'] }) },
   {
     names: ['fortio'],
