@@ -1,6 +1,7 @@
 import { type FieldProblem, ProblemList } from '../problems.ts';
 import { decode } from '../schema/decode.ts';
 import type { ExtensionProvider } from './extension-providers.ts';
+import { checkExternalAuthorizer } from './external-authorizer.ts';
 import { mergeProxyConfig } from './merge-proxy-config.ts';
 import { type MeshConfig, type MeshNetworks, meshConfig, meshNetworks } from './mesh-config.ts';
 import { type ProxyConfig, proxyConfig } from './proxy-config.ts';
@@ -32,6 +33,7 @@ export function decodeMeshConfig(value: unknown): {
       problems.error(`extensionProviders[${index}].name`, `the name ${JSON.stringify(provider.name)} is used twice`);
     }
     seen.add(provider.name);
+    checkExternalAuthorizer(provider, `extensionProviders[${index}]`, problems);
     providers.set(provider.name, provider);
   });
   return { value: { ...config, extensionProviders: [...providers.values()] }, problems: problems.problems };

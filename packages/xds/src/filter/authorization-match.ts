@@ -11,10 +11,10 @@ export function valueMatcher(value: string, before = ''): StringMatcher {
   if (value === '*') {
     return ANYTHING;
   }
-  if (value.endsWith('*')) {
-    return { prefix: before + value.slice(0, -1) };
+  if (value.startsWith('*')) {
+    return { suffix: value.slice(1) };
   }
-  return value.startsWith('*') ? { suffix: value.slice(1) } : { exact: before + value };
+  return value.endsWith('*') ? { prefix: before + value.slice(0, -1) } : { exact: before + value };
 }
 
 /** A value as part of an expression for one segment of a SPIFFE identity. */
@@ -22,10 +22,10 @@ function segment(value: string): string {
   if (value === '*') {
     return '[^/]+';
   }
-  if (value.endsWith('*')) {
-    return `${escapeRe2(value.slice(0, -1))}[^/]*`;
+  if (value.startsWith('*')) {
+    return `[^/]*${escapeRe2(value.slice(1))}`;
   }
-  return value.startsWith('*') ? `[^/]*${escapeRe2(value.slice(1))}` : escapeRe2(value);
+  return value.endsWith('*') ? `${escapeRe2(value.slice(0, -1))}[^/]*` : escapeRe2(value);
 }
 
 const identity = (principalName: StringMatcher): Principal => ({ authenticated: { principalName } });
@@ -33,9 +33,6 @@ const identityRegex = (regex: string): Principal => identity({ safeRegex: { rege
 
 export const anyPrincipal: Principal = { any: true };
 export const anyPermission: Permission = { any: true };
-/** Matches no request. */
-export const noPrincipal: Principal = { notId: { any: true } };
-export const noPermission: Permission = { notRule: { any: true } };
 
 export const orIds = (ids: readonly Principal[]): Principal =>
   ids.length === 1 && ids[0] !== undefined ? ids[0] : { orIds: { ids } };
@@ -50,13 +47,26 @@ export const andRules = (rules: readonly Permission[]): Permission =>
       ? anyPermission
       : { andRules: { rules } };
 
-/** `principals`: identities without `spiffe://`. An own trust domain stands for all of its aliases. */
-export function principal(value: string, trustDomains: readonly string[]): Principal {
+/** Stands for the mesh's own trust domain, whatever its name (task "Trust Domain Migration"). */
+const OWN = 'cluster.local';
+
+/**
+ * The names of an identity in the mesh's trust domain and its aliases. One whose trust domain starts with `*` also stands for all of them as soon as it
+ * covers one; any other identity is taken as it is.
+ */
+function aliases(value: string, trustDomains: readonly string[]): readonly string[] {
   const slash = value.indexOf('/');
-  const domain = slash === -1 ? value : value.slice(0, slash);
-  const names = trustDomains.includes(domain) ? trustDomains.map((d) => d + value.slice(domain.length)) : [value];
-  return orIds(names.map((name) => identity(valueMatcher(name, 'spiffe://'))));
+  const domain = slash === -1 ? '' : value.slice(0, slash);
+  if (domain === '' || domain === '*') return [value];
+  const covers = (one: string): boolean => (domain.startsWith('*') ? one.endsWith(domain.slice(1)) : one === domain);
+  if (domain !== OWN && !trustDomains.some(covers)) return [value];
+  const named = trustDomains.map((one) => (domain.startsWith('*') && covers(one) ? value : one + value.slice(slash)));
+  return [...new Set(named)];
 }
+
+/** `principals`: identities without `spiffe://`. An own trust domain stands for all of its aliases. */
+export const principal = (value: string, trustDomains: readonly string[]): Principal =>
+  orIds(aliases(value, trustDomains).map((name) => identity(valueMatcher(name, 'spiffe://'))));
 
 export const namespace = (value: string): Principal => identityRegex(`spiffe://[^/]+/ns/${segment(value)}/.*`);
 
@@ -69,26 +79,26 @@ export function serviceAccount(value: string, policyNamespace: string): Principa
 
 export const trustDomain = (value: string): Principal => identityRegex(`spiffe://${segment(value)}/.*`);
 
-/** `ipBlocks`: the address of the connection's other end. Something that is no address matches nothing. */
-export function sourceIp(value: string): Principal {
+/** `ipBlocks`: the address of the connection's other end. Undefined for something that is no address. */
+export function sourceIp(value: string): Principal | undefined {
   const range = cidr(value);
-  return range === undefined ? noPrincipal : { directRemoteIp: range };
+  return range && { directRemoteIp: range };
 }
 
 /** `remoteIpBlocks`: the client's address as trusted proxies report it. */
-export function remoteIp(value: string): Principal {
+export function remoteIp(value: string): Principal | undefined {
   const range = cidr(value);
-  return range === undefined ? noPrincipal : { remoteIp: range };
+  return range && { remoteIp: range };
 }
 
-export function destinationIp(value: string): Permission {
+export function destinationIp(value: string): Permission | undefined {
   const range = cidr(value);
-  return range === undefined ? noPermission : { destinationIp: range };
+  return range && { destinationIp: range };
 }
 
-export function destinationPort(value: string): Permission {
-  const port = Number(value);
-  return Number.isInteger(port) && port > 0 && port < 65_536 ? { destinationPort: port } : noPermission;
+export function destinationPort(value: string): Permission | undefined {
+  const port = /^[0-9]{1,5}$/.test(value) ? Number(value) : 0;
+  return port > 0 && port < 65_536 ? { destinationPort: port } : undefined;
 }
 
 const JWT_FILTER = 'envoy.filters.http.jwt_authn';
@@ -124,14 +134,16 @@ const headerOf = (name: string, matcher: StringMatcher): HeaderMatcher => ({ nam
 
 export const method = (value: string): Permission => ({ header: headerOf(':method', valueMatcher(value)) });
 
-/** `hosts`: the port in a Host header does not count, nor does case. */
-export function host(value: string): Permission {
-  const plain = { ...valueMatcher(value), ...(value === '*' ? {} : { ignoreCase: true }) };
-  if (value === '*' || value.endsWith('*')) {
-    return { header: headerOf(':authority', plain) };
-  }
-  const body = value.startsWith('*') ? `.*${escapeRe2(value.slice(1))}` : escapeRe2(value);
-  return { header: headerOf(':authority', { safeRegex: { regex: `(?i)${body}(:[0-9]+)?` } }) };
+/** `hosts`, without regard to case: what the Host header says, with its port where it has one (Security best practices). */
+export const host = (value: string): Permission => ({
+  header: headerOf(':authority', value === '*' ? ANYTHING : { ...valueMatcher(value), ignoreCase: true }),
+});
+
+/** The same host also with a port or with the dot of a fully qualified name at its end: all of them lead to it. */
+export function hostHoweverWritten(value: string): Permission {
+  if (value === '*' || (value.endsWith('*') && !value.startsWith('*'))) return host(value);
+  const name = value.startsWith('*') ? `.*${escapeRe2(value.slice(1))}` : escapeRe2(value);
+  return { header: headerOf(':authority', { safeRegex: { regex: `(?i)${name}\\.?(:[0-9]*)?` } }) };
 }
 
 /** `paths`: also templates with `{*}` for one segment and `{**}` for the rest. */
@@ -154,3 +166,16 @@ export const serverName = (value: string): Permission => ({ requestedServerName:
 export const requestHeader = (name: string, value: string): Principal => ({
   header: headerOf(name.toLowerCase(), valueMatcher(value)),
 });
+
+/** `experimental.envoy.filters.*`: metadata that a filter of this name sets; a value in brackets is looked for in a list. */
+export function filterMetadata(filter: string, path: readonly string[], value: string): Permission {
+  const [, listed] = /^\[(.*)\]$/s.exec(value) ?? [];
+  const wanted = { stringMatch: valueMatcher(listed ?? value) };
+  return {
+    metadata: {
+      filter,
+      path: path.map((key) => ({ key })),
+      value: listed === undefined ? wanted : { listMatch: { oneOf: wanted } },
+    },
+  };
+}

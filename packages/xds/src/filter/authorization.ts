@@ -1,244 +1,190 @@
-import type { ConfigListenerFilter, HttpFilter, Permission, Policy, Principal, RBAC } from '@istio-ts/envoy';
-import type { ProxyScope } from '@istio-ts/mesh/model';
+import type { ConfigListenerFilter, HttpFilter, Policy, RBAC, RBAC_Action } from '@istio-ts/envoy';
 import { typed } from '../typed.ts';
-import * as on from './authorization-match.ts';
+import { type AuthorizationPolicy, type Reading, translateRule } from './authorization-rule.ts';
+import { type Authorizer, type Authorizers, httpQuestion, networkQuestion } from './external-authorization.ts';
 import type { HttpFilterName } from './order.ts';
 
-type AuthorizationPolicy = ProxyScope['authorizationPolicies'][number];
-type Rule = NonNullable<AuthorizationPolicy['spec']['rules']>[number];
-type Source = NonNullable<NonNullable<NonNullable<Rule['from']>[number]>['source']>;
-type Operation = NonNullable<NonNullable<NonNullable<Rule['to']>[number]>['operation']>;
-type Condition = NonNullable<Rule['when']>[number];
-
-interface Translation {
-  readonly layer: 'http' | 'tcp';
+/** What AuthorizationPolicies are translated with. */
+export interface AuthorizationContext {
+  /** The mesh's own trust domain and its aliases. */
   readonly trustDomains: readonly string[];
-  readonly policyNamespace: string;
+  /** Whom CUSTOM policies can ask; what covers a policy without one is refused. */
+  readonly authorizers: Authorizers;
 }
 
-/** Translated fields. Not `complete` when some have no meaning for the connection at hand: an HTTP property of bytes, or a key that nobody knows. */
-interface Translated<T> {
-  readonly parts: readonly T[];
-  readonly complete: boolean;
+/** `true` as Istio reads it (annotation `istio.io/dry-run`). */
+const TRUE: ReadonlySet<string> = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
+
+/** Policies that are only reported on. The annotation is for ALLOW and DENY (task "Dry run", limitations); on others it changes nothing. */
+const isDryRun = ({ annotations, spec }: AuthorizationPolicy): boolean =>
+  TRUE.has(annotations['istio.io/dry-run'] ?? '') && (spec.action ?? 'ALLOW') !== 'CUSTOM' && spec.action !== 'AUDIT';
+
+interface RulesInput {
+  readonly policies: readonly AuthorizationPolicy[];
+  readonly action: RBAC_Action;
+  readonly reading: Omit<Reading, 'policyNamespace'>;
+  /** Put before the names of the policies in Envoy. */
+  readonly prefix?: string;
 }
 
-type List = readonly string[] | undefined;
-
-/** One field and its negation: any of `values` and none of `notValues`. */
-function principals(values: List, notValues: List, make: (value: string) => Principal): readonly Principal[] {
-  return [
-    ...(values !== undefined && values.length > 0 ? [on.orIds(values.map(make))] : []),
-    ...(notValues !== undefined && notValues.length > 0 ? [{ notId: on.orIds(notValues.map(make)) }] : []),
-  ];
-}
-
-function permissions(values: List, notValues: List, make: (value: string) => Permission): readonly Permission[] {
-  return [
-    ...(values !== undefined && values.length > 0 ? [on.orRules(values.map(make))] : []),
-    ...(notValues !== undefined && notValues.length > 0 ? [{ notRule: on.orRules(notValues.map(make)) }] : []),
-  ];
-}
-
-const given = (...lists: readonly List[]): boolean => lists.some((l) => l !== undefined && l.length > 0);
-
-function sourceIds(source: Source, t: Translation): Translated<Principal> {
-  const ids = [
-    ...principals(source.principals, source.notPrincipals, (v) => on.principal(v, t.trustDomains)),
-    ...principals(source.namespaces, source.notNamespaces, on.namespace),
-    ...principals(source.serviceAccounts, source.notServiceAccounts, (v) => on.serviceAccount(v, t.policyNamespace)),
-    ...principals(source.trustDomains, source.notTrustDomains, on.trustDomain),
-    ...principals(source.ipBlocks, source.notIpBlocks, on.sourceIp),
-    ...principals(source.remoteIpBlocks, source.notRemoteIpBlocks, on.remoteIp),
-  ];
-  if (!given(source.requestPrincipals, source.notRequestPrincipals)) {
-    return { parts: ids, complete: true };
-  }
-  return t.layer === 'tcp'
-    ? { parts: ids, complete: false }
-    : {
-        parts: [...ids, ...principals(source.requestPrincipals, source.notRequestPrincipals, on.requestPrincipal)],
-        complete: true,
-      };
-}
-
-function operationRules(operation: Operation, t: Translation): Translated<Permission> {
-  const ports = permissions(operation.ports, operation.notPorts, on.destinationPort);
-  const isHttp = given(
-    operation.hosts,
-    operation.notHosts,
-    operation.methods,
-    operation.notMethods,
-    operation.paths,
-    operation.notPaths,
-  );
-  if (t.layer === 'tcp') {
-    return { parts: ports, complete: !isHttp };
-  }
-  return {
-    parts: [
-      ...ports,
-      ...permissions(operation.hosts, operation.notHosts, on.host),
-      ...permissions(operation.methods, operation.notMethods, on.method),
-      ...permissions(operation.paths, operation.notPaths, on.path),
-    ],
-    complete: true,
-  };
-}
-
-const BRACKETS = /^([a-z.]+)((?:\[[^\]]*\])*)$/;
-
-/** A condition limits who asks or what is asked. */
-interface Limits {
-  readonly ids: readonly Principal[];
-  readonly rules: readonly Permission[];
-}
-
-/** Limits of a condition; undefined when its key has no meaning here. */
-function conditionLimits(condition: Condition, t: Translation): Limits | undefined {
-  const [, name = '', rest = ''] = BRACKETS.exec(condition.key ?? '') ?? [];
-  const keys = [...rest.matchAll(/\[([^\]]*)\]/g)].map((m) => m[1] ?? '');
-  const ids = (make: (v: string) => Principal) => ({
-    ids: principals(condition.values, condition.notValues, make),
-    rules: [],
-  });
-  const rules = (make: (v: string) => Permission) => ({
-    ids: [],
-    rules: permissions(condition.values, condition.notValues, make),
-  });
-  switch (name) {
-    case 'source.ip':
-      return ids(on.sourceIp);
-    case 'remote.ip':
-      return ids(on.remoteIp);
-    case 'source.namespace':
-      return ids(on.namespace);
-    case 'source.principal':
-      return ids((v) => on.principal(v, t.trustDomains));
-    case 'source.serviceAccount':
-      return ids((v) => on.serviceAccount(v, t.policyNamespace));
-    case 'destination.ip':
-      return rules(on.destinationIp);
-    case 'destination.port':
-      return rules(on.destinationPort);
-    case 'connection.sni':
-      return rules(on.serverName);
-    default:
-      break;
-  }
-  if (t.layer === 'tcp') {
-    return undefined;
-  }
-  const [key] = keys;
-  switch (name) {
-    case 'request.headers':
-      return key === undefined ? undefined : ids((v) => on.requestHeader(key, v));
-    case 'request.auth.principal':
-      return ids(on.requestPrincipal);
-    case 'request.auth.audiences':
-      return ids((v) => on.claimPrincipal(['aud'], v));
-    case 'request.auth.presenter':
-      return ids((v) => on.claimPrincipal(['azp'], v));
-    case 'request.auth.claims':
-      return keys.length === 0 ? undefined : ids((v) => on.claimPrincipal(keys, v));
-    default:
-      return undefined;
-  }
-}
-
-/**
- * Translates one rule. For a rule that grants, a meaningless part makes the whole rule match nothing; for one that refuses, the part is left out so
- * that it refuses more (Authorization for TCP traffic task: both err on the safe side).
- */
-function translate(rule: Rule, grants: boolean, t: Translation): Policy | undefined {
-  let complete = true;
-  const keep = <T>(translated: Translated<T> | undefined): readonly T[] => {
-    complete &&= translated?.complete ?? true;
-    return translated?.parts ?? [];
-  };
-  const who: Principal[] = [];
-  const what: Permission[] = [];
-  for (const condition of rule.when ?? []) {
-    const limits = conditionLimits(condition, t);
-    complete &&= limits !== undefined;
-    who.push(...(limits?.ids ?? []));
-    what.push(...(limits?.rules ?? []));
-  }
-  const sources = (rule.from ?? []).map((f) => keep(f.source === undefined ? undefined : sourceIds(f.source, t)));
-  const operations = (rule.to ?? []).map((to) =>
-    keep(to.operation === undefined ? undefined : operationRules(to.operation, t)),
-  );
-  if (!complete && grants) {
-    return undefined;
-  }
-  return {
-    principals: (sources.length > 0 ? sources : [[]]).map((ids) => on.andIds([...ids, ...who])),
-    permissions: (operations.length > 0 ? operations : [[]]).map((rules) => on.andRules([...rules, ...what])),
-  };
-}
-
-const isDryRun = (policy: AuthorizationPolicy): boolean => policy.annotations['istio.io/dry-run'] === 'true';
-
-function rbac(
-  policies: readonly AuthorizationPolicy[],
-  action: 'ALLOW' | 'DENY',
-  layer: Translation['layer'],
-  trustDomains: readonly string[],
-): RBAC {
+function rbac({ policies, action, reading, prefix = '' }: RulesInput): RBAC {
   const result: Record<string, Policy> = {};
   for (const policy of policies) {
     const { namespace, name } = policy.origin;
     (policy.spec.rules ?? []).forEach((rule, index) => {
-      const translated = translate(rule, action === 'ALLOW', { layer, trustDomains, policyNamespace: namespace });
-      if (translated !== undefined) {
-        result[`ns[${namespace}]-policy[${name}]-rule[${index}]`] = translated;
-      }
+      const translated = translateRule(rule, { ...reading, policyNamespace: namespace });
+      if (translated !== undefined) result[`${prefix}ns[${namespace}]-policy[${name}]-rule[${index}]`] = translated;
     });
   }
   return { action, policies: result };
 }
 
-type Step = {
-  readonly name: HttpFilterName;
-  readonly action: 'ALLOW' | 'DENY';
-  readonly policies: readonly AuthorizationPolicy[];
-};
+/** One filter: rules that decide or are only reported on, or a question to an authoriser about what rules before it have marked. */
+type Check =
+  | {
+      readonly kind: 'rules';
+      readonly name: HttpFilterName;
+      readonly rules?: RBAC;
+      readonly shadowRules?: RBAC;
+      readonly shadowRulesStatPrefix?: string;
+    }
+  | { readonly kind: 'question'; readonly asked: Authorizer; readonly key: string };
+
+/** The name of a provider as a part of names of statistics; different for different providers. */
+const statName = (provider: string): string =>
+  provider.replace(/[^A-Za-z0-9-]/g, (c) => `_${c.charCodeAt(0).toString(16)}_`);
+
+/** Policies by provider, in the order in which the oldest policies name them. */
+function byProvider(policies: readonly AuthorizationPolicy[]): ReadonlyMap<string, readonly AuthorizationPolicy[]> {
+  return Map.groupBy(policies, ({ spec }) => spec.provider?.name ?? '');
+}
 
 /**
- * The checks that a set of policies asks for. CUSTOM policies name an external service; until one is asked, what they cover is refused rather than let
- * through unchecked.
+ * CUSTOM policies: for each provider rules that mark what it is to be asked about, then all questions. Whom to ask is decided on the request as the client
+ * sent it, so an authoriser that changes headers does not choose who else is asked. Without anybody to ask, what the policies cover is refused.
  */
-function steps(policies: readonly AuthorizationPolicy[]): readonly Step[] {
-  const enforced = policies.filter((p) => !isDryRun(p));
-  const of = (action: string) => enforced.filter((p) => (p.spec.action ?? 'ALLOW') === action);
-  const all: readonly Step[] = [
-    { name: 'istio.rbac.custom', action: 'DENY', policies: of('CUSTOM') },
-    { name: 'istio.rbac.deny', action: 'DENY', policies: of('DENY') },
-    { name: 'istio.rbac.allow', action: 'ALLOW', policies: of('ALLOW') },
+function customChecks(
+  policies: readonly AuthorizationPolicy[],
+  layer: Reading['layer'],
+  { trustDomains, authorizers }: AuthorizationContext,
+): readonly Check[] {
+  const reading = { layer, trustDomains, grants: false, knowsTokens: false };
+  const name: HttpFilterName = 'istio.rbac.custom';
+  const marks: Check[] = [];
+  const questions: Check[] = [];
+  const groups = byProvider(policies);
+  for (const [provider, group] of groups) {
+    const asked = authorizers.get(provider);
+    const rules = (prefix: string): RBAC => rbac({ policies: group, action: 'DENY', reading, prefix });
+    if (asked === undefined) marks.push({ kind: 'rules', name, rules: rules('') });
+    else if (layer === 'http' || asked.kind === 'grpc') {
+      const shadowRulesStatPrefix = `istio_ext_authz_${groups.size > 1 ? `${statName(provider)}_` : ''}`;
+      marks.push({
+        kind: 'rules',
+        name,
+        shadowRules: rules(`istio-ext-authz-${provider}-`),
+        shadowRulesStatPrefix,
+      });
+      questions.push({ kind: 'question', asked, key: `${shadowRulesStatPrefix}shadow_effective_policy_id` });
+    }
+  }
+  return [...marks, ...questions];
+}
+
+/** ALLOW or DENY policies: those in force and those in a dry run in one filter. */
+function plainCheck(
+  policies: readonly AuthorizationPolicy[],
+  action: 'ALLOW' | 'DENY',
+  layer: Reading['layer'],
+  { trustDomains }: AuthorizationContext,
+): readonly Check[] {
+  if (policies.length === 0) return [];
+  const reading = { layer, trustDomains, grants: action === 'ALLOW', knowsTokens: true };
+  const enforced = policies.filter((policy) => !isDryRun(policy));
+  const tried = policies.filter(isDryRun);
+  return [
+    {
+      kind: 'rules',
+      name: action === 'ALLOW' ? 'istio.rbac.allow' : 'istio.rbac.deny',
+      ...(enforced.length > 0 ? { rules: rbac({ policies: enforced, action, reading }) } : {}),
+      ...(tried.length > 0
+        ? {
+            shadowRules: rbac({ policies: tried, action, reading }),
+            shadowRulesStatPrefix: action === 'ALLOW' ? 'istio_dry_run_allow_' : 'istio_dry_run_deny_',
+          }
+        : {}),
+    },
   ];
-  return all.filter((s) => s.policies.length > 0);
+}
+
+/**
+ * The checks that a set of policies asks for, in the order in which they are made: CUSTOM, then DENY, then ALLOW (reference of Authorization Policy). AUDIT
+ * marks requests for the access log (metadata `access_log_hint` of `envoy.common`) before anything can refuse them.
+ */
+function checks(
+  policies: readonly AuthorizationPolicy[],
+  layer: Reading['layer'],
+  context: AuthorizationContext,
+): readonly Check[] {
+  const of = (action: string) => policies.filter((p) => (p.spec.action ?? 'ALLOW') === action);
+  const audit = of('AUDIT');
+  const { trustDomains } = context;
+  const reading = { layer, trustDomains, grants: false, knowsTokens: true };
+  return [
+    ...customChecks(of('CUSTOM'), layer, context),
+    ...(audit.length > 0
+      ? [
+          {
+            kind: 'rules',
+            name: 'istio.rbac.audit',
+            rules: rbac({ policies: audit, action: 'LOG', reading }),
+          } as const,
+        ]
+      : []),
+    ...plainCheck(of('DENY'), 'DENY', layer, context),
+    ...plainCheck(of('ALLOW'), 'ALLOW', layer, context),
+  ];
 }
 
 /** HTTP filters that enforce AuthorizationPolicies; with ALLOW policies, what none of them admits is refused with 403. */
-export const httpRbacFilters = (
+export const httpAuthorizationFilters = (
+  policies: readonly AuthorizationPolicy[],
+  context: AuthorizationContext,
+): readonly HttpFilter[] =>
+  checks(policies, 'http', context).map((check) => {
+    if (check.kind === 'question') return httpQuestion(check.asked, check.key);
+    const { kind: _rules, name, ...config } = check;
+    return { name, typedConfig: typed('envoy.extensions.filters.http.rbac.v3.RBAC', config) };
+  });
+
+/** The same for TCP connections: a connection that is not admitted is closed. */
+export const networkAuthorizationFilters = (
+  policies: readonly AuthorizationPolicy[],
+  context: AuthorizationContext,
+): readonly ConfigListenerFilter[] =>
+  checks(policies, 'tcp', context).flatMap((check): readonly ConfigListenerFilter[] => {
+    if (check.kind === 'question') {
+      const filter = networkQuestion(check.asked, check.key);
+      return filter === undefined ? [] : [filter];
+    }
+    const { kind: _rules, name, ...config } = check;
+    return [
+      {
+        name,
+        typedConfig: typed('envoy.extensions.filters.network.rbac.v3.RBAC', { ...config, statPrefix: 'tcp.' }),
+      },
+    ];
+  });
+
+/**
+ * The same for gRPC servers without a proxy, as far as gRPC libraries read it (gRFC A41): they ask nobody, so what CUSTOM policies cover is refused, and they
+ * know neither dry runs nor AUDIT.
+ */
+export const grpcAuthorizationFilters = (
   policies: readonly AuthorizationPolicy[],
   trustDomains: readonly string[],
 ): readonly HttpFilter[] =>
-  steps(policies).map(({ name, action, policies: chosen }) => ({
-    name,
-    typedConfig: typed('envoy.extensions.filters.http.rbac.v3.RBAC', {
-      rules: rbac(chosen, action, 'http', trustDomains),
-    }),
-  }));
-
-/** The same for TCP connections: a connection that is not admitted is closed. */
-export const networkRbacFilters = (
-  policies: readonly AuthorizationPolicy[],
-  trustDomains: readonly string[],
-): readonly ConfigListenerFilter[] =>
-  steps(policies).map(({ name, action, policies: chosen }) => ({
-    name,
-    typedConfig: typed('envoy.extensions.filters.network.rbac.v3.RBAC', {
-      rules: rbac(chosen, action, 'tcp', trustDomains),
-      statPrefix: 'tcp.',
-    }),
-  }));
+  httpAuthorizationFilters(
+    policies.filter((policy) => !isDryRun(policy) && policy.spec.action !== 'AUDIT'),
+    { trustDomains, authorizers: new Map() },
+  );

@@ -9,11 +9,17 @@ interface Place {
 
 /** HTTP filters from the first that sees a request to the last. */
 export const HTTP_FILTER_ORDER = [
-  { name: 'envoy.filters.http.jwt_authn', reason: 'who asks must be known before anything decides on it' },
   {
     name: 'istio.rbac.custom',
-    reason: 'CUSTOM policies are asked first (Authorization Policy reference: CUSTOM, then DENY, then ALLOW)',
+    reason: 'CUSTOM policies come first (Authorization Policy reference: CUSTOM, then DENY, then ALLOW)',
   },
+  {
+    name: 'envoy.filters.http.ext_authz',
+    reason:
+      'asks about what the rules of CUSTOM policies have marked; its answer may bring the token that is checked next',
+  },
+  { name: 'envoy.filters.http.jwt_authn', reason: 'who asks must be known before anything decides on it' },
+  { name: 'istio.rbac.audit', reason: 'marks requests for the access log before anything refuses them' },
   { name: 'istio.rbac.deny', reason: 'a DENY wins over every ALLOW' },
   { name: 'istio.rbac.allow', reason: 'what no ALLOW admits is refused before it can cost the application anything' },
   {

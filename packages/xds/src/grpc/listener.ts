@@ -111,7 +111,8 @@ function serverListener({ address, port, strict, policies, origins }: ServerInpu
               },
             ],
           },
-          httpFilters: [...policies.http, ROUTER],
+          // gRPC servers know no filter for tokens, and refuse a listener with one; what asks for a token's claims then matches nothing.
+          httpFilters: [...policies.grpc, ROUTER],
         }),
       },
     ],
