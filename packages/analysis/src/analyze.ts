@@ -17,6 +17,18 @@ export interface AnalyzeOptions {
 
 /** The analysis of a snapshot. Pure; every analyzer that fails is a message (IST0001) instead of an exception. */
 export function analyze(snapshot: Snapshot, options: AnalyzeOptions = {}): readonly Message[] {
+  const steps = analyzeInSteps(snapshot, options);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** As `analyze`, analyzer by analyzer: whoever has more urgent things to do does them in between. */
+export function* analyzeInSteps(
+  snapshot: Snapshot,
+  options: AnalyzeOptions = {},
+): Generator<undefined, readonly Message[]> {
   const context = new AnalysisContext(snapshot);
   for (const { resource, error } of snapshot.forbidden)
     context.report(undefined, 'InsufficientPermissions', { resource, error });
@@ -28,6 +40,7 @@ export function analyze(snapshot: Snapshot, options: AnalyzeOptions = {}): reado
       const detail = `${analyzer.name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
       context.report(undefined, 'InternalError', { detail });
     }
+    yield;
   }
   const { suppressions = [], wanted = () => true } = options;
   const seen = new Set<string>();

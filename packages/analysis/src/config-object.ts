@@ -20,6 +20,8 @@ export interface ConfigObject {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly object: KubeObject;
+  /** Its spec, where whoever read it has decoded it already. */
+  readonly spec?: unknown;
   /** The cluster it is (or, for files, will be) in. */
   readonly cluster: string;
   /** Undefined for objects of a cluster. */

@@ -4,12 +4,10 @@ import type { ConfigObject, IstioObject } from './config-object.ts';
 import type { InputKind } from './input-kinds.ts';
 import type { Message } from './message.ts';
 import { type MessageArgs, type MessageName, messageTypes } from './message-types.ts';
+import { groupBy } from './overlap.ts';
 import { ServiceIndex } from './services.ts';
 import type { Snapshot } from './snapshot.ts';
 import { type Workload, workloadsOf } from './workloads.ts';
-
-/** Suffix of the names of Kubernetes services. */
-export const domainSuffix = 'cluster.local';
 
 /** Namespaces of Kubernetes itself, which are no part of the mesh. */
 const systemNamespaces = new Set(['kube-system', 'kube-public', 'kube-node-lease', 'local-path-storage']);
@@ -24,6 +22,7 @@ export class AnalysisContext {
   readonly #messages: Message[] = [];
   #services: ServiceIndex | undefined;
   #workloads: readonly Workload[] | undefined;
+  #workloadsByNamespace: ReadonlyMap<string, readonly Workload[]> | undefined;
 
   constructor(snapshot: Snapshot) {
     this.snapshot = snapshot;
@@ -58,7 +57,11 @@ export class AnalysisContext {
   istio<K extends Kind>(kind: K): readonly IstioObject<K>[] {
     let found = this.#decoded.get(kind);
     if (!found) {
-      found = this.objects(kind).map((entry) => ({ ...entry, kind, spec: decode(kind, entry.object).value.spec }));
+      found = this.objects(kind).map((entry) =>
+        entry.spec === undefined
+          ? { ...entry, kind, spec: decode(kind, entry.object).value.spec }
+          : (entry as ConfigObject as IstioObject<typeof kind>),
+      );
       this.#decoded.set(kind, found);
     }
     // Stored under the same kind, so each is of it.
@@ -78,8 +81,14 @@ export class AnalysisContext {
 
   /** Pods of the primary cluster, and the pods that workload objects of the files will make. Needs `workloadInputs`. */
   workloads(): readonly Workload[] {
-    this.#workloads ??= workloadsOf(this);
+    this.#workloads ??= this.snapshot.workloads ?? workloadsOf(this);
     return this.#workloads;
+  }
+
+  /** As `workloads`, those of one namespace. */
+  workloadsOf(namespace: string): readonly Workload[] {
+    this.#workloadsByNamespace ??= groupBy(this.workloads(), (workload) => workload.namespace);
+    return this.#workloadsByNamespace.get(namespace) ?? [];
   }
 
   /** Reports a finding about an object; `path` is the field it is about. */

@@ -11,7 +11,7 @@
  * 4. Put it into the list of `analyzers.ts`.
  * 5. A test beside it: `findings(yaml)` of `analysis.test-support.ts` gives the messages of a manifest as short lines.
  */
-export { analyze, type AnalyzeOptions, inputsOf } from './analyze.ts';
+export { analyze, type AnalyzeOptions, analyzeInSteps, inputsOf } from './analyze.ts';
 export type { Analyzer } from './analyzer.ts';
 export { analyzers } from './analyzers.ts';
 export { gatewayApiVersion } from './analyzers/gateway-api-version.ts';
@@ -19,7 +19,7 @@ export { localhostListener } from './analyzers/localhost-listener.ts';
 export { releaseChanges } from './analyzers/release-changes.ts';
 export { webhooks } from './analyzers/webhooks.ts';
 export { type ConfigObject, describe, type FileSource, type IstioObject, nameOf } from './config-object.ts';
-export { AnalysisContext, domainSuffix, isSystemNamespace } from './context.ts';
+export { AnalysisContext, isSystemNamespace } from './context.ts';
 export { type InputKind, inputKindOf, inputTypes } from './input-kinds.ts';
 export { type Level, levels, parseLevel, reaches } from './level.ts';
 export { type ListeningSocket, parseListeningSockets } from './listening-sockets.ts';

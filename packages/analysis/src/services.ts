@@ -5,7 +5,7 @@ import type { Service } from '@istio-ts/mesh/model';
 import { serviceEntryServices } from '@istio-ts/mesh/service-entry';
 import { visibleTo } from '@istio-ts/mesh/visibility';
 import type { ConfigObject } from './config-object.ts';
-import { type AnalysisContext, domainSuffix } from './context.ts';
+import type { AnalysisContext } from './context.ts';
 import type { InputKind } from './input-kinds.ts';
 
 /** What an analyzer that asks for services must name among its inputs. */
@@ -30,28 +30,11 @@ export class ServiceIndex {
   readonly #exact = new Map<string, KnownService[]>();
   readonly #wildcards: readonly KnownService[];
 
+  readonly #domainSuffix: string;
+
   constructor(context: AnalysisContext) {
-    const { meshConfig, clusters } = context.snapshot;
-    const kubernetes = clusters.flatMap((cluster) =>
-      context.objects('Service', cluster).map((object) => ({
-        ...kubernetesService(serviceFacts(object), meshConfig, domainSuffix, trustDomain),
-        object,
-      })),
-    );
-    const entries = context.istio('ServiceEntry').flatMap((object) =>
-      serviceEntryServices(
-        {
-          origin: { kind: 'ServiceEntry', namespace: object.namespace, name: object.name },
-          labels: object.labels,
-          annotations: object.annotations,
-          createdAt: 0,
-          spec: object.spec,
-        },
-        meshConfig,
-        () => context.objects('Namespace').find(({ name }) => name === object.namespace)?.labels ?? {},
-      ).map((service) => ({ ...service, object })),
-    );
-    this.all = [...kubernetes, ...entries];
+    this.#domainSuffix = context.snapshot.domainSuffix;
+    this.all = context.snapshot.services ?? servicesOf(context);
     for (const service of this.all) {
       const same = this.#exact.get(service.hostname);
       if (same) same.push(service);
@@ -64,11 +47,36 @@ export class ServiceIndex {
 
   /** The services that a host means to an object of `namespace`: those of this name that are visible there, else those of the closest wildcard. */
   lookup(host: string, namespace: string): readonly KnownService[] {
-    const full = resolveHost(host, namespace, domainSuffix);
+    const full = resolveHost(host, namespace, this.#domainSuffix);
     const visible = (service: KnownService): boolean => visibleTo(service.exportTo, namespace);
     const exact = (this.#exact.get(full) ?? []).filter(visible);
     if (exact.length > 0) return exact;
     const wildcard = this.#wildcards.find((service) => visible(service) && hostCovers(service.hostname, full));
     return wildcard ? [wildcard] : [];
   }
+}
+
+/** The services that the objects of a snapshot define. */
+function servicesOf(context: AnalysisContext): readonly KnownService[] {
+  const { meshConfig, clusters, domainSuffix } = context.snapshot;
+  const kubernetes = clusters.flatMap((cluster) =>
+    context.objects('Service', cluster).map((object) => ({
+      ...kubernetesService(serviceFacts(object), meshConfig, domainSuffix, trustDomain),
+      object,
+    })),
+  );
+  const entries = context.istio('ServiceEntry').flatMap((object) =>
+    serviceEntryServices(
+      {
+        origin: { kind: 'ServiceEntry', namespace: object.namespace, name: object.name },
+        labels: object.labels,
+        annotations: object.annotations,
+        createdAt: 0,
+        spec: object.spec,
+      },
+      meshConfig,
+      () => context.objects('Namespace').find(({ name }) => name === object.namespace)?.labels ?? {},
+    ).map((service) => ({ ...service, object })),
+  );
+  return [...kubernetes, ...entries];
 }

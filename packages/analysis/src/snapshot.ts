@@ -5,6 +5,8 @@ import { parseYaml } from '@istio-ts/kube/yaml';
 import { type ConfigObject, configObject } from './config-object.ts';
 import { type InputKind, inputKindOf, inputTypes } from './input-kinds.ts';
 import type { FileObject } from './manifest-text.ts';
+import type { KnownService } from './services.ts';
+import type { Workload } from './workloads.ts';
 
 /** What was read of one cluster. */
 export interface ClusterObjects {
@@ -37,6 +39,13 @@ export interface Snapshot {
   readonly fromCluster: boolean;
   /** Milliseconds since 1970, for certificates; undefined: none is too old. */
   readonly now?: number;
+  /** Suffix of the names of Kubernetes services. */
+  readonly domainSuffix: string;
+  /** Services and workloads, where whoever made the snapshot knows them; else they are read from the objects. */
+  readonly services?: readonly KnownService[];
+  readonly workloads?: readonly Workload[];
+  /** Namespaces whose Secrets are known; undefined: those of all namespaces. */
+  readonly secretNamespaces?: readonly string[];
 }
 
 export interface SnapshotInput {
@@ -109,6 +118,7 @@ export function createSnapshot(input: SnapshotInput): Snapshot {
     istioNamespace: input.istioNamespace,
     rootNamespace: meshConfig.rootNamespace || input.istioNamespace,
     fromCluster: input.clusters.length > 0,
+    domainSuffix: 'cluster.local',
     ...(input.now !== undefined && { now: input.now }),
   };
 }

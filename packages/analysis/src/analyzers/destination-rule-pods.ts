@@ -2,7 +2,7 @@ import { hostCovers, isWildcard, resolveHost } from '@istio-ts/mesh/host';
 import { selectorMatches } from '@istio-ts/mesh/selector';
 import type { Analyzer } from '../analyzer.ts';
 import type { IstioObject } from '../config-object.ts';
-import { type AnalysisContext, domainSuffix } from '../context.ts';
+import type { AnalysisContext } from '../context.ts';
 import { type KnownService, serviceInputs } from '../services.ts';
 import { workloadInputs } from '../workloads.ts';
 
@@ -21,7 +21,7 @@ export const destinationRulePods: Analyzer = {
   inputs: ['DestinationRule', 'WorkloadEntry', ...serviceInputs, ...workloadInputs],
   run: (context) => {
     for (const entry of context.istio('DestinationRule')) {
-      const host = resolveHost(entry.spec.host, entry.namespace, domainSuffix);
+      const host = resolveHost(entry.spec.host, entry.namespace, context.snapshot.domainSuffix);
       const services = isWildcard(host)
         ? context.services().all.filter(({ hostname }) => hostCovers(host, hostname))
         : context.services().lookup(host, entry.namespace);
@@ -54,13 +54,11 @@ function checkSubsets(
 function endpointLabels(context: AnalysisContext, service: KnownService): readonly Labels[] | undefined {
   const { object, selector, namespace } = service;
   if (selector) {
-    const pods = context.workloads().map(({ labels, namespace: of }) => ({ labels, of }));
-    const entries = context
-      .istio('WorkloadEntry')
-      .map(({ spec, namespace: of }) => ({ labels: spec.labels ?? {}, of }));
-    return [...pods, ...entries]
-      .filter(({ labels, of }) => of === namespace && selectorMatches(selector, labels))
-      .map(({ labels }) => labels);
+    const entries = context.istio('WorkloadEntry').filter((entry) => entry.namespace === namespace);
+    return [
+      ...context.workloadsOf(namespace).map(({ labels }) => labels),
+      ...entries.map(({ spec }) => spec.labels ?? {}),
+    ].filter((labels) => selectorMatches(selector, labels));
   }
   if (object.kind !== 'ServiceEntry') return undefined;
   const written = context

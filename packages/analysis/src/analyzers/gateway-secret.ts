@@ -54,6 +54,8 @@ function checkCredential(
   namespace: string,
   wanted: Wanted,
 ): void {
+  const { secretNamespaces } = context.snapshot;
+  if (secretNamespaces && !secretNamespaces.includes(namespace)) return;
   const missing = (refval: string): void =>
     context.report(entry, 'ReferencedResourceNotFound', { reftype: 'credentialName', refval }, wanted.path);
   const secret = context.find('Secret', namespace, wanted.name);

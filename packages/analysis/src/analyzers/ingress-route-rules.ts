@@ -1,7 +1,6 @@
 import { resolveHost } from '@istio-ts/mesh/host';
 import type { Analyzer } from '../analyzer.ts';
 import { nameOf } from '../config-object.ts';
-import { domainSuffix } from '../context.ts';
 import { destinationsOf, gatewaysOf, isForMesh } from '../virtual-service.ts';
 
 /** A gateway that sends to a service whose traffic is split by a VirtualService for the mesh alone: the split is not for the gateway. */
@@ -10,6 +9,7 @@ export const ingressRouteRules: Analyzer = {
   description: 'Checks for traffic of gateways that passes rules with subsets by',
   inputs: ['VirtualService'],
   run: (context) => {
+    const { domainSuffix } = context.snapshot;
     const entries = context.istio('VirtualService').map((entry) => ({
       entry,
       destinations: destinationsOf(entry.spec).map((named) => ({

@@ -2,7 +2,6 @@ import { resolveHost } from '@istio-ts/mesh/host';
 import { visibilityOf } from '@istio-ts/mesh/visibility';
 import type { Analyzer } from '../analyzer.ts';
 import { nameOf } from '../config-object.ts';
-import { domainSuffix } from '../context.ts';
 import { groupBy, visibilitiesOverlap } from '../overlap.ts';
 import { isForMesh } from '../virtual-service.ts';
 
@@ -12,7 +11,8 @@ export const virtualServiceConflict: Analyzer = {
   description: 'Checks for several VirtualServices that claim the same host in the mesh',
   inputs: ['VirtualService'],
   run: (context) => {
-    const { defaultVirtualServiceExportTo } = context.snapshot.meshConfig;
+    const { meshConfig, domainSuffix } = context.snapshot;
+    const { defaultVirtualServiceExportTo } = meshConfig;
     const claims = context
       .istio('VirtualService')
       .filter(isForMesh)

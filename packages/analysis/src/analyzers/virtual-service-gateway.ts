@@ -1,7 +1,6 @@
 import { hostsOverlap, resolveHost } from '@istio-ts/mesh/host';
 import type { Analyzer } from '../analyzer.ts';
 import { type IstioObject, nameOf } from '../config-object.ts';
-import { domainSuffix } from '../context.ts';
 import { gatewaysOf } from '../virtual-service.ts';
 
 /** Part of the names of the Gateways that istiod makes out of those of the Gateway API. */
@@ -27,7 +26,9 @@ export const virtualServiceGateway: Analyzer = {
           context.report(entry, 'ReferencedResourceNotFound', args, named.path);
           continue;
         }
-        const missing = (entry.spec.hosts ?? []).filter((host) => !serves(gateway, entry.namespace, host));
+        const missing = (entry.spec.hosts ?? []).filter(
+          (host) => !serves(gateway, entry.namespace, host, context.snapshot.domainSuffix),
+        );
         if (missing.length > 0) {
           const args = { host: missing, virtualservice: entry.name, gateway: named.text };
           context.report(entry, 'VirtualServiceHostNotFoundInGateway', args, named.path);
@@ -38,7 +39,7 @@ export const virtualServiceGateway: Analyzer = {
 };
 
 /** Whether a server of the gateway takes requests for this host to VirtualServices of this namespace. */
-function serves(gateway: IstioObject<'Gateway'>, namespace: string, host: string): boolean {
+function serves(gateway: IstioObject<'Gateway'>, namespace: string, host: string, domainSuffix: string): boolean {
   const full = resolveHost(host, namespace, domainSuffix);
   return (gateway.spec.servers ?? []).some(({ hosts }) =>
     (hosts ?? []).some((served) => {

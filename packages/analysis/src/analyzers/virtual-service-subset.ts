@@ -1,8 +1,7 @@
-import { resolveHost } from '@istio-ts/mesh/host';
-import { hostCovers } from '@istio-ts/mesh/host';
+import { hostCovers, isWildcard, resolveHost } from '@istio-ts/mesh/host';
 import { visibilityOf, visibleTo } from '@istio-ts/mesh/visibility';
 import type { Analyzer } from '../analyzer.ts';
-import { domainSuffix } from '../context.ts';
+import { groupBy } from '../overlap.ts';
 import { destinationsOf } from '../virtual-service.ts';
 
 /** Subsets that VirtualServices name: whether a DestinationRule defines them. */
@@ -11,19 +10,22 @@ export const virtualServiceSubset: Analyzer = {
   description: 'Checks the subsets that VirtualServices send to',
   inputs: ['VirtualService', 'DestinationRule'],
   run: (context) => {
-    const { defaultDestinationRuleExportTo } = context.snapshot.meshConfig;
+    const { meshConfig, domainSuffix } = context.snapshot;
+    const { defaultDestinationRuleExportTo } = meshConfig;
     const rules = context.istio('DestinationRule').map(({ namespace, spec }) => ({
       namespace,
       host: resolveHost(spec.host, namespace, domainSuffix),
       exportTo: visibilityOf(spec.exportTo, defaultDestinationRuleExportTo, namespace),
       subsets: new Set((spec.subsets ?? []).map(({ name }) => name)),
     }));
+    const byHost = groupBy(rules, ({ host }) => host);
+    const wildcards = rules.filter(({ host }) => isWildcard(host));
     for (const entry of context.istio('VirtualService')) {
       for (const { destination, path } of destinationsOf(entry.spec)) {
         const { subset } = destination;
         if (!subset) continue;
         const host = resolveHost(destination.host, entry.namespace, domainSuffix);
-        const defined = rules.some(
+        const defined = [...(byHost.get(host) ?? []), ...wildcards].some(
           (rule) =>
             hostCovers(rule.host, host) &&
             rule.subsets.has(subset) &&
