@@ -36,3 +36,12 @@ test('filters for the protocols of databases are switched, and what Envoy does n
   assert.deepEqual(filters({ PILOT_ENABLE_MONGO_FILTER: 'false', PILOT_ENABLE_REDIS_FILTER: 'true' }), ['Redis']);
   assert.throws(() => filters({ PILOT_ENABLE_MYSQL_FILTER: 'true' }), /PILOT_ENABLE_MYSQL_FILTER: the Envoy/);
 });
+
+test('Secrets are read of all namespaces, or of those that are named and the own one', () => {
+  const namespaces = (text?: string) =>
+    parseSettings([], { POD_NAMESPACE: 'mesh', ISTIO_TS_SECRET_NAMESPACES: text }).secretNamespaces;
+  assert.equal(namespaces(), undefined);
+  assert.equal(namespaces(' '), undefined);
+  assert.deepEqual(namespaces('edge, shop,mesh'), ['mesh', 'edge', 'shop']);
+  assert.throws(() => namespaces('edge,*'), /ISTIO_TS_SECRET_NAMESPACES: '\*' is no name of a namespace/);
+});

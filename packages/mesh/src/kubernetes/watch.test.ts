@@ -68,6 +68,36 @@ describe('watching a cluster', () => {
     assert.equal(closed.length, meshResources.length);
   });
 
+  it('a kind may be listed in parts, and is complete when all parts are', async () => {
+    const asked: string[] = [];
+    const parts: ((event: WatchEvent) => void)[] = [];
+    const client = {
+      watch: (type: ResourceType, options: { namespace?: string }, onEvent: (event: WatchEvent) => void) => {
+        asked.push(`${type.kind} ${options.namespace ?? '*'}`);
+        parts.push(onEvent);
+        return { close: () => undefined };
+      },
+    } as unknown as KubeClient;
+    const sources = new MeshSources({ meshConfig: defaultMeshConfig() });
+    let complete = false;
+    const watch = watchMesh(client, sources, {
+      resources: meshResources.filter(({ kind }) => kind === 'Secret' || kind === 'Service'),
+      lists: ({ kind }) => (kind === 'Secret' ? [{ namespace: 'a' }, { namespace: 'b' }] : [{}]),
+    });
+    void watch.synced.then(() => {
+      complete = true;
+    });
+    assert.deepEqual([...asked].sort(), ['Secret a', 'Secret b', 'Service *']);
+    for (const [index, send] of parts.entries()) {
+      assert.equal(complete, false, String(index));
+      send({ type: 'SYNCED' });
+      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.equal(complete, true);
+    watch.close();
+  });
+
   it('an object that cannot be read at all keeps no other away', async () => {
     const { client, of, all } = server();
     const sources = new MeshSources({ meshConfig: defaultMeshConfig() });

@@ -1,10 +1,12 @@
-import type { KubeClient, Watch } from '@istio-ts/kube/client';
+import type { KubeClient, ListOptions, Watch } from '@istio-ts/kube/client';
 import type { KubeObject, ResourceType } from '@istio-ts/kube/object';
 import { type MeshSources, meshResources } from '../sources.ts';
 
 export interface MeshWatchOptions {
   /** Kinds to watch; all of the mesh's by default. */
   readonly resources?: readonly ResourceType[];
+  /** Which lists make up a kind: one per namespace, or with a selector; everything of the cluster by default. */
+  readonly lists?: (resource: ResourceType) => readonly ListOptions[];
   /** Objects for which it returns false do not exist for the mesh (discovery selectors, revisions). */
   readonly admits?: (object: KubeObject) => boolean;
   /** Events of objects for which it returns true count as not there: these objects come from another source. */
@@ -28,13 +30,15 @@ export function watchMesh(
 ): { readonly synced: Promise<void>; close(): void } {
   const {
     resources = meshResources,
+    lists = () => [{}],
     admits = () => true,
     skips = () => false,
     onError = () => {},
     onFailure,
     schedule = (work) => void setImmediate(work),
   } = options;
-  const waiting = new Set(resources);
+  const watched = resources.flatMap((resource) => lists(resource).map((list) => ({ resource, list })));
+  const waiting = new Set(watched);
   let queue: { readonly deleted: boolean; readonly object: KubeObject }[] = [];
   let scheduled = false;
   let closed = false;
@@ -76,16 +80,16 @@ export function watchMesh(
     scheduled = true;
     schedule(apply);
   };
-  const watches: Watch[] = resources.map((resource) =>
+  const watches: Watch[] = watched.map((entry) =>
     client.watch(
-      resource,
-      {},
+      entry.resource,
+      entry.list,
       (event) => {
-        if (event.type === 'SYNCED') waiting.delete(resource);
+        if (event.type === 'SYNCED') waiting.delete(entry);
         else queue.push({ deleted: event.type === 'DELETED', object: event.object });
         request();
       },
-      (error) => onError(resource, error),
+      (error) => onError(entry.resource, error),
     ),
   );
   return {
