@@ -1,7 +1,8 @@
 import type { FieldProblem } from '@istio-ts/api';
-import { KubeApiError, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
+import type { KubeClient, KubeObject, ResourceType } from '@istio-ts/kube';
 import type { Logger } from '../log.ts';
 import { type Condition, conditionOf, maxConditionMessage, withCondition } from './condition.ts';
+import { updateStatus } from './update-status.ts';
 
 const conditionType = 'Accepted';
 /** The conditions that an object should have, or undefined when it has them already. An object that was never refused gets no condition at all. */
@@ -29,28 +30,24 @@ export function wantedConditions(
   return withCondition(object, wanted, now);
 }
 
+/** An object of the cluster by its name. */
+export interface ObjectName {
+  readonly namespace: string | undefined;
+  readonly name: string;
+}
+
 /** Tells users in an object's status that it is ignored and why, and that it is in force again once it is mended. */
 export function createConfigStatusWriter(
   client: KubeClient,
   now: () => Date,
   log: Logger,
-): (type: ResourceType, object: KubeObject, problems: readonly FieldProblem[]) => void {
-  return (type, object, problems) => {
-    const conditions = wantedConditions(object, problems, now());
-    if (!conditions) return;
-    const { name = '', namespace } = object.metadata;
-    client
-      .patch(
-        type,
-        name,
-        namespace,
-        'merge',
-        { status: { conditions } },
-        { subresource: 'status', fieldManager: 'istiod' },
-      )
-      .catch((error: Error) => {
-        if (!(error instanceof KubeApiError && (error.status === 404 || error.status === 409)))
-          log.warn(`cannot write the status of ${type.kind} ${namespace}/${name}: ${error.message}`);
-      });
+): (type: ResourceType, named: ObjectName, problems: () => readonly FieldProblem[]) => void {
+  return (type, named, problems) => {
+    updateStatus(client, type, named, (object) => {
+      const conditions = wantedConditions(object, problems(), now());
+      return conditions && { conditions };
+    }).catch((error: Error) =>
+      log.warn(`cannot write the status of ${type.kind} ${named.namespace}/${named.name}: ${error.message}`),
+    );
   };
 }

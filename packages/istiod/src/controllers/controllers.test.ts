@@ -170,14 +170,14 @@ describe('status of configuration', () => {
     const cluster = new FakeCluster();
     const log = recordingLogger();
     const write = createConfigStatusWriter(cluster.client, () => now, log);
-    write(istioTypes.VirtualService, object(), bad);
+    write(istioTypes.VirtualService, object().metadata as { namespace: string; name: string }, () => bad);
     await settle();
     assert.deepEqual(log.lines, []);
     cluster.put(istioTypes.VirtualService, object());
     cluster.refuse = () => {
       throw new KubeApiError(403, 'Forbidden', 'cannot patch virtualservices/status');
     };
-    write(istioTypes.VirtualService, object(), bad);
+    write(istioTypes.VirtualService, object().metadata as { namespace: string; name: string }, () => bad);
     await settle();
     assert.match(log.lines[0] ?? '', /warn cannot write the status of VirtualService shop\/a: cannot patch/);
   });

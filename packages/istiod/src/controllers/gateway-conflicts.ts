@@ -1,10 +1,11 @@
 import { istioTypes } from '@istio-ts/api/resource-types';
-import { isNotFound, KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
+import type { KubeClient, KubeObject } from '@istio-ts/kube';
 import type { Mesh } from '@istio-ts/mesh';
 import type { MetricsRegistry } from '@istio-ts/metrics';
 import { gatewayConflicts } from '@istio-ts/xds/gateway/conflicts';
 import type { Logger } from '../log.ts';
 import { type Condition, conditionOf, maxConditionMessage, withCondition } from './condition.ts';
+import { updateStatus } from './update-status.ts';
 
 const conditionType = 'Conflicted';
 /** Conditions that tell of conflicts (none given: that there are none any more); undefined where the object says so already. */
@@ -47,21 +48,13 @@ export function reportGatewayConflicts(
   const write = async (key: string): Promise<void> => {
     const [namespace = '', name = ''] = key.split('/');
     try {
-      const object = await client.get(istioTypes.Gateway, name, namespace);
-      const conditions = conflictConditions(object, known.get(key) ?? [], now());
-      if (conditions === undefined || closed) return;
-      await client.patch(
-        istioTypes.Gateway,
-        name,
-        namespace,
-        'merge',
-        { status: { conditions } },
-        { subresource: 'status', fieldManager: 'istiod' },
-      );
-    } catch (error) {
       // A Gateway that is gone, or that stands for a Kubernetes Ingress, has no status.
-      if (!isNotFound(error) && !(error instanceof KubeApiError && error.status === 409))
-        log.warn(`cannot write the status of Gateway ${key}: ${error instanceof Error ? error.message : error}`);
+      await updateStatus(client, istioTypes.Gateway, { namespace, name }, (object) => {
+        const conditions = closed ? undefined : conflictConditions(object, known.get(key) ?? [], now());
+        return conditions && { conditions };
+      });
+    } catch (error) {
+      log.warn(`cannot write the status of Gateway ${key}: ${error instanceof Error ? error.message : error}`);
     }
   };
 

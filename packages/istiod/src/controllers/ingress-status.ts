@@ -1,16 +1,16 @@
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
-import { isNotFound, type KubeClient, type KubeObject } from '@istio-ts/kube';
-import { createLease } from '@istio-ts/kube/lease';
+import type { KubeClient, KubeObject } from '@istio-ts/kube';
 import type { Mesh } from '@istio-ts/mesh';
 import { ingressSelector } from '@istio-ts/mesh/ingress';
 import type { Logger } from '../log.ts';
+import { followLeadership, type LeadershipOptions } from './leadership.ts';
+import { updateStatus } from './update-status.ts';
 
 /** Where clients reach the gateway of the Ingresses: what stands in `status.loadBalancer.ingress`. */
 type Addresses = readonly { readonly ip?: string; readonly hostname?: string }[];
 
 /** Name of the Lease of the istiod that writes the status (istio-surface.md, leader elections). */
 const lockName = 'istio-leader';
-const leaseMs = 15_000;
 const retryMs = 1000;
 
 /** Addresses that a load balancer or the user gave a Service; none while it has no load balancer yet. */
@@ -36,15 +36,10 @@ export function nodeAddress(node: KubeObject): Addresses {
   return hostname === undefined ? [] : [{ hostname }];
 }
 
-export interface IngressStatusOptions {
-  /** Namespace of the control plane, where the Lease is. */
-  readonly namespace: string;
+/** `namespace` is that of the control plane. */
+export interface IngressStatusOptions extends Omit<LeadershipOptions, 'lock'> {
   /** Namespace of the gateway's Service and pods. */
   readonly ingressNamespace: string;
-  /** Name of this process among those that may write. */
-  readonly identity: string;
-  readonly now: () => Date;
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 /**
@@ -58,14 +53,13 @@ export function writeIngressStatus(
   options: IngressStatusOptions,
   log: Logger,
 ): { readonly close: () => void } {
-  const stop = new AbortController();
-  const { signal } = stop;
   /** What was last written or found, by the Ingress's key. */
   const settled = new Map<string, string>();
   const services = new Map<string, KubeObject>();
   const retries = new Set<NodeJS.Timeout>();
   let leading = false;
-  let started = false;
+  let closed = false;
+  let leadership: { close(): void } | undefined;
   let busy = Promise.resolve();
 
   const again = (): void => {
@@ -101,26 +95,19 @@ export function writeIngressStatus(
     const [namespace = '', name = ''] = key.split('/');
     const text = JSON.stringify(ingress);
     if (settled.get(key) === text) return;
-    const object = await client.get(kubernetesTypes.Ingress, name, namespace);
-    const status = object.status as { readonly loadBalancer?: { readonly ingress?: Addresses } } | undefined;
-    const present = (status?.loadBalancer?.ingress ?? []).map(({ ip, hostname }) => ({
-      ...(ip && { ip }),
-      ...(hostname && { hostname }),
-    }));
-    if (JSON.stringify(present) !== text)
-      await client.patch(
-        kubernetesTypes.Ingress,
-        name,
-        namespace,
-        'merge',
-        { status: { loadBalancer: { ingress } } },
-        { subresource: 'status', fieldManager: 'istiod' },
-      );
+    await updateStatus(client, kubernetesTypes.Ingress, { namespace, name }, (object) => {
+      const status = object.status as { readonly loadBalancer?: { readonly ingress?: Addresses } } | undefined;
+      const present = (status?.loadBalancer?.ingress ?? []).map(({ ip, hostname }) => ({
+        ...(ip && { ip }),
+        ...(hostname && { hostname }),
+      }));
+      return JSON.stringify(present) === text ? undefined : { loadBalancer: { ingress } };
+    });
     settled.set(key, text);
   };
 
   const run = async (): Promise<void> => {
-    if (!leading || signal.aborted) return;
+    if (!leading || closed) return;
     let wanted: Addresses;
     try {
       wanted = await addresses();
@@ -132,11 +119,10 @@ export function writeIngressStatus(
     const keys = new Set([...mesh.ingresses.entries()].map(([key]) => key));
     for (const key of settled.keys()) if (!keys.has(key)) settled.delete(key);
     for (const key of keys) {
-      if (signal.aborted) return;
+      if (closed) return;
       try {
         await write(key, wanted);
       } catch (error) {
-        if (isNotFound(error)) continue;
         log.warn(`cannot write the status of Ingress ${key}: ${(error as Error).message}`);
         again();
       }
@@ -146,32 +132,8 @@ export function writeIngressStatus(
     busy = busy.then(run);
   };
 
-  const lead = async (): Promise<void> => {
-    const lease = createLease({
-      client,
-      namespace: options.namespace,
-      name: lockName,
-      identity: options.identity,
-      now: options.now,
-      sleep: options.sleep,
-      onWait: () => {},
-      onError: (error) => log.warn(`the lease ${lockName}: ${error.message}`),
-      durationMs: leaseMs,
-    });
-    while (!signal.aborted) {
-      await lease.acquire(signal);
-      if (signal.aborted) break;
-      leading = true;
-      settled.clear();
-      reconcile();
-      await lease.lost(signal);
-      leading = false;
-    }
-    await lease.release();
-  };
   const start = (): void => {
-    if (started || mesh.ingresses.size === 0) return;
-    started = true;
+    if (leadership || mesh.ingresses.size === 0) return;
     watch = client.watch(
       kubernetesTypes.Service,
       { namespace: options.ingressNamespace, dropManagedFields: true },
@@ -183,7 +145,17 @@ export function writeIngressStatus(
         reconcile();
       },
     );
-    void lead();
+    leadership = followLeadership(
+      client,
+      { ...options, lock: lockName },
+      (leads) => {
+        leading = leads;
+        if (!leads) return;
+        settled.clear();
+        reconcile();
+      },
+      log,
+    );
   };
   let watch: { close(): void } | undefined;
   const ends = [
@@ -197,7 +169,8 @@ export function writeIngressStatus(
   start();
   return {
     close: () => {
-      stop.abort();
+      closed = true;
+      leadership?.close();
       watch?.close();
       for (const end of ends) end();
       for (const timer of retries) clearTimeout(timer);

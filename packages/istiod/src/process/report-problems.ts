@@ -1,5 +1,5 @@
 import { istioTypes } from '@istio-ts/api/resource-types';
-import { isNotFound, type KubeClient, type KubeObject } from '@istio-ts/kube';
+import type { KubeClient, KubeObject } from '@istio-ts/kube';
 import type { Mesh, Problem } from '@istio-ts/mesh';
 import type { MetricsRegistry } from '@istio-ts/metrics';
 import { createConfigStatusWriter } from '../controllers/config-status.ts';
@@ -37,17 +37,8 @@ export function reportProblems(
     const [kind = '', namespace = '', name = ''] = key.split('/');
     const type = typeOf(kind);
     if (!type) return;
-    client.get(type, name, namespace).then(
-      (object) =>
-        writeStatus(
-          type,
-          object,
-          (mesh.problems.get(key) ?? []).map(({ path, message }) => ({ severity: 'error', path, message })),
-        ),
-      (error: Error) => {
-        if (!isNotFound(error))
-          log.warn(`cannot read ${kind} ${namespace}/${name} to write its status: ${error.message}`);
-      },
+    writeStatus(type, { namespace, name }, () =>
+      (mesh.problems.get(key) ?? []).map(({ path, message }) => ({ severity: 'error', path, message })),
     );
   };
   const tell = (problems: readonly Problem[]): void => {
