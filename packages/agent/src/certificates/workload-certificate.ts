@@ -11,9 +11,14 @@ import { ROOT_SECRET, WORKLOAD_SECRET } from '../bootstrap/clusters.ts';
 import type { FileSecrets } from './file-secrets.ts';
 import type { HelperRequest, HelperResponse } from './obtain.ts';
 import { retryDelay, rotationDelay } from './rotation.ts';
+import { TrustedRoots } from './trusted-roots.ts';
+import { watchFile } from './watched-file.ts';
 
 /** Directory where a node's own CA puts credentials (SPIFFE, as Istio and cloud platforms use it). */
 const SPIFFE_CREDENTIALS = './var/run/secrets/workload-spiffe-credentials';
+/** The ConfigMaps that istiod keeps in each namespace, as injection mounts them: the mesh's trust anchors, and the revocation list of its CA. */
+const MOUNTED_ROOTS = './var/run/secrets/istio/root-cert.pem';
+const MOUNTED_CRL = './var/run/secrets/istio/crl/ca-crl.pem';
 const CA_TIMEOUT_MS = 10_000;
 /** setTimeout cannot wait longer. */
 const LONGEST_TIMER = 2 ** 31 - 1;
@@ -31,6 +36,10 @@ export interface WorkloadCertificateOptions {
 /** Keeps the secrets `default` and `ROOTCA` of the store fresh, from files or from the CA, until closed. */
 export class WorkloadCertificate {
   readonly #options: WorkloadCertificateOptions;
+  readonly #roots = new TrustedRoots();
+  /** Of the CA, PEM. */
+  #crl: string | undefined;
+  readonly #unwatch: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
   /** Last failure, for the readiness probe's text. */
@@ -54,6 +63,7 @@ export class WorkloadCertificate {
     };
     const source = existsSync(spiffe.chain) ? spiffe : settings.certificates.fileMounted ? mounted : undefined;
     if (source === undefined) {
+      this.#watchMounted();
       void this.#obtain(0);
       return;
     }
@@ -65,6 +75,37 @@ export class WorkloadCertificate {
       ([chain = '']) => void this.#noteExpiry(chain),
     );
     files.serve(ROOT_SECRET, [source.root], ([trustedCa = '']) => ({ kind: 'root', trustedCa }));
+  }
+
+  /** Follows what istiod distributes between two renewals of the certificate. */
+  #watchMounted(): void {
+    const { certificates } = this.#options.settings;
+    const follow = (path: string, onText: (text: string | undefined) => void): void =>
+      void this.#unwatch.push(watchFile(path, certificates.fileDebounceMs, onText));
+    // Another file is the root of another CA: that of the API server, say, which says nothing of workloads.
+    if (certificates.caRootFile === MOUNTED_ROOTS)
+      follow(MOUNTED_ROOTS, (text) => {
+        if (text === undefined) return;
+        this.#roots.mounted(text);
+        this.#putRoots('the root certificates of the mesh have changed');
+      });
+    follow(MOUNTED_CRL, (text) => {
+      this.#crl = text?.includes('-----BEGIN X509 CRL-----') ? text : undefined;
+      this.#putRoots('the revocation list of the CA has changed');
+    });
+  }
+
+  /** Gives Envoy the anchors once there is a certificate, and says why when they are not the first ones. */
+  #putRoots(reason?: string): void {
+    const { store, log } = this.#options;
+    const trustedCa = this.#roots.bundle;
+    if (trustedCa === undefined || (reason !== undefined && store.get(ROOT_SECRET) === undefined)) return;
+    const before = store.get(ROOT_SECRET)?.version;
+    store.put(ROOT_SECRET, { kind: 'root', trustedCa, ...(this.#crl !== undefined && { crl: this.#crl }) });
+    if (reason === undefined || store.get(ROOT_SECRET)?.version === before) return;
+    log.info(reason);
+    const certificate = store.get(WORKLOAD_SECRET)?.value;
+    if (certificate?.kind === 'certificate') this.#output(certificate.chain, certificate.key, trustedCa);
   }
 
   /** True once Envoy can be given a certificate. */
@@ -108,9 +149,10 @@ export class WorkloadCertificate {
         throw new Error(answer.kind === 'failed' ? answer.message : 'the helper gave another answer');
       const { chain, key, root, summary } = answer;
       // Root first: a certificate of a new root is useless to Envoy before the root itself.
-      store.put(ROOT_SECRET, { kind: 'root', trustedCa: root });
+      this.#roots.answered(root);
+      this.#putRoots();
       store.put(WORKLOAD_SECRET, { kind: 'certificate', chain, key });
-      this.#output(chain, key, root);
+      this.#output(chain, key, this.#roots.bundle ?? root);
       this.problem = undefined;
       metrics.certificateExpiry(WORKLOAD_SECRET, summary.notAfter);
       metrics.outgoingLatency('csr', WORKLOAD_SECRET, Date.now() - started);
@@ -177,6 +219,7 @@ export class WorkloadCertificate {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
+    for (const unwatch of this.#unwatch) unwatch();
   }
 }
 

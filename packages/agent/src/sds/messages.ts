@@ -23,7 +23,7 @@ export interface SecretRequest {
 /** A secret as Envoy takes it. Texts are PEM. */
 export type SecretValue =
   | { readonly kind: 'certificate'; readonly chain: string; readonly key: string }
-  | { readonly kind: 'root'; readonly trustedCa: string };
+  | { readonly kind: 'root'; readonly trustedCa: string; readonly crl?: string };
 
 function secret(name: string, value: SecretValue): Field {
   // DataSource.inline_bytes, as the generic SDS servers use.
@@ -36,7 +36,10 @@ function secret(name: string, value: SecretValue): Field {
     case 'certificate':
       return message(text(1, name), nested(2, message(data(1, value.chain), data(2, value.key))));
     case 'root':
-      return message(text(1, name), nested(4, data(1, value.trustedCa)));
+      return message(
+        text(1, name),
+        nested(4, message(data(1, value.trustedCa), value.crl === undefined ? undefined : data(7, value.crl))),
+      );
   }
 }
 

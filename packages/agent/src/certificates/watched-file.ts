@@ -1,0 +1,39 @@
+import { readFileSync, watch } from 'node:fs';
+import { dirname } from 'node:path';
+
+/** Greatest file read. */
+const MAX_FILE = 4 << 20;
+
+/**
+ * Tells a file's text now, where it is there, and after each change, as mounted ConfigMaps change: by another folder that takes the place of the one
+ * before. Says nothing of a folder that does not exist. The result ends it.
+ */
+export function watchFile(path: string, debounceMs: number, onText: (text: string | undefined) => void): () => void {
+  let last: string | undefined;
+  const read = (): void => {
+    let text: string | undefined;
+    try {
+      text = readFileSync(path, 'utf8');
+    } catch {
+      text = undefined;
+    }
+    if (text === last || (text?.length ?? 0) > MAX_FILE) return;
+    last = text;
+    onText(text);
+  };
+  read();
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    const watcher = watch(dirname(path), { persistent: false }, () => {
+      clearTimeout(timer);
+      timer = setTimeout(read, debounceMs);
+    });
+    watcher.on('error', () => watcher.close());
+    return () => {
+      clearTimeout(timer);
+      watcher.close();
+    };
+  } catch {
+    return () => undefined;
+  }
+}
