@@ -11,6 +11,26 @@ export interface Variable {
  * read no other one.
  */
 export const variables = {
+  ALLOWED_CIDRS_IN_JWKS_URIS: {
+    default: '',
+    about:
+      'Ranges of addresses, with commas between, from which keys of tokens are fetched although they are blocked. Not one of Istio’s: there the node’s own addresses are not blocked.',
+  },
+  BLOCKED_CIDRS_IN_JWKS_URIS: {
+    default: '',
+    about:
+      'Ranges of addresses, with commas between, from which no keys of tokens are fetched, beside those of the node and its link: loopback, link-local, metadata services of clouds.',
+  },
+  AUDIENCE: { default: '(TOKEN_AUDIENCES)', about: 'Audience of tokens of TOKEN_ISSUER.' },
+  CA_TRUSTED_NODE_ACCOUNTS: {
+    default: '',
+    about:
+      'Service accounts, NAMESPACE/NAME with commas between, of node proxies: they get certificates for the pods of their node.',
+  },
+  CERT_SIGNER_DOMAIN: {
+    default: '',
+    about: 'With EXTERNAL_CA: a proxy’s ISTIO_META_CERT_SIGNER names a signer of this domain.',
+  },
   CITADEL_ENABLE_JITTER_FOR_ROOT_CERT_ROTATOR: {
     default: 'true',
     about: 'Whether replicas look at the self-signed root at different times.',
@@ -38,6 +58,10 @@ export const variables = {
     default: 'auto',
     about: 'Whether sidecars are init containers that keep running: true, false, or as the API server can.',
   },
+  EXTERNAL_CA: {
+    default: '',
+    about: 'ISTIOD_RA_KUBERNETES_API: signers of the cluster give the certificates of workloads.',
+  },
   INJECTION_WEBHOOK_CONFIG_NAME: {
     default: 'istio-sidecar-injector',
     about: 'MutatingWebhookConfiguration that gets the root certificate.',
@@ -47,9 +71,22 @@ export const variables = {
     about:
       'Namespaces, with commas between, whose Secrets are read beside istiod’s own; the chart’s `secretNamespaces` sets it and gives the rights. Proxies elsewhere get no Secret.',
   },
+  JWT_RULE: {
+    default: '',
+    about: 'Issuer of tokens that are taken beside the API server’s: JSON with issuer, jwksUri or jwks, and audiences.',
+  },
+  JWKS_RESOLVER_INSECURE_SKIP_VERIFY: {
+    default: 'false',
+    about: 'Whether keys of tokens are fetched from servers whose certificates nobody trusts. For tests only.',
+  },
   K8S_INGRESS_NS: {
     default: '(namespace of istiod)',
     about: 'Namespace of the gateway for Kubernetes Ingresses.',
+  },
+  K8S_SIGNER: { default: '', about: 'With EXTERNAL_CA: the signer for proxies that name none.' },
+  KUBERNETES_SERVICE_HOST: {
+    default: '',
+    about: 'Set by Kubernetes in its pods; TOKEN_ISSUER is for istiods elsewhere.',
   },
   MAX_WORKLOAD_CERT_TTL: { default: '2160h', about: 'Certificates with a longer lifetime are refused.' },
   PILOT_ALLOW_ANY_DYNAMIC_DNS_MAX_HOSTS: {
@@ -100,6 +137,12 @@ export const variables = {
   PILOT_HTTP10: { default: 'false', about: 'Whether all proxies answer HTTP/1.0.' },
   PILOT_IP_AUTOALLOCATE_IPV4_PREFIX: { default: '240.240.0.0/16', about: 'Range of such addresses.' },
   PILOT_IP_AUTOALLOCATE_IPV6_PREFIX: { default: '2001:2::/48', about: 'Range of such addresses.' },
+  PILOT_JWT_ENABLE_REMOTE_JWKS: {
+    default: 'false',
+    about:
+      'Who fetches keys of tokens: istiod (or false), envoy, or hybrid (or true): proxies from services of the mesh, istiod from elsewhere.',
+  },
+  PILOT_JWT_PUB_KEY_REFRESH_INTERVAL: { default: '20m', about: 'How often istiod fetches keys of tokens again.' },
   PILOT_NODE_UNTAINT_CONTROLLERS_TAINT_NAME: { default: 'cni.istio.io/not-ready', about: 'Key of that taint.' },
   PILOT_SCOPE_GATEWAY_TO_NAMESPACE: {
     default: 'false',
@@ -129,6 +172,10 @@ export const variables = {
     about: 'ConfigMap with the mesh configuration.',
   },
   TOKEN_AUDIENCES: { default: 'istio-ca', about: 'Audiences of tokens that are taken, with commas between.' },
+  TOKEN_ISSUER: {
+    default: '',
+    about: 'Outside Kubernetes: issuer whose tokens are verified by its published keys.',
+  },
   TRUST_DOMAIN: { default: 'cluster.local', about: 'Trust domain of a new root certificate.' },
   USE_CACERTS_FOR_SELF_SIGNED_CA: {
     default: 'false',

@@ -2,10 +2,13 @@ import { tryParseDuration } from '@istio-ts/api/duration';
 import { type ParsedArguments, parseArguments, UsageError } from '@istio-ts/command-line/arguments';
 import type { TrafficSwitches } from '@istio-ts/mesh/model';
 import { type NativeSidecarSetting, parseNativeSidecars } from '@istio-ts/injector/native-sidecars';
+import type { KeyFetching } from '@istio-ts/mesh';
 import { type AddressRanges, wantedAddresses } from './controllers/auto-allocate.ts';
 import { type KeyAlgorithm, P256 } from '@istio-ts/security/keys';
 import { type Environment, type VariableName, variables } from './environment.ts';
 import { DISCOVERY_FLAGS } from './flags.ts';
+import { AddressRangeError, forbiddenAddresses } from './jwks/addresses.ts';
+import { type IdentitySettings, IdentitySettingsError, readIdentitySettings } from './identity/identity-settings.ts';
 
 /** How a control plane is set up: the flags and environment variables of pilot-discovery (istio-surface.md, Ports and environment variables). */
 export interface Settings {
@@ -24,6 +27,7 @@ export interface Settings {
   readonly https: ListenAddress;
   readonly monitoring: ListenAddress;
   readonly controlZ: ListenAddress;
+  readonly tokenKeys: TokenKeySettings;
   readonly kubeconfig: string | undefined;
   readonly logLevels: string;
   readonly stackTraceLevels: string;
@@ -33,6 +37,7 @@ export interface Settings {
   readonly shutdownMs: number;
   readonly keepaliveMs: number;
   readonly tokenAudiences: readonly string[];
+  readonly identity: IdentitySettings;
   readonly injectionWebhookName: string;
   readonly validationWebhookName: string;
   readonly meshConfigMapName: string;
@@ -98,6 +103,26 @@ export interface AuthoritySettings {
   /** ENABLE_CLUSTER_TRUST_BUNDLE_API */
   readonly clusterTrustBundle: boolean;
 }
+
+/** How keys of tokens are fetched. */
+export interface TokenKeySettings {
+  /** PILOT_JWT_ENABLE_REMOTE_JWKS */
+  readonly fetching: KeyFetching;
+  /** PILOT_JWT_PUB_KEY_REFRESH_INTERVAL */
+  readonly refreshMs: number;
+  /** JWKS_RESOLVER_INSECURE_SKIP_VERIFY */
+  readonly insecure: boolean;
+  /** Addresses from which nothing is fetched: those of the node, BLOCKED_CIDRS_IN_JWKS_URIS, without ALLOWED_CIDRS_IN_JWKS_URIS. */
+  readonly forbids: (address: string) => boolean;
+}
+
+const keyFetchers: ReadonlyMap<string, KeyFetching> = new Map([
+  ['istiod', 'istiod'],
+  ['false', 'istiod'],
+  ['hybrid', 'hybrid'],
+  ['true', 'hybrid'],
+  ['envoy', 'envoy'],
+]);
 
 export interface ListenAddress {
   readonly host: string;
@@ -201,6 +226,30 @@ function wireFilters(env: Env): Settings['wireFilters'] {
   ];
 }
 
+/** Reads how keys of tokens are fetched. */
+function tokenKeySettings(env: Env): TokenKeySettings {
+  const mode = (env.PILOT_JWT_ENABLE_REMOTE_JWKS || 'false').toLowerCase();
+  const fetching = keyFetchers.get(mode);
+  if (fetching === undefined)
+    throw new SettingsError(`PILOT_JWT_ENABLE_REMOTE_JWKS: '${mode}' is none of ${[...keyFetchers.keys()].join(', ')}`);
+  const refreshMs = durationMs(
+    'PILOT_JWT_PUB_KEY_REFRESH_INTERVAL',
+    env.PILOT_JWT_PUB_KEY_REFRESH_INTERVAL || variables.PILOT_JWT_PUB_KEY_REFRESH_INTERVAL.default,
+  );
+  if (refreshMs < 1000) throw new SettingsError('PILOT_JWT_PUB_KEY_REFRESH_INTERVAL: the time is less than a second');
+  try {
+    return {
+      fetching,
+      refreshMs,
+      insecure: env.JWKS_RESOLVER_INSECURE_SKIP_VERIFY === 'true',
+      forbids: forbiddenAddresses(env.BLOCKED_CIDRS_IN_JWKS_URIS ?? '', env.ALLOWED_CIDRS_IN_JWKS_URIS ?? ''),
+    };
+  } catch (error) {
+    if (!(error instanceof AddressRangeError)) throw error;
+    throw new SettingsError(`BLOCKED_CIDRS_IN_JWKS_URIS or ALLOWED_CIDRS_IN_JWKS_URIS: ${error.message}`);
+  }
+}
+
 /** Reads the settings of the CA. */
 function authoritySettings(env: Env): AuthoritySettings {
   const duration = (name: VariableName & keyof Env): number => {
@@ -240,6 +289,15 @@ function authoritySettings(env: Env): AuthoritySettings {
   };
 }
 
+function identitySettings(env: Env, tokenAudiences: readonly string[]): IdentitySettings {
+  try {
+    return readIdentitySettings(env, tokenAudiences);
+  } catch (error) {
+    if (error instanceof IdentitySettingsError) throw new SettingsError(error.message);
+    throw error;
+  }
+}
+
 /** Reads the settings of `pilot-discovery discovery`. Raises {@link SettingsError}. */
 export function parseSettings(words: readonly string[], env: Env): Settings {
   const flags = parseDiscoveryFlags(words);
@@ -249,6 +307,7 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
   const textOr = (flag: string, value: string | undefined) => (flags.given(flag) ? text(flag) : value || text(flag));
   const namespace = textOr('namespace', env.POD_NAMESPACE);
   const revision = env.REVISION || 'default';
+  const tokenAudiences = (env.TOKEN_AUDIENCES || 'istio-ca').split(',').map((audience) => audience.trim());
   return {
     namespace,
     revision,
@@ -266,6 +325,7 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
       host: text('ctrlz_address'),
       port: parseListenAddress('ctrlz_port', text('ctrlz_port')).port,
     },
+    tokenKeys: tokenKeySettings(env),
     kubeconfig: text('kubeconfig') || undefined,
     logLevels: text('log_output_level'),
     stackTraceLevels: text('log_stacktrace_level'),
@@ -273,7 +333,8 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
     logAsJson: flags.boolean('log_as_json'),
     shutdownMs: durationMs('shutdownDuration', text('shutdownDuration')),
     keepaliveMs: durationMs('keepaliveInterval', text('keepaliveInterval')),
-    tokenAudiences: (env.TOKEN_AUDIENCES || 'istio-ca').split(','),
+    tokenAudiences,
+    identity: identitySettings(env, tokenAudiences),
     injectionWebhookName: env.INJECTION_WEBHOOK_CONFIG_NAME || 'istio-sidecar-injector',
     validationWebhookName:
       env.VALIDATION_WEBHOOK_CONFIG_NAME ||
