@@ -156,7 +156,9 @@ export class WorkloadCertificate {
       this.problem = undefined;
       metrics.certificateExpiry(WORKLOAD_SECRET, summary.notAfter);
       metrics.outgoingLatency('csr', WORKLOAD_SECRET, Date.now() - started);
-      const delay = rotationDelay(summary.notBefore, summary.notAfter, Date.now(), certificates, Math.random());
+      // From its issue on: certificates begin before that, for machines whose clocks run behind, and short ones would be due at once.
+      const begin = Math.max(summary.notBefore, started);
+      const delay = rotationDelay(begin, summary.notAfter, Date.now(), certificates, Math.random());
       log.info('generated new workload certificate', {
         resourceName: WORKLOAD_SECRET,
         identity: summary.spiffe,

@@ -24,7 +24,7 @@ import {
 
 /**
  * How long a new trust anchor of a plugged-in CA is given to reach all proxies before certificates lead to it: kubelets bring a changed ConfigMap into
- * pods within about a minute, and agents take it at once.
+ * pods within about a minute, and agents take it at once. Where certificates live shorter, everybody has asked for a new one sooner.
  */
 const PROPAGATION_MS = 120_000;
 
@@ -185,11 +185,12 @@ export async function keepAuthority(options: AuthorityKeeperOptions): Promise<Au
       );
       return;
     }
+    const patience = Math.min(PROPAGATION_MS, rule.maxWorkloadTtlMs);
     state.authority = load({ ...before.material, root: wanted.root });
     log.info(
-      `${found.where} brings a new root certificate, "${wanted.anchor.subject}": it is trusted now and signs in ${PROPAGATION_MS / 1000} s, when proxies have it`,
+      `${found.where} brings a new root certificate, "${wanted.anchor.subject}": it is trusted now and signs in ${patience / 1000} s, when proxies have it`,
     );
-    cancelSwitch = options.after(PROPAGATION_MS, () => {
+    cancelSwitch = options.after(patience, () => {
       cancelSwitch = undefined;
       state.authority = wanted;
       log.info(`certificates lead to "${wanted.anchor.subject}" now`);
