@@ -238,6 +238,19 @@ for (const [name, { value, spec = {}, more = {}, does }] of Object.entries(EFFEC
   });
 }
 
+test('volumes and mounts as lists, as Istio’s documentation has them', () => {
+  const annotations = {
+    'sidecar.istio.io/userVolume': '[{"name":"data","emptyDir":{"medium":"Memory"}}]',
+    'sidecar.istio.io/userVolumeMount': '[{"name":"data","mountPath":"/data"}]',
+  };
+  const look = new Look(injected({ ...input, pod: podWith({ metadata: { annotations } }) }));
+  assert.deepEqual(look.volume('data'), { name: 'data', emptyDir: { medium: 'Memory' } });
+  assert.deepEqual(
+    listAt(look.proxy, 'volumeMounts').filter(({ name }) => name === 'data'),
+    [{ name: 'data', mountPath: '/data' }],
+  );
+});
+
 test('annotations about statistics stay on the pod, from where the agent reads them', () => {
   const annotations = {
     'sidecar.istio.io/statsInclusionPrefixes': 'a',
@@ -282,6 +295,7 @@ test('a wrong value is refused with the annotation’s name', () => {
     ['traffic.sidecar.istio.io/excludeInboundPorts', '80,https', /"https" is not a port/],
     ['readiness.status.sidecar.istio.io/periodSeconds', '1s', /must be a whole number/],
     ['status.sidecar.istio.io/port', '70000', /"70000" is not a port/],
+    ['sidecar.istio.io/userVolumeMount', '[{"mountPath":"/data"}]', /a list of objects with names/],
   ] as const)
     assert.throws(
       () => injectPod({ ...input, pod: podWith({ metadata: { annotations: { [name]: value } } }) }),

@@ -45,11 +45,14 @@ const quantity: Check = (value) =>
 const truth = oneOf('true', 'false');
 const objects: Check = (value) => {
   try {
-    if (value === '' || isObject(JSON.parse(value))) return undefined;
+    if (value === '') return undefined;
+    const parsed: unknown = JSON.parse(value);
+    const named = (one: unknown) => isObject(one) && typeof one.name === 'string' && one.name !== '';
+    if (Array.isArray(parsed) ? parsed.every(named) : isObject(parsed)) return undefined;
   } catch {
     // Said below.
   }
-  return 'not JSON: must be an object with the name of each volume, such as {"data":{"emptyDir":{}}}';
+  return 'not JSON: must be an object with the name of each volume, such as {"data":{"emptyDir":{}}}, or a list of objects with names';
 };
 
 /** What the values of annotations must look like, where a wrong one would only show when the pod does not start. */
