@@ -36,18 +36,70 @@ export interface ObjectName {
   readonly name: string;
 }
 
-/** Tells users in an object's status that it is ignored and why, and that it is in force again once it is mended. */
+/** Runs `work` later; the result calls it off. */
+export type Later = (work: () => void, ms: number) => () => void;
+
+const laterOnClock: Later = (work, ms) => {
+  const timer = setTimeout(work, ms);
+  timer.unref();
+  return () => clearTimeout(timer);
+};
+
+const firstRetryMs = 1000;
+const longestRetryMs = 60_000;
+
+/** Writes what became of objects into their status. */
+export interface ConfigStatusWriter {
+  /** `problems` is asked at the time of writing. */
+  write(type: ResourceType, named: ObjectName, problems: () => readonly FieldProblem[]): void;
+  close(): void;
+}
+
+/**
+ * Tells users in an object's status that it is ignored and why, and that it is in force again once it is mended. What the API server does not take
+ * (because it has just started and knows no roles yet, for example) is tried again, after longer and longer waits; people hear of it once.
+ */
 export function createConfigStatusWriter(
   client: KubeClient,
   now: () => Date,
   log: Logger,
-): (type: ResourceType, named: ObjectName, problems: () => readonly FieldProblem[]) => void {
-  return (type, named, problems) => {
+  later: Later = laterOnClock,
+): ConfigStatusWriter {
+  /** By object: calls off what waits to be written again. */
+  const waiting = new Map<string, () => void>();
+  let closed = false;
+
+  const attempt = (
+    type: ResourceType,
+    named: ObjectName,
+    problems: () => readonly FieldProblem[],
+    failures: number,
+  ): void => {
+    const key = `${type.kind} ${named.namespace}/${named.name}`;
+    waiting.get(key)?.();
+    waiting.delete(key);
     updateStatus(client, type, named, (object) => {
       const conditions = wantedConditions(object, problems(), now());
       return conditions && { conditions };
-    }).catch((error: Error) =>
-      log.warn(`cannot write the status of ${type.kind} ${named.namespace}/${named.name}: ${error.message}`),
-    );
+    }).catch((error: Error) => {
+      const ms = Math.min(firstRetryMs * 2 ** failures, longestRetryMs);
+      if (failures === 0) log.warn(`cannot write the status of ${key}, trying again: ${error.message}`);
+      else log.debug(`cannot write the status of ${key} after ${failures + 1} attempts: ${error.message}`);
+      // A newer write of the same object has its own attempts.
+      if (closed || waiting.has(key)) return;
+      waiting.set(
+        key,
+        later(() => attempt(type, named, problems, failures + 1), ms),
+      );
+    });
+  };
+
+  return {
+    write: (type, named, problems) => attempt(type, named, problems, 0),
+    close: () => {
+      closed = true;
+      for (const callOff of waiting.values()) callOff();
+      waiting.clear();
+    },
   };
 }

@@ -127,6 +127,15 @@ describe('webhook certificates', () => {
       'ROOT Fail',
       'ROOT Fail',
     ]);
+    // Who configured that validation stays open while istiod is away gets that.
+    const open = { ...webhook('istio-validator-istio-system', {}), kind: 'ValidatingWebhookConfiguration' };
+    const annotations = { 'istio-ts/validation-failure-policy': 'Ignore' };
+    cluster.put(validating, { ...open, metadata: { ...open.metadata, annotations } });
+    await settle();
+    assert.deepEqual(bundles(cluster.get(validating, undefined, 'istio-validator-istio-system')), [
+      'ROOT Ignore',
+      'ROOT Ignore',
+    ]);
     const { length } = cluster.writes;
     keeper.refresh();
     await settle();
@@ -169,7 +178,16 @@ describe('status of configuration', () => {
   it('an object that has gone meanwhile is no warning, a missing permission is one', async () => {
     const cluster = new FakeCluster();
     const log = recordingLogger();
-    const write = createConfigStatusWriter(cluster.client, () => now, log);
+    const retries: { readonly ms: number; readonly work: () => void }[] = [];
+    const { write, close } = createConfigStatusWriter(
+      cluster.client,
+      () => now,
+      log,
+      (work, ms) => {
+        retries.push({ ms, work });
+        return () => undefined;
+      },
+    );
     write(istioTypes.VirtualService, object().metadata as { namespace: string; name: string }, () => bad);
     await settle();
     assert.deepEqual(log.lines, []);
@@ -179,6 +197,23 @@ describe('status of configuration', () => {
     };
     write(istioTypes.VirtualService, object().metadata as { namespace: string; name: string }, () => bad);
     await settle();
-    assert.match(log.lines[0] ?? '', /warn cannot write the status of VirtualService shop\/a: cannot patch/);
+    assert.match(
+      log.lines[0] ?? '',
+      /warn cannot write the status of VirtualService shop\/a, trying again: .*cannot patch/,
+    );
+    // It is tried again, and people hear of it once.
+    const waits = [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000];
+    for (const [index, ms] of waits.entries()) {
+      const retry = retries.shift();
+      assert.equal(retry?.ms, ms);
+      if (index === waits.length - 1) cluster.refuse = () => undefined;
+      retry?.work();
+      await settle();
+    }
+    assert.equal(log.lines.filter((line: string) => line.startsWith('warn')).length, 1);
+    assert.equal(retries.length, 0);
+    const { status } = cluster.get(istioTypes.VirtualService, 'shop', 'a') as { status?: unknown };
+    assert.match(JSON.stringify(status), /"Accepted"/);
+    close();
   });
 });

@@ -19,7 +19,10 @@ interface Target {
 
 const webhooksOf = (object: KubeObject) => (object.webhooks ?? []) as readonly Webhook[];
 
-/** JSON patch that gives every webhook of a configuration the CA bundle (and policy); empty when nothing is to be done. */
+/** With the value Ignore validation stays open while istiod is away: the chart's `base.validationFailurePolicy`. */
+const failurePolicyAnnotation = 'istio-ts/validation-failure-policy';
+
+/** JSON patch that gives every webhook of a configuration the CA bundle (and policy, where nobody asked for another one); empty when nothing is to be done. */
 export function webhookPatch(
   object: KubeObject,
   caBundle: string,
@@ -29,7 +32,9 @@ export function webhookPatch(
     ...(webhook.clientConfig.caBundle === caBundle
       ? []
       : [{ op: 'add' as const, path: `/webhooks/${index}/clientConfig/caBundle`, value: caBundle }]),
-    ...(failurePolicy === undefined || webhook.failurePolicy === failurePolicy
+    ...(failurePolicy === undefined ||
+    object.metadata.annotations?.[failurePolicyAnnotation] === 'Ignore' ||
+    webhook.failurePolicy === failurePolicy
       ? []
       : [{ op: 'add' as const, path: `/webhooks/${index}/failurePolicy`, value: failurePolicy }]),
   ]);
@@ -37,7 +42,7 @@ export function webhookPatch(
 
 /**
  * Puts the CA's root into the injection and validation webhooks of this revision, so that the API server trusts istiod's certificate, and lets
- * validation fail closed from then on (istio-surface.md, Webhooks). `ready` says that the webhook server answers.
+ * validation fail closed from then on (istio-surface.md, Webhooks), unless it is configured to stay open. `ready` says that the webhook server answers.
  */
 export function keepWebhookCertificates(
   client: KubeClient,

@@ -31,13 +31,13 @@ export function reportProblems(
     'pilot_total_rejected_configs',
     'Total number of configs that Pilot had to reject or ignore.',
   );
-  const writeStatus = createConfigStatusWriter(client, () => new Date(), log);
+  const statuses = createConfigStatusWriter(client, () => new Date(), log);
 
   const write = (key: string): void => {
     const [kind = '', namespace = '', name = ''] = key.split('/');
     const type = typeOf(kind);
     if (!type) return;
-    writeStatus(type, { namespace, name }, () =>
+    statuses.write(type, { namespace, name }, () =>
       (mesh.problems.get(key) ?? []).map(({ path, message }) => ({ severity: 'error', path, message })),
     );
   };
@@ -68,6 +68,9 @@ export function reportProblems(
         if (!mesh.problems.has(key)) write(key);
       });
     },
-    close: end,
+    close: () => {
+      end();
+      statuses.close();
+    },
   };
 }
