@@ -1,5 +1,5 @@
 import { defaultMeshConfig, type MeshConfig, type MeshNetworks } from '@istio-ts/api';
-import { createMesh, type MeshOptions, MeshSources, type Problem } from '@istio-ts/mesh';
+import { createMesh, type FetchedKeys, type MeshOptions, MeshSources, type Problem } from '@istio-ts/mesh';
 import type { KubeObject } from '@istio-ts/kube/object';
 import type { ProxyScope } from '@istio-ts/mesh/model';
 import { envoyFilterProblems } from '../envoy-filter/index.ts';
@@ -26,6 +26,8 @@ export interface OfflineOptions {
   readonly meshConfig?: MeshConfig;
   readonly meshNetworks?: MeshNetworks;
   readonly mesh?: Partial<MeshOptions>;
+  /** What istiod would have fetched for tokens, by `keySourceName`; without it all tokens are refused whose keys do not stand in their rules. */
+  readonly fetchedKeys?: ReadonlyMap<string, FetchedKeys>;
 }
 
 export interface OfflineResult {
@@ -51,9 +53,10 @@ export function generateOffline(
   const mesh = createMesh(sources, options.mesh ?? {});
   sources.batch(() => {
     for (const object of objects) sources.set(object);
+    for (const [name, keys] of options.fetchedKeys ?? []) sources.fetchedKeys.set(name, keys);
   });
   const errors: GenerationError[] = [];
-  const problems = [...sources.problems.values()].flat();
+  const problems = [...mesh.problems.values()].flat();
   const engine = createEngine(mesh, {
     schedule: () => {},
     onError: (error) => errors.push(error),
