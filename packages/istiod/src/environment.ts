@@ -101,11 +101,20 @@ export const variables = {
     default: 'istio-ca-crl',
     about: 'ConfigMap with the revocation list of the plugged-in CA in each namespace.',
   },
+  PILOT_ANALYSIS_INTERVAL: {
+    default: '10s',
+    about: 'With PILOT_ENABLE_ANALYSIS: what changes within this time is analysed at once.',
+  },
   PILOT_ENABLE_ALPN_FILTER: {
     default: 'true',
     about: 'Whether sidecars offer Istio’s own protocol names to servers whose protocol is not declared.',
   },
   PILOT_ENABLE_CA_CRL: { default: 'true', about: 'Whether the revocation list of the plugged-in CA is distributed.' },
+  PILOT_ENABLE_ANALYSIS: {
+    default: 'true',
+    about:
+      'Whether istiod analyses the configuration after changes and writes what it finds into the status of the objects (validationMessages, condition PassedAnalysis). Istio’s default is false; here an analysis needs nothing but what istiod knows anyway.',
+  },
   PILOT_ENABLE_IP_AUTOALLOCATE: { default: 'true', about: 'Whether ServiceEntries without addresses get some.' },
   PILOT_ENABLE_K8S_SELECT_WORKLOAD_ENTRIES: {
     default: 'true',
@@ -151,6 +160,10 @@ export const variables = {
   PILOT_SIDECAR_USE_REMOTE_ADDRESS: {
     default: 'false',
     about: 'Whether sidecars add the client’s address to x-forwarded-for of requests that leave.',
+  },
+  PILOT_STATUS_MAX_WORKERS: {
+    default: '100',
+    about: 'How many statuses are written at the same time after an analysis.',
   },
   PILOT_WORKLOAD_ENTRY_GRACE_PERIOD: {
     default: '10s',
@@ -228,7 +241,7 @@ export function environmentPage(): string {
   return [
     '# Environment of istiod',
     '',
-    'Written by `npm run docs` out of the declarations in `packages/istiod/src/environment.ts`. Names and defaults are Istio’s; names that begin with `ISTIO_TS_` are our own. A variable that is in neither table has no effect.',
+    'Written by `npm run docs` out of the declarations in `packages/istiod/src/environment.ts`. Names and, where not said otherwise, defaults are Istio’s; names that begin with `ISTIO_TS_` are our own. A variable that is in neither table has no effect.',
     '',
     '| variable | default | effect |',
     '|---|---|---|',

@@ -30,6 +30,21 @@ test('wrong flags say what is wrong', () => {
   assert.throws(() => parseSettings(['--shutdownDuration=soon'], {}), /'soon' is not a duration/);
 });
 
+test('the analysis is switched and paced', () => {
+  const analysis = (env: Readonly<Record<string, string>>) => parseSettings([], env).analysis;
+  assert.deepEqual(analysis({}), { intervalMs: 10_000, workers: 100 });
+  assert.equal(analysis({ PILOT_ENABLE_ANALYSIS: 'false' }), undefined);
+  assert.deepEqual(analysis({ PILOT_ANALYSIS_INTERVAL: '1m', PILOT_STATUS_MAX_WORKERS: '2' }), {
+    intervalMs: 60_000,
+    workers: 2,
+  });
+  assert.throws(
+    () => analysis({ PILOT_ANALYSIS_INTERVAL: 'soon' }),
+    /PILOT_ANALYSIS_INTERVAL: 'soon' is not a duration/,
+  );
+  assert.throws(() => analysis({ PILOT_STATUS_MAX_WORKERS: '0' }), /PILOT_STATUS_MAX_WORKERS: '0' is not a number/);
+});
+
 test('filters for the protocols of databases are switched, and what Envoy does not have is refused', () => {
   const filters = (env: Readonly<Record<string, string>>) => parseSettings([], env).wireFilters;
   assert.deepEqual(filters({}), ['Mongo']);

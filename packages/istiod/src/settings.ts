@@ -67,6 +67,8 @@ export interface Settings {
   /** Ranges of addresses for ServiceEntries without any; undefined where they get none (PILOT_ENABLE_IP_AUTOALLOCATE). */
   readonly autoAddresses: AddressRanges | undefined;
   readonly authority: AuthoritySettings;
+  /** PILOT_ANALYSIS_INTERVAL in milliseconds, PILOT_STATUS_MAX_WORKERS; undefined where nothing is analysed (PILOT_ENABLE_ANALYSIS). */
+  readonly analysis: { readonly intervalMs: number; readonly workers: number } | undefined;
   readonly workloadEntries: {
     /** PILOT_ENABLE_WORKLOAD_ENTRY_AUTOREGISTRATION */
     readonly register: boolean;
@@ -186,6 +188,15 @@ function nativeSidecarSetting(value: string | undefined): NativeSidecarSetting {
   if (setting === undefined)
     throw new SettingsError(`ENABLE_NATIVE_SIDECARS: '${value}' is none of auto, true and false`);
   return setting;
+}
+
+/** Reads PILOT_ENABLE_ANALYSIS, PILOT_ANALYSIS_INTERVAL and PILOT_STATUS_MAX_WORKERS. */
+function analysis(env: Env): Settings['analysis'] {
+  if (env.PILOT_ENABLE_ANALYSIS === 'false') return undefined;
+  const workers = Number(env.PILOT_STATUS_MAX_WORKERS || '100');
+  if (!Number.isInteger(workers) || workers < 1)
+    throw new SettingsError(`PILOT_STATUS_MAX_WORKERS: '${env.PILOT_STATUS_MAX_WORKERS}' is not a number of workers`);
+  return { intervalMs: durationMs('PILOT_ANALYSIS_INTERVAL', env.PILOT_ANALYSIS_INTERVAL || '10s'), workers };
 }
 
 /** Reads PILOT_ENABLE_IP_AUTOALLOCATE and the ranges. */
@@ -364,6 +375,7 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
     nativeSidecars: nativeSidecarSetting(env.ENABLE_NATIVE_SIDECARS),
     autoAddresses: autoAddresses(env),
     authority: authoritySettings(env),
+    analysis: analysis(env),
     workloadEntries: {
       register: env.PILOT_ENABLE_WORKLOAD_ENTRY_AUTOREGISTRATION !== 'false',
       healthChecks: env.PILOT_ENABLE_WORKLOAD_ENTRY_HEALTHCHECKS !== 'false',

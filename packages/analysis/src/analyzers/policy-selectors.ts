@@ -1,5 +1,6 @@
 import { selectorMatches } from '@istio-ts/mesh/selector';
 import type { Analyzer } from '../analyzer.ts';
+import { groupBy } from '../overlap.ts';
 import { workloadInputs } from '../workloads.ts';
 
 const kinds = [
@@ -23,10 +24,9 @@ export const policySelectors: Analyzer = {
         .map(({ namespace, labels, spec }) => ({ namespace, labels: { ...labels, ...spec.labels } })),
     ];
     const { fromCluster, rootNamespace } = context.snapshot;
+    const byNamespace = groupBy(workloads, ({ namespace }) => namespace);
     const matched = (namespace: string, labels: Readonly<Record<string, string>>): boolean => {
-      const candidates = workloads.filter(
-        (workload) => namespace === rootNamespace || workload.namespace === namespace,
-      );
+      const candidates = namespace === rootNamespace ? workloads : (byNamespace.get(namespace) ?? []);
       // Files of policies alone say nothing about the workloads.
       if (!fromCluster && candidates.length === 0) return true;
       return candidates.some((workload) => selectorMatches(labels, workload.labels));

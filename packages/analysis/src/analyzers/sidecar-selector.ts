@@ -16,9 +16,7 @@ export const sidecarSelector: Analyzer = {
       .filter(({ spec }) => !isEmptySelector(spec.workloadSelector?.labels))
       .map((entry) => {
         const labels = entry.spec.workloadSelector?.labels;
-        const pods = context
-          .workloads()
-          .filter((pod) => pod.namespace === entry.namespace && selectorMatches(labels, pod.labels));
+        const pods = context.workloadsOf(entry.namespace).filter((pod) => selectorMatches(labels, pod.labels));
         return { entry, labels, pods };
       });
     for (const { entry, labels, pods } of selecting) {

@@ -48,8 +48,7 @@ export const telemetry: Analyzer = {
             namespace,
           });
       const selecting = targeted.filter((entry) => !general.includes(entry));
-      for (const workload of context.workloads()) {
-        if (workload.namespace !== namespace) continue;
+      for (const workload of context.workloadsOf(namespace)) {
         const same = selecting.filter(({ spec }) => selectorMatches(spec.selector?.matchLabels, workload.labels));
         if (same.length < 2) continue;
         for (const entry of same)

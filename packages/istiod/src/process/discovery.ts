@@ -11,6 +11,7 @@ import { createInjectionHandler, watchInjectorConfig } from '../admission/inject
 import { watchSurroundings } from '../admission/surroundings.ts';
 import { createValidationHandler } from '../admission/validate.ts';
 import { createAdsServer } from '../ads/server.ts';
+import { reportAnalysis } from '../analysis/report-analysis.ts';
 import { authorityFolder } from '../authority/folder.ts';
 import { keepAuthority } from '../authority/keeper.ts';
 import { stockBootstrap } from '../bootstrap/stock-bootstrap.ts';
@@ -31,7 +32,7 @@ import { createDebug, debugText } from '../http/debug.ts';
 import { createHttpServer } from '../http/server.ts';
 import { createHttpServers } from '../http/servers.ts';
 import { withSecretAccess } from '../identity/secret-access.ts';
-import { createTokenAuthenticator } from '../identity/token-authenticator.ts';
+import { startTokenKeys } from '../jwks/start.ts';
 import { createLoggers } from '../log.ts';
 import { LogScopes, parseLogLevels } from '../log-scopes.ts';
 import { registerMeshMetrics } from '../metrics/mesh.ts';
@@ -46,12 +47,15 @@ import type { ListenAddress, Settings } from '../settings.ts';
 import { certificateSubject } from './certificate-subject.ts';
 import { createConfigDistribution } from './config-distribution.ts';
 import { debugCommands, deliveryCommands } from './debug-commands.ts';
+import { createIdentities } from './identities.ts';
 import { persist } from './persist.ts';
 import { reportProblems, wasRefused } from './report-problems.ts';
 import { steadyClient } from './steady-client.ts';
 import { surviveUncaught } from './uncaught.ts';
 
 const serverCertificateMs = 365 * 24 * 3600 * 1000;
+/** How long proxies wait for the first keys of tokens. */
+const firstKeysMs = 10_000;
 const renewalMs = 24 * 3600 * 1000;
 /** setTimeout cannot wait longer. */
 const LONGEST_TIMER = 2 ** 31 - 1;
@@ -162,7 +166,8 @@ export async function startDiscovery(
       ttl: serverCertificateMs,
       now: new Date(),
     });
-    return { cert: chain, key, ca: root };
+    // Proxies whose certificates another authority gave are clients too.
+    return { cert: chain, key, ca: root + identities.externalRoots() };
   };
 
   const graphLog = logger('model', 'Services, workloads and policies of the mesh');
@@ -183,6 +188,8 @@ export async function startDiscovery(
     entriesSelectPods: settings.entriesSelectPods,
     servicesSelectEntries: settings.servicesSelectEntries,
     ingressNamespace: settings.ingressNamespace,
+    keyFetching: settings.tokenKeys.fetching,
+    forbidsKeysFrom: settings.tokenKeys.forbids,
   });
   registerMeshMetrics(metrics, mesh, sources);
   const engineLog = logger('xds', 'Making of configuration for proxies');
@@ -214,7 +221,15 @@ export async function startDiscovery(
     },
   });
 
-  const authenticateToken = createTokenAuthenticator(client, settings.tokenAudiences, Date.now);
+  const identities = createIdentities({
+    client,
+    settings: settings.identity,
+    tokenAudiences: settings.tokenAudiences,
+    workloadTtl: { defaultMs: ca.defaultWorkloadTtlMs, maxMs: ca.maxWorkloadTtlMs },
+    mesh,
+    logger,
+  });
+  const { authenticateToken } = identities;
   // Identities are of the mesh's trust domain as it is now, not as it was at the start.
   const trust = {
     get trustDomain() {
@@ -269,7 +284,8 @@ export async function startDiscovery(
     },
   });
   const certificates = createCaService({
-    authority: authority.current,
+    authority: () => identities.externalCa ?? authority.current(),
+    ...identities.rules,
     get trustDomain() {
       return trust.trustDomain;
     },
@@ -353,10 +369,30 @@ export async function startDiscovery(
     });
     return readConfigSources(named, sources, meshConfigLog);
   });
+  const analysis =
+    settings.analysis &&
+    reportAnalysis(
+      sources,
+      mesh,
+      client,
+      metrics,
+      {
+        ...settings.analysis,
+        clusterId: settings.clusterId,
+        revision: settings.revision,
+        namespace: settings.namespace,
+        ...(settings.secretNamespaces && { secretNamespaces: settings.secretNamespaces }),
+        identity: settings.podName,
+        now: () => new Date(),
+        sleep: (ms, signal) => sleep(ms, undefined, { signal, ref: false }),
+      },
+      logger('analysis', 'Analysis of the configuration'),
+    );
   const meshWatch = watchMesh(client, sources, {
     admits: (object) => {
       recheck(object);
       distribution.observe(object);
+      if (analysis) analysis.observe(object);
       return true;
     },
     lists: (resource) => (resource === kubernetesTypes.Secret ? secretLists(settings.secretNamespaces) : [{}]),
@@ -380,9 +416,16 @@ export async function startDiscovery(
     controlZ.listen(at(settings.controlZ)),
   ]);
   await Promise.all([meshConfigWatch.synced, configSources, meshWatch.synced, injector.synced, surroundings.synced]);
+  const tokenKeys = startTokenKeys(mesh, sources, settings.tokenKeys, {
+    metrics,
+    log: logger('jwks', 'Keys that tokens are checked with'),
+  });
+  // Proxies have keys of an earlier istiod, which are better than none.
+  await Promise.race([tokenKeys.firstRound, sleep(firstKeysMs, undefined, { ref: false })]);
   meshSynced = true;
   const problems = reportProblems(mesh, client, metrics, log);
   recheck = problems.recheck;
+  if (analysis) analysis.start();
   for (const object of refusedBefore.splice(0)) recheck(object);
   await Promise.all([
     http.webhooks.listen(at(settings.https)),
@@ -465,6 +508,12 @@ export async function startDiscovery(
   };
   const renewal = setInterval(renew, renewalMs);
   renewal.unref();
+  let externalRoots = identities.externalRoots();
+  mesh.config.subscribe(() => {
+    if (externalRoots === identities.externalRoots()) return;
+    externalRoots = identities.externalRoots();
+    renew();
+  });
   // Whoever has to know an anchor hears of it before istiod shows a certificate that leads to it: signing follows trust (authority/keeper.ts).
   authority.subscribe(() => {
     rootMaps.refresh();
@@ -478,9 +527,11 @@ export async function startDiscovery(
       clearInterval(renewal);
       authority.close();
       untaint?.close();
+      tokenKeys.close();
       gatewayConflicts.close();
       ingressStatus.close();
       autoAddresses?.close();
+      analysis?.close();
       void configSources.then((sourcesRead) => sourcesRead.close());
       if (gatewayNames) gatewayNames.close();
       registration.close();
