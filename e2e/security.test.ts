@@ -1,0 +1,22 @@
+import { describe } from 'node:test';
+import { authentication } from './security/authentication.ts';
+import { type Lab, startLab } from './security/lab.ts';
+import { obstacle } from './support/cluster.ts';
+import { ownCluster } from './support/own-cluster.ts';
+
+const reason = obstacle();
+
+describe('tasks of the documentation of security', { skip: reason ?? false }, () => {
+  let lab: Lab | undefined;
+  ownCluster(async (cluster) => {
+    lab = await startLab(cluster);
+    for (const namespace of ['foo', 'bar', 'legacy'])
+      await lab.applySamples(namespace, 'httpbin/httpbin.yaml', 'curl/curl.yaml');
+    for (const namespace of ['foo', 'bar', 'legacy']) await cluster.podsReady(namespace);
+  });
+  const started = (): Lab => {
+    if (!lab) throw new Error('the mesh did not start');
+    return lab;
+  };
+  authentication(started);
+});
