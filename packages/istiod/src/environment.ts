@@ -11,11 +11,6 @@ export interface Variable {
  * read no other one.
  */
 export const variables = {
-  ALLOWED_CIDRS_IN_JWKS_URIS: {
-    default: '',
-    about:
-      'Ranges of addresses, with commas between, from which keys of tokens are fetched although they are blocked. Not one of Istio’s: there the node’s own addresses are not blocked.',
-  },
   BLOCKED_CIDRS_IN_JWKS_URIS: {
     default: '',
     about:
@@ -65,6 +60,10 @@ export const variables = {
   INJECTION_WEBHOOK_CONFIG_NAME: {
     default: 'istio-sidecar-injector',
     about: 'MutatingWebhookConfiguration that gets the root certificate.',
+  },
+  ISTIO_TS_ALLOWED_CIDRS_IN_JWKS_URIS: {
+    default: '',
+    about: 'Ranges of addresses, with commas between, from which keys of tokens are fetched although they are blocked.',
   },
   ISTIO_TS_SECRET_NAMESPACES: {
     default: '(all)',

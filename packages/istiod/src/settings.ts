@@ -114,7 +114,7 @@ export interface TokenKeySettings {
   readonly refreshMs: number;
   /** JWKS_RESOLVER_INSECURE_SKIP_VERIFY */
   readonly insecure: boolean;
-  /** Addresses from which nothing is fetched: those of the node, BLOCKED_CIDRS_IN_JWKS_URIS, without ALLOWED_CIDRS_IN_JWKS_URIS. */
+  /** Addresses from which nothing is fetched: those of the node, BLOCKED_CIDRS_IN_JWKS_URIS, without ISTIO_TS_ALLOWED_CIDRS_IN_JWKS_URIS. */
   readonly forbids: (address: string) => boolean;
 }
 
@@ -253,11 +253,11 @@ function tokenKeySettings(env: Env): TokenKeySettings {
       fetching,
       refreshMs,
       insecure: env.JWKS_RESOLVER_INSECURE_SKIP_VERIFY === 'true',
-      forbids: forbiddenAddresses(env.BLOCKED_CIDRS_IN_JWKS_URIS ?? '', env.ALLOWED_CIDRS_IN_JWKS_URIS ?? ''),
+      forbids: forbiddenAddresses(env.BLOCKED_CIDRS_IN_JWKS_URIS ?? '', env.ISTIO_TS_ALLOWED_CIDRS_IN_JWKS_URIS ?? ''),
     };
   } catch (error) {
     if (!(error instanceof AddressRangeError)) throw error;
-    throw new SettingsError(`BLOCKED_CIDRS_IN_JWKS_URIS or ALLOWED_CIDRS_IN_JWKS_URIS: ${error.message}`);
+    throw new SettingsError(`BLOCKED_CIDRS_IN_JWKS_URIS or ISTIO_TS_ALLOWED_CIDRS_IN_JWKS_URIS: ${error.message}`);
   }
 }
 

@@ -28,7 +28,7 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 const refusal = (host: string, address: string): FetchError =>
   new FetchError(
-    `${host} ${host === address ? 'is' : 'is at'} ${address}, and nothing is fetched from there (ALLOWED_CIDRS_IN_JWKS_URIS of istiod may allow it)`,
+    `${host} ${host === address ? 'is' : 'is at'} ${address}, and nothing is fetched from there (ISTIO_TS_ALLOWED_CIDRS_IN_JWKS_URIS of istiod may allow it)`,
   );
 
 /** Looks up names as usual and refuses those that lead to forbidden addresses, at the moment of connecting: nobody can answer otherwise later. */
@@ -93,14 +93,11 @@ async function textOf(response: IncomingMessage): Promise<string> {
   return Buffer.concat(parts).toString('utf8');
 }
 
-const reason = (error: unknown, timeoutMs: number): string => {
+function reason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.name === 'TimeoutError' || error.name === 'AbortError')
-    return `gives no answer within ${timeoutMs / 1000} s`;
   // Several addresses were tried: each has an error of its own.
-  if (error instanceof AggregateError) return error.errors.map((one: unknown) => reason(one, timeoutMs)).join('; ');
-  return error.message;
-};
+  return error instanceof AggregateError ? error.errors.map(reason).join('; ') : error.message;
+}
 
 /**
  * Fetches a document by http or https, following redirects but never from https to http, never for longer than `timeoutMs`, never more than a mebibyte and
@@ -137,7 +134,8 @@ export async function fetchDocument(
     }
   } catch (error) {
     const from = at === start ? start : `${start}, redirected to ${at}`;
-    throw new FetchError(`${withoutPassword(from)}: ${reason(error, timeoutMs)}`);
+    const why = signal.aborted ? `gives no answer within ${timeoutMs / 1000} s` : reason(error);
+    throw new FetchError(`${withoutPassword(from)}: ${why}`);
   }
 }
 
