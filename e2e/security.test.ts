@@ -1,5 +1,6 @@
 import { describe } from 'node:test';
 import { authentication } from './security/authentication.ts';
+import { endUsers } from './security/end-users.ts';
 import { type Lab, startLab } from './security/lab.ts';
 import { obstacle } from './support/cluster.ts';
 import { ownCluster } from './support/own-cluster.ts';
@@ -19,4 +20,5 @@ describe('tasks of the documentation of security', { skip: reason ?? false }, ()
     return lab;
   };
   authentication(started);
+  endUsers(started);
 });

@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { proves } from '@istio-ts/xds/field-proof';
+import { becomes, type Lab } from './lab.ts';
+import { issuer } from './tokens.ts';
+
+const url = (path = '/ip') => `http://httpbin.foo:8000${path}`;
+const bearer = (token: string) => ['-H', `Authorization: Bearer ${token}`] as const;
+
+/** The tasks about tokens: end-user authentication, authorization with tokens, claims to headers, routes by claims. */
+export function endUsers(lab: () => Lab): void {
+  const trusted = issuer('testing@secure.example');
+  const stranger = issuer('testing@secure.example');
+  const subject = 'testing@secure.example';
+  const token = trusted.token({ sub: subject, foo: 'bar' });
+  const withGroups = trusted.token({ sub: subject, groups: ['group1', 'group2'], scope: 'scope1 scope2' });
+
+  const requestAuthentication = (name: string, labels: string, more = '') => `
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata:
+  name: ${name}
+spec:
+  selector:
+    matchLabels:
+      ${labels}
+  jwtRules:
+    - issuer: ${trusted.name}
+      jwks: '${trusted.jwks}'
+${more}`;
+  const gatewayOfFoo = (routes: string) => `
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata:
+  name: httpbin-gateway
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+    - port: {number: 80, name: http, protocol: HTTP}
+      hosts: ["*"]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata:
+  name: httpbin
+spec:
+  hosts: ["*"]
+  gateways: [httpbin-gateway]
+  http:
+${routes}`;
+  const toHttpbin = '        - destination: {host: httpbin, port: {number: 8000}}';
+  const allRoutes = `    - route:\n${toHttpbin}`;
+  const here = (path: string, ...args: readonly string[]) =>
+    lab().statusHere(...args, `http://${lab().ingress}${path}`);
+
+  test('end-user authentication at the ingress gateway: wrong tokens are refused, none is not', async () => {
+    proves(
+      'RequestAuthentication.spec.selector.matchLabels',
+      'RequestAuthentication.spec.jwtRules[].issuer',
+      'RequestAuthentication.spec.jwtRules[].jwks',
+    );
+    await lab().apply(gatewayOfFoo(allRoutes));
+    await becomes('the gateway', '200', () => here('/headers'));
+    await lab().apply(requestAuthentication('ingress-jwt', 'istio: ingressgateway'), 'istio-system');
+    await becomes('a wrong token refused', '401', () => here('/headers', ...bearer('deadbeef')));
+    assert.equal(await here('/headers'), '200');
+    assert.equal(await here('/headers', ...bearer(token)), '200');
+    assert.equal(await here('/headers', ...bearer(stranger.token({ sub: subject }))), '401', 'of another key');
+    assert.equal(await here('/headers', ...bearer(trusted.token({ sub: subject, exp: 1 }))), '401', 'expired');
+    assert.equal(await here('/headers', ...bearer(issuer('other@example').token({ sub: 'x' }))), '401');
+    assert.equal(await here(`/headers?access_token=${token}`), '200');
+  });
+
+  test('end-user authentication: a token is demanded, then for one path only', async () => {
+    proves(
+      'AuthorizationPolicy.spec.selector.matchLabels',
+      'AuthorizationPolicy.spec.action',
+      'AuthorizationPolicy.spec.rules[].from[].source.notRequestPrincipals',
+      'AuthorizationPolicy.spec.rules[].to[].operation.paths',
+    );
+    const policy = (to: string) => `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata:
+  name: frontend-ingress
+spec:
+  selector:
+    matchLabels:
+      istio: ingressgateway
+  action: DENY
+  rules:
+    - from:
+        - source:
+            notRequestPrincipals: ["*"]
+${to}`;
+    await lab().apply(policy(''), 'istio-system');
+    await becomes('no token, no answer', '403', () => here('/headers'));
+    assert.equal(await here('/headers', ...bearer(token)), '200');
+    await lab().apply(policy('      to:\n        - operation:\n            paths: ["/headers"]'), 'istio-system');
+    await becomes('other paths', '200', () => here('/ip'));
+    assert.equal(await here('/headers'), '403');
+    assert.equal(await here('/headers', ...bearer(token)), '200');
+    // The path is what the proxy makes of it, however it is written.
+    for (const path of ['/./headers', '/ip/../headers', '/%68eaders'])
+      assert.equal(await here(path, '--path-as-is'), '403', path);
+    await lab().remove('istio-system', 'authorizationpolicy/frontend-ingress', 'requestauthentication/ingress-jwt');
+  });
+
+  test('authorization with JWT: a valid token is demanded of the mesh’s clients, then one with a group', async () => {
+    proves(
+      'RequestAuthentication.spec.jwtRules[].issuer',
+      'AuthorizationPolicy.spec.rules[].from[].source.requestPrincipals',
+      'AuthorizationPolicy.spec.rules[].when[].key',
+      'AuthorizationPolicy.spec.rules[].when[].values',
+    );
+    const status = (...args: readonly string[]) => lab().status('bar', ...args, url('/headers'));
+    await lab().apply(requestAuthentication('jwt-example', 'app: httpbin'));
+    await becomes('a wrong token refused', '401', () => status(...bearer('invalidToken')));
+    assert.equal(await status(), '200');
+    const policy = (when: string) => `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata:
+  name: require-jwt
+spec:
+  selector:
+    matchLabels:
+      app: httpbin
+  action: ALLOW
+  rules:
+    - from:
+        - source:
+            requestPrincipals: ["${trusted.name}/${subject}"]
+${when}`;
+    await lab().apply(policy(''));
+    await becomes('no token, no answer', '403', () => status());
+    assert.equal(await status(...bearer(token)), '200');
+    assert.equal(await status(...bearer(trusted.token({ sub: 'somebody-else' }))), '403');
+    await lab().apply(policy('      when:\n        - key: request.auth.claims[groups]\n          values: ["group1"]'));
+    await becomes('no group, no answer', '403', () => status(...bearer(token)));
+    assert.equal(await status(...bearer(withGroups)), '200');
+    await lab().remove('foo', 'authorizationpolicy/require-jwt', 'requestauthentication/jwt-example');
+    await becomes('everybody', '200', () => status());
+  });
+
+  test('JWT claims are copied to headers', async () => {
+    proves(
+      'RequestAuthentication.spec.jwtRules[].outputClaimToHeaders[].header',
+      'RequestAuthentication.spec.jwtRules[].outputClaimToHeaders[].claim',
+    );
+    await lab().apply(
+      requestAuthentication(
+        'jwt-example',
+        'app: httpbin',
+        '      outputClaimToHeaders:\n        - header: x-jwt-claim-foo\n          claim: foo\n',
+      ),
+    );
+    const header = async (...args: readonly string[]) => {
+      const text = await lab().curl('bar', url('/headers'), ...args);
+      return (JSON.parse(text) as { readonly headers: Record<string, string> }).headers['X-Jwt-Claim-Foo'];
+    };
+    await becomes('the claim', 'bar', async () => header(...bearer(token)));
+    assert.equal(await header(...bearer(token), '-H', 'x-jwt-claim-foo: forged'), 'bar', 'only from the token');
+    assert.equal(await header('-H', 'x-jwt-claim-foo: forged'), undefined, 'and not without one');
+    await lab().remove('foo', 'requestauthentication/jwt-example');
+  });
+
+  test('routes at the gateway by claims', async () => {
+    proves('VirtualService.spec.http[].match[].headers', 'RequestAuthentication.spec.jwtRules[].jwks');
+    await lab().apply(requestAuthentication('ingress-jwt', 'istio: ingressgateway'), 'istio-system');
+    await lab().apply(
+      gatewayOfFoo(
+        `    - match:\n        - uri: {prefix: /headers}\n          headers:\n            "@request.auth.claims.groups": {exact: group1}\n      route:\n${toHttpbin}`,
+      ),
+    );
+    await becomes('no token, no route', '404', () => here('/headers'));
+    assert.equal(await here('/headers', ...bearer('some.invalid.token')), '401');
+    assert.equal(await here('/headers', ...bearer(token)), '404', 'without the group');
+    assert.equal(await here('/headers', ...bearer(withGroups)), '200');
+    await lab().remove('istio-system', 'requestauthentication/ingress-jwt');
+    await lab().remove('foo', 'virtualservice/httpbin', 'gateway/httpbin-gateway');
+  });
+}
