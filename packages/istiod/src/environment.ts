@@ -49,6 +49,10 @@ export const variables = {
     default: 'false',
     about: 'Whether the root certificates are in a ClusterTrustBundle too, where the API server serves them.',
   },
+  DISABLE_SHADOW_HOST_SUFFIX: {
+    default: 'true',
+    about: 'Whether mirrored requests keep the name of their host; else `-shadow` is put behind it.',
+  },
   ENABLE_NATIVE_SIDECARS: {
     default: 'auto',
     about: 'Whether sidecars are init containers that keep running: true, false, or as the API server can.',

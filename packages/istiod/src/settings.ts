@@ -365,6 +365,7 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
     switches: {
       useRemoteAddress: env.PILOT_SIDECAR_USE_REMOTE_ADDRESS === 'true',
       alpnFilter: env.PILOT_ENABLE_ALPN_FILTER !== 'false',
+      ...(env.DISABLE_SHADOW_HOST_SUFFIX === 'false' && { shadowSuffix: true }),
       dynamicHosts: dynamicHosts(env),
     },
     entriesSelectPods: env.PILOT_ENABLE_SERVICEENTRY_SELECT_PODS !== 'false',

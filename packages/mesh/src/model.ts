@@ -307,4 +307,6 @@ export interface TrafficSwitches {
   readonly dynamicHosts?: number;
   /** PILOT_ENABLE_ALPN_FILTER: clients say by ALPN whether they are sidecars; true. */
   readonly alpnFilter?: boolean;
+  /** DISABLE_SHADOW_HOST_SUFFIX is false: mirrored requests go to the host with `-shadow` behind its name; false. */
+  readonly shadowSuffix?: boolean;
 }

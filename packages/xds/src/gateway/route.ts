@@ -69,6 +69,7 @@ function drafts(
         sourceNamespace: scope.proxy.namespace,
         sourceLabels: scope.proxy.labels,
         defaultRetries: scope.mesh.defaultHttpRetryPolicy,
+        shadowSuffix: scope.proxy.switches?.shadowSuffix,
       });
       if (routes.length === 0) {
         continue;

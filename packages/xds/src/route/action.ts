@@ -19,6 +19,8 @@ export interface ActionInput {
   readonly hosts: KnownHosts;
   readonly dialledPort: number;
   readonly defaultRetries: Retries | undefined;
+  /** Mirrored requests go to the host with `-shadow` behind its name (DISABLE_SHADOW_HOST_SUFFIX). */
+  readonly shadowSuffix?: boolean;
 }
 
 /**
@@ -52,8 +54,8 @@ function mirrors(input: ActionInput): readonly RouteAction_RequestMirrorPolicy[]
   const policy = (cluster: string, percent: number): RouteAction_RequestMirrorPolicy => ({
     cluster,
     runtimeFraction: { defaultValue: fraction(percent) },
-    // Istio sends the mirrored request under its own host name, without Envoy's "-shadow".
-    disableShadowHostSuffixAppend: true,
+    // Istio sends the mirrored request under its own host name, without Envoy's "-shadow", unless told otherwise.
+    ...(input.shadowSuffix !== true && { disableShadowHostSuffixAppend: true }),
   });
   const result: RouteAction_RequestMirrorPolicy[] = [];
   if (route.mirror !== undefined) {

@@ -295,8 +295,10 @@ export function sidecarRoutes(scope: ProxyScope): Routes {
   const { mesh, services, serviceByHost, virtualServices, destinationRules, sidecar } = scope;
   const { namespace, dnsDomain } = scope.proxy;
   const labels = readLabels(virtualServices) ? scope.proxy.labels : {};
-  const client = JSON.stringify([namespace, dnsDomain, Object.entries(labels).sort()]);
-  const proxy = clients.get(client) ?? { namespace, dnsDomain, labels };
+  // Of the switches one alone is about routes.
+  const switches = scope.proxy.switches?.shadowSuffix === true ? { shadowSuffix: true } : undefined;
+  const client = JSON.stringify([namespace, dnsDomain, Object.entries(labels).sort(), switches]);
+  const proxy = clients.get(client) ?? { namespace, dnsDomain, labels, ...(switches && { switches }) };
   if (clients.size >= MAX_KINDS) clients.clear();
   clients.set(client, proxy);
   const narrow: RouteScope = { mesh, services, serviceByHost, virtualServices, destinationRules, sidecar, proxy };

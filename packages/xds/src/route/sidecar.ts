@@ -29,7 +29,7 @@ export type RouteScope = Pick<
   'mesh' | 'services' | 'serviceByHost' | 'virtualServices' | 'destinationRules' | 'sidecar'
 > & {
   readonly proxy: Pick<ScopedProxy, 'namespace' | 'labels' | 'dnsDomain'> &
-    Partial<Pick<ScopedProxy, 'interceptionMode'>>;
+    Partial<Pick<ScopedProxy, 'interceptionMode' | 'switches'>>;
 };
 
 export interface Routed {
@@ -47,6 +47,7 @@ function fromVirtualService(scope: RouteScope, virtualService: VirtualService, p
     sourceNamespace: scope.proxy.namespace,
     sourceLabels: scope.proxy.labels,
     defaultRetries: scope.mesh.defaultHttpRetryPolicy,
+    shadowSuffix: scope.proxy.switches?.shadowSuffix,
   });
   const rules = [...hosts.values()].flatMap((h) => h.rule?.origins ?? []);
   return { routes, origins: [virtualService.origin, ...(virtualService.delegates ?? []), ...rules] };

@@ -14,6 +14,8 @@ const net = new LoopbackNet();
 const PORT = 9800;
 let dns: DnsServer;
 let origin: Origin;
+/** Where mirrored requests go. */
+let copies: Origin;
 
 const entry = istioObject(
   'ServiceEntry',
@@ -39,6 +41,16 @@ async function ask(mesh: Partial<MeshOptions>, ...hosts: readonly string[]): Pro
       ...loopbackApp(net, 'shop', { last: 20, port: PORT, protocol: 'http' }, [{ last: 2 }]),
       ...loopbackApp(net, 'only-machines', { last: 21, port: PORT, protocol: 'http' }, []),
       podObject({ name: 'chosen', labels: { app: 'chosen' }, ip: net.ip(2), mesh: false }),
+      ...loopbackApp(net, 'mirrored', { last: 22, port: PORT, protocol: 'http' }, [{ last: 2 }]),
+      ...loopbackApp(net, 'copies', { last: 23, port: PORT, protocol: 'http' }, [{ last: 3 }]),
+      istioObject(
+        'VirtualService',
+        { name: 'mirrored' },
+        {
+          hosts: ['mirrored'],
+          http: [{ route: [{ destination: { host: 'mirrored' } }], mirror: { host: 'copies' } }],
+        },
+      ),
       entry,
       machine,
     ],
@@ -59,10 +71,12 @@ async function ask(mesh: Partial<MeshOptions>, ...hosts: readonly string[]): Pro
 before(async () => {
   dns = await startDnsServer(net.ip(1), { 'one.example': net.ip(2), 'two.example': net.ip(2) });
   origin = await startOrigin('origin', net.ip(2), ORIGIN_PORT);
+  copies = await startOrigin('copies', net.ip(3), ORIGIN_PORT);
 });
 after(async () => {
   await dns?.close();
   await origin?.close();
+  await copies?.close();
 });
 
 test('PILOT_SIDECAR_USE_REMOTE_ADDRESS: servers learn the address of the client', async () => {
@@ -70,6 +84,19 @@ test('PILOT_SIDECAR_USE_REMOTE_ADDRESS: servers learn the address of the client'
     (await ask({ switches: { useRemoteAddress } }, 'shop'))[0]?.seen?.headers['x-forwarded-for'];
   assert.equal(await forwarded(false), undefined);
   assert.match(String(await forwarded(true)), /^\d+(\.\d+){3}$/);
+});
+
+test('DISABLE_SHADOW_HOST_SUFFIX: the host of mirrored requests', async () => {
+  const mirrored = async (shadowSuffix: boolean) => {
+    const before = copies.arrivals.length;
+    await ask({ switches: { shadowSuffix } }, 'mirrored');
+    // The answer does not wait for the copy.
+    for (const deadline = Date.now() + 30_000; copies.arrivals.length === before && Date.now() < deadline; )
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    return copies.arrivals.slice(before).map(({ headers }) => headers.host);
+  };
+  assert.deepEqual(await mirrored(false), ['mirrored']);
+  assert.deepEqual(await mirrored(true), ['mirrored-shadow']);
 });
 
 test('PILOT_ALLOW_ANY_DYNAMIC_DNS_MAX_HOSTS: how many names a proxy remembers', async () => {

@@ -22,6 +22,7 @@ export interface VirtualServiceInput {
   readonly sourceNamespace: string;
   readonly sourceLabels: Readonly<Record<string, string>>;
   readonly defaultRetries: Retries | undefined;
+  readonly shadowSuffix: boolean | undefined;
 }
 
 /** Set on the VirtualServices that are made from routes of the Gateway API (`gateway`) and from Kubernetes Ingresses (`ingress`). */
@@ -94,7 +95,13 @@ function translate(
     return { ...common, directResponse: directResponseAction(route.directResponse), ...headerMutations(route.headers) };
   }
   const action = forwardAction(
-    { route, hosts: input.hosts, dialledPort: input.port, defaultRetries: input.defaultRetries },
+    {
+      route,
+      hosts: input.hosts,
+      dialledPort: input.port,
+      defaultRetries: input.defaultRetries,
+      shadowSuffix: input.shadowSuffix,
+    },
     envoyMatch.pathSeparatedPrefix !== undefined,
   );
   return { ...common, ...action, decorator: { operation: decorator(route, input) } };
@@ -159,6 +166,7 @@ function* inputsOf(input: VirtualServiceInput): Generator<unknown> {
   yield readsSourceNamespace(input.virtualService) ? input.sourceNamespace : undefined;
   yield input.gateways.join(' ');
   yield input.defaultRetries;
+  yield input.shadowSuffix;
   // Labels matter to few VirtualServices; leaving them out lets all other workloads share the routes.
   yield readsSourceLabels(input.virtualService) ? JSON.stringify(Object.entries(input.sourceLabels).sort()) : undefined;
   for (const known of input.hosts.values()) {
