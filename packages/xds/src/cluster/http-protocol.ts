@@ -4,6 +4,7 @@ import type {
   HttpHttpProtocolOptions,
   HttpProtocolOptions,
   MatcherMatchPredicate,
+  RouteRetryPolicy,
 } from '@istio-ts/envoy';
 import { protoDuration } from '../duration.ts';
 import { typed } from '../typed.ts';
@@ -22,15 +23,17 @@ export interface HttpSettings {
   readonly autoSni?: 'checked' | 'unchecked' | undefined;
   /** Which answers count as errors of an endpoint; undefined: all 5xx. */
   readonly errors?: MatcherMatchPredicate | undefined;
+  /** Of all requests to the cluster: Envoy takes it whatever their routes say. */
+  readonly retries?: RouteRetryPolicy | undefined;
 }
 
 /** How a cluster speaks HTTP, or undefined where it has nothing to say: HTTP/1.1 with Envoy's defaults. */
 export function httpProtocol(
   protocol: UpstreamProtocol,
-  { pool, autoSni, errors }: HttpSettings,
+  { pool, autoSni, errors, retries }: HttpSettings,
 ): Readonly<Record<string, Any>> | undefined {
   const common = commonOptions(pool);
-  if (protocol === 'none' || (protocol === 'http1' && !common && !autoSni && !errors)) return undefined;
+  if (protocol === 'none' || (protocol === 'http1' && !common && !autoSni && !errors && !retries)) return undefined;
   const http2 = http2Options(pool);
   const options: HttpHttpProtocolOptions = {
     ...(common && { commonHttpProtocolOptions: common }),
@@ -38,6 +41,7 @@ export function httpProtocol(
       upstreamHttpProtocolOptions: { autoSni: true, ...(autoSni === 'checked' && { autoSanValidation: true }) },
     }),
     ...(errors && { outlierDetection: { errorMatcher: errors } }),
+    ...(retries && { retryPolicy: retries }),
     ...(protocol === 'downstream'
       ? { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: http2 } }
       : { explicitHttpConfig: protocol === 'http2' ? { http2ProtocolOptions: http2 } : { httpProtocolOptions: {} } }),

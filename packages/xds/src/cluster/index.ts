@@ -14,6 +14,8 @@ import type { ClientPlace, LoadAssignmentInput } from '../endpoint/index.ts';
 import type { Generated } from '../generated.ts';
 import { memoByInputs } from '../memo.ts';
 import { outboundCluster } from '../names.ts';
+import { hasEgressPorts } from '../route/egress.ts';
+import { type LeanRoutes, leanRoutes, retriedByCluster } from '../route/lean.ts';
 import { resolvesUnknownHosts } from './dynamic-hosts.ts';
 import { blackHoleCluster, dynamicDnsCluster, inboundPassthroughCluster, passthroughCluster } from './fixed.ts';
 import { buildInboundCluster, clientsPool, type SidecarIngress } from './inbound.ts';
@@ -62,6 +64,7 @@ export function* outboundClusterInputs(
   const client = clientPlace(scope);
   const files = clientFiles(proxy.metadata);
   const ipv6Only = onlyIpv6(scope);
+  const lean = clusterRetries(scope);
   for (const service of scope.services) {
     const key = serviceKey(service);
     const endpoints = service.resolution === 'alias' ? aliasEndpoints(scope, service) : inputs.resolvedByProxy.get(key);
@@ -83,6 +86,7 @@ export function* outboundClusterInputs(
           files,
           ipv6Only,
           maxHosts: proxy.switches?.dynamicHosts,
+          retried: retriedByCluster(lean, service, target.port.number),
         },
       ];
     }
@@ -224,6 +228,7 @@ export function outboundInputsKey(scope: ProxyScope, inputs: ClusterInputs): rea
     JSON.stringify(clientFiles(scope.proxy.metadata)),
     onlyIpv6(scope),
     scope.proxy.switches?.dynamicHosts,
+    clusterRetries(scope),
   ];
 }
 
@@ -295,6 +300,13 @@ export function fixedClusters(scope: ProxyScope): readonly Generated<Cluster>[] 
       : []),
   ];
 }
+
+/**
+ * Which clusters say when requests are tried again. The routes of sidecars with listeners of their own are made of parts of what the sidecar sees, so
+ * that a name may lead elsewhere in them: they say everything themselves.
+ */
+export const clusterRetries = (scope: ProxyScope): LeanRoutes | undefined =>
+  scope.proxy.type === 'sidecar' && hasEgressPorts(scope) ? undefined : leanRoutes(scope);
 
 const onlyIpv6 = ({ proxy }: ProxyScope): boolean =>
   proxy.ipAddresses.length > 0 && proxy.ipAddresses.every((address) => isIP(address) === 6);

@@ -21,6 +21,7 @@ import {
 } from '../endpoint/index.ts';
 import { type Generated, uniqueOrigins } from '../generated.ts';
 import { outboundCluster, sniDnatCluster } from '../names.ts';
+import { retryPolicy } from '../route/retry.ts';
 import { meshAlpn, requestAlpn } from './alpn.ts';
 import { circuitBreakers, connectionOptions, connectTimeout } from './connection-pool.ts';
 import { type HttpSettings, httpProtocol, type UpstreamProtocol } from './http-protocol.ts';
@@ -63,6 +64,8 @@ export interface OutboundClusterInput {
   readonly ipv6Only: boolean;
   /** How many names a proxy remembers. */
   readonly maxHosts: number | undefined;
+  /** Whether the cluster says when requests are tried again, instead of the routes to it. */
+  readonly retried: boolean;
 }
 
 /** The input as a list to remember results by: every field of it, those made anew each time by their content. */
@@ -81,6 +84,7 @@ export const outboundClusterKey = (input: OutboundClusterInput): readonly [objec
   input.files && JSON.stringify(input.files),
   input.ipv6Only,
   input.maxHosts,
+  input.retried,
 ];
 
 /** How a cluster finds its endpoints. */
@@ -140,6 +144,7 @@ export function buildOutboundCluster(input: OutboundClusterInput): Generated<Clu
     pool,
     autoSni: security.autoSni,
     errors: errorAnswers(policy.outlierDetection),
+    retries: input.retried ? retryPolicy(undefined, mesh.defaultHttpRetryPolicy) : undefined,
   });
   const balancing =
     discovery === 'ORIGINAL_DST'

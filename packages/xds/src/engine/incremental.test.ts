@@ -42,7 +42,9 @@ const change: fc.Arbitrary<KubeObject> = fc.oneof(
     istioObject('VirtualService', m, {
       hosts: [host],
       gateways: ['mesh', 'a'],
-      http: [{ timeout, route: [{ destination: { host: m.name } }] }],
+      http: [
+        { timeout, ...(timeout === '2s' && { retries: { attempts: 1 } }), route: [{ destination: { host: m.name } }] },
+      ],
     }),
   ),
   fc.tuple(meta, name, fc.constantFrom('RANDOM', 'ROUND_ROBIN', 'PASSTHROUGH')).map(([m, host, simple]) =>

@@ -4,6 +4,7 @@ import { type Mesh, type NetworkPlace, type Problem, requestedNetworks } from '@
 import { registryKey } from '@istio-ts/mesh/kubernetes/facts';
 import {
   type ClusterInputs,
+  clusterRetries,
   type EndpointTarget,
   endpointTargets,
   outboundClusterInputs,
@@ -261,6 +262,7 @@ export class ProxyClass {
           scope.envoyFilters,
           scope.requestAuthentications,
           scope.tokenKeys,
+          clusterRetries(scope),
           mesh.identities.snapshot(),
           mesh.mutualTlsPorts.snapshot(),
           mesh.resolvedByProxy.snapshot(),

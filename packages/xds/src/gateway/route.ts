@@ -3,6 +3,7 @@ import type { Origin, ProxyScope, VirtualService } from '@istio-ts/mesh/model';
 import type { Generated } from '../generated.ts';
 import { memoByInputs } from '../memo.ts';
 import { knownHosts } from '../route/destination.ts';
+import { leanRoutes } from '../route/lean.ts';
 import { compareSpecificity } from '../route/host-name.ts';
 import { matchesEverything } from '../route/match.ts';
 import { routeConfiguration, virtualHost } from '../route/virtual-host.ts';
@@ -43,6 +44,7 @@ function drafts(
 ): { readonly byHost: ReadonlyMap<string, Draft>; readonly origins: readonly Origin[] } {
   const byHost = new Map<string, Draft>();
   const origins: Origin[] = [];
+  const lean = leanRoutes(scope);
   const draftOf = (host: string, port: number): Draft => {
     let draft = byHost.get(host);
     if (draft === undefined) {
@@ -70,6 +72,7 @@ function drafts(
         sourceLabels: scope.proxy.labels,
         defaultRetries: scope.mesh.defaultHttpRetryPolicy,
         shadowSuffix: scope.proxy.switches?.shadowSuffix,
+        lean,
       });
       if (routes.length === 0) {
         continue;

@@ -39,6 +39,7 @@ const cluster = memoByInputs(
       files: undefined,
       ipv6Only: false,
       maxHosts: undefined,
+      retried: false,
     });
     const { transportSocket: _socket, transportSocketMatches: _matches, ...rest } = resource;
     const { typedExtensionProtocolOptions: _http, ...bytes } = rest;

@@ -10,6 +10,7 @@ import { type KnownHosts, type ResolvedDestination, resolveDestination } from '.
 import { hashPolicy, loadBalancerFor } from './hash.ts';
 import { headerMutations, hostFromHeaders } from './headers.ts';
 import { fraction } from './percent.ts';
+import { type LeanRoutes, retriedByCluster } from './lean.ts';
 import { retryPolicy } from './retry.ts';
 import type { HttpDestination, HttpRoute, Retries, Rewrite } from './spec.ts';
 
@@ -21,6 +22,7 @@ export interface ActionInput {
   readonly defaultRetries: Retries | undefined;
   /** Mirrored requests go to the host with `-shadow` behind its name (DISABLE_SHADOW_HOST_SUFFIX). */
   readonly shadowSuffix?: boolean;
+  readonly lean: LeanRoutes | undefined;
 }
 
 /**
@@ -110,7 +112,10 @@ export function forwardAction(
   const weighted = targets.length > 1 ? targets.filter(({ to }) => (to.weight ?? 0) > 0) : targets;
   const chosen = weighted.length > 0 ? weighted : targets.slice(0, 1);
   const [single] = chosen;
-  const retries = retryPolicy(route.retries, input.defaultRetries);
+  const byClusters =
+    route.retries === undefined &&
+    chosen.every(({ resolved }) => retriedByCluster(input.lean, resolved.known?.service, resolved.port));
+  const retries = byClusters ? undefined : retryPolicy(route.retries, input.defaultRetries);
   const mirrored = mirrors(input);
   const hash = hashPolicies(chosen.map((c) => c.resolved));
   const routeHost = hostFromHeaders(route.headers);

@@ -4,6 +4,7 @@ import { memoByInputs } from '../memo.ts';
 import { outboundCluster } from '../names.ts';
 import { timeouts } from './action.ts';
 import { hashPolicy, loadBalancerFor } from './hash.ts';
+import { type LeanRoutes, retriedByCluster } from './lean.ts';
 import { retryPolicy } from './retry.ts';
 import type { Retries } from './spec.ts';
 
@@ -13,13 +14,21 @@ export interface ServiceRouteInput {
   readonly port: number;
   readonly rule: MergedDestinationRule | undefined;
   readonly defaultRetries: Retries | undefined;
+  readonly lean: LeanRoutes | undefined;
 }
 
 /** The single route of a service port that no VirtualService speaks of. */
 export const serviceRoutes = memoByInputs(
-  ({ service, port, rule, defaultRetries }: ServiceRouteInput) => [service, port, rule, defaultRetries],
-  ({ service, port, rule, defaultRetries }): readonly Route[] => {
-    const retries = retryPolicy(undefined, defaultRetries);
+  ({ service, port, rule, defaultRetries, lean }: ServiceRouteInput) => [
+    service,
+    port,
+    rule,
+    defaultRetries,
+    retriedByCluster(lean, service, port),
+    lean?.untraced,
+  ],
+  ({ service, port, rule, defaultRetries, lean }): readonly Route[] => {
+    const retries = retriedByCluster(lean, service, port) ? undefined : retryPolicy(undefined, defaultRetries);
     const hash = hashPolicy(loadBalancerFor(rule, port, ''));
     return [
       {
@@ -31,7 +40,7 @@ export const serviceRoutes = memoByInputs(
           ...(retries !== undefined ? { retryPolicy: retries } : {}),
           ...(hash.length > 0 ? { hashPolicy: hash } : {}),
         },
-        decorator: { operation: `${service.hostname}:${port}/*` },
+        ...(lean?.untraced !== true && { decorator: { operation: `${service.hostname}:${port}/*` } }),
       },
     ];
   },

@@ -7,6 +7,7 @@ import { destinationHosts } from './destination.ts';
 import { domainsOf } from './domains.ts';
 import { egressRoutes, hasEgressPorts } from './egress.ts';
 import { isWildcard } from './host-name.ts';
+import { type LeanRoutes, leanRoutes } from './lean.ts';
 import { catchAllHost, unknownTraffic } from './outbound-policy.ts';
 import {
   allSidecarRoutes,
@@ -119,7 +120,12 @@ class SidecarTables {
     this.scope = scope;
     this.#index = before.scope.virtualServices === scope.virtualServices ? before.index : httpIndex(scope);
     this.#rest = catchAllHost(unknownTraffic(scope));
-    if (this.#ports === undefined || before.rest !== this.#rest || before.scope.sidecar !== scope.sidecar) {
+    if (
+      this.#ports === undefined ||
+      before.rest !== this.#rest ||
+      before.scope.sidecar !== scope.sidecar ||
+      !sameKind(before.scope.lean, scope.lean)
+    ) {
       this.result = this.#fromScratch();
       return;
     }
@@ -165,6 +171,7 @@ class SidecarTables {
       for (const { hostname } of missingFrom({ of: scope.services, from: before.scope.services }))
         changed.add(hostname);
     }
+    for (const host of differing(before.scope.lean?.keptInRoutes, scope.lean?.keptInRoutes)) changed.add(host);
     const touched = new Set(changed);
     for (const host of changedKeys(before.index, this.#index)) touched.add(host);
     if (changed.size > 0) {
@@ -268,7 +275,18 @@ const inputs = [
   'destinationRules',
   'sidecar',
   'proxy',
+  'lean',
 ] as const satisfies readonly (keyof RouteScope)[];
+
+/** Whether at most the hosts differ that keep their policies in the routes. */
+const sameKind = (a: LeanRoutes | undefined, b: LeanRoutes | undefined): boolean =>
+  a?.untraced === b?.untraced && (a?.keptInRoutes === undefined) === (b?.keptInRoutes === undefined);
+
+const empty: ReadonlySet<string> = new Set();
+
+/** What is in one of two sets only. */
+const differing = (a: ReadonlySet<string> = empty, b: ReadonlySet<string> = empty): readonly string[] =>
+  a === b ? [] : [...[...a].filter((host) => !b.has(host)), ...[...b].filter((host) => !a.has(host))];
 
 const similarity = (a: RouteScope, b: RouteScope): number => inputs.filter((name) => a[name] === b[name]).length;
 
@@ -301,7 +319,8 @@ export function sidecarRoutes(scope: ProxyScope): Routes {
   const proxy = clients.get(client) ?? { namespace, dnsDomain, labels, ...(switches && { switches }) };
   if (clients.size >= MAX_KINDS) clients.clear();
   clients.set(client, proxy);
-  const narrow: RouteScope = { mesh, services, serviceByHost, virtualServices, destinationRules, sidecar, proxy };
+  const lean = leanRoutes(scope);
+  const narrow: RouteScope = { mesh, services, serviceByHost, virtualServices, destinationRules, sidecar, proxy, lean };
 
   const byKind = tables.get(mesh) ?? new Map<string, SidecarTables[]>();
   tables.set(mesh, byKind);

@@ -6,6 +6,7 @@ import { followAlias, knownHosts } from './destination.ts';
 import { alternateNames, domainsOf } from './domains.ts';
 import { compareSpecificity, hostCovers, isWildcard, mostSpecific } from './host-name.ts';
 import { catchAllHost, unknownTraffic } from './outbound-policy.ts';
+import type { LeanRoutes } from './lean.ts';
 import { serviceRoutes } from './service-route.ts';
 import { noteOrigins, routeConfiguration, virtualHost } from './virtual-host.ts';
 import { virtualServiceRoutes } from './virtual-service.ts';
@@ -30,6 +31,8 @@ export type RouteScope = Pick<
 > & {
   readonly proxy: Pick<ScopedProxy, 'namespace' | 'labels' | 'dnsDomain'> &
     Partial<Pick<ScopedProxy, 'interceptionMode' | 'switches'>>;
+  /** Without it routes say everything themselves. */
+  readonly lean?: LeanRoutes;
 };
 
 export interface Routed {
@@ -48,6 +51,7 @@ function fromVirtualService(scope: RouteScope, virtualService: VirtualService, p
     sourceLabels: scope.proxy.labels,
     defaultRetries: scope.mesh.defaultHttpRetryPolicy,
     shadowSuffix: scope.proxy.switches?.shadowSuffix,
+    lean: scope.lean,
   });
   const rules = [...hosts.values()].flatMap((h) => h.rule?.origins ?? []);
   return { routes, origins: [virtualService.origin, ...(virtualService.delegates ?? []), ...rules] };
@@ -64,7 +68,7 @@ export function routesOfService(scope: RouteScope, index: VirtualServiceIndex, s
   }
   const rule = mostSpecific(scope.destinationRules, service.hostname);
   return {
-    routes: serviceRoutes({ service, port, rule, defaultRetries: scope.mesh.defaultHttpRetryPolicy }),
+    routes: serviceRoutes({ service, port, rule, defaultRetries: scope.mesh.defaultHttpRetryPolicy, lean: scope.lean }),
     origins: [service.origin, ...(rule?.origins ?? [])],
   };
 }

@@ -6,6 +6,7 @@ import { corsConfig } from './cors.ts';
 import type { KnownHosts } from './destination.ts';
 import { faultConfig } from './fault.ts';
 import { headerMutations } from './headers.ts';
+import type { LeanRoutes } from './lean.ts';
 import { type MatchContext, matchApplies, matchesEverything, routeMatch } from './match.ts';
 import { directResponseAction, redirectAction } from './redirect.ts';
 import type { HttpMatch, HttpRoute, Retries } from './spec.ts';
@@ -23,6 +24,7 @@ export interface VirtualServiceInput {
   readonly sourceLabels: Readonly<Record<string, string>>;
   readonly defaultRetries: Retries | undefined;
   readonly shadowSuffix: boolean | undefined;
+  readonly lean: LeanRoutes | undefined;
 }
 
 /** Set on the VirtualServices that are made from routes of the Gateway API (`gateway`) and from Kubernetes Ingresses (`ingress`). */
@@ -101,10 +103,15 @@ function translate(
       dialledPort: input.port,
       defaultRetries: input.defaultRetries,
       shadowSuffix: input.shadowSuffix,
+      lean: input.lean,
     },
     envoyMatch.pathSeparatedPrefix !== undefined,
   );
-  return { ...common, ...action, decorator: { operation: decorator(route, input) } };
+  return {
+    ...common,
+    ...action,
+    ...(input.lean?.untraced !== true && { decorator: { operation: decorator(route, input) } }),
+  };
 }
 
 function compute(input: VirtualServiceInput): readonly Route[] {
@@ -167,12 +174,15 @@ function* inputsOf(input: VirtualServiceInput): Generator<unknown> {
   yield input.gateways.join(' ');
   yield input.defaultRetries;
   yield input.shadowSuffix;
+  yield input.lean?.untraced;
+  yield input.lean?.keptInRoutes === undefined;
   // Labels matter to few VirtualServices; leaving them out lets all other workloads share the routes.
   yield readsSourceLabels(input.virtualService) ? JSON.stringify(Object.entries(input.sourceLabels).sort()) : undefined;
   for (const known of input.hosts.values()) {
     yield known.host;
     yield known.service;
     yield known.rule;
+    yield input.lean?.keptInRoutes?.has(known.host);
   }
 }
 
