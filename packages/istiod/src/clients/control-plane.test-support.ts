@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { defaultMeshConfig, VERSION, type MeshConfig } from '@istio-ts/api';
 import type { KubeObject } from '@istio-ts/kube/object';
-import { createMesh, MeshSources } from '@istio-ts/mesh';
+import { createMesh, type Mesh, MeshSources } from '@istio-ts/mesh';
 import {
   createCsr,
   createRootCertificate,
@@ -31,6 +31,7 @@ export const SYSTEM_NAMESPACE = 'istio-system';
 /** A control plane as istiod puts it together, in this process, on loopback ports, with objects from the test instead of a cluster. */
 export interface ControlPlane {
   readonly sources: MeshSources;
+  readonly mesh: Mesh;
   /** `host:port` of the encrypted port (certificates and discovery) and of the one in plain text. */
   readonly secure: string;
   readonly plain: string;
@@ -155,6 +156,7 @@ export async function startControlPlane(
   const plain = await listen(grpc.plain);
   return {
     sources,
+    mesh,
     secure,
     plain,
     root: authority.root,
