@@ -31,6 +31,7 @@ export {
   objectKey,
   type Problem,
 } from './sources.ts';
+export * from './trust-bundles.ts';
 export { destinationHosts, meshGateway } from './virtual-service.ts';
 export { visibilityOf, visibleTo } from './visibility.ts';
 export { autoAddressesOf, autoAllocateLabel, wantsAutoAddresses, withAutoAddresses } from './auto-addresses.ts';

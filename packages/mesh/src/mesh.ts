@@ -35,6 +35,7 @@ import {
 } from './endpoints.ts';
 import { createIngressMesh } from './ingress.ts';
 import type { SecretFacts } from './kubernetes/facts.ts';
+import type { TrustBundles } from './trust-bundles.ts';
 import type { IngressFacts } from './kubernetes/ingress.ts';
 import type {
   Config,
@@ -155,6 +156,8 @@ export interface Mesh {
   readonly patchMetadata: Cell<readonly string[]>;
   /** Certificates, by `namespace/name`. */
   readonly secrets: Collection<SecretFacts>;
+  /** What proxies trust where the mesh configuration names further authorities. */
+  readonly trustBundles: Cell<TrustBundles>;
   /** Objects that are invalid, by `Kind/namespace/name`. */
   readonly problems: Collection<readonly Problem[]>;
 }
@@ -341,6 +344,7 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
     trafficExtensions: byNamespace(sources.configs('TrafficExtension')),
     patchMetadata: createPatchMetadata(sources),
     secrets: sources.secrets,
+    trustBundles: sources.trustBundles,
     problems: join([sources.problems, problems], { name: 'problems of objects' }),
   };
 }

@@ -40,6 +40,7 @@ import {
 import { type IngressClassFacts, type IngressFacts, readIngress, readIngressClass } from './kubernetes/ingress.ts';
 import { textMap } from './kubernetes/read.ts';
 import type { Config, Origin } from './model.ts';
+import type { TrustBundles } from './trust-bundles.ts';
 import type { FetchedKeys } from './token-keys.ts';
 
 /** Why an object is not part of the mesh, or not its newest version. */
@@ -129,6 +130,8 @@ export class MeshSources {
   readonly resolvedNames: SourceCollection<readonly string[]>;
   /** Keys that RequestAuthentications want, by `keySourceName`; filled by whoever fetches them. */
   readonly fetchedKeys: SourceCollection<FetchedKeys>;
+  /** What proxies trust where the mesh configuration names further authorities; filled by whoever fetches their bundles. */
+  readonly trustBundles: SourceCell<TrustBundles>;
   readonly pods: SourceCollection<PodFacts>;
   readonly services: SourceCollection<ServiceFacts>;
   readonly endpointSlices: SourceCollection<EndpointSliceFacts>;
@@ -162,6 +165,7 @@ export class MeshSources {
     this.#checkFilter = options.checkPatches;
     this.meshConfig = new SourceCell(graph, options.meshConfig, { name: 'mesh configuration' });
     this.meshNetworks = new SourceCell(graph, options.meshNetworks ?? { networks: {} }, { name: 'mesh networks' });
+    this.trustBundles = new SourceCell<TrustBundles>(graph, { domains: {} }, { name: 'trust bundles' });
     this.resolvedNames = new SourceCollection(graph, { name: 'addresses of names' });
     this.fetchedKeys = new SourceCollection(graph, { name: 'fetched keys' });
     this.pods = new SourceCollection(graph, { name: 'pods' });

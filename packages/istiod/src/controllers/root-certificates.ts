@@ -4,18 +4,21 @@ import type { Logger } from '../log.ts';
 
 /** The ConfigMap that carries the mesh's trust anchors into every namespace, where the sidecars mount it. */
 export const rootCertificateConfigMap = 'istio-ca-root-cert';
-const key = 'root-cert.pem';
+/** The ConfigMap that carries the revocation list of the plugged-in CA. */
+export const revocationListConfigMap = 'istio-ca-crl';
 const retryMs = 1000;
 
 /**
  * Keeps `istio-ca-root-cert` in every namespace and equal to the CA's root; repairs it when somebody changes or deletes it. Namespaces that are being
  * deleted are left alone, and so are those that are no part of the mesh (`discovers`). `root` is read at each write, so a rotated root follows by calling `refresh`.
+ * `map` names another ConfigMap for another text: it is made where there is a text, and emptied when there is none any more.
  */
 export function keepRootCertificates(
   client: KubeClient,
-  root: () => string,
+  root: () => string | undefined,
   log: Logger,
   discovers: (namespace: string) => boolean = () => true,
+  { name: mapName, key } = { name: rootCertificateConfigMap, key: 'root-cert.pem' },
 ): { readonly refresh: () => void; readonly close: () => void } {
   const namespaces = new Map<string, KubeObject>();
   const current = new Map<string, string | undefined>();
@@ -33,8 +36,8 @@ export function keepRootCertificates(
     const object: KubeObject = {
       apiVersion: 'v1',
       kind: 'ConfigMap',
-      metadata: { name: rootCertificateConfigMap, namespace, labels: { 'istio.io/config': 'true' } },
-      data: { [key]: root() },
+      metadata: { name: mapName, namespace, labels: { 'istio.io/config': 'true' } },
+      data: { [key]: root() ?? '' },
     };
     // Creating and updating is all that istiod's role allows: the ConfigMap is istiod's alone.
     try {
@@ -45,7 +48,7 @@ export function keepRootCertificates(
     }
   };
   const reconcile = (namespace: string): void => {
-    if (closed || !mapsSynced || !wanted(namespace) || current.get(namespace) === root()) return;
+    if (closed || !mapsSynced || !wanted(namespace) || (current.get(namespace) || undefined) === root()) return;
     if (busy.has(namespace)) {
       again.add(namespace);
       return;
@@ -58,7 +61,7 @@ export function keepRootCertificates(
           error instanceof KubeApiError &&
           (error.status === 404 || (error.status === 403 && error.message.includes('being terminated')));
         if (ending) return;
-        log.warn(`cannot write ConfigMap ${namespace}/${rootCertificateConfigMap}: ${error.message}`);
+        log.warn(`cannot write ConfigMap ${namespace}/${mapName}: ${error.message}`);
         setTimeout(reconcile, retryMs, namespace).unref();
       })
       .finally(() => {
@@ -89,7 +92,7 @@ export function keepRootCertificates(
     ),
     client.watch(
       kubernetesTypes.ConfigMap,
-      { fieldSelector: `metadata.name=${rootCertificateConfigMap}` },
+      { fieldSelector: `metadata.name=${mapName}` },
       (event) => {
         if (event.type === 'SYNCED') {
           mapsSynced = true;
@@ -100,7 +103,7 @@ export function keepRootCertificates(
         current.set(namespace, event.type === 'DELETED' ? undefined : data?.[key]);
         reconcile(namespace);
       },
-      (error) => log.debug(`watch of ${rootCertificateConfigMap}: ${error.message}`),
+      (error) => log.debug(`watch of ${mapName}: ${error.message}`),
     ),
   ];
   const retry = setInterval(all, 30_000);

@@ -1,3 +1,4 @@
+import { TRUST_BUNDLE } from '@istio-ts/mesh';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import type { KubeClient } from '@istio-ts/kube';
 import type { ProxyConfigSource, ProxyNode, ProxyView, XdsResource } from '@istio-ts/xds';
@@ -111,12 +112,16 @@ export function withSecretAccess(
     let permission: Permission | undefined;
     const secrets = (): ReadonlyMap<string, XdsResource> => {
       const all = view.resources(TypeUrl.secret);
-      if (all.size === 0) return all;
+      // Anchors of the mesh are nobody's Secret.
+      const [first] = all.keys();
+      if (first === undefined || (all.size === 1 && first === TRUST_BUNDLE)) return all;
       if (permission === undefined) {
         permission = permissionOf(account);
         permission.watchers.add(changed);
       }
-      return permission.allowed === true ? all : none;
+      if (permission.allowed === true) return all;
+      const bundle = all.get(TRUST_BUNDLE);
+      return bundle === undefined ? none : new Map([[TRUST_BUNDLE, bundle]]);
     };
     // Asked for before the proxy does, so that its listeners need not wait for the answer.
     secrets();

@@ -44,6 +44,7 @@ import {
 } from '../metrics/pilot.ts';
 import { withNameTables } from '../nds/name-tables.ts';
 import type { ListenAddress, Settings } from '../settings.ts';
+import { startTrustBundles } from '../trust/start.ts';
 import { certificateSubject } from './certificate-subject.ts';
 import { createConfigDistribution } from './config-distribution.ts';
 import { debugCommands, deliveryCommands } from './debug-commands.ts';
@@ -159,6 +160,7 @@ export async function startDiscovery(
   log.info(
     `the CA's root is ${authority.source} and valid until ${authority.current().anchor.notAfter.toISOString()}, its own certificate until ${authority.current().notAfter.toISOString()}`,
   );
+  let trustBundles: ReturnType<typeof startTrustBundles> | undefined;
   const serverTls = () => {
     const { root, issueServer } = authority.current();
     const { chain, key } = issueServer({
@@ -167,7 +169,7 @@ export async function startDiscovery(
       now: new Date(),
     });
     // Proxies whose certificates another authority gave are clients too.
-    return { cert: chain, key, ca: root + identities.externalRoots() };
+    return { cert: chain, key, ca: (trustBundles?.own() ?? root) + identities.externalRoots() };
   };
 
   const graphLog = logger('model', 'Services, workloads and policies of the mesh');
@@ -416,6 +418,15 @@ export async function startDiscovery(
     controlZ.listen(at(settings.controlZ)),
   ]);
   await Promise.all([meshConfigWatch.synced, configSources, meshWatch.synced, injector.synced, surroundings.synced]);
+  trustBundles = startTrustBundles(mesh, sources, {
+    own: () => ({
+      root: authority.current().root + (identities.externalCa ? identities.externalRoots() : ''),
+      crl: authority.crl(),
+    }),
+    forbids: settings.tokenKeys.forbids,
+    metrics,
+    log: logger('trust', 'Authorities that proxies trust beside the CA'),
+  });
   const tokenKeys = startTokenKeys(mesh, sources, settings.tokenKeys, {
     metrics,
     log: logger('jwks', 'Keys that tokens are checked with'),
@@ -442,7 +453,17 @@ export async function startDiscovery(
     () => authority.current().root,
     logger('rootcert', 'Root certificates in namespaces'),
     (namespace) => sources.discovers(namespace),
+    { name: ca.rootConfigMap, key: 'root-cert.pem' },
   );
+  const revocationMaps =
+    ca.crlConfigMap !== undefined &&
+    keepRootCertificates(
+      client,
+      authority.crl,
+      logger('rootcert', 'Root certificates in namespaces'),
+      (namespace) => sources.discovers(namespace),
+      { name: ca.crlConfigMap, key: 'ca-crl.pem' },
+    );
   const webhooks = keepWebhookCertificates(
     client,
     {
@@ -506,6 +527,8 @@ export async function startDiscovery(
       log.error(`istiod's own certificate was not renewed: ${error instanceof Error ? error.message : error}`);
     }
   };
+  // Clients may show certificates of authorities that the mesh configuration names.
+  const stopRenewing = sources.trustBundles.subscribe(renew);
   const renewal = setInterval(renew, renewalMs);
   renewal.unref();
   let externalRoots = identities.externalRoots();
@@ -517,6 +540,8 @@ export async function startDiscovery(
   // Whoever has to know an anchor hears of it before istiod shows a certificate that leads to it: signing follows trust (authority/keeper.ts).
   authority.subscribe(() => {
     rootMaps.refresh();
+    if (revocationMaps) revocationMaps.refresh();
+    trustBundles?.refresh();
     webhooks.refresh();
     renew();
   });
@@ -525,7 +550,10 @@ export async function startDiscovery(
     close: async (graceMs) => {
       notReady = 'shutting down';
       clearInterval(renewal);
+      stopRenewing();
       authority.close();
+      trustBundles?.close();
+      if (revocationMaps) revocationMaps.close();
       untaint?.close();
       tokenKeys.close();
       gatewayConflicts.close();

@@ -14,6 +14,7 @@ import { isIP } from 'node:net';
 import { trustDomainOf } from '@istio-ts/mesh';
 import { AGENT_SECRETS } from '../secret/agent-source.ts';
 import { caCertificateName, credentialResource } from '../secret/names.ts';
+import { workloadRoots } from '../secret/trust-bundle.ts';
 import { typed } from '../typed.ts';
 import type { ClientTls } from './traffic-policy.ts';
 
@@ -96,7 +97,7 @@ export function meshTls(
       combinedValidationContext: {
         defaultValidationContext:
           identities.length > 0 ? { matchTypedSubjectAltNames: sanMatchers(withAliases(identities, mesh)) } : {},
-        validationContextSdsSecretConfig: secret('ROOTCA', AGENT_SECRETS),
+        validationContextSdsSecretConfig: workloadRoots(mesh),
       },
     },
     sni,

@@ -208,6 +208,7 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
     mesh.mutualTlsPorts.subscribe(invalidateAll),
     mesh.resolvedByProxy.subscribe(invalidateAll),
     mesh.secrets.subscribe(invalidateAll),
+    mesh.trustBundles.subscribe(invalidateAll),
     mesh.endpoints.subscribe((changes) => {
       let touched = false;
       for (const table of tables.values()) for (const { key } of changes) if (table.invalidate(key)) touched = true;

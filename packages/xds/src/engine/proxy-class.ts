@@ -1,6 +1,13 @@
 import type { Cell } from '@istio-ts/collections';
 import type { ProxyScope } from '@istio-ts/mesh/model';
-import { type Mesh, type NetworkPlace, type Problem, requestedNetworks } from '@istio-ts/mesh';
+import {
+  type Mesh,
+  namesAuthorities,
+  type NetworkPlace,
+  type Problem,
+  requestedNetworks,
+  TRUST_BUNDLE,
+} from '@istio-ts/mesh';
 import { registryKey } from '@istio-ts/mesh/kubernetes/facts';
 import {
   type ClusterInputs,
@@ -19,7 +26,7 @@ import { sniDnatTargets } from '../gateway/sni-dnat.ts';
 import type { Generated } from '../generated.ts';
 import { memoByInputs } from '../memo.ts';
 import { adjustClusters } from '../proxy-settings/cluster.ts';
-import { buildSecret, SecretError, secretNames } from '../secret/index.ts';
+import { buildSecret, buildTrustBundle, SecretError, secretNames } from '../secret/index.ts';
 import type { XdsResource } from '../source.ts';
 import type { EndpointTable } from './endpoint-table.ts';
 import type { Generators } from './generators.ts';
@@ -277,7 +284,10 @@ export class ProxyClass {
       case extensionType:
         return [scope, mesh.secrets.snapshot()];
       case secretType:
-        return [scope.gateways, scope.destinationRules, scope.sidecar, scope.mesh, mesh.secrets.snapshot()];
+        return [
+          ...[scope.gateways, scope.destinationRules, scope.sidecar, scope.mesh],
+          ...[mesh.secrets.snapshot(), mesh.trustBundles.current],
+        ];
     }
   }
 
@@ -405,6 +415,8 @@ export class ProxyClass {
   #secrets(scope: ProxyScope): Map<string, XdsResource> {
     const result = new Map<string, XdsResource>();
     if (scope.proxy.type !== 'router' && scope.proxy.type !== 'sidecar') return result;
+    const bundle = namesAuthorities(scope.mesh) && buildTrustBundle(scope.mesh, this.#shared.mesh.trustBundles.current);
+    if (bundle) result.set(TRUST_BUNDLE, encodeResource(secretType, TRUST_BUNDLE, bundle));
     const names = secretNames(scope);
     if (names.size === 0) return result;
     const secrets = this.#shared.mesh.secrets;

@@ -5,9 +5,11 @@ import type {
   TlsParameters,
   TransportSocket,
 } from '@istio-ts/envoy';
+import { federatedDomains } from '@istio-ts/mesh';
 import type { ProxyScope } from '@istio-ts/mesh/model';
 import { memoByInputs } from '../memo.ts';
 import { AGENT_SECRETS } from '../secret/agent-source.ts';
+import { workloadRoots } from '../secret/trust-bundle.ts';
 import { typed } from '../typed.ts';
 
 /** Cipher suites of mutual TLS between proxies under TLS 1.2 (1.3 has its own); forward secrecy first. */
@@ -38,9 +40,11 @@ function meshParameters(mesh: ProxyScope['mesh']): TlsParameters {
   };
 }
 
-/** Only identities of the mesh's trust domain and its aliases are admitted. */
+/** Only identities of the mesh's trust domain, its aliases and the domains whose authorities it trusts are admitted. */
 function trustedIdentities(mesh: ProxyScope['mesh'], trustDomain: string): readonly SubjectAltNameMatcher[] {
-  const domains = [...new Set([trustDomain, ...(mesh.trustDomainAliases ?? [])])];
+  const domains = [
+    ...new Set([trustDomain, ...(mesh.trustDomainAliases ?? []), ...federatedDomains(mesh, trustDomain)]),
+  ];
   return domains.map((domain) => ({ sanType: 'URI', matcher: { prefix: `spiffe://${domain}/` } }));
 }
 
@@ -61,7 +65,7 @@ export const meshServerTls = memoByInputs(
         tlsCertificateSdsSecretConfigs: [agentSecret('default')],
         combinedValidationContext: {
           defaultValidationContext: { matchTypedSubjectAltNames: trustedIdentities(mesh, trustDomain) },
-          validationContextSdsSecretConfig: agentSecret('ROOTCA'),
+          validationContextSdsSecretConfig: workloadRoots(mesh),
         },
       },
     }),

@@ -2,6 +2,7 @@ import type { ProxyScope } from '@istio-ts/mesh/model';
 import { caCertificateName, credentialResource } from './names.ts';
 
 export { caCertificateName, credentialResource, parseSecretResource, type SecretReference } from './names.ts';
+export { buildTrustBundle, workloadRoots } from './trust-bundle.ts';
 export { buildSecret, SecretError, secretOrigin } from './secret.ts';
 
 /**
