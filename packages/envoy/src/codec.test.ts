@@ -315,6 +315,20 @@ describe('decoding', () => {
     assert.deepEqual(decode('envoy.config.cluster.v3.Cluster', bytes), toJson(type, fromBinary(type, bytes)));
   });
 
+  it('does not merge again and again what somebody sends again and again', () => {
+    const metadata = Object.fromEntries(Array.from({ length: 30_000 }, (_, index) => [`key${index}`, 'value']));
+    const first = encode('envoy.service.discovery.v3.DeltaDiscoveryRequest', { node: { id: 'a', metadata } });
+    // An empty node, three hundred thousand times: with work each time in proportion to the first one this would take hours.
+    const again = Buffer.alloc(600_000, Buffer.from([0x0a, 0]));
+    const { node } = decode('envoy.service.discovery.v3.DeltaDiscoveryRequest', Buffer.concat([first, again]));
+    assert.equal(Object.keys(node?.metadata ?? {}).length, 30_000);
+    const well = Buffer.concat([first, ...Array.from({ length: 9 }, () => Buffer.from([0x0a, 2, 0x1a, 0]))]);
+    assert.throws(
+      () => decode('envoy.service.discovery.v3.DeltaDiscoveryRequest', well),
+      /field node\.metadata: occurs more than 8 times/,
+    );
+  });
+
   it('keeps the content of an Any of unknown type', () => {
     const any = { '@type': 'type.googleapis.com/contrib.Filter', value: 'CgNhYmM=' };
     assert.deepEqual(decodeUnchecked('google.protobuf.Any', encodeAny(any)), any);

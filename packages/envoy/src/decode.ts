@@ -9,9 +9,15 @@ import { WireReader, WireType } from './wire.ts';
 
 /** As in protobuf's own libraries: deeper input is an attack or an accident. */
 const MAX_DEPTH = 100;
+/**
+ * How often a field that holds one message of a well-known type may occur again. Each time what was read before is read once more, so that a few
+ * megabytes from somebody unknown could keep the process busy for hours; who encodes messages writes such a field once.
+ */
+const MAX_REPEATS = 8;
 
 type Target = { [key: string]: unknown };
-type ValueReader = (reader: WireReader, depth: number) => unknown;
+/** `into` is a message of the same type that was read before and goes on with these bytes; well-known types do not know it. */
+type ValueReader = (reader: WireReader, depth: number, into?: Target) => unknown;
 /** Reads one occurrence of a field into the object. */
 type FieldReader = (reader: WireReader, wireType: number, target: Target, depth: number) => void;
 
@@ -79,9 +85,9 @@ function messageBody(typeName: string): ValueReader {
     const siblings = field.oneof === undefined ? [] : rivals.map((other) => other.jsonName);
     readers.set(field.number, { name: field.jsonName, read: fieldReader(field, siblings) });
   }
-  return (reader, depth) => {
+  return (reader, depth, into) => {
     if (depth > MAX_DEPTH) throw new DecodeError(`nested deeper than ${MAX_DEPTH} levels`);
-    const target: Target = {};
+    const target: Target = into ?? {};
     while (reader.at < reader.end) {
       const tag = reader.uint32();
       const field = readers.get(tag >>> 3);
@@ -133,9 +139,12 @@ function fieldReader(field: FieldSchema, siblings: readonly string[]): FieldRead
           return;
         }
         const start = reader.at;
-        let value = read(reader, depth);
-        if (type.kind === 'message' && key in target) {
-          // A message that occurs twice is merged, which is what decoding both one after the other does.
+        // A message that occurs twice is merged, which is what decoding both one after the other does.
+        const occurred = type.kind === 'message' && Object.hasOwn(target, key);
+        const inPlace = occurred && !hasSpecialJson(type.typeName);
+        let value = read(reader, depth, inPlace ? (target[key] as Target) : undefined);
+        if (occurred && !inPlace) {
+          if (++reader.repeats > MAX_REPEATS) throw new DecodeError(`occurs more than ${MAX_REPEATS} times`);
           const again = new WireReader(reader.bytes, start, reader.at);
           const second = reader.bytes.subarray(again.lengthDelimited(), again.at);
           const first = encodeUnchecked(type.typeName, target[key]);
@@ -208,10 +217,10 @@ function valueReader(type: FieldType): ValueReader {
     }
     case 'message': {
       let body: ValueReader | undefined;
-      return (reader, depth) => {
+      return (reader, depth, into) => {
         body ??= bodyReader(type.typeName);
         const read = body;
-        return within(reader, () => read(reader, depth + 1));
+        return within(reader, () => read(reader, depth + 1, into));
       };
     }
   }

@@ -10,6 +10,8 @@ export class WireReader {
   readonly bytes: Buffer;
   at: number;
   end: number;
+  /** How often messages of well-known types occurred again where there may be one. */
+  repeats = 0;
 
   constructor(bytes: Uint8Array, at = 0, end = bytes.length) {
     this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

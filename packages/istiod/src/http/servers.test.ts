@@ -99,6 +99,10 @@ describe('HTTP servers of istiod', () => {
     assert.deepEqual(JSON.parse(answer.body), { review: { kind: 'AdmissionReview' }, path: '/inject/cluster/c/net/n' });
     assert.equal((await post('/inject', '{')).status, 400);
     assert.equal((await post('/inject', '{}', 'text/plain')).status, 415);
+    assert.deepEqual(await post('/inject', `${'['.repeat(501)}${']'.repeat(501)}`), {
+      status: 400,
+      body: 'the body is nested deeper than 500 levels\n',
+    });
     assert.deepEqual(await post('/validate', '{}'), { status: 500, body: 'internal error\n' });
     const large = await post('/inject', `"${'x'.repeat(7 * 1024 * 1024)}"`).catch((error) => error.code);
     assert.ok(large === 'EPIPE' || large === 'ECONNRESET' || large.status === 413, String(large));

@@ -4,6 +4,7 @@ import { formatSpiffe, type TokenReviewResult } from '@istio-ts/security';
 import type { DebugCaller } from '../ads/debug-stream.ts';
 import type { Logger } from '../log.ts';
 import type { RunDebug } from './debug.ts';
+import { nestsDeeper } from './json-depth.ts';
 import {
   createHttpServer,
   type HttpHandler,
@@ -16,6 +17,8 @@ import {
 
 /** An AdmissionReview is at most a Kubernetes object and its predecessor. */
 const MAX_REVIEW_BYTES = 6 * 1024 * 1024;
+/** Levels of objects and lists in a review; EnvoyFilters are the deepest that people write, with some dozens. */
+const MAX_REVIEW_DEPTH = 500;
 
 export interface HttpServersOptions {
   /** Why istiod cannot serve yet; undefined when it can. */
@@ -87,6 +90,10 @@ function reviewHandler(
     if (request.method !== 'POST') return { status: 405, body: 'POST an AdmissionReview\n' };
     if (!(request.headers['content-type'] ?? '').startsWith('application/json'))
       return { status: 415, body: 'the content type must be application/json\n' };
+    if (nestsDeeper(request.body, MAX_REVIEW_DEPTH)) {
+      log.warn(`${request.path}: the body is nested deeper than ${MAX_REVIEW_DEPTH} levels`);
+      return { status: 400, body: `the body is nested deeper than ${MAX_REVIEW_DEPTH} levels\n` };
+    }
     let review: unknown;
     try {
       review = JSON.parse(request.body.toString('utf8'));
