@@ -14,4 +14,8 @@ test('keys from a URL, with and without a list of blocked addresses', () => {
   assert.deepEqual(findings(jwksUri, istiod('{name: BLOCKED_CIDRS_IN_JWKS_URIS, value: 10.0.0.0/8}') + fetches), []);
   assert.deepEqual(findings(jwksUri, istiod('') + policy('jwks: "{}"')), []);
   assert.deepEqual(findings(jwksUri, fetches), []);
+  const discovered = (issuer: string) =>
+    findings(jwksUri, istiod('') + policy('').replace('issuer: a, ', `issuer: "${issuer}"`));
+  assert.deepEqual(discovered('https://idp.example.com'), ['IST0175 Deployment istio-system/istiod']);
+  assert.deepEqual(discovered('somebody'), []);
 });
