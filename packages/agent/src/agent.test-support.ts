@@ -81,6 +81,8 @@ export async function startAgent(
   proxyConfig: Record<string, unknown> = {},
   annotations: Readonly<Record<string, string>> = { note: 'two\nlines' },
   flags: readonly string[] = [],
+  /** Puts things into the pod's directory before the agent starts. */
+  prepare: (directory: string) => Promise<void> | void = () => undefined,
 ): Promise<RunningAgent> {
   const directory = mkdtempSync(join(tmpdir(), 'agent-test-'));
   const write = (path: string, text: string): void => {
@@ -96,6 +98,7 @@ export async function startAgent(
       .map(([name, value]) => `${name}=${JSON.stringify(value)}\n`)
       .join(''),
   );
+  await prepare(directory);
   const ports = {
     status: await freePort(),
     admin: await freePort(),

@@ -9,7 +9,7 @@ import { FileSecrets } from './certificates/file-secrets.ts';
 import { askHelper } from './certificates/helper-process.ts';
 import type { HelperRequest, HelperResponse } from './certificates/obtain.ts';
 import { WorkloadCertificate } from './certificates/workload-certificate.ts';
-import { type AgentSettings, hostOf, portOf } from './environment.ts';
+import { type AgentSettings, EnvironmentError, hostOf, portOf } from './environment.ts';
 import { envoyArguments } from './envoy/arguments.ts';
 import { LazyExtensions } from './extensions/lazy.ts';
 import { drainEnvoy, drainListeners } from './envoy/drain.ts';
@@ -22,6 +22,7 @@ import type { Logger } from './log.ts';
 import { nodeId, nodeMetadata, serviceCluster } from './node-metadata.ts';
 import { startSdsServer } from './sds/server.ts';
 import type { SdsServer } from './sds/server.ts';
+import type { SecretValue } from './sds/messages.ts';
 import { SecretStore } from './sds/store.ts';
 import { AgentMetrics } from './status/agent-metrics.ts';
 import { readApplicationScrape } from './status/metrics-merge.ts';
@@ -30,6 +31,8 @@ import { Readiness } from './status/readiness.ts';
 import { startStatusServer } from './status/server.ts';
 import { unavailableSettings } from './unavailable.ts';
 
+/** Where Envoy gets secrets when the usual socket is another program's. */
+const OWN_SOCKET = './etc/istio/proxy/SDS';
 /** Time that Envoy gets between SIGTERM and SIGKILL. */
 const STOP_GRACE_MS = 5000;
 
@@ -48,10 +51,19 @@ export interface AgentOptions {
 /** Runs the proxy of a pod until a signal comes or Envoy ends; gives the exit code of the process. */
 export async function runAgent(options: AgentOptions): Promise<number> {
   const { log, version } = options;
-  const settings = await withResolvedStatsd(options.settings, async (host) => {
+  const given = await withResolvedStatsd(options.settings, async (host) => {
     const { lookup } = await import('node:dns/promises');
     return (await lookup(host)).address;
   });
+  // Another program of the node (a SPIRE agent, say) may already serve secrets on the socket; then it is the source, and Envoy asks the agent elsewhere.
+  const { socketFile, foreignSocket } = given.certificates;
+  const isForeign = await isListening(socketFile);
+  if (foreignSocket && !isForeign)
+    throw new EnvironmentError(
+      'WORKLOAD_IDENTITY_SOCKET_FILE',
+      `nobody serves secrets on ${socketFile}: start the program that gives workloads their identity first, or take the variable away to use the mesh's own CA`,
+    );
+  const settings = isForeign ? { ...given, certificates: { ...given.certificates, socketFile: OWN_SOCKET } } : given;
   if (!settings.envoyDisabled) for (const warning of unavailableSettings(settings)) log.warn(warning);
   const metrics = new AgentMetrics({ version, now: Date.now, residentMemory: () => process.memoryUsage.rss() });
   const store = new SecretStore();
@@ -62,7 +74,23 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     onFailure: () => metrics.fileSecretFailure(),
   });
   const help = (request: HelperRequest): Promise<HelperResponse> => askHelper(options.helper, request);
-  const certificate = new WorkloadCertificate({ settings, store, files, metrics, log, help });
+  const foreign = isForeign
+    ? await connectForeign({
+        socketFile,
+        node: { id: nodeId(settings), cluster: serviceCluster(settings), metadata: {} },
+        store,
+        log,
+      })
+    : undefined;
+  const certificate = new WorkloadCertificate({
+    settings,
+    store,
+    files,
+    metrics,
+    log,
+    help,
+    ...(foreign !== undefined && { foreign }),
+  });
   const admin = { port: settings.ports.admin, host: onlyIpv6(settings) ? '::1' : '127.0.0.1' };
   log.info('proxy role', {
     role: settings.flags.role,
@@ -72,8 +100,6 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     ca: settings.certificates.caAddress,
   });
 
-  // Another program of the node (a SPIRE agent, say) may already serve secrets on the socket; then it is the source.
-  const foreign = await isListening(settings.certificates.socketFile);
   let controlPlane: { close(): Promise<void> } | undefined;
   const openSocket = async (): Promise<string> => {
     controlPlane ??= await openControlPlane(settings, store, log);
@@ -87,18 +113,18 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     log,
     openControlPlane: openSocket,
   });
-  let sds: SdsServer | undefined;
-  if (foreign) log.info('secrets are served by another program', { socket: settings.certificates.socketFile });
-  else {
-    sds = await startSdsServer({
-      socketFile: settings.certificates.socketFile,
-      store,
-      want: (name) => files.want(name),
-      more: (path, call) => extensions.serve(path, call),
-      log,
-    });
-    certificate.start();
-  }
+  if (foreign !== undefined) log.info('secrets are served by another program', { socket: socketFile });
+  const sds: SdsServer = await startSdsServer({
+    socketFile: settings.certificates.socketFile,
+    store,
+    want: (name) => {
+      if (foreign !== undefined && !name.startsWith('file-')) foreign.want(name);
+      else files.want(name);
+    },
+    more: (path, call) => extensions.serve(path, call),
+    log,
+  });
+  certificate.start();
 
   let quit: (reason: string) => void = () => undefined;
   const quitAsked = new Promise<string>((resolve) => {
@@ -107,7 +133,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const readiness = new Readiness({
     admin: settings.envoyDisabled ? undefined : admin,
     certificateProblem: () =>
-      foreign || certificate.available ? undefined : (certificate.problem ?? 'the CA has not answered yet'),
+      certificate.available ? undefined : (certificate.problem ?? 'the CA has not answered yet'),
     onReady: () => {
       metrics.startupFinished();
       log.info('Envoy proxy is ready');
@@ -136,10 +162,11 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     await controlPlane?.close();
     await services?.close();
     certificate.close();
+    foreign?.close();
     files.close();
     status.close();
     status.closeAllConnections();
-    await sds?.close();
+    await sds.close();
   };
 
   if (settings.envoyDisabled) {
@@ -197,6 +224,14 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   await stopServers();
   log.info('proxy stopped');
   return 0;
+}
+
+/** Its code is loaded only where there is such a program. */
+async function connectForeign(
+  options: ConstructorParameters<typeof import('./sds/foreign-secrets.ts').ForeignSecrets>[0],
+): Promise<import('./sds/foreign-secrets.ts').ForeignSecrets> {
+  const { ForeignSecrets } = await import('./sds/foreign-secrets.ts');
+  return new ForeignSecrets(options);
 }
 
 /** Gives gRPC applications their bootstrap file and a socket to the control plane. */
@@ -303,6 +338,17 @@ function isListening(path: string): Promise<boolean> {
   });
 }
 
+function shownPem(value: SecretValue | undefined): string {
+  switch (value?.kind) {
+    case 'certificate':
+      return value.chain;
+    case 'root':
+      return value.trustedCa;
+    default:
+      return '';
+  }
+}
+
 /** What the agent knows, without keys. */
 async function describeAgent(
   settings: AgentSettings,
@@ -313,8 +359,7 @@ async function describeAgent(
   const secrets: object[] = [];
   for (const name of store.names()) {
     const secret = store.get(name);
-    const pem = secret?.value.kind === 'certificate' ? secret.value.chain : (secret?.value.trustedCa ?? '');
-    const answer = await help({ kind: 'describe', pem });
+    const answer = await help({ kind: 'describe', pem: shownPem(secret?.value) });
     const summary = answer.kind === 'described' ? answer.summary : undefined;
     secrets.push({
       name,

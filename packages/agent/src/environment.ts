@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { join } from 'node:path';
 import { asObject, textField } from './json.ts';
 import type { Json } from './json.ts';
 import { parsePodInfo } from './pod-info.ts';
@@ -122,7 +123,10 @@ export interface CertificateSettings {
     | { readonly kind: 'rsa'; readonly bits: number };
   readonly pkcs8: boolean;
   readonly certSigner: string;
+  /** Where Envoy gets secrets, unless another program serves them there. */
   readonly socketFile: string;
+  /** Whether the name of that socket was chosen: then another program has to serve it. */
+  readonly foreignSocket: boolean;
   readonly fileDebounceMs: number;
 }
 
@@ -183,12 +187,20 @@ export function readSettings(flags: ProxyFlags, inputs: AgentInputs): AgentSetti
     .filter((ip) => ip !== '');
   const ips = instanceIps.length > 0 ? instanceIps : inputs.interfaceAddresses.slice(0, 2);
   const provider = text('PILOT_CERT_PROVIDER', 'istiod');
+  const provisioned = text('PROV_CERT');
+  const mountedRoot = flag('FILE_MOUNTED_CERTS')
+    ? textField(metadata, 'TLS_CLIENT_ROOT_CERT') || './etc/certs/root-cert.pem'
+    : undefined;
   const rootFile =
-    provider === 'kubernetes'
-      ? '/var/run/secrets/kubernetes.io/serviceaccount/ca.crt'
-      : provider === 'custom'
-        ? './etc/certs/root-cert.pem'
-        : './var/run/secrets/istio/root-cert.pem';
+    provisioned !== ''
+      ? join(provisioned, 'root-cert.pem')
+      : mountedRoot !== undefined
+        ? mountedRoot
+        : provider === 'kubernetes'
+          ? '/var/run/secrets/kubernetes.io/serviceaccount/ca.crt'
+          : provider === 'custom'
+            ? './etc/certs/root-cert.pem'
+            : './var/run/secrets/istio/root-cert.pem';
   const discoverySan = text('ISTIOD_SAN', hostOf(proxyConfig.discoveryAddress));
   const rsa =
     text('ECC_SIGNATURE_ALGORITHM') === '' &&
@@ -197,6 +209,13 @@ export function readSettings(flags: ProxyFlags, inputs: AgentInputs): AgentSetti
   const curve = text('ECC_CURVE', 'P256');
   if (curve !== 'P256' && curve !== 'P384')
     throw new EnvironmentError('ECC_CURVE', `"${curve}" is neither P256 nor P384`);
+  // The other CAs and identities of Istio's list are services of clouds that this agent cannot speak to.
+  for (const [name, only] of [
+    ['CA_PROVIDER', 'Citadel'],
+    ['CREDENTIAL_FETCHER_TYPE', 'JWT'],
+  ] as const)
+    if (text(name, only) !== only)
+      throw new EnvironmentError(name, `"${text(name)}" is not available; ${only} is the only one`);
   const ratio = number('SECRET_GRACE_PERIOD_RATIO', 0.5);
   if (ratio < 0 || ratio > 1)
     throw new EnvironmentError('SECRET_GRACE_PERIOD_RATIO', `${ratio} is not between 0 and 1`);
@@ -224,7 +243,7 @@ export function readSettings(flags: ProxyFlags, inputs: AgentInputs): AgentSetti
           ? '/var/run/secrets/kubernetes.io/serviceaccount/token'
           : './var/run/secrets/tokens/istio-token',
       fileMounted: flag('FILE_MOUNTED_CERTS'),
-      provisionedCertDirectory: text('PROV_CERT'),
+      provisionedCertDirectory: provisioned,
       outputDirectory: text('OUTPUT_CERTS'),
       ttlMs: parseDuration(text('SECRET_TTL', '24h'), 'SECRET_TTL'),
       graceRatio: ratio,
@@ -235,6 +254,7 @@ export function readSettings(flags: ProxyFlags, inputs: AgentInputs): AgentSetti
       pkcs8: flag('PKCS8_KEY'),
       certSigner: text('ISTIO_META_CERT_SIGNER'),
       socketFile: `${WORKLOAD_SOCKET_DIRECTORY}/${text('WORKLOAD_IDENTITY_SOCKET_FILE', 'socket')}`,
+      foreignSocket: text('WORKLOAD_IDENTITY_SOCKET_FILE', 'socket') !== 'socket',
       fileDebounceMs: parseDuration(text('FILE_DEBOUNCE_DURATION', '100ms'), 'FILE_DEBOUNCE_DURATION'),
     },
     ports: {

@@ -25,6 +25,9 @@ export async function startFakeIstiod(resources: readonly Served[], options: Fak
   const authority = loadAuthority(createRootCertificate({ organization: 'cluster.local', now: new Date() }));
   const own = authority.issueServer({ dnsNames: istiodDnsNames('istio-system'), now: new Date() });
   const tokens: string[] = [];
+  /** Identities of client certificates that certificates were asked for with, and lifetimes in seconds. */
+  const requesters: string[] = [];
+  const ttls: number[] = [];
   const peers: (readonly string[])[] = [];
   const nodes: {
     readonly id?: string;
@@ -46,6 +49,8 @@ export async function startFakeIstiod(resources: readonly Served[], options: Fak
         }
         issued++;
         const request = decode('istio.v1.auth.IstioCertificateRequest', bytes);
+        requesters.push(...call.peer.uris);
+        ttls.push(Number(request.validityDuration ?? 0));
         const certificate = authority.sign({
           csr: request.csr ?? '',
           identity: { trustDomain: 'cluster.local', namespace: 'shop', serviceAccount: 'cart' },
@@ -124,6 +129,8 @@ export async function startFakeIstiod(resources: readonly Served[], options: Fak
     authority,
     reports,
     tokens,
+    requesters,
+    ttls,
     peers,
     nodes,
     get issued() {

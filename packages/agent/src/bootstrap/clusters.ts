@@ -165,8 +165,10 @@ function discoveryCluster(settings: AgentSettings): Cluster {
 }
 
 function clientSecret(settings: AgentSettings): string {
-  const directory = settings.certificates.provisionedCertDirectory;
-  return directory === '' ? WORKLOAD_SECRET : `file-cert:${directory}/cert-chain.pem~${directory}/key.pem`;
+  const { provisionedCertDirectory: directory, fileMounted } = settings.certificates;
+  if (directory !== '') return `file-cert:${directory}/cert-chain.pem~${directory}/key.pem`;
+  const { TLS_CLIENT_CERT_CHAIN: chain, TLS_CLIENT_KEY: key } = settings.metadata;
+  return fileMounted && chain && key ? `file-cert:${chain}~${key}` : WORKLOAD_SECRET;
 }
 
 /** The control plane's certificate may come from another CA than the workloads', so its root is the mounted file. */

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { openGrpcChannel } from '@istio-ts/envoy/grpc/client';
 import { GrpcError } from '@istio-ts/envoy/grpc/status';
 import { hostOf, portOf } from '../environment.ts';
@@ -20,6 +21,8 @@ export interface CaClientOptions {
   readonly serverName: string;
   readonly rootFile: string;
   readonly tokenFile: string;
+  /** Folder with a certificate that proves the workload (PROV_CERT): `cert-chain.pem` and `key.pem`. Then a token is shown only where there is one. */
+  readonly provisioned: string;
   readonly clusterId: string;
   readonly certSigner: string;
   readonly timeoutMs: number;
@@ -27,7 +30,7 @@ export interface CaClientOptions {
 
 /**
  * Has a request signed by the CA (`istio.v1.auth.IstioCertificateService`). The pod proves who it is by its service account
- * token, which is read anew each time because the kubelet renews it. Gives the chain, certificate first and root last.
+ * token, which is read anew each time because the kubelet renews it, or by a certificate that was put into it. Gives the chain, certificate first and root last.
  * Raises {@link CaClientError}.
  */
 export async function requestCertificate(
@@ -35,7 +38,8 @@ export async function requestCertificate(
   csr: string,
   ttlSeconds: number,
 ): Promise<readonly string[]> {
-  const token = readNeeded(options.tokenFile, 'service account token').trim();
+  const own = options.provisioned === '' ? undefined : readProvisioned(options.provisioned);
+  const token = own === undefined ? readNeeded(options.tokenFile, 'service account token').trim() : readToken(options);
   const ca = options.rootFile === 'SYSTEM' ? undefined : readNeeded(options.rootFile, 'root certificate of the CA');
   const channel = openGrpcChannel(
     {
@@ -43,7 +47,7 @@ export async function requestCertificate(
       host: hostOf(options.address),
       port: portOf(options.address, 15012),
       serverName: options.serverName,
-      tls: { ca, minVersion: 'TLSv1.2' },
+      tls: { ca, minVersion: 'TLSv1.2', ...own },
     },
     { connectTimeoutMs: options.timeoutMs, maxReceiveBytes: 1 << 20 },
   );
@@ -51,7 +55,10 @@ export async function requestCertificate(
     const response = await channel.unary(
       '/istio.v1.auth.IstioCertificateService/CreateCertificate',
       encodeCertificateRequest(csr, ttlSeconds, options.certSigner === '' ? {} : { CertSigner: options.certSigner }),
-      { metadata: { authorization: `Bearer ${token}`, clusterid: options.clusterId }, timeoutMs: options.timeoutMs },
+      {
+        metadata: { ...(token !== '' && { authorization: `Bearer ${token}` }), clusterid: options.clusterId },
+        timeoutMs: options.timeoutMs,
+      },
     );
     const chain = decodeCertificateResponse(response);
     if (chain.length < 2)
@@ -72,6 +79,23 @@ export async function requestCertificate(
   } finally {
     channel.close();
   }
+}
+
+function readToken({ tokenFile }: CaClientOptions): string {
+  try {
+    return readFileSync(tokenFile, 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
+
+/** Undefined where nothing is provisioned yet: then a token gets the first certificate. */
+function readProvisioned(folder: string): { readonly cert: string; readonly key: string } | undefined {
+  if (!existsSync(join(folder, 'cert-chain.pem'))) return undefined;
+  return {
+    cert: readNeeded(join(folder, 'cert-chain.pem'), 'provisioned certificate'),
+    key: readNeeded(join(folder, 'key.pem'), 'key of the provisioned certificate'),
+  };
 }
 
 function readNeeded(path: string, what: string): string {

@@ -29,6 +29,8 @@ export interface WorkloadCertificateOptions {
   readonly files: FileSecrets;
   readonly metrics: AgentMetrics;
   readonly log: Logger;
+  /** Another program that gives the workload its certificate, instead of files and the CA. */
+  readonly foreign?: { want(name: string): void; readonly problem: string | undefined };
   /** Makes keys, talks to the CA and reads certificates; does not reject. */
   readonly help: (request: HelperRequest) => Promise<HelperResponse>;
 }
@@ -42,15 +44,18 @@ export class WorkloadCertificate {
   readonly #unwatch: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
-  /** Last failure, for the readiness probe's text. */
-  problem: string | undefined;
+  #problem: string | undefined;
 
   constructor(options: WorkloadCertificateOptions) {
     this.#options = options;
   }
 
   start(): void {
-    const { settings, files } = this.#options;
+    const { settings, files, foreign } = this.#options;
+    if (foreign !== undefined) {
+      this.#follow(foreign);
+      return;
+    }
     const spiffe = {
       chain: join(SPIFFE_CREDENTIALS, 'certificates.pem'),
       key: join(SPIFFE_CREDENTIALS, 'private_key.pem'),
@@ -108,9 +113,33 @@ export class WorkloadCertificate {
     if (certificate?.kind === 'certificate') this.#output(certificate.chain, certificate.key, trustedCa);
   }
 
+  /** Takes certificate and anchors from another program, as they come. */
+  #follow(foreign: { want(name: string): void }): void {
+    const { store } = this.#options;
+    const changed = (name: string): void => {
+      if (name !== WORKLOAD_SECRET && name !== ROOT_SECRET) return;
+      const certificate = store.get(WORKLOAD_SECRET)?.value;
+      if (certificate?.kind !== 'certificate') return;
+      if (name === WORKLOAD_SECRET) {
+        this.#options.log.info('workload certificate received', { resourceName: WORKLOAD_SECRET });
+        void this.#noteExpiry(certificate.chain);
+      }
+      const root = store.get(ROOT_SECRET)?.value;
+      if (root?.kind === 'root') this.#output(certificate.chain, certificate.key, root.trustedCa);
+    };
+    this.#unwatch.push(store.subscribe(changed));
+    foreign.want(WORKLOAD_SECRET);
+    foreign.want(ROOT_SECRET);
+  }
+
   /** True once Envoy can be given a certificate. */
   get available(): boolean {
     return this.#options.store.get(WORKLOAD_SECRET) !== undefined && this.#options.store.get(ROOT_SECRET) !== undefined;
+  }
+
+  /** Last failure, for the readiness probe's text. */
+  get problem(): string | undefined {
+    return this.#problem ?? this.#options.foreign?.problem;
   }
 
   async #obtain(failures: number): Promise<void> {
@@ -134,6 +163,7 @@ export class WorkloadCertificate {
               : hostOf(certificates.caAddress),
           rootFile: certificates.caRootFile,
           tokenFile: certificates.tokenFile,
+          provisioned: certificates.provisionedCertDirectory,
           clusterId: settings.clusterId,
           certSigner: certificates.certSigner,
           timeoutMs: CA_TIMEOUT_MS,
@@ -153,7 +183,7 @@ export class WorkloadCertificate {
       this.#putRoots();
       store.put(WORKLOAD_SECRET, { kind: 'certificate', chain, key });
       this.#output(chain, key, this.#roots.bundle ?? root);
-      this.problem = undefined;
+      this.#problem = undefined;
       metrics.certificateExpiry(WORKLOAD_SECRET, summary.notAfter);
       metrics.outgoingLatency('csr', WORKLOAD_SECRET, Date.now() - started);
       // From its issue on: certificates begin before that, for machines whose clocks run behind, and short ones would be due at once.
@@ -171,9 +201,9 @@ export class WorkloadCertificate {
     } catch (error) {
       if (this.#closed) return;
       const delay = retryDelay(failures + 1, Math.random());
-      this.problem = error instanceof Error ? error.message : String(error);
+      this.#problem = error instanceof Error ? error.message : String(error);
       metrics.outgoingFailure('csr', WORKLOAD_SECRET);
-      log.warn(`no workload certificate yet: ${this.problem}`, {
+      log.warn(`no workload certificate yet: ${this.#problem}`, {
         attempt: failures + 1,
         retryIn: `${Math.round(delay)}ms`,
       });

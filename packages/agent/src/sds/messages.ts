@@ -23,7 +23,9 @@ export interface SecretRequest {
 /** A secret as Envoy takes it. Texts are PEM. */
 export type SecretValue =
   | { readonly kind: 'certificate'; readonly chain: string; readonly key: string }
-  | { readonly kind: 'root'; readonly trustedCa: string; readonly crl?: string };
+  | { readonly kind: 'root'; readonly trustedCa: string; readonly crl?: string }
+  /** Of another program, with more than that in it: the message as it was sent, in base64. */
+  | { readonly kind: 'encoded'; readonly secret: string };
 
 function secret(name: string, value: SecretValue): Field {
   // DataSource.inline_bytes, as the generic SDS servers use.
@@ -40,6 +42,8 @@ function secret(name: string, value: SecretValue): Field {
         text(1, name),
         nested(4, message(data(1, value.trustedCa), value.crl === undefined ? undefined : data(7, value.crl))),
       );
+    case 'encoded':
+      return (writer) => writer.bytes(Buffer.from(value.secret, 'base64'));
   }
 }
 
