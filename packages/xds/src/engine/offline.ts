@@ -1,5 +1,12 @@
 import { defaultMeshConfig, type MeshConfig, type MeshNetworks } from '@istio-ts/api';
-import { createMesh, type FetchedKeys, type MeshOptions, MeshSources, type Problem } from '@istio-ts/mesh';
+import {
+  createMesh,
+  type FetchedKeys,
+  type MeshOptions,
+  MeshSources,
+  type Problem,
+  type TrustBundles,
+} from '@istio-ts/mesh';
 import type { KubeObject } from '@istio-ts/kube/object';
 import type { ProxyScope } from '@istio-ts/mesh/model';
 import { envoyFilterProblems } from '../envoy-filter/index.ts';
@@ -26,6 +33,8 @@ export interface OfflineOptions {
   readonly meshConfig?: MeshConfig;
   readonly meshNetworks?: MeshNetworks;
   readonly mesh?: Partial<MeshOptions>;
+  /** What istiod would have put together of `caCertificates`. */
+  readonly trustBundles?: TrustBundles;
   /** What istiod would have fetched for tokens, by `keySourceName`; without it all tokens are refused whose keys do not stand in their rules. */
   readonly fetchedKeys?: ReadonlyMap<string, FetchedKeys>;
 }
@@ -53,6 +62,7 @@ export function generateOffline(
   const mesh = createMesh(sources, options.mesh ?? {});
   sources.batch(() => {
     for (const object of objects) sources.set(object);
+    if (options.trustBundles) sources.trustBundles.set(options.trustBundles);
     for (const [name, keys] of options.fetchedKeys ?? []) sources.fetchedKeys.set(name, keys);
   });
   const errors: GenerationError[] = [];

@@ -54,7 +54,10 @@ export class TestAuthority {
       'ec_paramgen_curve:P-256',
       '-nodes',
     )(...['-keyout', `${commonName}.key`, '-out', `${commonName}.csr`, '-subj', `/CN=${commonName}`]);
-    writeFileSync(join(this.#folder, `${commonName}.ext`), `subjectAltName=${names.join(',')}\n`);
+    writeFileSync(
+      join(this.#folder, `${commonName}.ext`),
+      `subjectAltName=${names.join(',')}\nkeyUsage=digitalSignature,keyEncipherment\n`,
+    );
     this.#openssl(
       'x509',
       '-req',

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { MeshConfig, MeshNetworks } from '@istio-ts/api';
 import type { Cluster, ClusterLoadAssignment, Listener, RouteConfiguration } from '@istio-ts/envoy';
 import type { KubeObject } from '@istio-ts/kube/object';
-import type { MeshOptions } from '@istio-ts/mesh';
+import type { MeshOptions, TrustBundles } from '@istio-ts/mesh';
 import { generateOffline, type OfflineProxy, typeUrls } from '../engine/index.ts';
 import { selfSigned } from './certificate.ts';
 import { type RunningEnvoy, startEnvoy } from './envoy.ts';
@@ -54,6 +54,8 @@ export interface OfflineEnvoySetup {
   /** What the agent would serve: the workload's certificate, and what it trusts; a certificate that trusts itself where not given. */
   readonly identity?: { readonly certificate: string; readonly key: string; readonly roots: string };
   readonly mesh?: Partial<MeshOptions>;
+  /** What istiod would have put together of `caCertificates`. */
+  readonly trustBundles?: TrustBundles;
   /** Sockets that take what arrives for the workload's application, as if its traffic had been redirected from there. */
   readonly arrivals?: readonly { readonly address: string; readonly port: number }[];
   /** Where the listeners are bound to which connections would be redirected; the port must not be their own. They are left out where not given. */
@@ -87,6 +89,7 @@ export async function startOfflineEnvoy(setup: OfflineEnvoySetup): Promise<Offli
     ...(setup.meshConfig && { meshConfig: setup.meshConfig }),
     ...(setup.meshNetworks && { meshNetworks: setup.meshNetworks }),
     ...(setup.mesh && { mesh: setup.mesh }),
+    ...(setup.trustBundles && { trustBundles: setup.trustBundles }),
   });
   if (problems.length > 0)
     throw new Error(problems.map((one) => `${one.origin.name} ${one.path}: ${one.message}`).join('\n'));

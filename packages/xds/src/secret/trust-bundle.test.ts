@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { decodeMeshConfig } from '@istio-ts/api';
+import type { TrustBundles } from '@istio-ts/mesh';
+import { proves } from '../field-proof.ts';
+import { type Issued, TestAuthority } from '../testing/authority.ts';
+import { freePort } from '../testing/envoy.ts';
+import { istioObject, podObject, serviceObject } from '../testing/objects.ts';
+import { LoopbackNet, type OfflineEnvoy, startOfflineEnvoy } from '../testing/offline-envoy.ts';
+import { type Origin, startOrigin } from '../testing/origin.ts';
+import { tlsGet } from '../testing/tls-client.ts';
+
+/** Whose certificates a workload takes where the mesh configuration names authorities beside the mesh's own. */
+
+const net = new LoopbackNet();
+const folder = mkdtempSync(join(tmpdir(), 'trust-bundle-'));
+const mesh = new TestAuthority(folder, 'mesh');
+const second = new TestAuthority(folder, 'second');
+const partner = new TestAuthority(folder, 'partner');
+const own = 'URI:spiffe://cluster.local/ns/default/sa/client';
+const old = 'URI:spiffe://old.domain/ns/default/sa/client';
+const foreign = 'URI:spiffe://partner.example/ns/billing/sa/worker';
+const server = mesh.issue('web', ['URI:spiffe://cluster.local/ns/shop/sa/web']);
+let port = 0;
+let origin: Origin;
+
+before(async () => {
+  port = await freePort();
+  origin = await startOrigin('web', '127.0.0.1', port);
+});
+after(async () => {
+  await origin.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function start(caCertificates: readonly object[], trustBundles: TrustBundles): Promise<OfflineEnvoy> {
+  return startOfflineEnvoy({
+    net,
+    objects: [
+      podObject({ name: 'web-0', namespace: 'shop', labels: { app: 'web' }, ip: net.ip(9), account: 'web' }),
+      serviceObject({ name: 'web', namespace: 'shop' }, [{ name: 'http', port: 80, targetPort: port }], {
+        clusterIP: net.ip(20),
+        clusterIPs: [net.ip(20)],
+      }),
+      istioObject('PeerAuthentication', { name: 'default', namespace: 'shop' }, { mtls: { mode: 'STRICT' } }),
+    ],
+    proxy: { name: 'web-0', namespace: 'shop' },
+    // The agent's roots are those of the mesh alone: what else is trusted comes from the control plane.
+    identity: { certificate: server.certificate, key: server.key, roots: mesh.root },
+    meshConfig: decodeMeshConfig({
+      inboundTrafficPolicy: { mode: 'LOCALHOST' },
+      trustDomainAliases: ['old.domain'],
+      caCertificates,
+    }).value,
+    trustBundles,
+    captured: { inbound: { address: net.ip(9), port } },
+  });
+}
+
+const admits = ({ certificate, key }: Issued): Promise<boolean> =>
+  tlsGet(net.ip(9), port, { servername: 'web', cert: certificate, key, ALPNProtocols: ['istio-http/1.1'] }).then(
+    ({ status }) => status === 200,
+    () => false,
+  );
+
+test('an authority without trust domains vouches for the mesh’s own, and a revoked certificate is refused', async () => {
+  proves('MeshConfig.caCertificates[].pem');
+  const revoked = mesh.issue('revoked', [own]);
+  const crl = [mesh.revocations(revoked), second.revocations()].map((file) => readFileSync(file, 'utf8')).join('');
+  const both = mesh.root + second.root;
+  const envoy = await start([{ pem: second.root }], { domains: { 'cluster.local': both, 'old.domain': both }, crl });
+  try {
+    assert.equal(await admits(mesh.issue('a', [own])), true);
+    assert.equal(await admits(second.issue('a', [own])), true);
+    assert.equal(await admits(second.issue('b', [old])), true);
+    assert.equal(await admits(partner.issue('a', [own])), false);
+    assert.equal(await admits(second.issue('c', [foreign])), false, 'nobody named that domain');
+    assert.equal(await admits(revoked), false);
+  } finally {
+    await envoy.stop();
+  }
+});
+
+test('the authority of another trust domain vouches for that one and no other', async () => {
+  proves('MeshConfig.caCertificates[].trustDomains[]');
+  const envoy = await start([{ pem: partner.root, trustDomains: ['partner.example'] }], {
+    domains: { 'cluster.local': mesh.root, 'old.domain': mesh.root, 'partner.example': partner.root },
+  });
+  try {
+    assert.equal(await admits(mesh.issue('d', [own])), true);
+    assert.equal(await admits(mesh.issue('e', [old])), true, 'an alias has the anchors of the mesh');
+    assert.equal(await admits(partner.issue('d', [foreign])), true);
+    assert.equal(await admits(partner.issue('e', [own])), false, 'the partner makes no identities of the mesh');
+    assert.equal(await admits(mesh.issue('f', [foreign])), false, 'nor the mesh those of the partner');
+    assert.equal(await admits(second.issue('d', [foreign])), false);
+    assert.equal(await admits(mesh.issue('g', ['URI:spiffe://elsewhere.example/ns/a/sa/b'])), false);
+  } finally {
+    await envoy.stop();
+  }
+});
+
+test('until there is a bundle nobody is admitted', async () => {
+  const envoy = await start([{ spiffeBundleUrl: 'https://partner.example', trustDomains: ['partner.example'] }], {
+    domains: { 'cluster.local': mesh.root, 'partner.example': '' },
+  });
+  try {
+    assert.equal(await admits(mesh.issue('h', [own])), true);
+    assert.equal(await admits(partner.issue('h', [foreign])), false);
+  } finally {
+    await envoy.stop();
+  }
+});
