@@ -40,12 +40,15 @@ const TAGS: readonly (readonly [string, string])[] = [
   ['http_conn_manager_listener_prefix', '^listener\\..*?\\.http\\.((.+?);?\\.)downstream_'],
   [
     'http_conn_manager_prefix',
-    '^http\\.((.+?);?\\.)(?:downstream_|rq_|no_route|no_cluster|tracing|passthrough|user_agent|rbac|ext_authz|jwt|fault|local_rate|overload|rds|rs_)',
+    '^http\\.((.+?);?\\.)(?:downstream_|rq_|no_route|no_cluster|tracing|passthrough|user_agent|rbac\\.[a-z]+$|ext_authz|jwt|fault|local_rate|overload|rds|rs_)',
   ],
   [
     'listener_address',
     '^listener\\.((.+?);?\\.)(?:downstream_|http|ssl|no_filter|worker_|main_thread|admin|rbac|extension_|server_ssl)',
   ],
+  // Dry runs of AuthorizationPolicies on requests: `envoy_http_inbound_0_0_0_0_80_rbac{authz_dry_run_action="deny",authz_dry_run_result="denied"}` (task "Dry run").
+  ['authz_dry_run_action', '^http\\..+?(;?)\\.rbac\\.istio_dry_run_(allow|deny)_\\.shadow_'],
+  ['authz_dry_run_result', '^http\\..+\\.rbac(\\.istio_dry_run_(?:allow|deny)_\\.shadow_(allowed|denied))$'],
   ['mongo_prefix', '^mongo\\.(.+?)\\.(collection|cmd|cx_|op_|delays_|decoding_)(.*?)$'],
 ];
 

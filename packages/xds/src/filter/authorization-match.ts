@@ -139,11 +139,14 @@ export const host = (value: string): Permission => ({
   header: headerOf(':authority', value === '*' ? ANYTHING : { ...valueMatcher(value), ignoreCase: true }),
 });
 
-/** The same host also with a port or with the dot of a fully qualified name at its end: all of them lead to it. */
+/**
+ * The same host also with a port, with the dot of a fully qualified name at its end, or among others where a client has sent several (Envoy puts commas
+ * between them): an application may take each of them for it.
+ */
 export function hostHoweverWritten(value: string): Permission {
   if (value === '*' || (value.endsWith('*') && !value.startsWith('*'))) return host(value);
   const name = value.startsWith('*') ? `.*${escapeRe2(value.slice(1))}` : escapeRe2(value);
-  return { header: headerOf(':authority', { safeRegex: { regex: `(?i)${name}\\.?(:[0-9]*)?` } }) };
+  return { header: headerOf(':authority', { safeRegex: { regex: `(?i)(.*,)?${name}\\.?(:[0-9]*)?(,.*)?` } }) };
 }
 
 /** `paths`: also templates with `{*}` for one segment and `{**}` for the rest. */
@@ -163,6 +166,7 @@ export function path(value: string): Permission {
 
 export const serverName = (value: string): Permission => ({ requestedServerName: valueMatcher(value) });
 
+/** `request.headers[..]`: Envoy looks at each value of a header that comes several times, and one that matches is enough. */
 export const requestHeader = (name: string, value: string): Principal => ({
   header: headerOf(name.toLowerCase(), valueMatcher(value)),
 });

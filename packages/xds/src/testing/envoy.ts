@@ -26,6 +26,8 @@ export interface EnvoySetup {
 export interface RunningEnvoy {
   /** Text of an admin page. */
   admin(path: string): Promise<string>;
+  /** Asks the admin server for a change, such as of the log level. */
+  change(path: string): Promise<void>;
   stop(): Promise<void>;
   readonly log: () => string;
 }
@@ -138,7 +140,10 @@ export async function startEnvoy(setup: EnvoySetup): Promise<RunningEnvoy> {
     }
     try {
       if ((await page('/ready')).trim() === 'LIVE') {
-        return { admin: page, stop, log: () => log };
+        const change = async (path_: string): Promise<void> => {
+          await fetch(`http://127.0.0.1:${admin}${path_}`, { method: 'POST' });
+        };
+        return { admin: page, change, stop, log: () => log };
       }
     } catch {
       // Not listening yet.

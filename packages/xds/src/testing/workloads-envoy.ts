@@ -24,11 +24,15 @@ export interface Workload {
   /** Where its application listens, if not where those of the others do. */
   readonly app?: number;
   readonly metadata?: Readonly<Record<string, unknown>>;
+  /** Mesh configuration as its own control plane has it, beside that of all. */
+  readonly meshConfig?: Partial<MeshConfig>;
 }
 
 export interface Workloads extends RunningEnvoy {
   readonly clusters: ReadonlyMap<string, Cluster>;
   at(workload: string): { readonly address: string; readonly port: number };
+  /** Changes what one of Envoy's loggers writes. */
+  setLogLevel(logger: string, level: string): Promise<void>;
   /** Rejects where the connection ends without an answer. */
   ask(workload: string, call?: PolicyCall): Promise<PolicyAnswer>;
   /** Sends bytes and gives what comes back until that or the connection ends. */
@@ -114,12 +118,12 @@ export async function startWorkloads(setup: {
   const listeners: Listener[] = [];
   const clusters = new Map<string, Cluster>();
   const routes = new Map<string, RouteConfiguration>();
-  for (const { name, namespace = 'default', metadata } of workloads) {
+  for (const { name, namespace = 'default', metadata, meshConfig: own } of workloads) {
     const { address } = at(name);
     const { resources, problems, errors } = generateOffline(
       objects,
       { name: `${name}-0`, namespace, ipAddress: address, ...(metadata && { metadata }) },
-      meshConfig ? { meshConfig: { ...defaultMeshConfig(), ...meshConfig } } : {},
+      { meshConfig: { ...defaultMeshConfig(), ...meshConfig, ...own } },
     );
     if (problems.length > 0) throw new Error(problems.map((one) => `${one.path}: ${one.message}`).join('\n'));
     if (errors.length > 0) throw new Error(errors.map((one) => `${one.name}: ${String(one.error)}`).join('\n'));
@@ -183,6 +187,7 @@ export async function startWorkloads(setup: {
     ...envoy,
     clusters,
     at,
+    setLogLevel: async (logger, level) => envoy.change(`/logging?${logger}=${level}`),
     ask: (name, sent = {}) =>
       new Promise((resolve, reject) => {
         const socket = dial(name, sent, 'istio-http/1.1');
