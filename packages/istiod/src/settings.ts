@@ -67,6 +67,8 @@ export interface Settings {
   /** Ranges of addresses for ServiceEntries without any; undefined where they get none (PILOT_ENABLE_IP_AUTOALLOCATE). */
   readonly autoAddresses: AddressRanges | undefined;
   readonly authority: AuthoritySettings;
+  /** PILOT_ENVOY_FILTER_STATS. */
+  readonly envoyFilterStats: boolean;
   /** PILOT_ANALYSIS_INTERVAL in milliseconds, PILOT_STATUS_MAX_WORKERS; undefined where nothing is analysed (PILOT_ENABLE_ANALYSIS). */
   readonly analysis: { readonly intervalMs: number; readonly workers: number } | undefined;
   readonly workloadEntries: {
@@ -376,6 +378,7 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
     nativeSidecars: nativeSidecarSetting(env.ENABLE_NATIVE_SIDECARS),
     autoAddresses: autoAddresses(env),
     authority: authoritySettings(env),
+    envoyFilterStats: env.PILOT_ENVOY_FILTER_STATS === 'true',
     analysis: analysis(env),
     workloadEntries: {
       register: env.PILOT_ENABLE_WORKLOAD_ENTRY_AUTOREGISTRATION !== 'false',

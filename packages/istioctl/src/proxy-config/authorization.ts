@@ -26,12 +26,8 @@ const isRbac = (filter: Json) => text(at(filter, 'typedConfig', '@type')).endsWi
 /** A rule's name in Envoy: `ns[NAMESPACE]-policy[NAME]-rule[INDEX]`, with a prefix for rules that ask an external service. */
 const ruleName = /ns\[([^\]]*)\]-policy\[([^\]]*)\]-rule\[(\d+)\]/;
 
-/** Rules that mark what an external service is asked about; Istio's own name of the filter does not tell. */
-const marksForQuestions = (filter: Json): boolean =>
-  text(at(filter, 'typedConfig', 'shadowRulesStatPrefix')).startsWith('istio_ext_authz_');
-
 function actionOf(filter: Json, rules: Json): PolicyInForce['action'] {
-  if (text(filter.name).includes('custom') || marksForQuestions(filter)) return 'CUSTOM';
+  if (text(filter.name).includes('custom')) return 'CUSTOM';
   const action = text(rules.action);
   return action === 'DENY' || action === 'LOG' ? action : 'ALLOW';
 }
@@ -56,7 +52,7 @@ export function policiesInForce(dump: ConfigDump): readonly PolicyInForce[] {
   for (const filter of listenersOf(dump).flatMap(filtersOf).filter(isRbac)) {
     for (const [field, dryRun] of [
       ['rules', false],
-      ['shadowRules', !marksForQuestions(filter)],
+      ['shadowRules', true],
     ] as const) {
       const checks = at(filter, 'typedConfig', field);
       if (checks === undefined) continue;
@@ -72,7 +68,7 @@ export function policiesInForce(dump: ConfigDump): readonly PolicyInForce[] {
       }
     }
   }
-  const order = ['CUSTOM', 'LOG', 'DENY', 'ALLOW'];
+  const order = ['CUSTOM', 'DENY', 'ALLOW', 'LOG'];
   const entries = [...found.values()];
   const admits = entries.some(({ action, policy, dryRun }) => action === 'ALLOW' && policy !== nothing && !dryRun);
   return entries

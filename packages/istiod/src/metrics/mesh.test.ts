@@ -88,3 +88,22 @@ test('ServiceEntries that take each other’s place', () => {
   assert.equal(value('pilot_conflict_outbound_listener_tcp_over_current_tcp'), 1);
   assert.equal(value('pilot_duplicate_envoy_clusters'), 1);
 });
+
+test('clusters to be resolved by DNS without any name', () => {
+  const entry = (name: string, more: object) =>
+    istioObject(
+      'ServiceEntry',
+      { name },
+      { hosts: [`${name}.test`], ports: [{ number: 80, name: 'http', protocol: 'HTTP' }], resolution: 'DNS', ...more },
+    );
+  const chosen = { workloadSelector: { labels: { app: 'chosen' } } };
+  const metric = 'pilot_dns_cluster_without_endpoints';
+  assert.equal(gauges([entry('own', {}), entry('named', { endpoints: [{ address: 'other.test' }] })])(metric), 0);
+  assert.equal(gauges([entry('empty', chosen)])(metric), 1);
+  const machine = istioObject(
+    'WorkloadEntry',
+    { name: 'machine' },
+    { address: 'machine.test', labels: { app: 'chosen' } },
+  );
+  assert.equal(gauges([entry('filled', chosen), machine])(metric), 0);
+});

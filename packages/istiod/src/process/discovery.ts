@@ -6,7 +6,7 @@ import { createKubeClient, type KubeObject, type ListOptions, loadKubeConfig } f
 import { createMesh, MeshSources, trustDomainOf, watchMesh } from '@istio-ts/mesh';
 import { MetricsRegistry } from '@istio-ts/metrics';
 import { istiodDnsNames } from '@istio-ts/security';
-import { createEngine, encodedResources, envoyFilterProblems, withBootstraps, withGrpcClients } from '@istio-ts/xds';
+import { createEngine, envoyFilterProblems, withBootstraps, withGrpcClients } from '@istio-ts/xds';
 import { createInjectionHandler, watchInjectorConfig } from '../admission/inject.ts';
 import { watchSurroundings } from '../admission/surroundings.ts';
 import { createValidationHandler } from '../admission/validate.ts';
@@ -35,6 +35,13 @@ import { withSecretAccess } from '../identity/secret-access.ts';
 import { startTokenKeys } from '../jwks/start.ts';
 import { createLoggers } from '../log.ts';
 import { LogScopes, parseLogLevels } from '../log-scopes.ts';
+import { createEngineReports } from '../metrics/engine.ts';
+import {
+  createEventMetrics,
+  createTargetMetrics,
+  registerEndpointMetrics,
+  registerFilterMetrics,
+} from '../metrics/kubernetes.ts';
 import { registerMeshMetrics } from '../metrics/mesh.ts';
 import {
   createAdsMetrics,
@@ -194,34 +201,10 @@ export async function startDiscovery(
     forbidsKeysFrom: settings.tokenKeys.forbids,
   });
   registerMeshMetrics(metrics, mesh, sources);
-  const engineLog = logger('xds', 'Making of configuration for proxies');
-  const internalErrors = metrics.counter(
-    'pilot_xds_generation_errors_total',
-    'Resources that could not be made; the ones before them stay in force.',
-  );
-  metrics.gauge(
-    'istiod_xds_resources_encoded_total',
-    'Resources for proxies that were encoded since the start, each once for all proxies that share it.',
-    () => [...encodedResources().values()].reduce((sum, count) => sum + count, 0),
-  );
-  const secretErrors = metrics.counter(
-    'pilot_sds_certificate_errors_total',
-    'Secrets of certificates that proxies need and that are missing or hold nothing usable.',
-  );
-  const engine = createEngine(mesh, {
-    onError: ({ type, name, error }) => {
-      internalErrors.add();
-      engineLog.error(`${type} ${name}: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
-    },
-    onSecretProblem: ({ origin, path, message }) => {
-      secretErrors.add();
-      engineLog.warn(`${origin.kind} ${origin.namespace}/${origin.name}: ${path}: ${message}`);
-    },
-    onFailure: ({ errors }) => {
-      internalErrors.add({}, errors.length);
-      for (const error of errors) engineLog.error(error instanceof Error ? (error.stack ?? error.message) : `${error}`);
-    },
-  });
+  registerEndpointMetrics(metrics, sources);
+  if (settings.envoyFilterStats) registerFilterMetrics(metrics, sources);
+  const countTargets = createTargetMetrics(metrics, mesh);
+  const engine = createEngine(mesh, createEngineReports(metrics, logger('xds', 'Making of configuration for proxies')));
 
   const identities = createIdentities({
     client,
@@ -268,6 +251,7 @@ export async function startDiscovery(
     onConnection: ({ connectionId, node }, state) => {
       adsLog.info(`${connectionId} ${state}`);
       registration[state](node);
+      if (state === 'connected') countTargets(node);
     },
     onHealth: registration.health,
   });
@@ -398,6 +382,7 @@ export async function startDiscovery(
       return true;
     },
     lists: (resource) => (resource === kubernetesTypes.Secret ? secretLists(settings.secretNamespaces) : [{}]),
+    onEvent: createEventMetrics(metrics),
     // Named sources of configuration take the place of the API server's; which they are is known before the first object.
     skips: (object) => !fromKubernetes && isConfiguration(object),
     schedule: (work) => {

@@ -11,6 +11,8 @@ export interface MeshWatchOptions {
   readonly admits?: (object: KubeObject) => boolean;
   /** Events of objects for which it returns true count as not there: these objects come from another source. */
   readonly skips?: (object: KubeObject) => boolean;
+  /** Hears of every change that the API server tells of. */
+  readonly onEvent?: (resource: ResourceType, event: 'add' | 'update' | 'delete') => void;
   /** Hears of every interruption of a watch; watches go on by themselves. */
   readonly onError?: (resource: ResourceType, error: Error) => void;
   /** Hears of what went wrong while a batch was applied; the rest of the batch is in force. Without it the error is thrown where the batch runs. */
@@ -18,6 +20,8 @@ export interface MeshWatchOptions {
   /** Delays the processing of what arrives until the event loop is free; `setImmediate` by default. */
   readonly schedule?: (work: () => void) => void;
 }
+
+const eventNames = { ADDED: 'add', MODIFIED: 'update', DELETED: 'delete' } as const;
 
 /**
  * Feeds sources from a Kubernetes API server. What arrives together is applied as one batch; nothing is applied before all kinds have been listed
@@ -33,6 +37,7 @@ export function watchMesh(
     lists = () => [{}],
     admits = () => true,
     skips = () => false,
+    onEvent = () => {},
     onError = () => {},
     onFailure,
     schedule = (work) => void setImmediate(work),
@@ -86,7 +91,10 @@ export function watchMesh(
       entry.list,
       (event) => {
         if (event.type === 'SYNCED') waiting.delete(entry);
-        else queue.push({ deleted: event.type === 'DELETED', object: event.object });
+        else {
+          onEvent(entry.resource, eventNames[event.type]);
+          queue.push({ deleted: event.type === 'DELETED', object: event.object });
+        }
         request();
       },
       (error) => onError(entry.resource, error),

@@ -3,7 +3,7 @@ import { caCertificateName, credentialResource } from './names.ts';
 
 export { caCertificateName, credentialResource, parseSecretResource, type SecretReference } from './names.ts';
 export { buildTrustBundle, workloadRoots } from './trust-bundle.ts';
-export { buildSecret, SecretError, secretOrigin } from './secret.ts';
+export { buildSecret, missingSecret, SecretError, secretOrigin } from './secret.ts';
 
 /**
  * Names of the SDS resources that the configuration of a proxy may refer to: credentials of its Gateways, of the ports at which its Sidecar ends TLS

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import type { Secret } from '@istio-ts/envoy';
 import type { Origin } from '@istio-ts/mesh/model';
-import type { SecretFacts } from '@istio-ts/mesh';
+import type { Problem, SecretFacts } from '@istio-ts/mesh';
 import type { Generated } from '../generated.ts';
 import { parseSecretResource } from './names.ts';
 
@@ -54,6 +54,23 @@ export function buildSecret(
     },
     origins: [secretOrigin(secret)],
   };
+}
+
+/** What to tell where there is no Secret for a resource: nothing where it stands for roots, which may be left out. */
+export function missingSecret(resource: string, namespace: string): readonly Problem[] {
+  const reference = parseSecretResource(resource);
+  if (!reference || reference.roots) return [];
+  const elsewhere = reference.namespace !== undefined && reference.namespace !== namespace;
+  return [
+    {
+      origin: { kind: 'Secret', namespace: reference.namespace ?? namespace, name: reference.name },
+      path: '',
+      message: elsewhere
+        ? `is not in ${namespace}, the namespace of the proxies that want it`
+        : 'is missing: what wants it is not served',
+      lastGoodStays: false,
+    },
+  ];
 }
 
 interface Value {

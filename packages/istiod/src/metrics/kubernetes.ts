@@ -1,0 +1,108 @@
+import { istioTypes } from '@istio-ts/api/resource-types';
+import type { ResourceType } from '@istio-ts/kube';
+import type { Mesh, MeshSources } from '@istio-ts/mesh';
+import { selectorMatches } from '@istio-ts/mesh/selector';
+import type { MetricsRegistry } from '@istio-ts/metrics';
+import { compileFilter } from '@istio-ts/xds/envoy-filter/patch';
+
+/** What happened to an object of the API server. */
+export type ObjectEvent = 'add' | 'update' | 'delete';
+
+const istioResources = new Set(Object.values(istioTypes).map(({ group, resource }) => `${group}/${resource}`));
+
+/** Counts what the API server tells of: of Istio's kinds, and of those that services and endpoints are made of. */
+export function createEventMetrics(metrics: MetricsRegistry): (type: ResourceType, event: ObjectEvent) => void {
+  const config = metrics.counter('pilot_k8s_cfg_events', 'Changes of configuration in Kubernetes.');
+  const registry = metrics.counter('pilot_k8s_reg_events', 'Changes of services, endpoints, pods and nodes.');
+  return ({ group, resource, kind }, event) =>
+    (istioResources.has(`${group}/${resource}`) ? config : registry).add({ type: kind, event });
+}
+
+type Slices = Pick<MeshSources, 'endpointSlices' | 'pods'>;
+
+/** Pods that endpoints name and that are not known, as `namespace/name`. */
+export function missingPods({ endpointSlices, pods }: Slices): ReadonlySet<string> {
+  const missing = new Set<string>();
+  for (const { namespace, endpoints } of endpointSlices.values())
+    for (const { pod } of endpoints)
+      if (pod !== '' && !pods.has(`${namespace}/${pod}`)) missing.add(`${namespace}/${pod}`);
+  return missing;
+}
+
+/** Metrics of endpoints whose pods are not there yet, or no more. */
+export function registerEndpointMetrics(metrics: MetricsRegistry, sources: Slices): { readonly close: () => void } {
+  metrics.gauge(
+    'pilot_k8s_endpoints_pending_pod',
+    'Pods that endpoints name and that are not known yet.',
+    () => missingPods(sources).size,
+  );
+  const without = metrics.counter('pilot_k8s_endpoints_with_no_pods', 'Endpoints that came without their pod.');
+  without.add({}, 0);
+  const { pods, endpointSlices } = sources;
+  const podsIn = (
+    slice: { readonly endpoints: readonly { readonly pod: string }[] } | undefined,
+  ): ReadonlySet<string> => new Set(slice?.endpoints.map(({ pod }) => pod));
+  return {
+    close: endpointSlices.subscribe((changes) => {
+      for (const { before, after } of changes) {
+        const known = podsIn(before);
+        for (const pod of podsIn(after))
+          if (pod !== '' && !known.has(pod) && !pods.has(`${after?.namespace}/${pod}`)) without.add();
+      }
+    }),
+  };
+}
+
+/** Counts sidecars that connect and that no service selects: nobody reaches them by a name. */
+export function createTargetMetrics(
+  metrics: MetricsRegistry,
+  mesh: Pick<Mesh, 'workloads' | 'selectingServices'>,
+): (proxy: { readonly type: string; readonly namespace: string; readonly podName: string }) => void {
+  const without = metrics.counter(
+    'pilot_k8s_proxies_with_no_service_targets',
+    'Sidecars that connected and are a target of no service.',
+  );
+  without.add({}, 0);
+  return ({ type, namespace, podName }) => {
+    if (type !== 'sidecar') return;
+    const labels = mesh.workloads.get(`Pod/${namespace}/${podName}`)?.labels;
+    const services = mesh.selectingServices.get(namespace) ?? [];
+    if (labels && !services.some(({ selector }) => selector && selectorMatches(selector, labels))) without.add();
+  };
+}
+
+/** Patches of EnvoyFilters by what they change and whether they are applied to the proxies that they are for (PILOT_ENVOY_FILTER_STATS). */
+export function registerFilterMetrics(
+  metrics: MetricsRegistry,
+  sources: Pick<MeshSources, 'configs'>,
+): { readonly close: () => void } {
+  const gauge = metrics.gauge(
+    'pilot_envoy_filter_status',
+    'Patches of EnvoyFilters, applied to the proxies that they are for or in error.',
+  );
+  const filters = sources.configs('EnvoyFilter');
+  const shown = new Map<string, readonly Readonly<Record<string, string>>[]>();
+  const show = (key: string): void => {
+    for (const labels of shown.get(key) ?? []) gauge.remove(labels);
+    shown.delete(key);
+    const config = filters.get(key);
+    if (!config) return;
+    const { patches, problems } = compileFilter(config);
+    const series = [
+      ...patches.map(({ applyTo }) => ({ name: key, patch: applyTo.toLowerCase(), result: 'applied' })),
+      ...problems.map(({ path }) => {
+        const index = Number(/configPatches\[(\d+)\]/.exec(path)?.[1]);
+        const patch = config.spec.configPatches?.[index]?.applyTo?.toLowerCase() ?? '';
+        return { name: key, patch, result: 'error' };
+      }),
+    ];
+    for (const labels of series) gauge.add(1, labels);
+    shown.set(key, series);
+  };
+  for (const key of filters.keys()) show(key);
+  return {
+    close: filters.subscribe((changes) => {
+      for (const { key } of changes) show(key);
+    }),
+  };
+}
