@@ -1,7 +1,11 @@
 import { describe } from 'node:test';
 import { authentication } from './security/authentication.ts';
+import { authorization } from './security/authorization.ts';
 import { endUsers } from './security/end-users.ts';
+import { externalAuthorization } from './security/external-authorization.ts';
+import { ingressAddresses } from './security/ingress-addresses.ts';
 import { type Lab, startLab } from './security/lab.ts';
+import { ownAuthority } from './security/own-authority.ts';
 import { obstacle } from './support/cluster.ts';
 import { ownCluster } from './support/own-cluster.ts';
 
@@ -21,4 +25,11 @@ describe('tasks of the documentation of security', { skip: reason ?? false }, ()
   };
   authentication(started);
   endUsers(started);
+  authorization(started);
+  ingressAddresses(started);
+  externalAuthorization(started);
+});
+
+describe('a mesh with an authority and a trust domain of its own', { skip: reason ?? false }, () => {
+  ownAuthority(ownCluster());
 });

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { proves } from '@istio-ts/xds/field-proof';
+import { becomes, type Lab } from './lab.ts';
+
+const exposed = `
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata:
+  name: httpbin-gateway
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+    - port: {number: 80, name: http, protocol: HTTP}
+      hosts: ["*"]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata:
+  name: httpbin
+spec:
+  hosts: ["*"]
+  gateways: [httpbin-gateway]
+  http:
+    - route:
+        - destination: {host: httpbin, port: {number: 8000}}
+`;
+
+/** The task "Ingress Access Control", and who a client says it is: addresses, trusted proxies, certificates. */
+export function ingressAddresses(lab: () => Lab): void {
+  const status = (...args: readonly string[]) => lab().statusHere(...args, `http://${lab().ingress}/headers`);
+  const policy = (action: string, field: string, ...blocks: readonly string[]) =>
+    lab().apply(
+      `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata:
+  name: ingress-policy
+spec:
+  selector:
+    matchLabels:
+      app: istio-ingressgateway
+  action: ${action}
+  rules:
+    - from:
+        - source:
+            ${field}: ${JSON.stringify(blocks)}
+`,
+      'istio-system',
+    );
+  /** The address of this machine as the gateway sees it. */
+  let client = '';
+
+  test('ingress access control by the address of the connection', async () => {
+    proves(
+      'AuthorizationPolicy.spec.rules[].from[].source.ipBlocks',
+      'AuthorizationPolicy.spec.rules[].from[].source.notIpBlocks',
+      'AuthorizationPolicy.spec.action',
+    );
+    await lab().apply(exposed);
+    await becomes('the gateway', '200', () => status());
+    const { origin } = JSON.parse(await lab().curlHere(`http://${lab().ingress}/ip`)) as { readonly origin: string };
+    client = origin.split(',').at(-1)?.trim() ?? '';
+    await policy('ALLOW', 'ipBlocks', '1.2.3.4', '5.6.7.0/24');
+    await becomes('others only', '403', () => status());
+    assert.equal(await status('-H', 'X-Forwarded-For: 1.2.3.4'), '403', 'what a client says of itself');
+    await policy('ALLOW', 'ipBlocks', '1.2.3.4', '5.6.7.0/24', client);
+    await becomes('this machine too', '200', () => status());
+    await policy('DENY', 'ipBlocks', client);
+    await becomes('this machine not', '403', () => status());
+    await policy('DENY', 'notIpBlocks', `${client}/32`);
+    await becomes('all others not', '200', () => status());
+  });
+
+  test('ingress access control by the address of the original client', async () => {
+    proves(
+      'AuthorizationPolicy.spec.rules[].from[].source.remoteIpBlocks',
+      'AuthorizationPolicy.spec.rules[].from[].source.notRemoteIpBlocks',
+      'MeshConfig.defaultConfig.gatewayTopology.numTrustedProxies',
+    );
+    // Without trusted proxies in front, that is the address of the connection.
+    await policy('ALLOW', 'remoteIpBlocks', '1.2.3.4');
+    await becomes('nobody is believed', '403', () => status('-H', 'X-Forwarded-For: 1.2.3.4'));
+    const { cluster } = lab();
+    const annotated = (config: string | null) =>
+      cluster.kubectl(
+        ...['patch', '-n', 'istio-system', 'deploy/istio-ingressgateway', '-p'],
+        JSON.stringify({ spec: { template: { metadata: { annotations: { 'proxy.istio.io/config': config } } } } }),
+      );
+    await annotated('{"gatewayTopology": {"numTrustedProxies": 1}}');
+    await cluster.kubectl('rollout', 'status', '-n', 'istio-system', 'deploy/istio-ingressgateway');
+    const from = (...addresses: readonly string[]) => status('-H', `X-Forwarded-For: ${addresses.join(', ')}`);
+    // One proxy is trusted: what it says of who it talks to is the last entry.
+    await becomes('the client behind the proxy', '200', () => from('1.2.3.4'));
+    assert.equal(await from('9.9.9.9, 1.2.3.4'), '200', 'entries before are the client’s own words');
+    assert.equal(await from('1.2.3.4, 9.9.9.9'), '403');
+    assert.equal(await status(), '403');
+    await policy('DENY', 'remoteIpBlocks', '1.2.3.0/24');
+    await becomes('a network refused', '403', () => from('1.2.3.4'));
+    assert.equal(await from('1.2.4.4'), '200');
+    await policy('DENY', 'notRemoteIpBlocks', '1.2.3.0/24');
+    await becomes('all but that network refused', '200', () => from('1.2.3.4'));
+    assert.equal(await from('1.2.4.4'), '403');
+    const { headers } = JSON.parse(
+      await lab().curlHere('-H', 'X-Forwarded-For: 1.2.3.4', `http://${lab().ingress}/headers`),
+    ) as { readonly headers: Readonly<Record<string, string>> };
+    assert.equal(headers['X-Forwarded-For'], `1.2.3.4,${client}`);
+    assert.equal(headers['X-Envoy-External-Address'], '1.2.3.4');
+    await lab().remove('istio-system', 'authorizationpolicy/ingress-policy');
+    await annotated(null);
+    await cluster.kubectl('rollout', 'status', '-n', 'istio-system', 'deploy/istio-ingressgateway');
+  });
+
+  test('a gateway believes no header about client certificates that comes from outside', async () => {
+    proves('MeshConfig.defaultConfig.gatewayTopology.forwardClientCertDetails');
+    await becomes('the gateway', '200', () => status());
+    const forged = 'URI=spiffe://cluster.local/ns/istio-system/sa/admin';
+    const text = await lab().curlHere('-H', `X-Forwarded-Client-Cert: ${forged}`, `http://${lab().ingress}/headers`);
+    const seen = (JSON.parse(text) as { readonly headers: Record<string, string> }).headers['X-Forwarded-Client-Cert'];
+    assert.match(
+      seen ?? '',
+      /URI=spiffe:\/\/cluster\.local\/ns\/istio-system\/sa\/istio-ingressgateway-service-account$/,
+    );
+    assert.doesNotMatch(seen ?? '', /admin/);
+  });
+
+  test('headers have limits, which the gateway keeps before the application sees them', async () => {
+    /** Status, and whether the answer came from behind the gateway. */
+    const answer = async (...args: readonly string[]) => {
+      const text = await lab().curlHere('-D', '-', '-o', '/dev/null', ...args, `http://${lab().ingress}/ip`);
+      return [/^HTTP\/1\.1 (\d+)/.exec(text)?.[1], /^x-envoy-upstream-service-time:/im.test(text)];
+    };
+    const long = (bytes: number) => answer('-H', `x-long: ${'x'.repeat(bytes)}`);
+    const many = (count: number) => answer(...Array.from({ length: count }, (_, i) => ['-H', `x-${i}: 1`]).flat());
+    assert.deepEqual(await long(10_000), ['200', true]);
+    // Envoy's defaults: 60 KiB of headers, and 100 of them.
+    assert.deepEqual(await long(62_000), ['431', false]);
+    assert.deepEqual(await many(60), ['200', true]);
+    assert.deepEqual(await many(150), ['431', false]);
+    await lab().remove('foo', 'virtualservice/httpbin', 'gateway/httpbin-gateway');
+  });
+}
