@@ -10,6 +10,7 @@ import * as x509 from '@peculiar/x509';
 import {
   AuthorityError,
   createIntermediate,
+  createRevocationList,
   createRootCertificate,
   istiodDnsNames,
   loadAuthority,
@@ -169,4 +170,37 @@ test('material that does not fit together is refused with the file', () => {
   );
   assert.throws(() => loadAuthority({ ...one, root: two.root }), /cert-chain\.pem/);
   assert.throws(() => loadAuthority({ ...one, certificate: 'nothing' }), /ca-cert\.pem/);
+});
+
+test('a list of revoked certificates that openssl checks with', () => {
+  const root = createRootCertificate({ organization: 'cluster.local', now });
+  const intermediate = createIntermediate(root, { organization: 'cluster.local', commonName: 'one', now });
+  const authority = loadAuthority(intermediate);
+  const csr = createCsr(generatePrivateKey(), []);
+  const [good, bad] = [authority.sign({ csr, identity, now }), authority.sign({ csr, identity, now })];
+  const lists =
+    createRevocationList(root, { serials: [], ttl: 3_600_000, now }) +
+    createRevocationList(intermediate, {
+      serials: [describeCertificate(bad.certificate).serial],
+      ttl: 3_600_000,
+      now,
+    });
+  writeFileSync(join(dir, 'crl-root.pem'), root.certificate);
+  writeFileSync(join(dir, 'crl-chain.pem'), intermediate.certificate);
+  writeFileSync(join(dir, 'crl.pem'), lists);
+  const verify = (certificate: string): string => {
+    writeFileSync(join(dir, 'crl-leaf.pem'), certificate);
+    const args = ['-crl_check_all', '-CRLfile', join(dir, 'crl.pem'), '-untrusted', join(dir, 'crl-chain.pem')];
+    return execFileSync(
+      'openssl',
+      ['verify', '-CAfile', join(dir, 'crl-root.pem'), ...args, join(dir, 'crl-leaf.pem')],
+      {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
+  };
+  assert.match(verify(good.certificate), /: OK/);
+  assert.throws(() => verify(bad.certificate), /certificate revoked/);
+  assert.throws(() => createRevocationList(root, { serials: ['zz'], ttl: 1, now }), AuthorityError);
 });

@@ -4,7 +4,19 @@ import type { CertificateDescription, ParsedCertificate } from './certificate.ts
 import { CsrError, parseCsr } from './csr.ts';
 import { encodeName, workloadName } from './name.ts';
 import type { WorkloadSubject } from './name.ts';
-import { exportPrivateKey, generatePrivateKey, importPrivateKey, keyIdentifier, P256, publicKeyInfo } from './keys.ts';
+import { contextTag, sequence, smallInteger, time, tlv, unsignedInteger } from './der.ts';
+import { authorityKeyIdentifier, encodeExtension } from './extensions.ts';
+import {
+  exportPrivateKey,
+  generatePrivateKey,
+  importPrivateKey,
+  keyIdentifier,
+  P256,
+  publicKeyInfo,
+  signatureAlgorithm,
+  signStructure,
+} from './keys.ts';
+import { encodePem } from './pem.ts';
 import type { KeyAlgorithm } from './keys.ts';
 import type { AltName } from './extensions.ts';
 import { Oid } from './oids.ts';
@@ -146,6 +158,44 @@ export function createIntermediate(parent: AuthorityMaterial, options: Intermedi
     }),
   );
   return { certificate, key: exportPrivateKey(key), chain: certificate + parent.chain, root: parent.root };
+}
+
+export interface RevocationOptions {
+  /** Serial numbers of the certificates that are revoked, hexadecimal. */
+  readonly serials: readonly string[];
+  /** How long the list is good, milliseconds. */
+  readonly ttl: number;
+  readonly now: Date;
+}
+
+/** Makes the list of revoked certificates of a CA (RFC 5280, 5), PEM: those that it signed itself. Raises AuthorityError for unusable material. */
+export function createRevocationList(material: AuthorityMaterial, { serials, ttl, now }: RevocationOptions): string {
+  const signer = loadSigner(material);
+  const revoked = serials.map((serial) => {
+    const hex = serial.replaceAll(':', '').toLowerCase();
+    if (!/^[0-9a-f]{1,40}$/.test(hex)) throw new AuthorityError(`"${serial}" is no serial number in hexadecimal`);
+    const bytes = Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex');
+    return sequence(unsignedInteger(bytes), time(now));
+  });
+  const extensions = sequence(
+    authorityKeyIdentifier(signer.keyId),
+    // Numbers of lists only ever grow, as time does.
+    encodeExtension(
+      Oid.crlNumber,
+      false,
+      unsignedInteger(Buffer.from(now.getTime().toString(16).padStart(12, '0'), 'hex')),
+    ),
+  );
+  const body = sequence(
+    smallInteger(1),
+    signatureAlgorithm(signer.key).identifier,
+    signer.certificate.subjectName,
+    time(new Date(now.getTime() - CLOCK_SKEW_MS)),
+    time(new Date(now.getTime() + ttl)),
+    ...(revoked.length > 0 ? [sequence(...revoked)] : []),
+    tlv(contextTag(0, true), extensions),
+  );
+  return encodePem('X509 CRL', signStructure(body, signer.key));
 }
 
 interface Signer {
