@@ -34,7 +34,11 @@ export interface RunningIstiod {
   memory(): number;
   /** A token of a service account, for istiod unless other audiences are named. */
   token(namespace: string, account: string, audiences?: readonly string[]): Promise<string>;
-  get(port: (typeof PORTS)[number], path: string): Promise<{ readonly status: number; readonly body: string }>;
+  get(
+    port: (typeof PORTS)[number],
+    path: string,
+    token?: string,
+  ): Promise<{ readonly status: number; readonly body: string }>;
   close(): Promise<void>;
 }
 
@@ -45,6 +49,8 @@ export interface IstiodOptions {
   readonly objects?: readonly KubeObject[];
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Address at which it listens, loopback by default. */
+  readonly host?: string;
 }
 
 const rendered = (chart: string, values: Values): Rendered =>
@@ -70,6 +76,7 @@ export async function startIstiod({
   objects = [],
   args = [],
   env = {},
+  host = '127.0.0.1',
 }: IstiodOptions = {}): Promise<RunningIstiod> {
   const api = await startTestServer();
   const client = createKubeClient(loadKubeConfig({ kubeconfig: join(api.directory, 'kubeconfig'), env: {} }));
@@ -96,7 +103,11 @@ export async function startIstiod({
         break;
       } catch (error) {
         // A definition is served a moment after it was made.
-        if (Date.now() > deadline) throw error;
+        if (Date.now() > deadline) {
+          client.close();
+          await api.close();
+          throw error;
+        }
         await sleep(50);
       }
   }
@@ -136,7 +147,7 @@ export async function startIstiod({
       join(import.meta.dirname, '../bin/pilot-discovery.ts'),
       'discovery',
       `--kubeconfig=${kubeconfig}`,
-      ...PORTS.map((name) => `--${FLAGS[name]}=${name === 'controlZ' ? '' : '127.0.0.1:'}${ports[name]}`),
+      ...PORTS.map((name) => `--${FLAGS[name]}=${name === 'controlZ' ? '' : `${host}:`}${ports[name]}`),
       ...args,
     ],
     {
@@ -155,9 +166,11 @@ export async function startIstiod({
     stream.on('data', (chunk) => {
       output += chunk;
     });
-  const get: RunningIstiod['get'] = (port, path) =>
+  const get: RunningIstiod['get'] = (port, path, bearer) =>
     new Promise((resolve, reject) => {
-      httpGet({ host: '127.0.0.1', port: ports[port], path, agent: false }, (response) => {
+      const address = port === 'controlZ' ? '127.0.0.1' : host;
+      const headers = bearer === undefined ? {} : { authorization: `Bearer ${bearer}` };
+      httpGet({ host: address, port: ports[port], path, headers, agent: false }, (response) => {
         let body = '';
         response.on('data', (chunk) => {
           body += chunk;
