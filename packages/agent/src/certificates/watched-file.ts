@@ -6,9 +6,15 @@ const MAX_FILE = 4 << 20;
 
 /**
  * Tells a file's text now, where it is there, and after each change, as mounted ConfigMaps change: by another folder that takes the place of the one
- * before. Says nothing of a folder that does not exist. The result ends it.
+ * before. Says nothing of a folder that does not exist. `directories` are those in which changes show, where that is not the file's own: a folder that is
+ * part of a mounted one is replaced together with it. The result ends it.
  */
-export function watchFile(path: string, debounceMs: number, onText: (text: string | undefined) => void): () => void {
+export function watchFile(
+  path: string,
+  debounceMs: number,
+  onText: (text: string | undefined) => void,
+  directories: readonly string[] = [dirname(path)],
+): () => void {
   let last: string | undefined;
   const read = (): void => {
     let text: string | undefined;
@@ -23,17 +29,20 @@ export function watchFile(path: string, debounceMs: number, onText: (text: strin
   };
   read();
   let timer: NodeJS.Timeout | undefined;
-  try {
-    const watcher = watch(dirname(path), { persistent: false }, () => {
-      clearTimeout(timer);
-      timer = setTimeout(read, debounceMs);
-    });
-    watcher.on('error', () => watcher.close());
-    return () => {
-      clearTimeout(timer);
-      watcher.close();
-    };
-  } catch {
-    return () => undefined;
-  }
+  const watchers = directories.flatMap((directory) => {
+    try {
+      const watcher = watch(directory, { persistent: false }, () => {
+        clearTimeout(timer);
+        timer = setTimeout(read, debounceMs);
+      });
+      watcher.on('error', () => watcher.close());
+      return [watcher];
+    } catch {
+      return [];
+    }
+  });
+  return () => {
+    clearTimeout(timer);
+    for (const watcher of watchers) watcher.close();
+  };
 }

@@ -19,6 +19,8 @@ const SPIFFE_CREDENTIALS = './var/run/secrets/workload-spiffe-credentials';
 /** The ConfigMaps that istiod keeps in each namespace, as injection mounts them: the mesh's trust anchors, and the revocation list of its CA. */
 const MOUNTED_ROOTS = './var/run/secrets/istio/root-cert.pem';
 const MOUNTED_CRL = './var/run/secrets/istio/crl/ca-crl.pem';
+/** As one volume, or as a volume of its own in it. */
+const CRL_FOLDERS = ['./var/run/secrets/istio', './var/run/secrets/istio/crl'];
 const CA_TIMEOUT_MS = 10_000;
 /** setTimeout cannot wait longer. */
 const LONGEST_TIMER = 2 ** 31 - 1;
@@ -85,8 +87,8 @@ export class WorkloadCertificate {
   /** Follows what istiod distributes between two renewals of the certificate. */
   #watchMounted(): void {
     const { certificates } = this.#options.settings;
-    const follow = (path: string, onText: (text: string | undefined) => void): void =>
-      void this.#unwatch.push(watchFile(path, certificates.fileDebounceMs, onText));
+    const follow = (path: string, onText: (text: string | undefined) => void, folders?: readonly string[]): void =>
+      void this.#unwatch.push(watchFile(path, certificates.fileDebounceMs, onText, folders));
     // Another file is the root of another CA: that of the API server, say, which says nothing of workloads.
     if (certificates.caRootFile === MOUNTED_ROOTS)
       follow(MOUNTED_ROOTS, (text) => {
@@ -94,10 +96,14 @@ export class WorkloadCertificate {
         this.#roots.mounted(text);
         this.#putRoots('the root certificates of the mesh have changed');
       });
-    follow(MOUNTED_CRL, (text) => {
-      this.#crl = text?.includes('-----BEGIN X509 CRL-----') ? text : undefined;
-      this.#putRoots('the revocation list of the CA has changed');
-    });
+    follow(
+      MOUNTED_CRL,
+      (text) => {
+        this.#crl = text?.includes('-----BEGIN X509 CRL-----') ? text : undefined;
+        this.#putRoots('the revocation list of the CA has changed');
+      },
+      CRL_FOLDERS,
+    );
   }
 
   /** Gives Envoy the anchors once there is a certificate, and says why when they are not the first ones. */

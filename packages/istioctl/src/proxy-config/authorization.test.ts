@@ -41,11 +41,18 @@ test('dry runs, external checks and a check that admits nothing', () => {
         rbac({ rules: {} }),
         rbac({ shadow_rules: { action: 'DENY', ...rule('tried') } }),
         rbac({ rules: { action: 'DENY', ...rule('asked') } }, 'istio.rbac.custom'),
+        rbac({
+          shadow_rules: { action: 'DENY', policies: { 'istio-ext-authz-opa-ns[shop]-policy[opa]-rule[0]': {} } },
+          shadow_rules_stat_prefix: 'istio_ext_authz_',
+        }),
+        rbac({ rules: { action: 'LOG', ...rule('watched') } }),
         rbac({ rules: { action: 'DENY', policies: { 'by hand': {} } } }),
       ]),
     ).map(({ action, policy, rules, dryRun }) => [action, policy, rules, dryRun]),
     [
       ['CUSTOM', 'asked.shop', 1, false],
+      ['CUSTOM', 'opa.shop', 1, false],
+      ['LOG', 'watched.shop', 1, false],
       ['DENY', 'by hand', 1, false],
       ['DENY', 'tried.shop', 1, true],
       ['ALLOW', '(nothing is admitted)', 0, false],

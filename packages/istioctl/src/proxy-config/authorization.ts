@@ -26,8 +26,12 @@ const isRbac = (filter: Json) => text(at(filter, 'typedConfig', '@type')).endsWi
 /** A rule's name in Envoy: `ns[NAMESPACE]-policy[NAME]-rule[INDEX]`, with a prefix for rules that ask an external service. */
 const ruleName = /ns\[([^\]]*)\]-policy\[([^\]]*)\]-rule\[(\d+)\]/;
 
+/** Rules that mark what an external service is asked about; Istio's own name of the filter does not tell. */
+const marksForQuestions = (filter: Json): boolean =>
+  text(at(filter, 'typedConfig', 'shadowRulesStatPrefix')).startsWith('istio_ext_authz_');
+
 function actionOf(filter: Json, rules: Json): PolicyInForce['action'] {
-  if (text(filter.name).includes('custom')) return 'CUSTOM';
+  if (text(filter.name).includes('custom') || marksForQuestions(filter)) return 'CUSTOM';
   const action = text(rules.action);
   return action === 'DENY' || action === 'LOG' ? action : 'ALLOW';
 }
@@ -52,7 +56,7 @@ export function policiesInForce(dump: ConfigDump): readonly PolicyInForce[] {
   for (const filter of listenersOf(dump).flatMap(filtersOf).filter(isRbac)) {
     for (const [field, dryRun] of [
       ['rules', false],
-      ['shadowRules', true],
+      ['shadowRules', !marksForQuestions(filter)],
     ] as const) {
       const checks = at(filter, 'typedConfig', field);
       if (checks === undefined) continue;
@@ -68,7 +72,7 @@ export function policiesInForce(dump: ConfigDump): readonly PolicyInForce[] {
       }
     }
   }
-  const order = ['CUSTOM', 'DENY', 'ALLOW', 'LOG'];
+  const order = ['CUSTOM', 'LOG', 'DENY', 'ALLOW'];
   const entries = [...found.values()];
   const admits = entries.some(({ action, policy, dryRun }) => action === 'ALLOW' && policy !== nothing && !dryRun);
   return entries

@@ -5,29 +5,44 @@ import { type Condition, conditionOf, maxConditionMessage, withCondition } from 
 import { updateStatus } from './update-status.ts';
 
 const conditionType = 'Accepted';
+
+/** What is wrong with an object. */
+export interface StatusProblem extends FieldProblem {
+  /** True when only the part at `path` has no effect. */
+  readonly onlyPart?: boolean;
+}
+
 /** The conditions that an object should have, or undefined when it has them already. An object that was never refused gets no condition at all. */
 export function wantedConditions(
   object: KubeObject,
-  problems: readonly FieldProblem[],
+  problems: readonly StatusProblem[],
   now: Date,
 ): readonly Condition[] | undefined {
   const errors = problems.filter(({ severity }) => severity === 'error');
   const existing = conditionOf(object, conditionType);
   if (errors.length === 0 && !existing) return undefined;
-  const wanted: Condition =
-    errors.length === 0
-      ? { type: conditionType, status: 'True', reason: 'Valid', message: 'the configuration is in force' }
-      : {
-          type: conditionType,
-          status: 'False',
-          reason: 'Invalid',
-          message:
-            `ignored; the last valid configuration stays in force: ${errors.map(({ path, message }) => `${path}: ${message}`).join('; ')}`.slice(
-              0,
-              maxConditionMessage,
-            ),
-        };
-  return withCondition(object, wanted, now);
+  return withCondition(object, errors.length === 0 ? inForce : refused(errors), now);
+}
+
+const inForce: Condition = {
+  type: conditionType,
+  status: 'True',
+  reason: 'Valid',
+  message: 'the configuration is in force',
+};
+
+function refused(errors: readonly StatusProblem[]): Condition {
+  const onlyParts = errors.every(({ onlyPart }) => onlyPart === true);
+  const what = onlyParts
+    ? 'in force, but not with everything in it'
+    : 'ignored; the last valid configuration stays in force';
+  const list = errors.map(({ path, message }) => `${path}: ${message}`).join('; ');
+  return {
+    type: conditionType,
+    status: 'False',
+    reason: onlyParts ? 'PartlyInvalid' : 'Invalid',
+    message: `${what}: ${list}`.slice(0, maxConditionMessage),
+  };
 }
 
 /** An object of the cluster by its name. */
@@ -51,7 +66,7 @@ const longestRetryMs = 60_000;
 /** Writes what became of objects into their status. */
 export interface ConfigStatusWriter {
   /** `problems` is asked at the time of writing. */
-  write(type: ResourceType, named: ObjectName, problems: () => readonly FieldProblem[]): void;
+  write(type: ResourceType, named: ObjectName, problems: () => readonly StatusProblem[]): void;
   close(): void;
 }
 
@@ -72,7 +87,7 @@ export function createConfigStatusWriter(
   const attempt = (
     type: ResourceType,
     named: ObjectName,
-    problems: () => readonly FieldProblem[],
+    problems: () => readonly StatusProblem[],
     failures: number,
   ): void => {
     const key = `${type.kind} ${named.namespace}/${named.name}`;

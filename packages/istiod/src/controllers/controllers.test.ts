@@ -169,6 +169,14 @@ describe('status of configuration', () => {
     assert.equal(wantedConditions(object(conditions), [], now)?.[1]?.status, 'True');
   });
 
+  it('one of which only a part has no effect is told apart from one that is ignored', () => {
+    const reasonOf = (...problems: Parameters<typeof wantedConditions>[1]) =>
+      wantedConditions(object(), problems, now)?.[0]?.reason;
+    const part = { ...bad[0], path: 'spec.jwtRules[0].jwksUri', onlyPart: true };
+    assert.equal(reasonOf(part), 'PartlyInvalid');
+    assert.equal(reasonOf(part, bad[0]), 'Invalid');
+  });
+
   it('a status of a strange form and a message of any length are no trouble', () => {
     assert.equal(wantedConditions(object('none'), bad, now)?.length, 1);
     const long = [{ severity: 'error', path: 'spec', message: 'x'.repeat(100_000) }] as const;

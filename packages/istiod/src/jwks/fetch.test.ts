@@ -117,18 +117,18 @@ describe('fetchDocument', () => {
 
   test('nothing is asked of forbidden addresses: not directly, not by name, not by redirect', async () => {
     const before = seen.length;
-    await refused('http://127.0.0.1:1/keys', /127\.0\.0\.1 is 127\.0\.0\.1, and nothing is fetched from there/);
-    await refused('http://2130706433/keys', /nothing is fetched from there/);
-    await refused('http://[::ffff:169.254.169.254]/', /nothing is fetched from there/);
-    await refused('http://inside.test/keys', /inside\.test is at 127\.0\.0\.1/);
+    await refused('http://127.0.0.1:1/keys', /^http:\/\/127\.0\.0\.1:1\/keys: nothing is fetched from this address/);
+    await refused('http://2130706433/keys', /nothing is fetched from this address/);
+    await refused('http://[::ffff:169.254.169.254]/', /nothing is fetched from this address/);
+    await refused('http://inside.test/keys', /inside\.test is at 127\.0\.0\.1: nothing/);
     // Also where another address of the name would do: the next answer may have only the bad one.
     await refused('http://mixed.test/keys', /mixed\.test is at 169\.254\.169\.254/);
     assert.equal(seen.length, before);
     await refused(
       `${http}/metadata`,
-      /redirected to http:\/\/169\.254\.169\.254\/latest\/: .*nothing is fetched from there/,
+      /redirected to http:\/\/169\.254\.169\.254\/latest\/: .*nothing is fetched from this address/,
     );
-    await refused(`${http}/inside`, /inside\.test is at 127\.0\.0\.1/);
+    await refused(`${http}/inside`, /inside\.test is at 127\.0\.0\.1: nothing/);
   });
 
   test('size, time and redirects have limits', async () => {

@@ -26,9 +26,10 @@ const MAX_REDIRECTS = 5;
 const MAX_BYTES = 1024 * 1024;
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
-const refusal = (host: string, address: string): FetchError =>
+/** `host` is a name that leads there; left out where the URL itself has the address. */
+const refusal = (address: string, host?: string): FetchError =>
   new FetchError(
-    `${host} ${host === address ? 'is' : 'is at'} ${address}, and nothing is fetched from there (ISTIO_TS_ALLOWED_CIDRS_IN_JWKS_URIS of istiod may allow it)`,
+    `${host === undefined ? '' : `${host} is at ${address}: `}nothing is fetched from this address (ISTIO_TS_ALLOWED_CIDRS_IN_JWKS_URIS of istiod may allow it)`,
   );
 
 /** Looks up names as usual and refuses those that lead to forbidden addresses, at the moment of connecting: nobody can answer otherwise later. */
@@ -42,7 +43,7 @@ function guarded(forbids: FetchPolicy['forbids'], resolve: typeof lookUp): Looku
       const addresses = (Array.isArray(found) ? found : [{ address: String(found) }]).map(({ address }) => address);
       const bad = addresses.find(forbids);
       if (bad === undefined) done(null, found as string, family);
-      else done(refusal(host, bad), '', 0);
+      else done(refusal(bad, host), '', 0);
     });
 }
 
@@ -56,7 +57,7 @@ function publicRoots(): readonly string[] {
 
 function get(url: URL, policy: FetchPolicy, signal: AbortSignal, resolve: typeof lookUp): Promise<IncomingMessage> {
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  if (isIP(host) !== 0 && policy.forbids(host)) return Promise.reject(refusal(host, host));
+  if (isIP(host) !== 0 && policy.forbids(host)) return Promise.reject(refusal(host));
   const options: RequestOptions = {
     signal,
     agent: false,

@@ -103,7 +103,8 @@ export function keepTokenKeys(
       const problem = error instanceof Error ? error.message : String(error);
       const { problem: _old, ...good } = before ?? {};
       const hasAny = good.keys !== undefined || (good.uri !== undefined && !entry.wanted.keys);
-      log.warn(
+      // Told once; while it stays the same it is only for who wants to see every attempt.
+      log[problem === before?.problem ? 'debug' : 'warn'](
         `cannot get keys of tokens${hasAny ? ', those fetched before stay in force' : ', all tokens that need them are refused'}: ${problem}`,
       );
       into.set(name, { ...good, problem });

@@ -38,13 +38,18 @@ export function reportProblems(
     const type = typeOf(kind);
     if (!type) return;
     statuses.write(type, { namespace, name }, () =>
-      (mesh.problems.get(key) ?? []).map(({ path, message }) => ({ severity: 'error', path, message })),
+      (mesh.problems.get(key) ?? []).map(({ path, message, onlyPart }) => ({
+        severity: 'error',
+        path,
+        message,
+        ...(onlyPart && { onlyPart }),
+      })),
     );
   };
   const tell = (problems: readonly Problem[]): void => {
     for (const { origin, path, message, lastGoodStays, onlyPart } of problems) {
       log.error(
-        `${origin.kind} ${origin.namespace}/${origin.name} is ${onlyPart ? 'in force without a part' : 'ignored'}${lastGoodStays ? ', its last valid version stays in force' : ''}: ${path}: ${message}`,
+        `${origin.kind} ${origin.namespace}/${origin.name} is ${onlyPart ? 'in force, but not with everything in it' : lastGoodStays ? 'ignored, its last valid version stays in force' : 'ignored'}: ${path}: ${message}`,
       );
       rejected.add({ type: origin.kind, name: `${origin.namespace}/${origin.name}` });
     }

@@ -54,10 +54,17 @@ function* targetsOf(service: Service, rule: MergedDestinationRule | undefined): 
   }
 }
 
+/** Names of the clusters of a service. */
+export function* outboundClusterNames(service: Service, rules: ProxyScope['destinationRules']): Generator<string> {
+  for (const { port, subset } of targetsOf(service, rules.get(service.hostname)))
+    yield outboundCluster(port.number, subset?.name ?? '', service.hostname);
+}
+
 /** The inputs of the clusters towards the services that a proxy may see, by the names of the clusters. */
 export function* outboundClusterInputs(
   scope: ProxyScope,
   inputs: ClusterInputs,
+  services: readonly Service[] = scope.services,
 ): Generator<readonly [name: string, input: OutboundClusterInput]> {
   const { proxy, mesh } = scope;
   const router = proxy.type === 'router';
@@ -65,7 +72,7 @@ export function* outboundClusterInputs(
   const files = clientFiles(proxy.metadata);
   const ipv6Only = onlyIpv6(scope);
   const lean = clusterRetries(scope);
-  for (const service of scope.services) {
+  for (const service of services) {
     const key = serviceKey(service);
     const endpoints = service.resolution === 'alias' ? aliasEndpoints(scope, service) : inputs.resolvedByProxy.get(key);
     // An alias of a service of the mesh is routed to that service's own clusters.
@@ -134,34 +141,70 @@ export interface EndpointTarget {
 export function endpointTargets(
   scope: Pick<ProxyScope, 'services' | 'destinationRules' | 'mesh' | 'proxy'>,
 ): readonly EndpointTarget[] {
-  const router = scope.proxy.type === 'router';
-  const result: EndpointTarget[] = [];
-  for (const service of scope.services) {
-    for (const { port, rule, subset } of targetsOf(service, scope.destinationRules.get(service.hostname))) {
-      const policy = effectivePolicy(rule?.spec, subset, port.number, scope.mesh);
-      if (clusterDiscovery(service, policy, router) !== 'EDS') continue;
-      const clusterName = outboundCluster(port.number, subset?.name ?? '', service.hostname);
-      const { settings, zones, failover } = localityPolicy(policy, scope.mesh, service);
-      const placed =
-        zones !== undefined || (settings !== undefined && (failover || (settings.distribute?.length ?? 0) > 0));
-      result.push({
+  const { proxy, mesh, destinationRules } = scope;
+  const client = clientPlace(scope);
+  const place = JSON.stringify(client);
+  const router = proxy.type === 'router';
+  return scope.services.flatMap((service) => {
+    const rule = destinationRules.get(service.hostname);
+    return targetsOfService({ service, rule, mesh, router, client, place }).targets;
+  });
+}
+
+interface ServiceTargets {
+  readonly service: Service;
+  readonly rule: MergedDestinationRule | undefined;
+  readonly mesh: ProxyScope['mesh'];
+  readonly router: boolean;
+  readonly client: ClientPlace;
+  /** The client's place as text. */
+  readonly place: string;
+}
+
+const unplacedTargets = memoByInputs(
+  ({ service, rule, mesh, router, client }: ServiceTargets) => [service, mesh, rule, router, client.clusterId],
+  (input) => findTargets(input),
+);
+
+const placedTargets = memoByInputs(
+  ({ service, rule, mesh, router, place }: ServiceTargets) => [service, mesh, rule, router, place],
+  (input) => findTargets(input),
+);
+
+/** The targets of one service: the identical ones for all clients, or where the place of the client counts for those of one place. */
+function targetsOfService(input: ServiceTargets): ReturnType<typeof findTargets> {
+  const unplaced = unplacedTargets(input);
+  return unplaced.placed ? placedTargets(input) : unplaced;
+}
+
+function findTargets({ service, rule, mesh, router, client }: ServiceTargets) {
+  const targets: EndpointTarget[] = [];
+  let anyPlaced = false;
+  for (const { port, subset } of targetsOf(service, rule)) {
+    const policy = effectivePolicy(rule?.spec, subset, port.number, mesh);
+    if (clusterDiscovery(service, policy, router) !== 'EDS') continue;
+    const clusterName = outboundCluster(port.number, subset?.name ?? '', service.hostname);
+    const { settings, zones, failover } = localityPolicy(policy, mesh, service);
+    const placed =
+      zones !== undefined || (settings !== undefined && (failover || (settings.distribute?.length ?? 0) > 0));
+    anyPlaced ||= placed;
+    targets.push({
+      clusterName,
+      service: serviceKey(service),
+      node: nodeMatters(service, router),
+      input: {
         clusterName,
-        service: serviceKey(service),
-        node: nodeMatters(service, router),
-        input: {
-          clusterName,
-          port: port.name,
-          subset: subset?.labels,
-          client: placed ? clientPlace(scope) : undefined,
-          settings: placed ? settings : undefined,
-          failover: placed && failover,
-          ...(zones && { zones }),
-          ...(isClusterLocal(service.hostname, scope.mesh) && { cluster: scope.proxy.clusterId }),
-        },
-      });
-    }
+        port: port.name,
+        subset: subset?.labels,
+        client: placed ? client : undefined,
+        settings: placed ? settings : undefined,
+        failover: placed && failover,
+        ...(zones && { zones }),
+        ...(isClusterLocal(service.hostname, mesh) && { cluster: client.clusterId }),
+      },
+    });
   }
-  return result;
+  return { targets, placed: anyPlaced };
 }
 
 function nodeMatters(service: Service, router: boolean): EndpointTarget['node'] {
@@ -213,7 +256,6 @@ const clientPlace = ({ proxy }: Pick<ProxyScope, 'proxy'>): ClientPlace => ({
  * clusters whose endpoints are part of them.
  */
 export function outboundInputsKey(scope: ProxyScope, inputs: ClusterInputs): readonly [object, ...unknown[]] {
-  const placed = inputs.resolvedByProxy.size > 0 || scope.services.some((service) => service.resolution === 'alias');
   return [
     scope.services,
     scope.destinationRules,
@@ -223,12 +265,25 @@ export function outboundInputsKey(scope: ProxyScope, inputs: ClusterInputs): rea
     inputs.identities,
     inputs.mutualTlsPorts,
     inputs.resolvedByProxy,
-    scope.proxy.type,
-    placed && JSON.stringify(clientPlace(scope)),
-    JSON.stringify(clientFiles(scope.proxy.metadata)),
-    onlyIpv6(scope),
-    scope.proxy.switches?.dynamicHosts,
     clusterRetries(scope),
+    ...outboundPlaceKey(scope, inputs),
+  ];
+}
+
+const haveAliases = memoByInputs(
+  (services: readonly Service[]) => [services],
+  (services) => services.some((service) => service.resolution === 'alias'),
+);
+
+/** The part of it that is about the client alone. */
+export function outboundPlaceKey({ services, proxy }: ProxyScope, inputs: ClusterInputs): readonly unknown[] {
+  const placed = inputs.resolvedByProxy.size > 0 || haveAliases(services);
+  return [
+    proxy.type,
+    placed && JSON.stringify(clientPlace({ proxy })),
+    JSON.stringify(clientFiles(proxy.metadata)),
+    onlyIpv6({ proxy }),
+    proxy.switches?.dynamicHosts,
   ];
 }
 
@@ -308,5 +363,5 @@ export function fixedClusters(scope: ProxyScope): readonly Generated<Cluster>[] 
 export const clusterRetries = (scope: ProxyScope): LeanRoutes | undefined =>
   scope.proxy.type === 'sidecar' && hasEgressPorts(scope) ? undefined : leanRoutes(scope);
 
-const onlyIpv6 = ({ proxy }: ProxyScope): boolean =>
+const onlyIpv6 = ({ proxy }: Pick<ProxyScope, 'proxy'>): boolean =>
   proxy.ipAddresses.length > 0 && proxy.ipAddresses.every((address) => isIP(address) === 6);

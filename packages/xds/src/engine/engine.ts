@@ -175,17 +175,22 @@ export function createEngine(mesh: Mesh, options: EngineOptions = {}): Engine {
     mesh,
     generators,
     report: onError,
-    table: (targets, node, place) => {
+    table: (targets, node, place, last) => {
       const name = tableNames.get(targets) ?? String(tablesMade++);
       tableNames.set(targets, name);
       const local = targets.some((target) => target.node !== undefined) ? (node ?? '') : '';
       return tables.acquire(
         `${name} ${local} ${mesh.networkGateways.current.size > 0 ? place.network : ''} ${place.view?.join() ?? ''}`,
         () =>
-          new EndpointTable(targets, node, (service) => {
-            const endpoints = mesh.endpoints.get(service);
-            return endpoints && reachable({ endpoints, place, gateways: mesh.networkGateways.current });
-          }),
+          new EndpointTable(
+            targets,
+            node,
+            (service) => {
+              const endpoints = mesh.endpoints.get(service);
+              return endpoints && reachable({ endpoints, place, gateways: mesh.networkGateways.current });
+            },
+            last,
+          ),
       );
     },
     secretProblems: (problems) => {

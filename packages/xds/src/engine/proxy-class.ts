@@ -14,11 +14,8 @@ import {
   clusterRetries,
   type EndpointTarget,
   endpointTargets,
-  outboundClusterInputs,
-  outboundInputsKey,
   selfTarget,
 } from '../cluster/index.ts';
-import { buildOutboundCluster, outboundClusterKey } from '../cluster/outbound.ts';
 import { patchClusters } from '../envoy-filter/cluster.ts';
 import { patchesOf } from '../envoy-filter/patch-set.ts';
 import { extensionResources } from '../extension/resource.ts';
@@ -31,6 +28,7 @@ import type { XdsResource } from '../source.ts';
 import type { EndpointTable } from './endpoint-table.ts';
 import type { Generators } from './generators.ts';
 import { ReadTracker } from './reads.ts';
+import { type OutboundClusters, outboundClusters } from './outbound-clusters.ts';
 import { encodePacked } from './packed-resource.ts';
 import { encodeResource, encodingMemo, keepUnchanged } from './resource.ts';
 import { encodeRoutes } from './route-bytes.ts';
@@ -64,6 +62,8 @@ export interface Shared {
     targets: readonly EndpointTarget[],
     node: string | undefined,
     place: NetworkPlace,
+    /** The one that the class had before, for the same place. */
+    last: EndpointTable | undefined,
   ) => { readonly value: EndpointTable; release(): void };
   readonly report: (error: GenerationError) => void;
   /** Tells of Secrets that cannot be used; called with an empty list when they can be again. */
@@ -93,35 +93,6 @@ const nothing: Resources = new Map();
 const encodeListener = encodingMemo(listenerType, encodePacked);
 const encodeRoute = encodingMemo(routeType, encodeRoutes);
 const encodeCluster = encodingMemo(clusterType);
-
-/** Encoded clusters towards services; shared by all proxies for which the inputs are the same. */
-const encodedOutbound = memoByInputs(outboundClusterKey, (input) => {
-  const generated = buildOutboundCluster(input);
-  return encodeResource(clusterType, generated.resource.name ?? '', generated);
-});
-
-interface OutboundClusters {
-  readonly resources: Resources;
-  readonly failed: readonly { readonly name: string; readonly error: unknown }[];
-}
-
-/** All clusters towards services that a scope may see; one map for all classes of proxies that see the same. */
-const outboundClusters = memoByInputs(
-  ({ scope, inputs }: { readonly scope: ProxyScope; readonly inputs: ClusterInputs }) =>
-    outboundInputsKey(scope, inputs),
-  ({ scope, inputs }): OutboundClusters => {
-    const resources = new Map<string, XdsResource>();
-    const failed: { name: string; error: unknown }[] = [];
-    for (const [name, input] of outboundClusterInputs(scope, inputs)) {
-      try {
-        resources.set(name, encodedOutbound(input));
-      } catch (error) {
-        failed.push({ name, error });
-      }
-    }
-    return { resources, failed };
-  },
-);
 
 /** Targets for a client wherever it is: most meshes do not look at the place of the client at all, and then all clients share them. */
 const unplacedTargets = memoByInputs(
@@ -183,6 +154,7 @@ export class ProxyClass {
   readonly #published = new Map<Published, Publication>();
   #splits: Splits | undefined;
   #ownClusters: Resources | undefined;
+  #outbound: OutboundClusters | undefined;
   readonly #generated: {
     readonly listeners: ReadTracker<ProxyScope, ReturnType<Generators['listeners']>>;
     readonly routes: ReadTracker<ProxyScope, ReturnType<Generators['routes']>>;
@@ -373,7 +345,8 @@ export class ProxyClass {
       mutualTlsPorts: mesh.mutualTlsPorts.snapshot(),
       resolvedByProxy: mesh.resolvedByProxy.snapshot(),
     };
-    const outbound = outboundClusters({ scope, inputs });
+    const outbound = outboundClusters({ scope, inputs, last: this.#outbound });
+    this.#outbound = outbound;
     const generated = this.#generated.ownClusters.of(scope).map((one) => [one.resource.name ?? '', one] as const);
     const own = this.#encodeAll(clusterType, generated, encodeCluster, last);
     for (const { name, error } of outbound.failed) {
@@ -397,7 +370,8 @@ export class ProxyClass {
     const targets = sharedTargets(scope);
     if (this.#table?.targets !== targets) {
       const { network, metadata } = scope.proxy;
-      const lease = this.#shared.table(targets, this.#node, { network, view: requestedNetworks(metadata) });
+      const place = { network, view: requestedNetworks(metadata) };
+      const lease = this.#shared.table(targets, this.#node, place, this.#table?.lease.value);
       this.#table?.lease.release();
       this.#table = { targets, lease };
     }
