@@ -25,6 +25,7 @@ type Routes = ReadonlyMap<string, Generated<RouteConfiguration>>;
 /** The services with HTTP on one port. */
 interface PortServices {
   readonly services: readonly Service[];
+  readonly byHost: ReadonlyMap<string, Service>;
   /** Those of them that have a route configuration of their own. */
   readonly sniffed: readonly Service[];
 }
@@ -39,7 +40,7 @@ interface ServiceFacts {
 const factsOf = memoByInputs(
   (services: readonly Service[]) => [services],
   (services): ServiceFacts => {
-    const byPort = new Map<number, { services: Service[]; sniffed: Service[] }>();
+    const byPort = new Map<number, { services: Service[]; byHost: Map<string, Service>; sniffed: Service[] }>();
     let plain = true;
     for (const service of services) {
       if (isWildcard(service.hostname) || service.resolution === 'alias') plain = false;
@@ -47,10 +48,11 @@ const factsOf = memoByInputs(
         if (!mayBeHttp(service, number)) continue;
         let port = byPort.get(number);
         if (port === undefined) {
-          port = { services: [], sniffed: [] };
+          port = { services: [], byHost: new Map(), sniffed: [] };
           byPort.set(number, port);
         }
         port.services.push(service);
+        port.byHost.set(service.hostname, service);
         const sniffed = service.ports.some((p) => p.number === number && handlingOf(p.protocol) === 'sniff');
         if (sniffed && service.addresses.length > 0) port.sniffed.push(service);
       }
@@ -153,7 +155,7 @@ class SidecarTables {
     try {
       this.#checkPlain();
       this.#ports = ports;
-      return this.#build(() => true);
+      return this.#build(undefined);
     } catch (error) {
       this.#ports = undefined;
       if (!(error instanceof NotPlain)) throw error;
@@ -185,18 +187,18 @@ class SidecarTables {
         if (leadsThere) touched.add(host);
       }
     }
-    return this.#build((service) => touched.has(service.hostname));
+    return this.#build(touched);
   }
 
-  /** Makes the hosts of the services that pass anew, and what contains them. */
-  #build(isTouched: (service: Service) => boolean): Routes {
+  /** Makes the hosts of the touched services anew (all where undefined), and what contains them. */
+  #build(touched: ReadonlySet<string> | undefined): Routes {
     const ports = this.#ports;
     if (ports === undefined) throw new NotPlain();
     const facts = factsOf(this.scope.services);
     const result = new Map<string, Generated<RouteConfiguration>>();
     for (const number of ports.keys()) if (!facts.byPort.has(number)) ports.delete(number);
     for (const [number, now] of facts.byPort) {
-      const table = this.#buildPort(number, now, ports.get(number), isTouched);
+      const table = this.#buildPort(number, now, ports.get(number), touched);
       ports.set(number, table);
       result.set(String(number), table.routes);
       for (const [service, routes] of table.sniffed) result.set(sniffedRouteName(service, number), routes);
@@ -208,8 +210,9 @@ class SidecarTables {
     number: number,
     now: PortServices,
     last: PortTable | undefined,
-    isTouched: (service: Service) => boolean,
+    touched: ReadonlySet<string> | undefined,
   ): PortTable {
+    const isTouched = (service: Service): boolean => touched === undefined || touched.has(service.hostname);
     const hosts = last?.hosts ?? new Map<Service, Host>();
     const domains = last?.domains ?? new Set<string>();
     const sniffed = last?.sniffed ?? new Map<Service, Generated<RouteConfiguration>>();
@@ -221,7 +224,10 @@ class SidecarTables {
         sniffed.delete(service);
       }
     }
-    for (const service of now.services) {
+    // Of the same services nothing but the touched ones is looked at.
+    const candidates =
+      same && touched !== undefined ? [...touched].flatMap((host) => now.byHost.get(host) ?? []) : now.services;
+    for (const service of candidates) {
       const known = hosts.get(service);
       if (known !== undefined && !isTouched(service)) continue;
       const made = this.#hostOf(service, number, known);
@@ -234,19 +240,17 @@ class SidecarTables {
       if (known?.host !== made.host) same = false;
       hosts.set(service, made);
     }
-    for (const service of now.sniffed) {
+    for (const service of candidates === now.services ? now.sniffed : candidates.filter((one) => sniffed.has(one))) {
       if (sniffed.has(service) && !isTouched(service)) continue;
       sniffed.set(service, this.#sniffedRoutes(service, number));
     }
+    if (same && last !== undefined) return { ...last, services: now.services };
     const inOrder = now.services.map((service) => hosts.get(service)).filter((host) => host !== undefined);
     const { sidecar } = this.scope;
-    const routes =
-      same && last !== undefined
-        ? last.routes
-        : lazyRouteConfiguration(String(number), [...inOrder.map(({ host }) => host), this.#rest], () => [
-            ...inOrder.flatMap(({ origins }) => origins),
-            ...(sidecar === undefined ? [] : [sidecar.origin]),
-          ]);
+    const routes = lazyRouteConfiguration(String(number), [...inOrder.map(({ host }) => host), this.#rest], () => [
+      ...inOrder.flatMap(({ origins }) => origins),
+      ...(sidecar === undefined ? [] : [sidecar.origin]),
+    ]);
     return { hosts, domains, services: now.services, routes, sniffed };
   }
 
