@@ -27,3 +27,24 @@ test('the provider of a CUSTOM policy', () => {
     'extensionProviders: [{name: opa, envoyExtAuthzGrpc: {service: opa.default.svc.cluster.local, port: 9191}}]';
   assert.deepEqual(findings(authorizationPolicy, yaml, { meshConfigYaml: mesh }), []);
 });
+
+test('a provider of another kind, without its service or its port', () => {
+  const yaml = policy('{action: CUSTOM, provider: {name: opa}, rules: [{}]}');
+  const at = ['IST0101 AuthorizationPolicy default/p spec.provider.name'];
+  const service = `apiVersion: v1
+kind: Service
+metadata: {name: opa, namespace: default}
+spec: {clusterIP: 10.0.0.1, ports: [{name: grpc, port: 9191}]}
+---
+`;
+  const seen = (provider: string, more = '') =>
+    findings(authorizationPolicy, '', {
+      clusters: [{ cluster: 'Kubernetes', objects: clusterObjects(namespace + yaml + more) }],
+      meshConfigYaml: `extensionProviders: [{name: opa, ${provider}}]`,
+    });
+  const grpc = (port: number) => `envoyExtAuthzGrpc: {service: opa.default.svc.cluster.local, port: ${port}}`;
+  assert.deepEqual(seen('zipkin: {service: opa.default.svc.cluster.local, port: 9191}', service), at);
+  assert.deepEqual(seen(grpc(9191)), at);
+  assert.deepEqual(seen(grpc(9192), service), at);
+  assert.deepEqual(seen(grpc(9191), service), []);
+});

@@ -51,8 +51,36 @@ export function checkAuthorizationPolicy(
       'is required for action DENY: without rules it denies nothing; use "rules: [{}]" to deny all',
     );
   }
+  checkDryRun(spec, context.annotations['istio.io/dry-run'], problems);
   rules.forEach((rule, index) => {
     checkRule(rule, itemPath('spec.rules', index), problems);
+    if (spec.action === 'CUSTOM') checkBeforeTokens(rule, itemPath('spec.rules', index), problems);
+  });
+}
+
+/** The annotation is for ALLOW and DENY, with a value as Go reads booleans (istio.io, task "Dry Run", limitations). */
+function checkDryRun(spec: AuthorizationPolicySpec, value: string | undefined, problems: ProblemList): void {
+  if (value === undefined) return;
+  const path = 'metadata.annotations[istio.io/dry-run]';
+  if (!/^(1|t|T|true|TRUE|True|0|f|F|false|FALSE|False)$/.test(value))
+    problems.warning(path, `${quote(value)} is neither true nor false: the policy is enforced`);
+  else if (spec.action === 'CUSTOM' || spec.action === 'AUDIT')
+    problems.warning(path, `has no effect with action ${spec.action}; only ALLOW and DENY policies can be tried`);
+}
+
+/** Tokens are checked after external authorisers were asked, so that these may bring them. */
+function checkBeforeTokens(rule: AuthorizationRule, path: string, problems: ProblemList): void {
+  const warn = (at: string): void =>
+    problems.warning(
+      at,
+      'tokens are not checked yet when the provider is asked: this is ignored, and it is asked more often',
+    );
+  rule.from?.forEach(({ source }, index) => {
+    for (const field of ['requestPrincipals', 'notRequestPrincipals'] as const)
+      if (source?.[field]?.length) warn(`${itemPath(`${path}.from`, index)}.source.${field}`);
+  });
+  rule.when?.forEach(({ key }, index) => {
+    if (key.startsWith('request.auth.')) warn(`${itemPath(`${path}.when`, index)}.key`);
   });
 }
 
