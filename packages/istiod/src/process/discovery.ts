@@ -191,6 +191,7 @@ export async function startDiscovery(
     domainSuffix: settings.dnsDomain,
     gatewaysSelectOwnNamespaceOnly: settings.gatewaysSelectOwnNamespaceOnly,
     quicListeners: settings.quicListeners,
+    forbidsForeignHosts: settings.forbidsForeignHosts,
     http10: settings.http10,
     wireFilters: settings.wireFilters,
     switches: settings.switches,
@@ -423,6 +424,8 @@ export async function startDiscovery(
   recheck = problems.recheck;
   if (analysis) analysis.start();
   for (const object of refusedBefore.splice(0)) recheck(object);
+  // Only now it is known which other authorities the mesh configuration names.
+  if (identities.externalRoots() !== '') grpc.secure.setTls(serverTls());
   await Promise.all([
     http.webhooks.listen(at(settings.https)),
     grpc.plain.listen(at(settings.grpc)),

@@ -10,6 +10,7 @@ import { Authenticator } from './auth/authenticator.ts';
 import { loadCredentials } from './auth/credentials.ts';
 import { EscalationGuard } from './auth/escalation.ts';
 import { Authorizer } from './auth/rbac.ts';
+import { SignerGuard } from './auth/signers.ts';
 import { TokenAuthority } from './auth/tokens.ts';
 import type { User } from './auth/user.ts';
 import { bootstrap, keepNamespacesFurnished } from './bootstrap/bootstrap.ts';
@@ -57,7 +58,11 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const admission = new AdmissionChain({ store, registry, dialService: options.dialService, log });
   const authorizer = new Authorizer(store);
   const escalation = new EscalationGuard(store, authorizer);
-  const guard: OperationsOptions['guard'] = (...write) => escalation.check(...write);
+  const signers = new SignerGuard(authorizer);
+  const guard: OperationsOptions['guard'] = (...write) => {
+    escalation.check(...write);
+    signers.check(...write);
+  };
   const operations = new Operations({ store, registry, rules, admission, guard, now });
   const tokens = new TokenAuthority(credentials.serviceAccountKey, store, now);
   const authenticator = new Authenticator(tokens);
