@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Environment } from '../environment.ts';
+import { IdentitySettingsError, readIdentitySettings } from './identity-settings.ts';
+
+const read = (env: Environment) => readIdentitySettings(env, ['istio-ca']);
+
+test('nobody but the API server is believed unless it is said', () => {
+  assert.deepEqual(read({}), { issuers: [], nodeAccounts: new Set(), externalCa: undefined });
+  // Inside Kubernetes the API server judges its own issuer's tokens.
+  assert.deepEqual(read({ TOKEN_ISSUER: 'https://k8s.example', KUBERNETES_SERVICE_HOST: '10.0.0.1' }).issuers, []);
+});
+
+test('issuers, node proxies and signers', () => {
+  const issuer = 'https://issuer.example';
+  assert.deepEqual(
+    read({ JWT_RULE: JSON.stringify({ issuer, jwksUri: `${issuer}/keys`, audiences: ['a'] }) }).issuers,
+    [{ issuer, audiences: ['a'], jwksUri: `${issuer}/keys`, jwks: '' }],
+  );
+  assert.deepEqual(read({ TOKEN_ISSUER: issuer }).issuers, [
+    { issuer, audiences: ['istio-ca'], jwksUri: '', jwks: '' },
+  ]);
+  assert.deepEqual(read({ TOKEN_ISSUER: issuer, AUDIENCE: 'mesh' }).issuers[0]?.audiences, ['mesh']);
+  assert.deepEqual(
+    read({ CA_TRUSTED_NODE_ACCOUNTS: 'istio-system/ztunnel, kube-system/ztunnel' }).nodeAccounts,
+    new Set(['istio-system/ztunnel', 'kube-system/ztunnel']),
+  );
+  assert.deepEqual(read({ EXTERNAL_CA: 'ISTIOD_RA_KUBERNETES_API', K8S_SIGNER: 'example.com/a' }).externalCa, {
+    defaultSigner: 'example.com/a',
+    signerDomain: '',
+  });
+});
+
+test('what cannot work is refused by the name of the variable', () => {
+  const cases: readonly (readonly [Environment, RegExp])[] = [
+    [{ JWT_RULE: 'x' }, /JWT_RULE: it is not JSON/],
+    [{ JWT_RULE: '{}' }, /JWT_RULE: it has no issuer/],
+    [{ JWT_RULE: '{"issuer":"kubernetes/serviceaccount"}' }, /no URL to fetch keys from/],
+    [{ JWT_RULE: '{"issuer":"https://a","fromHeaders":[]}' }, /the field fromHeaders/],
+    [{ JWT_RULE: '{"issuer":"https://a","audiences":[1]}' }, /audiences is no list/],
+    [{ TOKEN_ISSUER: 'file:///a' }, /TOKEN_ISSUER/],
+    [{ CA_TRUSTED_NODE_ACCOUNTS: 'ztunnel' }, /CA_TRUSTED_NODE_ACCOUNTS: "ztunnel"/],
+    [{ EXTERNAL_CA: 'ISTIOD_RA_ISTIO_API' }, /EXTERNAL_CA: "ISTIOD_RA_ISTIO_API" is not known/],
+    [{ EXTERNAL_CA: 'ISTIOD_RA_KUBERNETES_API' }, /needs a signer/],
+    [{ EXTERNAL_CA: 'ISTIOD_RA_KUBERNETES_API', K8S_SIGNER: 'a' }, /K8S_SIGNER: "a"/],
+  ];
+  for (const [env, message] of cases)
+    assert.throws(
+      () => read(env),
+      (error) => error instanceof IdentitySettingsError && message.test(error.message),
+    );
+});
