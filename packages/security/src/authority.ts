@@ -103,6 +103,7 @@ export interface CertificateAuthority {
 export interface RootOptions {
   /** Organisation in the subject: the trust domain. */
   readonly organization: string;
+  readonly commonName?: string;
   readonly ttl?: number;
   readonly algorithm?: KeyAlgorithm;
   readonly now: Date;
@@ -112,7 +113,10 @@ export interface RootOptions {
 export function createRootCertificate(options: RootOptions): AuthorityMaterial {
   const key = generatePrivateKey(options.algorithm ?? P256);
   const spki = publicKeyInfo(key);
-  const subject = [{ type: Oid.organization, value: options.organization }];
+  const subject = [
+    { type: Oid.organization, value: options.organization },
+    ...(options.commonName === undefined ? [] : [{ type: Oid.commonName, value: options.commonName }]),
+  ];
   const certificate = certificatePem(
     buildCertificate({
       kind: 'ca',

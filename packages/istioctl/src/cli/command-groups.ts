@@ -2,6 +2,7 @@ import { adminCommands } from './admin-commands.ts';
 import { ambientCommands } from './ambient-commands.ts';
 import { analysisCommands } from './analysis-commands.ts';
 import { bugReportCommands } from './bug-report-commands.ts';
+import { certsCommands } from './certs-commands.ts';
 import { completionCommands } from './completion-commands.ts';
 import { dashboardCommands } from './dashboard-commands.ts';
 import { explainCommands } from './explain-commands.ts';
@@ -34,6 +35,7 @@ export const commandGroups: readonly CommandGroup[] = [
   dashboardCommands,
   multiclusterCommands,
   workloadCommands,
+  certsCommands,
   ambientCommands,
   bugReportCommands,
   localCommands,
