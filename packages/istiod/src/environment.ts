@@ -69,6 +69,11 @@ export const variables = {
     default: '',
     about: 'Ranges of addresses, with commas between, from which keys of tokens are fetched although they are blocked.',
   },
+  ISTIO_TS_FORBID_FOREIGN_HOSTS: {
+    default: 'false',
+    about:
+      'Whether a VirtualService has no effect on the proxies of other namespaces where one of its hosts is a service of a namespace that is not its own; those of the root namespace may claim any host.',
+  },
   ISTIO_TS_SECRET_NAMESPACES: {
     default: '(all)',
     about:

@@ -56,6 +56,8 @@ export interface Settings {
   readonly entriesSelectPods: boolean;
   /** PILOT_ENABLE_K8S_SELECT_WORKLOAD_ENTRIES. */
   readonly servicesSelectEntries: boolean;
+  /** ISTIO_TS_FORBID_FOREIGN_HOSTS. */
+  readonly forbidsForeignHosts: boolean;
   /** PILOT_HTTP10: all proxies answer HTTP/1.0. */
   readonly http10: boolean;
   /** RESOLVE_HOSTNAME_GATEWAYS: DNS names of gateways of networks are resolved; else such gateways are left out. */
@@ -362,6 +364,7 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
           }
         : undefined,
     gatewaysSelectOwnNamespaceOnly: env.PILOT_SCOPE_GATEWAY_TO_NAMESPACE === 'true',
+    forbidsForeignHosts: env.ISTIO_TS_FORBID_FOREIGN_HOSTS === 'true',
     http10: env.PILOT_HTTP10 === 'true' || env.PILOT_HTTP10 === '1',
     wireFilters: wireFilters(env),
     switches: {

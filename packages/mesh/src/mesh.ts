@@ -88,6 +88,8 @@ export interface MeshOptions {
   readonly servicesSelectEntries?: boolean;
   /** K8S_INGRESS_NS: where the Service and the pods of the gateway for Kubernetes Ingress are. */
   readonly ingressNamespace: string;
+  /** ISTIO_TS_FORBID_FOREIGN_HOSTS: a VirtualService says nothing to other namespaces about hosts that are not of its own. */
+  readonly forbidsForeignHosts?: boolean;
   /** PILOT_JWT_ENABLE_REMOTE_JWKS: who fetches keys of tokens; istiod where not given. */
   readonly keyFetching?: KeyFetching;
   /** Whether proxies may fetch no keys from an IP address. */

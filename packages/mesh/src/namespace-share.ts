@@ -2,6 +2,7 @@ import type { SidecarSpec } from '@istio-ts/api';
 import { type Cell, cell, type Fetch, sameParts, structurallyEqual } from '@istio-ts/collections';
 import { lookUpRule, type NamespaceRules, type RuleClient } from './destination-rule.ts';
 import { withAutoAddresses } from './auto-addresses.ts';
+import { hostCovers, isWildcard } from './host.ts';
 import { type Mesh, rootNamespaceOf } from './mesh.ts';
 import type { Config, MergedDestinationRule, Service, VirtualService } from './model.ts';
 import { applySidecar } from './sidecar.ts';
@@ -42,7 +43,7 @@ export class NamespaceShare {
     const services = cell(mesh.graph, (fetch) => visibleServices(fetch.value(mesh.servicesByAge), namespace), {
       name: `services visible to ${namespace}`,
     });
-    const virtualServices = cell(mesh.graph, (fetch) => meshVirtualServices(mesh, namespace, fetch), {
+    const virtualServices = cell(mesh.graph, (fetch) => meshVirtualServices(mesh, namespace, services, fetch), {
       name: `VirtualServices visible to ${namespace}`,
     });
     this.#whole = cell(
@@ -188,13 +189,46 @@ function oneOfEqual(services: readonly Service[], rules: RuleMap): RuleMap {
   return rules;
 }
 
-function meshVirtualServices(mesh: Mesh, namespace: string, fetch: Fetch): readonly VirtualService[] {
+/**
+ * Whether a VirtualService claims the host of a service of another namespace, so that it could take that one's traffic over. Who has a service of the
+ * same name itself, as a ServiceEntry, claims nothing of others.
+ */
+function claimsForeignHost(
+  mesh: Mesh,
+  { origin, spec }: VirtualService,
+  services: readonly Service[],
+  fetch: Fetch,
+): boolean {
+  return (spec.hosts ?? []).some((host) => {
+    if (isWildcard(host))
+      return services.some(({ namespace, hostname }) => namespace !== origin.namespace && hostCovers(host, hostname));
+    const service = hostMap(services).get(host);
+    return (
+      service !== undefined &&
+      service.namespace !== origin.namespace &&
+      fetch.get(mesh.services, `${origin.namespace}/${host}`) === undefined
+    );
+  });
+}
+
+function meshVirtualServices(
+  mesh: Mesh,
+  namespace: string,
+  services: Cell<readonly Service[]>,
+  fetch: Fetch,
+): readonly VirtualService[] {
   const exportTo = fetch.value(mesh.config).defaultVirtualServiceExportTo;
   const all = fetch.value(mesh.virtualServices);
   const visible = all.filter(
     (config) =>
       (config.spec.gateways ?? [meshGateway]).includes(meshGateway) &&
-      visibleTo(visibilityOf(config.spec.exportTo, exportTo, config.origin.namespace), namespace),
+      visibleTo(visibilityOf(config.spec.exportTo, exportTo, config.origin.namespace), namespace) &&
+      !(
+        mesh.options.forbidsForeignHosts &&
+        config.origin.namespace !== namespace &&
+        config.origin.namespace !== rootNamespaceOf(fetch.value(mesh.config)) &&
+        claimsForeignHost(mesh, config, fetch.value(services), fetch)
+      ),
   );
   return visible.length === all.length ? all : visible;
 }
