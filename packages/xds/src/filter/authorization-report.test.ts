@@ -3,10 +3,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { defaultMeshConfig } from '@istio-ts/api';
 import { proves, provesAnnotations } from '../field-proof.ts';
 import { eventually, freePort } from '../testing/envoy.ts';
-import { LoopbackNet } from '../testing/offline-envoy.ts';
+import { LoopbackNet, loopbackApp, ORIGIN_PORT } from '../testing/offline-envoy.ts';
 import { type Origin, startOrigin } from '../testing/origin.ts';
+import { type HttpAuthorizer, startHttpAuthorizer } from '../testing/authorizers.ts';
 import { startWorkloads, type Workloads } from '../testing/workloads-envoy.ts';
 
 /** Policies that only report: dry runs, in Envoy's log and statistics, and AUDIT, in the access log. */
@@ -19,13 +21,20 @@ const paths = (...values: readonly string[]) => [{ to: [{ operation: { paths: va
 
 let app: Origin;
 let envoy: Workloads;
+/** Takes spans. */
+let collector: HttpAuthorizer;
 
 before(async () => {
   app = await startOrigin('app', '127.0.0.1', await freePort());
+  collector = await startHttpAuthorizer(net.ip(4), ORIGIN_PORT, () => ({ status: 202 }));
   envoy = await startWorkloads({
     net,
+    objects: loopbackApp(net, 'zipkin', { last: 3, port: 9411, protocol: 'http' }, [{ last: 4 }]),
     app: app.port,
     meshConfig: {
+      extensionProviders: [{ name: 'zipkin', zipkin: { service: 'zipkin.default.svc.cluster.local', port: 9411 } }],
+      defaultProviders: { tracing: ['zipkin'] },
+      defaultConfig: { ...defaultMeshConfig().defaultConfig, tracing: { sampling: 100 } },
       accessLogFile,
       accessLogFormat: 'hint=%DYNAMIC_METADATA(envoy.common:access_log_hint)% %REQ(:PATH)% %RESPONSE_CODE%\n',
     },
@@ -60,7 +69,7 @@ before(async () => {
 
 after(async () => {
   await envoy?.stop();
-  await app?.close();
+  await Promise.all([app?.close(), collector?.close()]);
   rmSync(folder, { recursive: true });
 });
 
@@ -94,6 +103,26 @@ test('a dry run lets everything through and tells in log and statistics what it 
   assert.equal((await envoy.exchange('bytes', 'hello')).startsWith('app#'), true);
   const { 'istio_dry_run_deny_.shadow_denied': denied } = await counters('bytes', '^tcp.rbac.istio_dry_run_deny');
   assert.equal(denied, 1);
+});
+
+test('spans tell what a dry run would have done', async () => {
+  provesAnnotations('istio.io/dry-run');
+  await status('tried', '/denied');
+  const tags = await eventually(() => {
+    type Span = { readonly tags?: Readonly<Record<string, string>> };
+    const spans = collector.checks.flatMap(({ body }) => JSON.parse(body) as readonly Span[]);
+    return spans.find((span) => span.tags?.['http.url']?.endsWith('/denied'))?.tags;
+  }, 'the span of the request');
+  const of = (action: string) => `istio.authorization.dry_run.${action}_policy`;
+  assert.deepEqual(
+    [
+      tags[`${of('deny')}.name`],
+      tags[`${of('deny')}.result`],
+      tags[`${of('allow')}.name`],
+      tags[`${of('allow')}.result`],
+    ],
+    ['ns[default]-policy[tried]-rule[0]', 'denied', undefined, 'denied'],
+  );
 });
 
 test('policies in force beside one in a dry run go on; `false` is none', async () => {

@@ -12,6 +12,7 @@ import { connectionOptions, headerSettings, pathSettings, type ProxyRole } from 
 import { proxySettings } from '../proxy-settings/settings.ts';
 import { httpAccessLog } from '../telemetry/access-log.ts';
 import { typed } from '../typed.ts';
+import { withDryRuns } from './dry-run-tracing.ts';
 import { httpFilters } from './order.ts';
 
 type MeshConfig = ProxyScope['mesh'];
@@ -65,7 +66,7 @@ export function httpConnectionManager(input: HttpConnectionManagerInput): Config
         }
       : { routeConfig: input.routes.config }),
     httpFilters: httpFilters(input.filters, settings.proxyHeaders?.envoyDebugHeaders?.disabled === true),
-    ...(input.tracing !== undefined ? { tracing: input.tracing } : {}),
+    ...(input.tracing !== undefined ? { tracing: withDryRuns(input.tracing, input.filters) } : {}),
     ...connectionOptions(settings, {
       acceptHttp10: metadata.HTTP10 === '1' || metadata.HTTP10 === true,
       idleTimeout: idle,
