@@ -5,6 +5,7 @@ import { endUsers } from './security/end-users.ts';
 import { externalAuthorization } from './security/external-authorization.ts';
 import { ingressAddresses } from './security/ingress-addresses.ts';
 import { type Lab, startLab } from './security/lab.ts';
+import { origination } from './security/origination.ts';
 import { ownAuthority } from './security/own-authority.ts';
 import { obstacle } from './support/cluster.ts';
 import { ownCluster } from './support/own-cluster.ts';
@@ -27,6 +28,7 @@ describe('tasks of the documentation of security', { skip: reason ?? false }, ()
   endUsers(started);
   authorization(started);
   ingressAddresses(started);
+  origination(started);
   externalAuthorization(started);
 });
 
