@@ -33,6 +33,7 @@ export type FieldKind = NetworkingKind | SecurityKind;
 
 /** Fields of MeshConfig that stand with the security kinds. */
 const meshSecurity = [
+  'MeshConfig.extensionProviders[].name',
   'MeshConfig.extensionProviders[].envoyExtAuthzHttp',
   'MeshConfig.extensionProviders[].envoyExtAuthzGrpc',
   'MeshConfig.certificates',
