@@ -31,6 +31,7 @@ import { servicePortName } from './analyzers/service-port-name.ts';
 import { sidecarDefault, sidecarSelector } from './analyzers/sidecar-selector.ts';
 import { virtualServiceConflict } from './analyzers/virtual-service-conflict.ts';
 import { virtualServiceDestination } from './analyzers/virtual-service-destination.ts';
+import { virtualServiceForeignHost } from './analyzers/virtual-service-foreign-host.ts';
 import { virtualServiceGateway } from './analyzers/virtual-service-gateway.ts';
 import { virtualServiceJwtClaim } from './analyzers/virtual-service-jwt-claim.ts';
 import { virtualServiceRuleOrder } from './analyzers/virtual-service-rule-order.ts';
@@ -69,6 +70,7 @@ export const analyzers: readonly Analyzer[] = [
   sidecarDefault,
   sidecarSelector,
   virtualServiceConflict,
+  virtualServiceForeignHost,
   virtualServiceDestination,
   virtualServiceGateway,
   ingressRouteRules,

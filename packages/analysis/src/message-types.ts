@@ -437,6 +437,13 @@ export const messageTypes = {
     ({ serviceEntryNames, host, port, protocols }) =>
       `The ServiceEntries ${serviceEntryNames} give port ${port} of ${host} different protocols (${protocols}). Only one of them takes effect.`,
   ),
+  /** Not one of Istio's: theirs have codes below 9000. */
+  VirtualServiceClaimsForeignHost: type<{ host: string; owner: string }>(
+    'IST9001',
+    'Warning',
+    ({ host, owner }) =>
+      `This routes what other namespaces send to ${host}, a service of namespace ${owner}. If that is not wanted, restrict it with exportTo: ["."]; ISTIO_TS_FORBID_FOREIGN_HOSTS=true of istiod does so for all.`,
+  ),
 } as const;
 
 export type MessageName = keyof typeof messageTypes;

@@ -4,6 +4,7 @@ import { findings, messagesOf } from '../analysis.test-support.ts';
 import { ingressRouteRules } from './ingress-route-rules.ts';
 import { virtualServiceConflict } from './virtual-service-conflict.ts';
 import { virtualServiceDestination } from './virtual-service-destination.ts';
+import { virtualServiceForeignHost } from './virtual-service-foreign-host.ts';
 import { virtualServiceGateway } from './virtual-service-gateway.ts';
 import { virtualServiceJwtClaim } from './virtual-service-jwt-claim.ts';
 import { virtualServiceRuleOrder } from './virtual-service-rule-order.ts';
@@ -178,4 +179,21 @@ test('traffic of gateways that passes the rules of the mesh by', () => {
   assert.deepEqual(findings(ingressRouteRules, split() + edge()), ['IST0140 VirtualService shop/split spec.hosts']);
   assert.deepEqual(findings(ingressRouteRules, split('gateways: [gw, mesh], ') + edge()), []);
   assert.deepEqual(findings(ingressRouteRules, split() + edge(', subset: v2')), []);
+});
+
+test('hosts of other namespaces: claimed for those, not for oneself, and not by administrators', () => {
+  const route = 'http: [{route: [{destination: {host: own}}]}]';
+  const run = (hosts: string, namespace = 'thief', extra = '') =>
+    findings(
+      virtualServiceForeignHost,
+      service('cart', [80]) + virtualService('vs', `{hosts: [${hosts}], ${extra}${route}}`, namespace),
+    );
+  const at = 'VirtualService thief/vs spec.hosts';
+  assert.deepEqual(run('own, cart.shop.svc.cluster.local'), [`IST9001 ${at}[1]`]);
+  assert.deepEqual(run('"*.shop.svc.cluster.local"'), [`IST9001 ${at}[0]`]);
+  assert.deepEqual(run('cart, nobody.example.com'), []);
+  assert.deepEqual(run('cart.shop.svc.cluster.local', 'thief', 'exportTo: ["."], '), []);
+  assert.deepEqual(run('cart.shop.svc.cluster.local', 'thief', 'gateways: [edge/public], '), []);
+  assert.deepEqual(run('cart', 'shop'), []);
+  assert.deepEqual(run('cart.shop.svc.cluster.local', 'istio-system'), []);
 });
