@@ -1,4 +1,6 @@
+import { defaultMeshConfig } from '@istio-ts/api';
 import { KubeApiError, type KubeClient, type KubeObject, type ResourceType, type WatchEvent } from '@istio-ts/kube';
+import { createMesh, MeshSources } from '@istio-ts/mesh';
 
 /** A cluster of objects in memory that answers as an API server does, as far as controllers can tell. */
 export class FakeCluster {
@@ -109,6 +111,22 @@ export class FakeCluster {
     };
     return client as unknown as KubeClient;
   }
+}
+
+/** A mesh model and a cluster that hold the same objects. */
+export function meshOnCluster() {
+  const cluster = new FakeCluster();
+  const sources = new MeshSources({ meshConfig: defaultMeshConfig() });
+  const mesh = createMesh(sources);
+  const put = (type: ResourceType, object: KubeObject): void => {
+    cluster.put(type, object);
+    sources.set(object);
+  };
+  const remove = (type: ResourceType, object: KubeObject): void => {
+    cluster.remove(type, object.metadata.namespace, object.metadata.name ?? '');
+    sources.delete(object);
+  };
+  return { cluster, sources, mesh, put, remove };
 }
 
 /** A JSON merge patch (RFC 7386). */

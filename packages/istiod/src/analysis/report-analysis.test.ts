@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { defaultMeshConfig } from '@istio-ts/api';
 import { istioTypes, kubernetesTypes } from '@istio-ts/api/resource-types';
 import type { KubeObject, ResourceType } from '@istio-ts/kube';
-import { createMesh, MeshSources } from '@istio-ts/mesh';
 import { MetricsRegistry } from '@istio-ts/metrics';
-import { FakeCluster } from '../fake-cluster.test-support.ts';
+import { meshOnCluster } from '../fake-cluster.test-support.ts';
 import { recordingLogger } from '../log.test-support.ts';
 import { reportAnalysis } from './report-analysis.ts';
 
@@ -16,18 +14,7 @@ afterEach(() => {
 });
 
 function scene() {
-  const cluster = new FakeCluster();
-  const sources = new MeshSources({ meshConfig: defaultMeshConfig() });
-  const mesh = createMesh(sources);
-  const put = (type: ResourceType, object: KubeObject): void => {
-    cluster.put(type, object);
-    sources.set(object);
-  };
-  const remove = (type: ResourceType, name: string, namespace = 'shop'): void => {
-    const object = cluster.get(type, namespace, name);
-    cluster.remove(type, namespace, name);
-    if (object) sources.delete(object);
-  };
+  const { cluster, sources, mesh, put } = meshOnCluster();
   const metrics = new MetricsRegistry();
   const log = recordingLogger();
   const start = (
@@ -75,7 +62,7 @@ function scene() {
       text: condition?.message ?? '',
     };
   };
-  return { cluster, sources, put, remove, metrics, log, start, told };
+  return { cluster, put, metrics, log, start, told };
 }
 
 /** Waits until a condition holds. */

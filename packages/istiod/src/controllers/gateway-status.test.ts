@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
-import { defaultMeshConfig } from '@istio-ts/api';
 import { istioTypes, kubernetesTypes } from '@istio-ts/api/resource-types';
-import type { KubeObject, ResourceType } from '@istio-ts/kube';
-import { createMesh, MeshSources } from '@istio-ts/mesh';
+import type { KubeObject } from '@istio-ts/kube';
 import { MetricsRegistry } from '@istio-ts/metrics';
-import { FakeCluster, settle } from '../fake-cluster.test-support.ts';
+import { type FakeCluster, meshOnCluster, settle } from '../fake-cluster.test-support.ts';
 import { recordingLogger } from '../log.test-support.ts';
 import { reportGatewayConflicts } from './gateway-conflicts.ts';
 import { writeIngressStatus } from './ingress-status.ts';
@@ -15,20 +13,7 @@ afterEach(() => {
   for (const close of closing.splice(0)) close();
 });
 
-function scene() {
-  const cluster = new FakeCluster();
-  const sources = new MeshSources({ meshConfig: defaultMeshConfig() });
-  const mesh = createMesh(sources);
-  const put = (type: ResourceType, object: KubeObject): void => {
-    cluster.put(type, object);
-    sources.set(object);
-  };
-  const remove = (type: ResourceType, object: KubeObject): void => {
-    cluster.remove(type, object.metadata.namespace, object.metadata.name ?? '');
-    sources.delete(object);
-  };
-  return { cluster, sources, mesh, put, remove, log: recordingLogger() };
-}
+const scene = () => ({ ...meshOnCluster(), log: recordingLogger() });
 
 const gateway = (
   name: string,
