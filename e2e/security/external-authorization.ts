@@ -44,7 +44,11 @@ spec:
 `);
 
   test('external authorization: before the provider is known, what the policy covers is refused', async () => {
-    proves('AuthorizationPolicy.spec.action', 'AuthorizationPolicy.spec.provider.name');
+    proves(
+      'AuthorizationPolicy.spec.action',
+      'AuthorizationPolicy.spec.action=CUSTOM',
+      'AuthorizationPolicy.spec.provider.name',
+    );
     await lab().applySamples('foo', 'extauthz/ext-authz.yaml');
     await lab().cluster.podsReady('foo');
     await custom('sample-ext-authz-grpc');

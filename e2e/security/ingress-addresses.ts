@@ -56,6 +56,8 @@ spec:
       'AuthorizationPolicy.spec.rules[].from[].source.ipBlocks',
       'AuthorizationPolicy.spec.rules[].from[].source.notIpBlocks',
       'AuthorizationPolicy.spec.action',
+      'AuthorizationPolicy.spec.action=ALLOW',
+      'AuthorizationPolicy.spec.action=DENY',
     );
     await lab().apply(exposed);
     await becomes('the gateway', '200', () => status());

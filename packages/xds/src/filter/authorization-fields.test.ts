@@ -345,6 +345,7 @@ test('ports, several rules and several operations', async () => {
 
 test('conditions on headers, with their names in any case', async () => {
   proves(
+    'AuthorizationPolicy.spec.rules[].when[].key=request.headers',
     'AuthorizationPolicy.spec.rules[].when[].key',
     'AuthorizationPolicy.spec.rules[].when[].values[]',
     'AuthorizationPolicy.spec.rules[].when[].notValues[]',
@@ -356,7 +357,19 @@ test('conditions on headers, with their names in any case', async () => {
 });
 
 test('conditions on addresses, identities, server names and metadata of filters', async () => {
-  proves('AuthorizationPolicy.spec.rules[].when[].key');
+  proves(
+    'AuthorizationPolicy.spec.rules[].when[].key',
+    'AuthorizationPolicy.spec.rules[].when[].key=source.ip',
+    'AuthorizationPolicy.spec.rules[].when[].key=remote.ip',
+    'AuthorizationPolicy.spec.rules[].when[].key=source.namespace',
+    'AuthorizationPolicy.spec.rules[].when[].key=source.principal',
+    'AuthorizationPolicy.spec.rules[].when[].key=source.serviceAccount',
+    'AuthorizationPolicy.spec.rules[].when[].key=source.trustDomain',
+    'AuthorizationPolicy.spec.rules[].when[].key=destination.ip',
+    'AuthorizationPolicy.spec.rules[].when[].key=destination.port',
+    'AuthorizationPolicy.spec.rules[].when[].key=connection.sni',
+    'AuthorizationPolicy.spec.rules[].when[].key=experimental.envoy.filters',
+  );
   await answers('when-ip', [{ from: NEAR }, 200], [{ from: FAR }, 403]);
   await answers('when-remote', [{ headers: { 'x-forwarded-for': '203.0.113.7' } }, 200], [{}, 403]);
   await answers('when-namespace', [as(CALLER), 200], [as('cluster.local/ns/x/sa/caller'), 403], [{}, 403]);

@@ -134,7 +134,7 @@ test('policies in force beside one in a dry run go on; `false` is none', async (
 });
 
 test('AUDIT refuses nothing and marks what it matches for the access log, also what is refused later', async () => {
-  proves('AuthorizationPolicy.spec.action');
+  proves('AuthorizationPolicy.spec.action', 'AuthorizationPolicy.spec.action=AUDIT');
   assert.equal(await status('audited', '/watched'), 200);
   assert.equal(await status('audited', '/else'), 200);
   assert.equal(await status('audited', '/watched/refused'), 403);

@@ -86,6 +86,7 @@ const statuses = (name: string, ...tokens: readonly (object | undefined)[]): Pro
 
 test('issuer and subject', async () => {
   proves(
+    'AuthorizationPolicy.spec.rules[].when[].key=request.auth.principal',
     'AuthorizationPolicy.spec.rules[].from[].source.requestPrincipals[]',
     'AuthorizationPolicy.spec.rules[].from[].source.notRequestPrincipals[]',
   );
@@ -104,7 +105,12 @@ test('issuer and subject', async () => {
 });
 
 test('audiences, presenter and claims: text, lists, in other claims', async () => {
-  proves('AuthorizationPolicy.spec.rules[].when[].key');
+  proves(
+    'AuthorizationPolicy.spec.rules[].when[].key',
+    'AuthorizationPolicy.spec.rules[].when[].key=request.auth.audiences',
+    'AuthorizationPolicy.spec.rules[].when[].key=request.auth.presenter',
+    'AuthorizationPolicy.spec.rules[].when[].key=request.auth.claims',
+  );
   assert.deepEqual(
     await statuses('audience', { aud: 'shop' }, { aud: ['x', 'app-7'] }, { aud: 'shopping' }, {}, undefined),
     [200, 200, 403, 403, 403],

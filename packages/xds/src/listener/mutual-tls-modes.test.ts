@@ -145,7 +145,13 @@ async function taken(policies: readonly KubeObject[]): Promise<Readonly<Record<P
 const everywhere = (what: string): Readonly<Record<Port, string>> => ({ http: what, tcp: what, undeclared: what });
 
 test('every mode, for the whole mesh, on declared ports of HTTP and bytes and on others', async () => {
-  proves('PeerAuthentication.spec.mtls.mode');
+  proves(
+    'PeerAuthentication.spec.mtls.mode',
+    'PeerAuthentication.spec.mtls.mode=UNSET',
+    'PeerAuthentication.spec.mtls.mode=DISABLE',
+    'PeerAuthentication.spec.mtls.mode=PERMISSIVE',
+    'PeerAuthentication.spec.mtls.mode=STRICT',
+  );
   assert.deepEqual(await taken([]), everywhere('both'), 'PERMISSIVE without any policy');
   assert.deepEqual(await taken([policy('default', 'istio-system', mode('UNSET'))]), everywhere('both'));
   assert.deepEqual(await taken([policy('default', 'istio-system', mode('PERMISSIVE'))]), everywhere('both'));

@@ -53,6 +53,14 @@ test('fields are named by their path, messages that recur by one row', () => {
   assert.deepEqual(named('http[].redir'), []);
 });
 
+test('values that mean things of their own are rows beside their field', () => {
+  const fields = fieldsOf('PeerAuthentication');
+  const named = (name: string) => fieldsNamed(`PeerAuthentication.spec.${name}`, fields).map((field) => field.name);
+  assert.deepEqual(named('mtls.mode'), ['PeerAuthentication.spec.mtls.mode']);
+  assert.deepEqual(named('mtls.mode=STRICT'), ['PeerAuthentication.spec.mtls.mode=STRICT']);
+  assert.deepEqual(named('mtls.mode=LAX'), []);
+});
+
 test('the state of a field is that of its best proof', () => {
   const rows = rowsOf('ServiceEntry', {
     proofs: [

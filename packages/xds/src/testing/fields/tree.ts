@@ -83,6 +83,30 @@ export interface Field {
   readonly sameAs?: string;
 }
 
+/** Fields whose values mean things of their own: each value is a row too, named `FIELD=VALUE`. */
+const namedValues: Readonly<Record<string, readonly string[]>> = {
+  'PeerAuthentication.spec.mtls.mode': ['UNSET', 'DISABLE', 'PERMISSIVE', 'STRICT'],
+  'AuthorizationPolicy.spec.action': ['ALLOW', 'DENY', 'AUDIT', 'CUSTOM'],
+  // https://istio.io/latest/docs/reference/config/security/conditions/
+  'AuthorizationPolicy.spec.rules[].when[].key': [
+    'request.headers',
+    'source.ip',
+    'remote.ip',
+    'source.namespace',
+    'source.principal',
+    'source.serviceAccount',
+    'source.trustDomain',
+    'request.auth.principal',
+    'request.auth.audiences',
+    'request.auth.presenter',
+    'request.auth.claims',
+    'destination.ip',
+    'destination.port',
+    'connection.sni',
+    'experimental.envoy.filters',
+  ],
+};
+
 /** How a field's own value is reached: through lists and maps. */
 function inner(schema: AnySchema): { readonly brackets: string; readonly shape: Shape } {
   const { shape } = schema;
@@ -122,7 +146,11 @@ export function fieldsOf(kind: FieldKind): readonly Field[] {
   }
   const rows = (node: typeof root): readonly Field[] => {
     const { name, shape, description } = node;
-    if (shape.kind !== 'object' || Object.keys(shape.fields).length === 0) return [{ name, description }];
+    if (shape.kind !== 'object' || Object.keys(shape.fields).length === 0)
+      return [
+        { name, description },
+        ...(namedValues[name] ?? []).map((value) => ({ name: `${name}=${value}`, description })),
+      ];
     const at = home.get(shape.fields);
     if (at !== undefined && at !== name) return [{ name, description, sameAs: at }];
     return children(name, shape).flatMap(rows);
