@@ -609,7 +609,10 @@ test('time limits and retries', async () => {
   // Of two endpoints one fails always: the other takes the second attempt, unless the same one may be asked again.
   const bad = origins.bad as Origin;
   bad.status = 500;
-  for (let i = 0; i < 20; i++) assert.equal((await get('/elsewhere', 'retry')).status, 200);
+  // Envoy looks for another endpoint five times and takes what it finds then: one request in a hundred fails, where any endpoint would do one in four.
+  let failed = 0;
+  for (let i = 0; i < 60; i++) if ((await get('/elsewhere', 'retry')).status !== 200) failed++;
+  assert.ok(failed <= 4, `${failed} of 60 failed`);
   const again = await eventually(
     async () => ((await get('/anywhere', 'retry')).status === 500 ? true : undefined),
     'two attempts at the same endpoint',

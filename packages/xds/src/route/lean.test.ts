@@ -102,7 +102,7 @@ test('requests are tried three times by default, with and without a VirtualServi
 });
 
 test('another endpoint is tried where one cannot be reached', async () => {
-  for (let i = 0; i < 20; i++) {
+  for (let i = 0; i < 10; i++) {
     const { status } = await call('/status/204', { address: net.everywhere, port: PORT, host: 'pair' });
     assert.equal(status, 204);
   }
