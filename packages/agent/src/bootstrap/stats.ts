@@ -40,7 +40,7 @@ const TAGS: readonly (readonly [string, string])[] = [
   ['http_conn_manager_listener_prefix', '^listener\\..*?\\.http\\.((.+?);?\\.)downstream_'],
   [
     'http_conn_manager_prefix',
-    '^http\\.((.+?);?\\.)(?:downstream_|rq_|no_route|no_cluster|tracing|passthrough|user_agent|rbac\\.[a-z]+$|ext_authz|jwt|fault|local_rate|overload|rds|rs_)',
+    '^http\\.((.+?);?\\.)(?:downstream_|rq_|no_route|no_cluster|tracing|passthrough|user_agent|rbac\\.(?:istio_ext_authz_[^.]*\\.)?[a-z_]+$|ext_authz|jwt|fault|local_rate|overload|rds|rs_)',
   ],
   [
     'listener_address',
