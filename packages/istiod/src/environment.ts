@@ -113,6 +113,11 @@ export const variables = {
     default: '10s',
     about: 'With PILOT_ENABLE_ANALYSIS: what changes within this time is analysed at once.',
   },
+  PILOT_CERT_PROVIDER: {
+    default: 'istiod',
+    about:
+      'Who gives istiod’s servers their certificate: its own CA (istiod), files in ./var/run/secrets/istiod/tls (custom), or a signer of the cluster (k8s.io/DOMAIN/NAME).',
+  },
   PILOT_ENABLE_ALPN_FILTER: {
     default: 'true',
     about: 'Whether sidecars offer Istio’s own protocol names to servers whose protocol is not declared.',

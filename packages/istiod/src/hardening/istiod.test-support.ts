@@ -51,6 +51,8 @@ export interface IstiodOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Address at which it listens, loopback by default. */
   readonly host?: string;
+  /** Is called with the administrator's client before it starts. */
+  readonly before?: (client: ClosableKubeClient) => void;
 }
 
 const rendered = (chart: string, values: Values): Rendered =>
@@ -77,6 +79,7 @@ export async function startIstiod({
   args = [],
   env = {},
   host = '127.0.0.1',
+  before = () => undefined,
 }: IstiodOptions = {}): Promise<RunningIstiod> {
   const api = await startTestServer();
   const client = createKubeClient(loadKubeConfig({ kubeconfig: join(api.directory, 'kubeconfig'), env: {} }));
@@ -138,6 +141,7 @@ export async function startIstiod({
       contexts: [{ name: 'a', context: { cluster: 'a', user: 'a' } }],
     }),
   );
+  before(client);
   const ports = Object.fromEntries(
     await Promise.all(PORTS.map(async (name) => [name, await freePort()] as const)),
   ) as RunningIstiod['ports'];

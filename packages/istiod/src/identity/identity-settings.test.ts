@@ -6,7 +6,12 @@ import { IdentitySettingsError, readIdentitySettings } from './identity-settings
 const read = (env: Environment) => readIdentitySettings(env, ['istio-ca']);
 
 test('nobody but the API server is believed unless it is said', () => {
-  assert.deepEqual(read({}), { issuers: [], nodeAccounts: new Set(), externalCa: undefined });
+  assert.deepEqual(read({}), {
+    issuers: [],
+    nodeAccounts: new Set(),
+    externalCa: undefined,
+    ownCertificate: { kind: 'ca' },
+  });
   // Inside Kubernetes the API server judges its own issuer's tokens.
   assert.deepEqual(read({ TOKEN_ISSUER: 'https://k8s.example', KUBERNETES_SERVICE_HOST: '10.0.0.1' }).issuers, []);
 });
@@ -25,6 +30,11 @@ test('issuers, node proxies and signers', () => {
     read({ CA_TRUSTED_NODE_ACCOUNTS: 'istio-system/ztunnel, kube-system/ztunnel' }).nodeAccounts,
     new Set(['istio-system/ztunnel', 'kube-system/ztunnel']),
   );
+  const provider = 'k8s.io/clusterissuers.example/mesh';
+  assert.deepEqual(read({ PILOT_CERT_PROVIDER: provider }).ownCertificate, {
+    kind: 'signer',
+    signer: 'clusterissuers.example/mesh',
+  });
   assert.deepEqual(read({ EXTERNAL_CA: 'ISTIOD_RA_KUBERNETES_API', K8S_SIGNER: 'example.com/a' }).externalCa, {
     defaultSigner: 'example.com/a',
     signerDomain: '',
@@ -33,6 +43,7 @@ test('issuers, node proxies and signers', () => {
 
 test('what cannot work is refused by the name of the variable', () => {
   const cases: readonly (readonly [Environment, RegExp])[] = [
+    [{ PILOT_CERT_PROVIDER: 'kubernetes' }, /PILOT_CERT_PROVIDER: "kubernetes"/],
     [{ JWT_RULE: 'x' }, /JWT_RULE: it is not JSON/],
     [{ JWT_RULE: '{}' }, /JWT_RULE: it has no issuer/],
     [{ JWT_RULE: '{"issuer":"kubernetes/serviceaccount"}' }, /no URL to fetch keys from/],

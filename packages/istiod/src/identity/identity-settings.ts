@@ -17,7 +17,15 @@ export interface IdentitySettings {
   readonly nodeAccounts: ReadonlySet<string>;
   /** EXTERNAL_CA: signers of the cluster give the certificates; undefined where istiod signs itself. */
   readonly externalCa: ExternalCaSettings | undefined;
+  /** PILOT_CERT_PROVIDER. */
+  readonly ownCertificate: OwnCertificateSource;
 }
+
+/** Who gives istiod's servers their certificate: its own CA, a signer of the cluster, or files that are mounted. */
+export type OwnCertificateSource =
+  | { readonly kind: 'ca' }
+  | { readonly kind: 'signer'; readonly signer: string }
+  | { readonly kind: 'files' };
 
 export interface ExternalCaSettings {
   /** K8S_SIGNER. */
@@ -32,6 +40,7 @@ export function readIdentitySettings(env: Environment, tokenAudiences: readonly 
     issuers: [...ruleIssuer(env.JWT_RULE, tokenAudiences), ...namedIssuer(env, tokenAudiences)],
     nodeAccounts: nodeAccounts(env.CA_TRUSTED_NODE_ACCOUNTS ?? ''),
     externalCa: externalCa(env),
+    ownCertificate: ownCertificate(env.PILOT_CERT_PROVIDER || 'istiod'),
   };
 }
 
@@ -109,4 +118,14 @@ function externalCa(env: Environment): ExternalCaSettings | undefined {
   if (settings.defaultSigner !== '' && !/^[\w.-]+\/[\w./-]+$/.test(settings.defaultSigner))
     throw new IdentitySettingsError(`K8S_SIGNER: "${settings.defaultSigner}" is no signer; expected is DOMAIN/NAME`);
   return settings;
+}
+
+function ownCertificate(provider: string): OwnCertificateSource {
+  if (provider === 'istiod') return { kind: 'ca' };
+  if (provider === 'custom') return { kind: 'files' };
+  const signer = provider.startsWith('k8s.io/') ? provider.slice('k8s.io/'.length) : '';
+  if (/^[\w.-]+\/[\w./-]+$/.test(signer)) return { kind: 'signer', signer };
+  throw new IdentitySettingsError(
+    `PILOT_CERT_PROVIDER: "${provider}" is not known; give istiod, custom (files in ./var/run/secrets/istiod/tls), or k8s.io/DOMAIN/NAME for a signer of the cluster`,
+  );
 }

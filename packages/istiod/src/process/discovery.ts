@@ -19,6 +19,7 @@ import { createCaService } from '../ca/service.ts';
 import { resolveGatewayNames, resolveName } from '../config/gateway-names.ts';
 import { isConfiguration, readConfigSources, readsKubernetes } from '../config/config-sources.ts';
 import { watchMeshConfig } from '../config/mesh-config.ts';
+import { keepClusterTrustBundle } from '../controllers/cluster-trust-bundle.ts';
 import { keepAutoAddresses } from '../controllers/auto-allocate-status.ts';
 import { reportGatewayConflicts } from '../controllers/gateway-conflicts.ts';
 import { writeIngressStatus } from '../controllers/ingress-status.ts';
@@ -55,7 +56,8 @@ import { startTrustBundles } from '../trust/start.ts';
 import { certificateSubject } from './certificate-subject.ts';
 import { createConfigDistribution } from './config-distribution.ts';
 import { debugCommands, deliveryCommands } from './debug-commands.ts';
-import { createIdentities } from './identities.ts';
+import { createIdentities, rootsOfSigner } from './identities.ts';
+import { keepOwnCertificate } from './own-certificate.ts';
 import { persist } from './persist.ts';
 import { reportProblems, wasRefused } from './report-problems.ts';
 import { steadyClient } from './steady-client.ts';
@@ -64,6 +66,8 @@ import { surviveUncaught } from './uncaught.ts';
 const serverCertificateMs = 365 * 24 * 3600 * 1000;
 /** How long proxies wait for the first keys of tokens. */
 const firstKeysMs = 10_000;
+/** How long a signer of the cluster may take for istiod's own certificate. */
+const signerMs = 30_000;
 const renewalMs = 24 * 3600 * 1000;
 /** setTimeout cannot wait longer. */
 const LONGEST_TIMER = 2 ** 31 - 1;
@@ -170,11 +174,13 @@ export async function startDiscovery(
   let trustBundles: ReturnType<typeof startTrustBundles> | undefined;
   const serverTls = () => {
     const { root, issueServer } = authority.current();
-    const { chain, key } = issueServer({
-      dnsNames: istiodDnsNames(settings.namespace, settings.revision),
-      ttl: serverCertificateMs,
-      now: new Date(),
-    });
+    const { chain, key } =
+      ownCertificate.current() ??
+      issueServer({
+        dnsNames: istiodDnsNames(settings.namespace, settings.revision),
+        ttl: serverCertificateMs,
+        now: new Date(),
+      });
     // Proxies whose certificates another authority gave are clients too.
     return { cert: chain, key, ca: (trustBundles?.own() ?? root) + identities.externalRoots() };
   };
@@ -216,6 +222,21 @@ export async function startDiscovery(
     logger,
   });
   const { authenticateToken } = identities;
+  const ownCertificate = await persist(
+    'istiod has no certificate of its own',
+    () =>
+      keepOwnCertificate(settings.identity.ownCertificate, {
+        client,
+        dnsNames: istiodDnsNames(settings.namespace, settings.revision),
+        rootsOf: (signer) => rootsOfSigner(mesh.config.current, signer),
+        after: delayed,
+        sleep,
+        now: () => new Date(),
+        timeoutMs: signerMs,
+        log,
+      }),
+    { log, sleep },
+  );
   // Identities are of the mesh's trust domain as it is now, not as it was at the start.
   const trust = {
     get trustDomain() {
@@ -438,7 +459,7 @@ export async function startDiscovery(
 
   const rootMaps = keepRootCertificates(
     client,
-    () => authority.current().root,
+    () => authority.current().root + ownCertificate.roots(),
     logger('rootcert', 'Root certificates in namespaces'),
     (namespace) => sources.discovers(namespace),
     { name: ca.rootConfigMap, key: 'root-cert.pem' },
@@ -452,12 +473,19 @@ export async function startDiscovery(
       (namespace) => sources.discovers(namespace),
       { name: ca.crlConfigMap, key: 'ca-crl.pem' },
     );
+  const clusterBundle =
+    ca.clusterTrustBundle &&
+    keepClusterTrustBundle(
+      client,
+      () => authority.current().root,
+      logger('rootcert', 'Root certificates in namespaces'),
+    );
   const webhooks = keepWebhookCertificates(
     client,
     {
       revision: settings.revision,
       validationName: settings.validationWebhookName,
-      root: () => authority.current().root,
+      root: () => authority.current().root + ownCertificate.roots(),
     },
     logger('webhooks', 'CA certificates in webhook configurations'),
   );
@@ -523,12 +551,16 @@ export async function startDiscovery(
   mesh.config.subscribe(() => {
     if (externalRoots === identities.externalRoots()) return;
     externalRoots = identities.externalRoots();
+    rootMaps.refresh();
+    webhooks.refresh();
     renew();
   });
+  ownCertificate.subscribe(() => renew());
   // Whoever has to know an anchor hears of it before istiod shows a certificate that leads to it: signing follows trust (authority/keeper.ts).
   authority.subscribe(() => {
     rootMaps.refresh();
     if (revocationMaps) revocationMaps.refresh();
+    if (clusterBundle) clusterBundle.refresh();
     trustBundles?.refresh();
     webhooks.refresh();
     renew();
@@ -540,8 +572,10 @@ export async function startDiscovery(
       clearInterval(renewal);
       stopRenewing();
       authority.close();
+      ownCertificate.close();
       trustBundles?.close();
       if (revocationMaps) revocationMaps.close();
+      if (clusterBundle) clusterBundle.close();
       untaint?.close();
       tokenKeys.close();
       gatewayConflicts.close();

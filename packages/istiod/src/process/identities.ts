@@ -89,7 +89,8 @@ export function createIdentities(options: IdentitiesOptions): Identities {
         timeoutMs: SIGNER_TIMEOUT_MS,
         log,
       }),
-    externalRoots: () => (externalCa === undefined ? '' : externalRoots(mesh.config.current)),
+    externalRoots: () =>
+      externalCa === undefined && settings.ownCertificate.kind !== 'signer' ? '' : externalRoots(mesh.config.current),
   };
 }
 
@@ -106,7 +107,7 @@ export function limitCallers(nodeAccounts: ReadonlySet<string>, now: () => numbe
 }
 
 /** `caCertificates` of the mesh configuration that name the signer. */
-function rootsOfSigner({ caCertificates = [] }: MeshConfig, signer: string): string | undefined {
+export function rootsOfSigner({ caCertificates = [] }: MeshConfig, signer: string): string | undefined {
   const found = caCertificates.filter(({ certSigners = [] }) => certSigners.includes(signer));
   return joined(found.map(({ pem }) => pem)) || undefined;
 }
