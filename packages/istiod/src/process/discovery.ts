@@ -32,6 +32,7 @@ import { controlZRoutes } from '../http/controlz.ts';
 import { createDebug, debugText } from '../http/debug.ts';
 import { createHttpServer } from '../http/server.ts';
 import { createHttpServers } from '../http/servers.ts';
+import { RateLimit } from '../identity/rate-limit.ts';
 import { withSecretAccess } from '../identity/secret-access.ts';
 import { startTokenKeys } from '../jwks/start.ts';
 import { createLoggers } from '../log.ts';
@@ -257,8 +258,11 @@ export async function startDiscovery(
     client,
     logger('secrets', 'Which proxies may have Secrets of their namespace'),
   );
+  const perSecond = settings.connectionsPerSecond;
+  const connections = new RateLimit({ perSecond, burst: Math.max(1, perSecond) }, Date.now);
   const ads = createAdsServer({
     source: secretAccess.source,
+    ...(perSecond > 0 && { admits: () => connections.take('') }),
     authenticateToken,
     get trustDomain() {
       return trust.trustDomain;

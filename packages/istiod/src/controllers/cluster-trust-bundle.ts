@@ -1,0 +1,104 @@
+import { isNotFound, KubeApiError, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
+import type { Logger } from '../log.ts';
+
+/** Name and signer of the bundle (Istio: ENABLE_CLUSTER_TRUST_BUNDLE_API); the name has to begin with the signer's. */
+export const trustBundleName = 'istio.io:istiod-ca:root-cert';
+const signerName = 'istio.io/istiod-ca';
+
+const versions = ['v1', 'v1beta1', 'v1alpha1'] as const;
+const typeOf = (version: string): ResourceType => ({
+  group: 'certificates.k8s.io',
+  version,
+  resource: 'clustertrustbundles',
+  kind: 'ClusterTrustBundle',
+  namespaced: false,
+});
+
+const RETRY_MS = 30_000;
+
+/**
+ * Keeps the mesh's trust anchors in a ClusterTrustBundle, which pods of all namespaces can mount: in the newest version of it that the API server serves.
+ * Where it serves none that is said once, and looked at again every half minute. `root` is read at each write; a rotated root follows by `refresh`.
+ */
+export function keepClusterTrustBundle(
+  client: Pick<KubeClient, 'get' | 'create' | 'update'>,
+  root: () => string,
+  log: Logger,
+): { readonly refresh: () => void; readonly close: () => void } {
+  let closed = false;
+  let running = false;
+  let again = false;
+  let said = '';
+
+  const write = async (version: string): Promise<'written' | 'not served'> => {
+    const type = typeOf(version);
+    const trustBundle = root();
+    const fresh: KubeObject = {
+      apiVersion: `certificates.k8s.io/${version}`,
+      kind: 'ClusterTrustBundle',
+      metadata: { name: trustBundleName },
+      spec: { signerName, trustBundle },
+    };
+    let current: KubeObject;
+    try {
+      current = await client.get(type, trustBundleName);
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      try {
+        await client.create(type, fresh);
+        return 'written';
+      } catch (refused) {
+        // The object is not there, and neither is its kind.
+        if (isNotFound(refused)) return 'not served';
+        throw refused;
+      }
+    }
+    if ((current.spec as { readonly trustBundle?: string } | undefined)?.trustBundle !== trustBundle)
+      await client.update(type, { ...fresh, metadata: current.metadata });
+    return 'written';
+  };
+
+  const say = (problem: string): void => {
+    if (problem !== said && problem !== '') log.warn(problem);
+    said = problem;
+  };
+  const reconcile = async (): Promise<void> => {
+    try {
+      for (const version of versions) {
+        if ((await write(version)) === 'not served') continue;
+        say('');
+        return;
+      }
+      say('this API server serves no ClusterTrustBundle: the root certificates are in the ConfigMaps alone');
+    } catch (error) {
+      // Another replica was quicker: the next look sees what it wrote.
+      if (error instanceof KubeApiError && error.status === 409) return;
+      say(`cannot write ClusterTrustBundle ${trustBundleName}: ${error instanceof Error ? error.message : error}`);
+    }
+  };
+  const refresh = (): void => {
+    if (closed) return;
+    if (running) {
+      again = true;
+      return;
+    }
+    running = true;
+    void reconcile().finally(() => {
+      running = false;
+      if (again) {
+        again = false;
+        refresh();
+      }
+    });
+  };
+  refresh();
+  const retry = setInterval(refresh, RETRY_MS);
+  retry.unref();
+  return {
+    refresh,
+    close: () => {
+      closed = true;
+      clearInterval(retry);
+    },
+  };
+}
