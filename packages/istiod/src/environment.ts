@@ -169,6 +169,10 @@ export const variables = {
       'Who fetches keys of tokens: istiod (or false), envoy, or hybrid (or true): proxies from services of the mesh, istiod from elsewhere.',
   },
   PILOT_JWT_PUB_KEY_REFRESH_INTERVAL: { default: '20m', about: 'How often istiod fetches keys of tokens again.' },
+  PILOT_MAX_REQUESTS_PER_SECOND: {
+    default: '0',
+    about: 'How many proxies may connect in a second; the others come again. 0: any number.',
+  },
   PILOT_NODE_UNTAINT_CONTROLLERS_TAINT_NAME: { default: 'cni.istio.io/not-ready', about: 'Key of that taint.' },
   PILOT_SCOPE_GATEWAY_TO_NAMESPACE: {
     default: 'false',

@@ -38,6 +38,8 @@ export interface Settings {
   readonly keepaliveMs: number;
   readonly tokenAudiences: readonly string[];
   readonly identity: IdentitySettings;
+  /** PILOT_MAX_REQUESTS_PER_SECOND: streams of proxies that may begin in a second; 0 for any number. */
+  readonly connectionsPerSecond: number;
   readonly injectionWebhookName: string;
   readonly validationWebhookName: string;
   readonly meshConfigMapName: string;
@@ -304,6 +306,16 @@ function authoritySettings(env: Env): AuthoritySettings {
   };
 }
 
+/** Reads PILOT_MAX_REQUESTS_PER_SECOND. */
+function connectionsPerSecond(env: Env): number {
+  const value = Number(env.PILOT_MAX_REQUESTS_PER_SECOND || '0');
+  if (!Number.isFinite(value) || value < 0)
+    throw new SettingsError(
+      `PILOT_MAX_REQUESTS_PER_SECOND: '${env.PILOT_MAX_REQUESTS_PER_SECOND}' is not a number of streams in a second`,
+    );
+  return value;
+}
+
 function identitySettings(env: Env, tokenAudiences: readonly string[]): IdentitySettings {
   try {
     return readIdentitySettings(env, tokenAudiences);
@@ -350,6 +362,7 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
     keepaliveMs: durationMs('keepaliveInterval', text('keepaliveInterval')),
     tokenAudiences,
     identity: identitySettings(env, tokenAudiences),
+    connectionsPerSecond: connectionsPerSecond(env),
     injectionWebhookName: env.INJECTION_WEBHOOK_CONFIG_NAME || 'istio-sidecar-injector',
     validationWebhookName:
       env.VALIDATION_WEBHOOK_CONFIG_NAME ||

@@ -48,6 +48,8 @@ export interface AdsServerOptions {
   readonly controlPlaneId: string;
   /** Whether a proxy's identity must be of its namespace (PILOT_ENABLE_XDS_IDENTITY_CHECK); default true. */
   readonly checkIdentity?: boolean;
+  /** Counts streams that begin; false where there are too many (PILOT_MAX_REQUESTS_PER_SECOND): the client comes again. */
+  readonly admits?: () => boolean;
   readonly metrics: AdsMetrics;
   readonly log: Logger;
   /** Milliseconds since 1970. */
@@ -179,6 +181,8 @@ class AdsStream<W extends Watch, R extends Request> {
     let proxy: ConnectedProxy | undefined;
     let isListed = false;
     try {
+      if (this.#options.admits?.() === false)
+        throw new GrpcError('RESOURCE_EXHAUSTED', 'too many proxies connect at a time: come again');
       this.#identities = await this.#authenticate();
       const take = (bytes: Buffer): Promise<void> | undefined => {
         if (this.#end !== undefined) return undefined;

@@ -79,7 +79,7 @@ function reviewed(token: string): TokenReviewResult {
 }
 
 /** What else takes part: who says which proxies get what, and who hears of connections and of the health of applications. */
-export type ControlPlaneParts = Pick<AdsServerOptions, 'onConnection' | 'onHealth'> & {
+export type ControlPlaneParts = Pick<AdsServerOptions, 'admits' | 'onConnection' | 'onHealth'> & {
   readonly around?: (source: ProxyConfigSource) => ProxyConfigSource;
 };
 

@@ -72,7 +72,10 @@ before(async () => {
       pod('bank', 'vault-1', 'vault', 'node-2'),
       pod('istio-system', 'ztunnel-1', 'ztunnel', 'node-1'),
     ],
-    env: { JWT_RULE: JSON.stringify({ issuer: issuer.url, audiences: ['istio-ca'] }) },
+    env: {
+      PILOT_MAX_REQUESTS_PER_SECOND: '200',
+      JWT_RULE: JSON.stringify({ issuer: issuer.url, audiences: ['istio-ca'] }),
+    },
   });
   for (const [namespace, name, ip] of [
     ['shop', 'cart-1', '10.0.0.1'],
