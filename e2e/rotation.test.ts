@@ -4,7 +4,9 @@ import { describe, type TestContext, test } from 'node:test';
 import {
   type AuthorityMaterial,
   createIntermediate,
+  createRevocationList,
   createRootCertificate,
+  describeCertificate,
   splitCertificates,
 } from '@istio-ts/security';
 import { obstacle } from './support/cluster.ts';
@@ -204,7 +206,7 @@ describe('rotation under load', { skip: reason ?? false }, () => {
     };
     return Object.fromEntries(Object.entries(data).map(([key, text]) => [key, Buffer.from(text, 'base64').toString()]));
   };
-  const plugIn = (material: AuthorityMaterial) =>
+  const plugIn = (material: AuthorityMaterial, revocations = '') =>
     cluster().apply(
       JSON.stringify({
         apiVersion: 'v1',
@@ -215,10 +217,14 @@ describe('rotation under load', { skip: reason ?? false }, () => {
           'ca-key.pem': material.key,
           'cert-chain.pem': material.chain,
           'root-cert.pem': material.root,
+          'ca-crl.pem': revocations,
         },
       }),
       'istio-system',
     );
+
+  /** Root and intermediate of the plugged-in CA, once there is one. */
+  let pluggedIn: readonly AuthorityMaterial[] = [];
 
   /** Runs work while load comes from a sidecar and through the gateway; not one request may fail. */
   async function underLoad(t: TestContext, work: () => Promise<void>): Promise<void> {
@@ -288,6 +294,7 @@ describe('rotation under load', { skip: reason ?? false }, () => {
       await all('both roots', ({ roots }) => roots.length === 2);
       await issuedBy('third');
       await plugIn(third);
+      pluggedIn = [next, third];
       await all('the new root alone', ({ roots }) => subjects(roots.join('')).join() === 'O=next');
     });
     assert.equal(
@@ -295,6 +302,29 @@ describe('rotation under load', { skip: reason ?? false }, () => {
       istiod,
       'istiod is the same as before',
     );
+  });
+
+  test('proxies follow the revocation list of the plugged-in CA', async () => {
+    const [root, intermediate] = pluggedIn;
+    assert.ok(root && intermediate, 'the CA is plugged in by the test before');
+    const list = (authority: AuthorityMaterial, serials: readonly string[]): string =>
+      createRevocationList(authority, { serials, ttl: 3_600_000, now: now() });
+    const status = async (expected: string, why: string) =>
+      until(why, async () => {
+        const { stdout } = await cluster().tryKubectl(
+          ...['exec', 'client', '-c', 'app', '--', 'curl', '-s', '-o', '/dev/null', '-w', '%{http_code}'],
+          ...['--max-time', '5', 'http://server/'],
+        );
+        if (stdout !== expected) throw new Error(stdout);
+        return true;
+      });
+    const { serial } = describeCertificate(intermediate.certificate);
+    await plugIn(intermediate, list(root, [serial]) + list(intermediate, []));
+    await status('503', 'certificates of the revoked intermediate to be refused');
+    await plugIn(intermediate, list(root, []) + list(intermediate, []));
+    await status('200', 'certificates of the intermediate to be taken with a list that does not name it');
+    await plugIn(intermediate);
+    await status('200', 'certificates to be taken without a list');
   });
 
   test('what cannot be used is refused, and what follows the root follows it', async () => {

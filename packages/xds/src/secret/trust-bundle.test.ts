@@ -102,14 +102,17 @@ test('the authority of another trust domain vouches for that one and no other', 
   }
 });
 
-test('until there is a bundle nobody is admitted', async () => {
-  const envoy = await start([{ spiffeBundleUrl: 'https://partner.example', trustDomains: ['partner.example'] }], {
-    domains: { 'cluster.local': mesh.root, 'partner.example': '' },
-  });
-  try {
-    assert.equal(await admits(mesh.issue('h', [own])), true);
-    assert.equal(await admits(partner.issue('h', [foreign])), false);
-  } finally {
-    await envoy.stop();
-  }
+test('workloads of another domain are admitted once its SPIFFE bundle is there', async () => {
+  proves('MeshConfig.caCertificates[].spiffeBundleUrl');
+  const named = [{ spiffeBundleUrl: 'https://partner.example/bundle', trustDomains: ['partner.example'] }];
+  const tries = async (fetched: string) => {
+    const envoy = await start(named, { domains: { 'cluster.local': mesh.root, 'partner.example': fetched } });
+    try {
+      return { own: await admits(mesh.issue('h', [own])), partner: await admits(partner.issue('h', [foreign])) };
+    } finally {
+      await envoy.stop();
+    }
+  };
+  assert.deepEqual(await tries(''), { own: true, partner: false });
+  assert.deepEqual(await tries(partner.root), { own: true, partner: true });
 });
