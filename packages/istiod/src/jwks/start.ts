@@ -3,11 +3,16 @@ import type { Mesh, MeshSources } from '@istio-ts/mesh';
 import type { MetricsRegistry } from '@istio-ts/metrics';
 import type { Logger } from '../log.ts';
 import type { TokenKeySettings } from '../settings.ts';
+import { atMost } from './at-most.ts';
 import { fetchDocument } from './fetch.ts';
 import { keepTokenKeys } from './token-keys.ts';
 
 /** Where the chart mounts `jwksResolverExtraRootCA`. */
 const EXTRA_ROOTS = '/cacerts/extra.pem';
+
+/** What many policies, or slow servers that they name, can make istiod do at a time. */
+const MOST_FETCHES = 32;
+const LONGEST_MS = 30_000;
 
 function extraRoots(): string | undefined {
   try {
@@ -42,7 +47,9 @@ export function startTokenKeys(
   if (settings.insecure) log.warn('JWKS_RESOLVER_INSECURE_SKIP_VERIFY: whoever sits between can give keys to istiod');
   const policy = { forbids: settings.forbids, insecure: settings.insecure, extraRoots };
   return keepTokenKeys(mesh.wantedKeys, sources.fetchedKeys, {
-    fetch: (url, timeoutMs) => fetchDocument(url, timeoutMs, policy),
+    fetch: atMost(MOST_FETCHES, (url: string, timeoutMs: number) =>
+      fetchDocument(url, Math.min(timeoutMs, LONGEST_MS), policy),
+    ),
     after: (ms, work) => {
       const timer = setTimeout(work, ms).unref();
       return () => clearTimeout(timer);

@@ -6,6 +6,7 @@ import { defaultMeshConfig } from '@istio-ts/api';
 import { createMesh, type KeyFetching as Fetcher, MeshSources } from '@istio-ts/mesh';
 import { istioObject, serviceObject } from '@istio-ts/xds/testing/objects';
 import { FetchError } from './fetch.ts';
+import { atMost } from './at-most.ts';
 import { keepTokenKeys } from './token-keys.ts';
 
 const jwks = (kid: string): string =>
@@ -119,14 +120,17 @@ test('without any keys istiod asks again and again, not less than once a minute'
   const t = setUp();
   t.sources.set(policy('a', { issuer: 'i', jwksUri: URI }));
   const keeper = t.start();
-  await keeper.firstRound;
+  await t.settle();
   assert.equal(t.mesh.tokenKeys.get(URI)?.keys, undefined);
   assert.match(
     t.problems()[0] ?? '',
     /there are no keys, so all tokens of i are refused: https:\/\/idp\.test\/keys: answers with status 503/,
   );
   assert.ok(t.messages.some((message) => /all tokens that need them are refused/.test(message)));
-  for (let i = 0; i < 12; i++) await t.later();
+  // Proxies that start do not wait for ever.
+  for (let i = 0; i < 2; i++) await t.later();
+  await keeper.firstRound;
+  for (let i = 0; i < 10; i++) await t.later();
   assert.deepEqual(
     t.timers.map(({ ms }) => ms),
     [60_000],
@@ -146,13 +150,36 @@ test('the OpenID configuration of an issuer tells where its keys are', async () 
   );
   t.documents.set(URI, jwks('found'));
   const keeper = t.start();
-  await keeper.firstRound;
+  await t.settle();
   assert.deepEqual(t.kids('issuer https://idp.test/realm/'), ['found']);
   assert.deepEqual(t.problems(), [
     'spec.jwtRules[1].issuer: there are no keys, so all tokens of somebody are refused: somebody is no URL, so it has no OpenID configuration: give jwksUri or jwks',
     'spec.jwtRules[2].issuer: there are no keys, so all tokens of https://down.test are refused: https://down.test/.well-known/openid-configuration: its jwks_uri http://down.test is not https',
   ]);
   keeper.close();
+});
+
+test('fetches have to wait for others where there are too many at a time', async () => {
+  const ends: (() => void)[] = [];
+  let most = 0;
+  let running = 0;
+  const fetch = atMost(2, async (name: string) => {
+    most = Math.max(most, ++running);
+    await new Promise<void>((resolve) => ends.push(resolve));
+    running--;
+    if (name === 'b') throw new Error('down');
+    return name;
+  });
+  const all = Promise.allSettled(['a', 'b', 'c', 'd'].map((name) => fetch(name)));
+  for (let i = 0; i < 4; i++) {
+    await turn();
+    ends.shift()?.();
+  }
+  assert.deepEqual(
+    (await all).map((one) => (one.status === 'fulfilled' ? one.value : 'failed')),
+    ['a', 'failed', 'c', 'd'],
+  );
+  assert.equal(most, 2);
 });
 
 test('what nobody wants is asked for no more, and is there for a while when it is wanted again', async () => {
@@ -196,7 +223,7 @@ test('proxies fetch keys themselves: from services of the mesh, or always', asyn
       JSON.stringify({ jwks_uri: 'https://k.test/k' }),
     );
     const keeper = t.start();
-    await keeper.firstRound;
+    await t.settle();
     assert.deepEqual(
       t.mesh.wantedKeys.current.map(({ name }) => name),
       wanted,

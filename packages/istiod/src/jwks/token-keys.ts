@@ -21,6 +21,8 @@ export interface KeyFetching {
 const RETRY_MS = 1000;
 /** Longest wait while there are no keys at all: tokens are refused as long. */
 const LONGEST_WITHOUT_KEYS_MS = 60_000;
+/** How often keys are asked for before proxies that start have to do without. */
+const FIRST_ATTEMPTS = 3;
 /** How long keys that nobody wants any more are kept: policies are often replaced by deleting and creating. */
 const KEPT_MS = 60_000;
 
@@ -29,6 +31,8 @@ interface Entry {
   failures: number;
   cancel: () => void;
   isLeaving: boolean;
+  /** Called when there is a result, or nothing after so many attempts that nobody should wait for it. */
+  readonly settled: () => void;
 }
 
 const WELL_KNOWN = '/.well-known/openid-configuration';
@@ -54,8 +58,8 @@ async function discover(issuer: string, timeoutMs: number, fetch: KeyFetching['f
 
 /**
  * Keeps the keys that policies want: each fetched at once, again when its time is over, and sooner after a failure. Keys stay in force while newer ones
- * cannot be fetched; without any the result has none, and proxies refuse all tokens of the issuer. `firstRound` resolves when each that is wanted now was
- * asked for once, whatever came of it.
+ * cannot be fetched; without any the result has none, and proxies refuse all tokens of the issuer. `firstRound` resolves when each that is wanted now is
+ * there or was asked for several times in vain.
  */
 export function keepTokenKeys(
   wanted: Cell<readonly WantedKeys[]>,
@@ -97,6 +101,7 @@ export function keepTokenKeys(
         log.info(`${before?.keys === undefined ? 'got' : 'got newer'} keys: ${name}`);
       entry.failures = 0;
       into.set(name, result);
+      entry.settled();
       delay = refreshMs;
     } catch (error) {
       if (closed || entries.get(name) !== entry) return;
@@ -111,6 +116,7 @@ export function keepTokenKeys(
       const longest = hasAny ? refreshMs : Math.min(refreshMs, LONGEST_WITHOUT_KEYS_MS);
       delay = Math.min(longest, RETRY_MS * 2 ** Math.min(entry.failures, 20));
       entry.failures++;
+      if (entry.failures >= FIRST_ATTEMPTS) entry.settled();
     }
     entry.cancel = after(delay * (0.9 + 0.2 * random()), () => void ask(name, entry));
   };
@@ -121,6 +127,7 @@ export function keepTokenKeys(
     for (const [name, entry] of entries) {
       if (now.has(name) || entry.isLeaving) continue;
       entry.isLeaving = true;
+      entry.settled();
       entry.cancel();
       entry.cancel = after(KEPT_MS, () => {
         entries.delete(name);
@@ -134,9 +141,13 @@ export function keepTokenKeys(
         continue;
       }
       known?.cancel();
-      const entry: Entry = { wanted: one, failures: 0, cancel: () => undefined, isLeaving: false };
-      entries.set(name, entry);
-      asked.push(ask(name, entry));
+      asked.push(
+        new Promise((settled) => {
+          const entry: Entry = { wanted: one, failures: 0, cancel: () => undefined, isLeaving: false, settled };
+          entries.set(name, entry);
+          void ask(name, entry);
+        }),
+      );
     }
     return asked;
   };
@@ -147,7 +158,10 @@ export function keepTokenKeys(
     close: () => {
       closed = true;
       unsubscribe();
-      for (const { cancel } of entries.values()) cancel();
+      for (const { cancel, settled } of entries.values()) {
+        cancel();
+        settled();
+      }
       entries.clear();
     },
   };
