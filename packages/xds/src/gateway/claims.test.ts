@@ -65,11 +65,15 @@ const objects = [
     jwtRules: [{ issuer: ISSUER, jwks: keySet(key), fromHeaders: [{ name: 'x-many' }] }],
   }),
   policy('by-one-reference', {
-    targetRef: { group: 'gateway.networking.k8s.io', kind: 'Gateway', name: 'door' },
+    targetRef: { group: 'gateway.networking.k8s.io', kind: 'Gateway', name: 'door', namespace: 'edge' },
     jwtRules: [{ issuer: ISSUER, jwks: keySet(key), fromHeaders: [{ name: 'x-one' }] }],
   }),
   policy('other-gateway', {
     targetRefs: [{ group: 'gateway.networking.k8s.io', kind: 'Gateway', name: 'window' }],
+    jwtRules: [{ issuer: ISSUER, jwks: keySet(key), fromHeaders: [{ name: 'x-window' }] }],
+  }),
+  policy('other-kind', {
+    targetRefs: [{ group: '', kind: 'Service', name: 'door' }],
     jwtRules: [{ issuer: ISSUER, jwks: keySet(key), fromHeaders: [{ name: 'x-window' }] }],
   }),
   policy('other-labels', {
