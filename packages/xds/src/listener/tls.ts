@@ -51,24 +51,46 @@ function trustedIdentities(mesh: ProxyScope['mesh'], trustDomain: string): reado
 interface MutualTlsInput {
   readonly mesh: ProxyScope['mesh'];
   readonly trustDomain: string;
+  readonly proxy?: { readonly metadata: Readonly<Record<string, unknown>> };
 }
 
-/** Server side of mutual TLS between proxies, with the certificate and roots that the agent serves. */
+/** Files that a container mounts itself and names in the node's metadata (`ISTIO_META_TLS_SERVER_*`); empty where it names none. */
+function serverFiles({ proxy }: MutualTlsInput): { readonly certificate: string; readonly root: string } {
+  const text = (name: string): string => {
+    const value = proxy?.metadata[name];
+    return typeof value === 'string' ? value : '';
+  };
+  const chain = text('TLS_SERVER_CERT_CHAIN');
+  const key = text('TLS_SERVER_KEY');
+  const root = text('TLS_SERVER_ROOT_CERT');
+  return {
+    certificate: chain !== '' && key !== '' ? `file-cert:${chain}~${key}` : '',
+    root: root === '' ? '' : `file-root:${root}`,
+  };
+}
+
+/** Server side of mutual TLS between proxies, with the certificate and roots that the agent serves: the workload's, or those of files. */
 export const meshServerTls = memoByInputs(
-  ({ mesh, trustDomain }: MutualTlsInput) => [mesh, trustDomain],
-  ({ mesh, trustDomain }): TransportSocket =>
-    downstreamTls({
+  (input: MutualTlsInput) => {
+    const { certificate, root } = serverFiles(input);
+    return [input.mesh, input.trustDomain, certificate, root];
+  },
+  (input): TransportSocket => {
+    const { mesh, trustDomain } = input;
+    const files = serverFiles(input);
+    return downstreamTls({
       requireClientCertificate: true,
       commonTlsContext: {
         tlsParams: meshParameters(mesh),
         alpnProtocols: [...SERVER_ALPN],
-        tlsCertificateSdsSecretConfigs: [agentSecret('default')],
+        tlsCertificateSdsSecretConfigs: [agentSecret(files.certificate || 'default')],
         combinedValidationContext: {
           defaultValidationContext: { matchTypedSubjectAltNames: trustedIdentities(mesh, trustDomain) },
-          validationContextSdsSecretConfig: workloadRoots(mesh),
+          validationContextSdsSecretConfig: files.root === '' ? workloadRoots(mesh) : agentSecret(files.root),
         },
       },
-    }),
+    });
+  },
 );
 
 /** A transport socket that terminates TLS. */
