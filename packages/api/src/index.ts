@@ -21,6 +21,7 @@ export * from './networking/virtual-service.ts';
 export * from './networking/workload-entry.ts';
 export * from './objects.ts';
 export * from './operator/istio-operator.ts';
+export * from './path-template.ts';
 export * from './ports.ts';
 export { type FieldProblem, formatProblem, ProblemList } from './problems.ts';
 export * from './regex.ts';

@@ -1,4 +1,5 @@
 import type { RuleContext } from '../kind.ts';
+import { isPathTemplate, pathTemplateProblem } from '../path-template.ts';
 import { fieldPath, itemPath, type ProblemList, quote } from '../problems.ts';
 import type {
   AuthorizationOperation,
@@ -154,27 +155,10 @@ function checkOperation(operation: AuthorizationOperation, path: string, problem
   checkPorts(operation.notPorts, `${path}.notPorts`, problems);
   for (const field of ['paths', 'notPaths'] as const) {
     operation[field]?.forEach((value, index) => {
-      const problem = pathProblem(value);
+      const problem = isPathTemplate(value) ? pathTemplateProblem(value) : undefined;
       if (problem !== undefined) problems.error(itemPath(`${path}.${field}`, index), `${quote(value)}: ${problem}`);
     });
   }
-}
-
-/** Templates: `{*}` stands for one segment, `{**}` for any number and only at the end or before one literal. */
-function pathProblem(path: string): string | undefined {
-  if (!/[{}]/.test(path)) return undefined;
-  const segments = path.split('/').slice(1);
-  let anyDepth = false;
-  for (const segment of segments) {
-    if (segment === '{**}') {
-      if (anyDepth) return 'only one {**} is allowed';
-      anyDepth = true;
-    } else if (segment === '{*}') {
-      if (anyDepth) return '{**} must be the last template of the path';
-    } else if (/[{}]/.test(segment)) return 'only {*} and {**} are allowed, each as a whole segment';
-    else if (segment.includes('*')) return '* cannot stand together with {*} or {**}';
-  }
-  return path.startsWith('/') ? undefined : 'a template must start with /';
 }
 
 function checkFilled(values: readonly string[] | undefined, path: string, problems: ProblemList): void {
@@ -210,7 +194,7 @@ const conditionKeys = new Set([
 function checkConditionKey(key: string, path: string, problems: ProblemList): void {
   if (key === '') return; // said by the schema
   if (conditionKeys.has(key)) return;
-  if (/^request\.headers\[[^[\]]+\]$/.test(key) || /^request\.auth\.claims(\[[^[\]]+\])+$/.test(key)) return;
+  if (/^request\.headers\[[^[\]\p{Cc}\s]+\]$/u.test(key) || /^request\.auth\.claims(\[[^[\]]+\])+$/.test(key)) return;
   if (/^experimental\.envoy\.filters\.[^[\]]+(\[[^[\]]+\])+$/.test(key)) return;
   problems.error(
     path,

@@ -1,3 +1,4 @@
+import { isPathTemplate, pathTemplateProblem } from '@istio-ts/api';
 import type { HeaderMatcher, MetadataMatcher, Permission, Principal, StringMatcher } from '@istio-ts/envoy';
 import { cidr } from '../listener/chain-match.ts';
 import { escapeRe2 } from '../route/string-match.ts';
@@ -149,9 +150,12 @@ export function hostHoweverWritten(value: string): Permission {
   return { header: headerOf(':authority', { safeRegex: { regex: `(?i)(.*,)?${name}\\.?(:[0-9]*)?(,.*)?` } }) };
 }
 
-/** `paths`: also templates with `{*}` for one segment and `{**}` for the rest. */
-export function path(value: string): Permission {
-  if (value.includes('{*}') || value.includes('{**}')) {
+/** `paths`: also templates with `{*}` for one segment and `{**}` for the rest; undefined for one that Envoy does not take. */
+export function path(value: string): Permission | undefined {
+  if (isPathTemplate(value)) {
+    if (pathTemplateProblem(value) !== undefined) {
+      return undefined;
+    }
     return {
       uriTemplate: {
         name: 'uri_template',

@@ -26,6 +26,9 @@ export interface Reading {
 type List = readonly string[] | undefined;
 type Make<T> = (value: string) => T | undefined;
 
+/** Longer values have no meaning: no name or path is so long, and Envoy refuses expressions made of them. */
+const MAX_VALUE_LENGTH = 4096;
+
 /** Collects what a rule asks for, and whether anything of it has no meaning for what is at hand. */
 class Limits {
   readonly ids: Principal[] = [];
@@ -33,7 +36,7 @@ class Limits {
   complete = true;
 
   #values<T>(values: readonly string[], make: Make<T>): readonly T[] {
-    const made = values.flatMap((value) => make(value) ?? []);
+    const made = values.flatMap((value) => (value.length > MAX_VALUE_LENGTH ? [] : (make(value) ?? [])));
     if (made.length < values.length) this.complete = false;
     return made;
   }
@@ -95,6 +98,8 @@ function operation(to: Operation, { layer, grants }: Reading): Limits {
 }
 
 const KEY = /^([A-Za-z0-9._-]+)((?:\[[^\]]*\])*)$/;
+/** Names that Envoy takes; another one would make it refuse the whole listener. */
+const HEADER_NAME = /^[^\p{Cc}\s]+$/u;
 const METADATA_OF_FILTERS = 'experimental.envoy.filters.';
 
 function condition({ key = '', values, notValues }: Condition, reading: Reading): Limits {
@@ -140,7 +145,7 @@ function condition({ key = '', values, notValues }: Condition, reading: Reading)
       break;
   }
   if (reading.layer === 'http') {
-    if (name === 'request.headers' && first !== undefined && first !== '') {
+    if (name === 'request.headers' && first !== undefined && HEADER_NAME.test(first)) {
       who((v) => on.requestHeader(first, v));
       return limits;
     }

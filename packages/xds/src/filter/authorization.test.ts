@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { ProxyScope } from '@istio-ts/mesh/model';
 import { provesAnnotations } from '../field-proof.ts';
 import { config } from '../testing/scope.ts';
-import { httpAuthorizationFilters, networkAuthorizationFilters } from './authorization.ts';
+import { grpcAuthorizationFilters, httpAuthorizationFilters, networkAuthorizationFilters } from './authorization.ts';
 import type { Authorizers } from './external-authorization.ts';
 import { HTTP_FILTER_ORDER, httpFilters } from './order.ts';
 
@@ -147,4 +147,19 @@ test('filters come in the order of the table, with the router last', () => {
   );
   assert.equal(names.at(-1), 'envoy.filters.http.router');
   assert.ok(names.includes('istio.rbac.deny'));
+});
+
+test('gRPC servers without a proxy refuse what CUSTOM policies cover, and hear of no AUDIT and no dry run', () => {
+  const filters = grpcAuthorizationFilters(
+    [
+      policy('c', { action: 'CUSTOM', provider: { name: 'opa' }, rules: [{}] }),
+      policy('audit', { action: 'AUDIT', rules: [{}] }),
+      policy('tried', { action: 'DENY', rules: [{}] }, { annotations: { 'istio.io/dry-run': 'true' } }),
+    ],
+    DOMAINS,
+  );
+  assert.deepEqual(
+    filters.map(({ name, typedConfig }) => [name, typedConfig?.rules]),
+    [['istio.rbac.custom', { action: 'DENY', policies: { 'ns[default]-policy[c]-rule[0]': ANY } }]],
+  );
 });
