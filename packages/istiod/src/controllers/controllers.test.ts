@@ -225,3 +225,15 @@ describe('status of configuration', () => {
     close();
   });
 });
+
+it('two control planes with different CAs do not write against each other without end', async () => {
+  const cluster = new FakeCluster();
+  cluster.put(kubernetesTypes.Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } });
+  const lines: string[] = [];
+  const log = { debug() {}, info() {}, warn: (line: string) => void lines.push(line), error() {} };
+  const keepers = ['one', 'two'].map((root) => keepRootCertificates(cluster.client, () => root, log));
+  for (let round = 0; round < 20; round++) await settle();
+  assert.ok(cluster.writes.length <= 20, `${cluster.writes.length} writes`);
+  assert.ok(lines.some((line) => /somebody else keeps changing ConfigMap shop\/istio-ca-root-cert/.test(line)));
+  for (const keeper of keepers) keeper.close();
+});

@@ -7,6 +7,9 @@ export const rootCertificateConfigMap = 'istio-ca-root-cert';
 /** The ConfigMap that carries the revocation list of the plugged-in CA. */
 export const revocationListConfigMap = 'istio-ca-crl';
 const retryMs = 1000;
+/** Writes to one namespace after which somebody else seems to write too: for example another control plane with another CA. */
+const rivalWrites = 5;
+const rivalPauseMs = 10_000;
 
 /**
  * Keeps `istio-ca-root-cert` in every namespace and equal to the CA's root; repairs it when somebody changes or deletes it. Namespaces that are being
@@ -25,6 +28,8 @@ export function keepRootCertificates(
   const busy = new Set<string>();
   /** Something changed while the namespace's map was being written. */
   const again = new Set<string>();
+  /** Writes to each namespace since the last pause. */
+  const writes = new Map<string, number>();
   let mapsSynced = false;
   let closed = false;
 
@@ -53,6 +58,16 @@ export function keepRootCertificates(
       again.add(namespace);
       return;
     }
+    const written = writes.get(namespace) ?? 0;
+    if (written >= rivalWrites) {
+      if (written === rivalWrites)
+        log.warn(
+          `somebody else keeps changing ConfigMap ${namespace}/${mapName}, perhaps a control plane with another CA: it is written every ${rivalPauseMs / 1000} s only`,
+        );
+      writes.set(namespace, written + 1);
+      return;
+    }
+    writes.set(namespace, written + 1);
     busy.add(namespace);
     write(namespace)
       .catch((error: Error) => {
@@ -108,11 +123,18 @@ export function keepRootCertificates(
   ];
   const retry = setInterval(all, 30_000);
   retry.unref();
+  const pause = setInterval(() => {
+    const held = [...writes].filter(([, count]) => count > rivalWrites).map(([namespace]) => namespace);
+    writes.clear();
+    for (const namespace of held) reconcile(namespace);
+  }, rivalPauseMs);
+  pause.unref();
   return {
     refresh: all,
     close: () => {
       closed = true;
       clearInterval(retry);
+      clearInterval(pause);
       for (const watch of watches) watch.close();
     },
   };
