@@ -1,0 +1,81 @@
+// Signers of the cluster as CA, on Kubernetes' own API server: it, and not ours, says what requests, approvals and certificates have to look like.
+import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { kubernetesTypes } from '@istio-ts/api/resource-types';
+import { createKubernetesSigner } from '@istio-ts/istiod/ca/kubernetes-signer';
+import { createKubeClient, type KubeObject, loadKubeConfig } from '@istio-ts/kube';
+import {
+  createCsr,
+  createRootCertificate,
+  generatePrivateKey,
+  loadAuthority,
+  parseCsr,
+  parseSpiffe,
+} from '@istio-ts/security';
+import { obstacleToRealApiServer, startRealApiServer } from './support/real-api-server.ts';
+import { until } from './support/shell.ts';
+
+const TYPE = kubernetesTypes.CertificateSigningRequest;
+const identity = { trustDomain: 'cluster.local', namespace: 'shop', serviceAccount: 'cart' };
+const uri = 'spiffe://cluster.local/ns/shop/sa/cart';
+
+test('a signer of the cluster gives certificates', { skip: obstacleToRealApiServer() }, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'external-ca-'));
+  const api = await startRealApiServer(directory);
+  const client = createKubeClient(loadKubeConfig({ env: {}, kubeconfig: api.kubeconfig }));
+  const root = createRootCertificate({ organization: 'outside', now: new Date() });
+  const sign = async (object: KubeObject): Promise<void> => {
+    const { request } = object.spec as { readonly request: string };
+    const status = (object.status ?? {}) as { conditions?: { type: string }[]; certificate?: string };
+    if (status.certificate || !status.conditions?.some(({ type }) => type === 'Approved')) return;
+    const csr = Buffer.from(request, 'base64').toString();
+    const wanted = parseSpiffe(parseCsr(csr).altNames[0]?.value ?? '');
+    const { chain } = loadAuthority(root).sign({ csr, identity: wanted, ttl: 3_600_000, now: new Date() });
+    const certificate = Buffer.from(chain).toString('base64');
+    await client.update(TYPE, { ...object, status: { ...status, certificate } }, { subresource: 'status' });
+  };
+  let isAway = false;
+  const watch = client.watch(TYPE, {}, (event) => {
+    if (!isAway && (event.type === 'ADDED' || event.type === 'MODIFIED')) sign(event.object).catch(() => undefined);
+  });
+  try {
+    const signer = createKubernetesSigner({
+      client,
+      defaultSigner: 'example.com/mesh',
+      signerDomain: '',
+      defaultTtlMs: 24 * 3_600_000,
+      maxTtlMs: 90 * 24 * 3_600_000,
+      roots: () => root.root,
+      mountedRoot: () => undefined,
+      sleep,
+      now: () => new Date(),
+      timeoutMs: 2000,
+      log: { debug() {}, info() {}, warn() {}, error() {} },
+    });
+    // Shorter than Kubernetes takes: it is asked for the shortest that it does.
+    for (const ttl of [60_000, undefined]) {
+      const csr = createCsr(generatePrivateKey(), [{ kind: 'uri', value: uri }]);
+      const issued = await signer.sign({ csr, identity, ttl, now: new Date() });
+      assert.equal(new X509Certificate(issued.certificate).subjectAltName, `URI:${uri}`);
+      assert.equal(issued.root, root.root);
+    }
+    isAway = true;
+    const csr = createCsr(generatePrivateKey(), [{ kind: 'uri', value: uri }]);
+    await assert.rejects(async () => signer.sign({ csr, identity, now: new Date() }), { status: 'DEADLINE_EXCEEDED' });
+    await until(
+      'the requests to be removed',
+      async () => (await client.list(TYPE)).items.length === 0 || undefined,
+      20_000,
+    );
+  } finally {
+    watch.close();
+    client.close();
+    await api.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
