@@ -25,7 +25,14 @@ const jwt = (claims: unknown): string => `e30.${Buffer.from(JSON.stringify(claim
 
 test('claims are read from a token', () => {
   const claims = readTokenClaims(jwt({ iss: 'k', sub: 's', aud: ['istio-ca'], exp: 100 }));
-  assert.deepEqual(claims, { issuer: 'k', subject: 's', audiences: ['istio-ca'], expiresAt: 100, issuedAt: undefined });
+  assert.deepEqual(claims, {
+    issuer: 'k',
+    subject: 's',
+    audiences: ['istio-ca'],
+    expiresAt: 100,
+    issuedAt: undefined,
+    notBefore: undefined,
+  });
   assert.equal(isTokenExpired(claims, 99_000), false);
   assert.equal(isTokenExpired(claims, 100_000), true);
   assert.throws(() => readTokenClaims('abc'), TokenError);
