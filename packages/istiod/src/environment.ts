@@ -160,6 +160,10 @@ export const variables = {
     default: 'false',
     about: 'Whether the metric pilot_envoy_filter_status tells of every patch of EnvoyFilters.',
   },
+  PILOT_ENABLE_XDS_IDENTITY_CHECK: {
+    default: 'true',
+    about: 'Whether the identity that a proxy proves must be of the namespace and service account that it names.',
+  },
   PILOT_HTTP10: { default: 'false', about: 'Whether all proxies answer HTTP/1.0.' },
   PILOT_IP_AUTOALLOCATE_IPV4_PREFIX: { default: '240.240.0.0/16', about: 'Range of such addresses.' },
   PILOT_IP_AUTOALLOCATE_IPV6_PREFIX: { default: '2001:2::/48', about: 'Range of such addresses.' },

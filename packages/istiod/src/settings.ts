@@ -40,6 +40,8 @@ export interface Settings {
   readonly identity: IdentitySettings;
   /** PILOT_MAX_REQUESTS_PER_SECOND: streams of proxies that may begin in a second; 0 for any number. */
   readonly connectionsPerSecond: number;
+  /** PILOT_ENABLE_XDS_IDENTITY_CHECK: a proxy's proved identity must be of its namespace. */
+  readonly checkIdentity: boolean;
   readonly injectionWebhookName: string;
   readonly validationWebhookName: string;
   readonly meshConfigMapName: string;
@@ -363,6 +365,7 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
     tokenAudiences,
     identity: identitySettings(env, tokenAudiences),
     connectionsPerSecond: connectionsPerSecond(env),
+    checkIdentity: env.PILOT_ENABLE_XDS_IDENTITY_CHECK !== 'false',
     injectionWebhookName: env.INJECTION_WEBHOOK_CONFIG_NAME || 'istio-sidecar-injector',
     validationWebhookName:
       env.VALIDATION_WEBHOOK_CONFIG_NAME ||

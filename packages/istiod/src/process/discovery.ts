@@ -262,6 +262,7 @@ export async function startDiscovery(
   const connections = new RateLimit({ perSecond, burst: Math.max(1, perSecond) }, Date.now);
   const ads = createAdsServer({
     source: secretAccess.source,
+    checkIdentity: settings.checkIdentity,
     ...(perSecond > 0 && { admits: () => connections.take('') }),
     authenticateToken,
     get trustDomain() {
