@@ -131,7 +131,7 @@ export class Session<W extends Watch = Watch> {
         if (!this.#closed) this.#options.onFailure(error);
       };
       try {
-        const waiting = this.#sendAll(started);
+        const waiting = this.#sendNext(started);
         if (waiting !== undefined) {
           waiting.catch(failed).finally(over);
           return;
@@ -143,11 +143,15 @@ export class Session<W extends Watch = Watch> {
     });
   }
 
-  /** Undefined when all is sent; a promise where the transport has to take some of it first. */
-  #sendAll(started: number): Promise<void> | undefined {
+  /**
+   * Sends one response; the next one has its turn when all other proxies had theirs, so that a change reaches the last of many as soon as may be.
+   * Undefined when it is sent; a promise where the transport has to take it first.
+   */
+  #sendNext(started: number): Promise<void> | undefined {
     const { metrics, now } = this.#options;
-    for (let next = this.#next(); next !== undefined; next = this.#next()) {
-      if (this.#closed) return undefined;
+    const next = this.#next();
+    if (next !== undefined) {
+      this.#again = true;
       const { watch, update } = next;
       const labels = labelsOf(watch.typeUrl);
       const nonce = `${++this.#nonce}`;
@@ -167,12 +171,9 @@ export class Session<W extends Watch = Watch> {
       const version = `${timeText(begun)}/${nonce}`;
       const { resources, removed } = update;
       const waiting = this.#options.send({ typeUrl: watch.typeUrl, nonce, version, resources, removed });
-      if (waiting !== undefined)
-        return waiting.then(() => {
-          sent();
-          return this.#sendAll(started);
-        });
+      if (waiting !== undefined) return waiting.then(sent);
       sent();
+      return undefined;
     }
     const isDone = this.#ordered.every((watch) => !watch.due);
     if (isDone && this.#changedAt !== undefined) {
