@@ -46,9 +46,9 @@ export function ownAuthority(cluster: () => Cluster): void {
     const same = async (pem: string | undefined) =>
       (await run('openssl', ['x509', '-noout', '-fingerprint', '-sha256'], { input: pem ?? '' })).stdout;
     const file = (name: string) => readFileSync(join(folder, 'cluster1', name), 'utf8');
-    // The root is not shown: who trusts it has it, and who has not does not trust it.
-    assert.equal(shown.length, 2, stdout);
+    assert.equal(shown.length, 3, stdout);
     assert.equal(await same(shown[1]), await same(file('ca-cert.pem')), 'the intermediate authority');
+    assert.equal(await same(shown[2]), await same(file('root-cert.pem')), 'the root, which cert-chain.pem has, too');
     const chain = await run(
       'openssl',
       ['verify', '-CAfile', join(folder, 'root-cert.pem'), '-untrusted', join(folder, 'cluster1', 'ca-cert.pem')],

@@ -483,6 +483,29 @@ describe('what a namespace sees', () => {
     );
     assert.equal(scope(facts('third')).peerAuthentication.portModes.size, 0);
   });
+
+  it('keeps closed what an AuthorizationPolicy that is wrong was to open', () => {
+    const wrong = {
+      selector: { matchLabels: { app: 'web' } },
+      rules: [{ from: [{ source: { ipBlocks: ['nowhere'] } }] }],
+    };
+    const { scope, mesh } = world([
+      istio('AuthorizationPolicy', 'allow', wrong),
+      istio('AuthorizationPolicy', 'deny', { ...wrong, action: 'DENY' }),
+    ]);
+    assert.deepEqual(
+      scope(facts('default', { app: 'web' })).authorizationPolicies.map(({ origin, spec }) => [
+        origin.name,
+        spec.rules,
+      ]),
+      [['allow', undefined]],
+    );
+    assert.match(
+      mesh.problems.get('AuthorizationPolicy/default/allow')?.[0]?.message ?? '',
+      /until it is right the policy allows nothing$/,
+    );
+    assert.equal(mesh.problems.get('AuthorizationPolicy/default/deny')?.[0]?.lastGoodStays, false);
+  });
 });
 
 describe('incremental scopes', () => {

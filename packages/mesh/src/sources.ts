@@ -18,7 +18,7 @@ import type {
 import { istioTypes, kubernetesTypes } from '@istio-ts/api/resource-types';
 import { type Collection, Graph, type GraphOptions, SourceCell, SourceCollection } from '@istio-ts/collections';
 import type { KubeObject, ResourceType } from '@istio-ts/kube/object';
-import { decodeSpec } from './decode.ts';
+import { decodeRefusing, decodeSpec } from './decode.ts';
 import { DiscoverySelection, type Gate } from './discovery-selection.ts';
 import {
   createdAt,
@@ -158,6 +158,9 @@ export class MeshSources {
     readonly problems: Gate<readonly Problem[]>;
     readonly configs: { readonly [K in keyof ConfigKinds]: Gate<Config<ConfigKinds[K]>> };
   };
+
+  /** AuthorizationPolicies that are in force without their rules, because they were never right. */
+  readonly #standIns = new Set<string>();
 
   constructor(options: MeshSourcesOptions) {
     const graph = new Graph(options);
@@ -300,6 +303,7 @@ export class MeshSources {
         this.batch(() => {
           this.#gates.configs[object.kind as keyof ConfigKinds].delete(key);
           this.#gates.problems.delete(`${object.kind}/${key}`);
+          if (object.kind === 'AuthorizationPolicy') this.#standIns.delete(key);
         });
     }
   }
@@ -318,22 +322,33 @@ export class MeshSources {
     const decoded = decodeSpec(kind, object);
     const problemKey = `${kind}/${key}`;
     this.batch(() => {
-      if (!decoded.ok) {
-        const lastGoodStays = collection.has(key);
+      const lastGoodStays = collection.has(key) && !this.#standIns.has(key);
+      const standIn = decoded.ok || lastGoodStays ? undefined : decodeRefusing(kind, object);
+      const usable = decoded.ok ? decoded : standIn?.ok === true ? standIn : undefined;
+      if (decoded.ok) {
+        this.#gates.problems.delete(problemKey);
+        this.#standIns.delete(key);
+      } else {
+        if (usable !== undefined) this.#standIns.add(key);
         this.#gates.problems.set(
           problemKey,
-          decoded.problems.map((problem) => ({ origin: originOf(object), ...problem, lastGoodStays })),
+          decoded.problems.map(({ path, message }) => ({
+            origin: originOf(object),
+            path,
+            message: usable === undefined ? message : `${message}; until it is right the policy allows nothing`,
+            lastGoodStays,
+            ...(usable !== undefined && { onlyPart: true }),
+          })),
         );
-        return;
       }
-      this.#gates.problems.delete(problemKey);
+      if (usable === undefined) return;
       const status = readConfigStatus(object);
       const config: Config<ConfigKinds[K]> = {
         origin: originOf(object),
         labels: textMap(object.metadata.labels),
         annotations: withoutBulk(textMap(object.metadata.annotations)),
         createdAt: createdAt(object),
-        spec: decoded.spec,
+        spec: usable.spec,
         ...(status && { status }),
       };
       collection.set(key, config);

@@ -47,7 +47,7 @@ export interface AuthorityMaterial {
   readonly certificate: string;
   /** `ca-key.pem` */
   readonly key: string;
-  /** `cert-chain.pem`: from the CA's own certificate up to, not including, the root. Empty for a self-signed CA. */
+  /** `cert-chain.pem`: from the CA's own certificate up to the root, with it or without. Empty for a self-signed CA. */
   readonly chain: string;
   /** `root-cert.pem`: the trust anchors. */
   readonly root: string;
@@ -261,7 +261,10 @@ function loadSigner(material: AuthorityMaterial): Signer {
     anchor,
     end: Math.min(...[certificate, ...path, anchor].map(({ notAfter }) => notAfter.getTime())),
     keyId: certificate.subjectKeyId ?? keyIdentifier(certificate.publicKeyInfo),
-    intermediates: path.map((link) => certificatePem(link.der)).join(''),
+    // Whoever writes the root into the chain wants it to be shown (Istio's task "Plug in CA Certificates" looks for it there).
+    intermediates: [...path, ...(path.length > 0 ? chain.filter(isRoot) : [])]
+      .map((link) => certificatePem(link.der))
+      .join(''),
   };
 }
 
