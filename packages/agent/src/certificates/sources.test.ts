@@ -147,9 +147,11 @@ test('a program of the node gives the certificate over its socket, rotates it, a
   assert.equal((await http(agent.ports.ready, '/healthz/ready')).status, 200);
   assert.deepEqual(rejected, []);
   assert.match(agent.output(), /secrets are served by another program/);
-  assert.match(
-    (await http(agent.ports.status, '/stats/prometheus')).body,
-    /^istio_agent_cert_expiry_seconds\{resource_name="default"\} /m,
+  // A process of its own reads the certificate, when the agent has it already.
+  await eventually(
+    'the metric of its end',
+    () => http(agent.ports.status, '/stats/prometheus'),
+    ({ body }) => /^istio_agent_cert_expiry_seconds\{resource_name="default"\} /m.test(body),
   );
   await end(agent);
 });

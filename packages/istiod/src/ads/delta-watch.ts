@@ -130,7 +130,8 @@ export class DeltaWatch extends Watch {
       }
       if (this.#names.has(name)) {
         // A client that waits for something that does not exist is told once, and again when it asks again.
-        if (forced || has !== ABSENT) removed.push(name);
+        if (forced || (has !== ABSENT && !holdRemovals)) removed.push(name);
+        else if (has !== ABSENT) held.set(name, has);
       } else if (has !== undefined && has !== ABSENT) {
         if (holdRemovals) held.set(name, has);
         else removed.push(name);

@@ -195,8 +195,10 @@ export class Session<W extends Watch = Watch> {
     };
     for (const watch of this.#ordered) {
       if (this.#mustWait(watch)) continue;
-      // A cluster goes after the routes that referred to it.
-      const hold = watch.typeUrl === TypeUrl.cluster && this.#ordered.some((late) => isLate(late) && late.due);
+      // A cluster goes after the routes that referred to it, and endpoints after their cluster: Envoy asks for them no longer then.
+      const hold =
+        (watch.typeUrl === TypeUrl.cluster && this.#ordered.some((late) => isLate(late) && late.due)) ||
+        (watch.typeUrl === TypeUrl.endpoint && this.#watches.get(TypeUrl.cluster)?.outstanding === true);
       const found = take(watch, hold);
       if (found !== undefined) return found;
     }

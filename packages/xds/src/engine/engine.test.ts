@@ -104,6 +104,22 @@ describe('the engine', () => {
     assert.match(JSON.stringify(get('endpoint', cluster('shop'))?.json()), /10\.244\.1\.10/);
   });
 
+  it('leaves routes alone that a change of subsets makes anew with the content that they had', () => {
+    const subsets = (name: string) =>
+      istioObject(
+        'DestinationRule',
+        { name: 'shop' },
+        { host: 'shop', subsets: [{ name, labels: { version: 'v1' } }] },
+      );
+    const { sources, engine, settle } = world([...shop, subsets('a')]);
+    const { changes, get } = connect(engine, node('cart-0', { incrementalRoutes: true }));
+    sources.set(subsets('b'));
+    settle();
+    assert.deepEqual(changes, [['cluster', 'endpoint']]);
+    assert.ok(get('cluster', cluster('shop', 'b')));
+    assert.equal(get('cluster', cluster('shop', 'a')), undefined);
+  });
+
   it('sends a change of a VirtualService as a change of routes, of the one that it is about', () => {
     const { sources, engine, settle } = world([
       ...shop,

@@ -285,7 +285,7 @@ export class ProxyClass {
       case virtualHostType:
         return layered(last, [...this.#split(scope).hosts.values()]);
       case shells:
-        return this.#split(scope).shells;
+        return keepUnchanged(last, new Map(this.#split(scope).shells));
       case extensionType:
         return keepUnchanged(last, this.#extensions(scope));
       case secretType:

@@ -104,7 +104,9 @@ function advanceHosts(name: string, last: Table, hosts: readonly VirtualHost[]):
   for (const host of gone) changes.set(encodedHost(name, host).name, undefined);
   for (const host of fresh) {
     const one = encodedHost(name, host);
-    changes.set(one.name, one);
+    // Made anew with the content that it had: no proxy has to hear of it.
+    if (last.get(one.name)?.version === one.version) changes.delete(one.name);
+    else changes.set(one.name, one);
   }
   const table = patched(last, changes);
   madeOf.set(table, { hosts, inline: made.inline });
