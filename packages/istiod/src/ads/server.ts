@@ -56,6 +56,8 @@ export interface AdsServerOptions {
   readonly now: () => number;
   /** Answers a debug command such as `syncz` or `config_dump?proxyID=…` by the text that HTTP would give; undefined for unknown ones. */
   readonly debug?: (command: string, caller: DebugCaller) => string | undefined;
+  /** A response is about to go out. */
+  readonly onResponse?: () => void;
   /** A proxy reports the health of its workload (an agent outside Kubernetes). */
   readonly onHealth?: (node: ProxyNode, health: { readonly healthy: boolean; readonly message: string }) => void;
   /** A proxy has connected or gone. */
@@ -295,6 +297,7 @@ class AdsStream<W extends Watch, R extends Request> {
       view,
       makeWatch: this.#protocol.makeWatch,
       send: (response) => {
+        this.#options.onResponse?.();
         const { typeUrl, resources, removed, nonce } = response;
         const gone = removed.length > 0 ? `, ${removed.length} removed` : '';
         log.debug(`${node.id}: ${shortName(typeUrl)} sent: ${resources.length} resources${gone} (${nonce})`);

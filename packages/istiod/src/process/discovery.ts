@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { defaultMeshConfig, VERSION } from '@istio-ts/api';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import { createKubeClient, type KubeObject, type ListOptions, loadKubeConfig } from '@istio-ts/kube';
@@ -57,6 +59,7 @@ import { startTrustBundles } from '../trust/start.ts';
 import { certificateSubject } from './certificate-subject.ts';
 import { createConfigDistribution } from './config-distribution.ts';
 import { debugCommands, deliveryCommands } from './debug-commands.ts';
+import { collectWhenQuiet } from './idle-collection.ts';
 import { createIdentities, rootsOfSigner } from './identities.ts';
 import { keepOwnCertificate } from './own-certificate.ts';
 import { persist } from './persist.ts';
@@ -281,6 +284,12 @@ export async function startDiscovery(
       if (state === 'connected') countTargets(node);
     },
     onHealth: registration.health,
+    onResponse: collectWhenQuiet({
+      collect: collector(),
+      heapUsed: () => process.memoryUsage().heapUsed,
+      now: Date.now,
+      later: (work, milliseconds) => void setTimeout(work, milliseconds).unref(),
+    }),
   });
   const distribution = createConfigDistribution({
     connections: ads.connections,
@@ -607,4 +616,10 @@ export async function startDiscovery(
       stopSurviving();
     },
   };
+}
+
+/** V8's own collector, which Node shows to programs that ask for it only. */
+function collector(): () => void {
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc') as () => void;
 }
