@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { obstacle } from './support/cluster.ts';
 import { ownCluster } from './support/own-cluster.ts';
+import { until } from './support/shell.ts';
 
 const httpbin = join(import.meta.dirname, '..', 'samples', 'httpbin', 'httpbin.yaml');
 const reason = obstacle();
@@ -74,6 +75,28 @@ describe('analysis of a cluster', { skip: reason ?? false }, () => {
     const applied = await cluster().tryIstioctl('analyze', '-n', 'shop');
     assert.equal(applied.exitCode, 79);
     assert.deepEqual(codes(applied.stdout).sort(), expected);
+  });
+
+  test('istiod writes the same messages into the status of the objects, and takes them back', async () => {
+    const messages = async (kind: string) => {
+      const text = await cluster().kubectl('get', kind, 'httpbin', '-n', 'shop', '-o', 'json');
+      const { status } = JSON.parse(text) as {
+        status?: { validationMessages?: { type: { code: string } }[] };
+      };
+      return (status?.validationMessages ?? []).map(({ type }) => type.code);
+    };
+    await until('the messages', async () => {
+      const seen = [await messages('gateway.networking.istio.io'), await messages('virtualservice')];
+      if (!seen.every((codes) => codes.includes('IST0101'))) throw new Error(JSON.stringify(seen));
+      return true;
+    });
+    await cluster().kubectl('apply', '-f', file('ingress.yaml', routing('ingressgateway', 'httpbin', 'v1')));
+    await until('the messages to be gone', async () => {
+      const seen = [await messages('gateway.networking.istio.io'), await messages('virtualservice')];
+      if (seen.flat().includes('IST0101')) throw new Error(JSON.stringify(seen));
+      return true;
+    });
+    await cluster().kubectl('apply', '-f', join(cluster().home, 'mistakes.yaml'));
   });
 
   test('files take the place of the objects of the cluster', async () => {

@@ -22,6 +22,7 @@ import { gatewayCertificate } from './analyzers/gateway-certificate.ts';
 import { gatewayConflict } from './analyzers/gateway-conflict.ts';
 import { gatewayPort } from './analyzers/gateway-port.ts';
 import { gatewaySecret } from './analyzers/gateway-secret.ts';
+import { gatewaySelector } from './analyzers/gateway-selector.ts';
 import { ingressRouteRules } from './analyzers/ingress-route-rules.ts';
 import { kubernetesGatewaySelector } from './analyzers/kubernetes-gateway-selector.ts';
 import { schemaValidation } from './analyzers/schema-validation.ts';
@@ -62,6 +63,7 @@ export const analyzers: readonly Analyzer[] = [
   gatewayConflict,
   gatewayPort,
   gatewaySecret,
+  gatewaySelector,
   kubernetesGatewaySelector,
   schemaValidation,
   servicePortName,

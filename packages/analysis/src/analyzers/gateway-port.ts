@@ -7,22 +7,16 @@ import { serviceFacts } from '../services.ts';
 import { selectorText } from '../virtual-service.ts';
 import { containersOf, type Workload, workloadInputs } from '../workloads.ts';
 
-/** Gateways: whether somebody serves them, and whether a service brings traffic to their ports. */
+/** Gateways: whether a service brings traffic to their ports. Those that nobody serves are the business of `gatewaySelector`. */
 export const gatewayPort: Analyzer = {
   name: 'gateway.IngressGatewayPortAnalyzer',
-  description: 'Checks that Gateways select pods and that a service exposes their ports',
+  description: 'Checks that a service exposes the ports of Gateways',
   inputs: ['Gateway', 'Service', ...workloadInputs],
   run: (context) => {
     for (const entry of context.istio('Gateway')) {
       const { selector, servers } = entry.spec;
-      // Without a selector it is for gateways of every kind, those of the Gateway API among them.
-      if (isEmptySelector(selector)) continue;
       const pods = gatewayPods(context, entry.spec);
-      if (pods.length === 0) {
-        const args = { reftype: 'selector', refval: selectorText(selector) };
-        context.report(entry, 'ReferencedResourceNotFound', args, 'spec.selector');
-        continue;
-      }
+      if (pods.length === 0) continue;
       const exposed = exposedPorts(context, pods);
       (servers ?? []).forEach(({ port }, index) => {
         if (exposed.has(port.number)) return;

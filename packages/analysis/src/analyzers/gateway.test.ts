@@ -9,6 +9,7 @@ import { gatewayCertificate } from './gateway-certificate.ts';
 import { gatewayConflict } from './gateway-conflict.ts';
 import { gatewayPort } from './gateway-port.ts';
 import { gatewaySecret } from './gateway-secret.ts';
+import { gatewaySelector } from './gateway-selector.ts';
 import { kubernetesGatewaySelector } from './kubernetes-gateway-selector.ts';
 
 const gateway = (name: string, servers: string, selector = 'istio: ingressgateway') => `
@@ -26,7 +27,11 @@ test('pods and ports of gateways; the default ingress gateway is assumed where t
   assert.deepEqual(run(80), []);
   assert.deepEqual(run(8080), []);
   assert.deepEqual(run(9000), ['IST0162 Gateway shop/gw spec.servers[0].port.number']);
-  assert.deepEqual(run(80, 'app: nobody'), ['IST0101 Gateway shop/gw spec.selector']);
+  assert.deepEqual(run(80, 'app: nobody'), []);
+  assert.deepEqual(findings(gatewaySelector, gateway('gw', server(80, '"*"'), 'app: nobody')), [
+    'IST0101 Gateway shop/gw spec.selector',
+  ]);
+  assert.deepEqual(findings(gatewaySelector, gateway('gw', server(80, '"*"'))), []);
   const own = `
 ---
 apiVersion: apps/v1
@@ -45,7 +50,7 @@ spec: {selector: {app: edge}, ports: [{name: https, port: 443, targetPort: web}]
   assert.deepEqual(run(9443, 'app: edge', own), []);
   assert.deepEqual(run(80, 'app: edge', own), ['IST0162 Gateway shop/gw spec.servers[0].port.number']);
   assert.deepEqual(
-    findings(gatewayPort, gateway('gw', server(80, '"*"')), { clusters: [{ cluster: 'c', objects: [] }] }),
+    findings(gatewaySelector, gateway('gw', server(80, '"*"')), { clusters: [{ cluster: 'c', objects: [] }] }),
     ['IST0101 Gateway shop/gw spec.selector'],
   );
 });

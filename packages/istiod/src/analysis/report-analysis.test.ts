@@ -171,8 +171,16 @@ describe('analysis in istiod', () => {
     }
   });
 
+  it('tells of Gateways that no pod serves', async () => {
+    const { put, start, told } = scene();
+    put(istioTypes.Gateway, gateway('east', 'shop.test'));
+    start('istiod-0');
+    await until(() => told(istioTypes.Gateway, 'east').text.includes('IST0101 spec.selector'), 'the message');
+  });
+
   it('says nothing of Secrets that it may not read', async () => {
     const { put, start, told } = scene();
+    put(kubernetesTypes.Pod, pod('gateway-0', { istio: 'ingressgateway' }, 'edge'));
     put(istioTypes.Gateway, gateway('east', 'shop.test'));
     put(istioTypes.VirtualService, routeTo('web', { host: 'absent' }));
     start('istiod-0', { secretNamespaces: ['istio-system'] });

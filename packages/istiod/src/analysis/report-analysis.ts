@@ -7,6 +7,7 @@ import { envoyFilter } from '@istio-ts/analysis/analyzers/envoy-filter';
 import { gatewayCertificate } from '@istio-ts/analysis/analyzers/gateway-certificate';
 import { gatewayConflict } from '@istio-ts/analysis/analyzers/gateway-conflict';
 import { gatewaySecret } from '@istio-ts/analysis/analyzers/gateway-secret';
+import { gatewaySelector } from '@istio-ts/analysis/analyzers/gateway-selector';
 import { ingressRouteRules } from '@istio-ts/analysis/analyzers/ingress-route-rules';
 import { policySelectors } from '@istio-ts/analysis/analyzers/policy-selectors';
 import { serviceEntryAddresses } from '@istio-ts/analysis/analyzers/service-entry-addresses';
@@ -42,6 +43,7 @@ const analyzers = [
   gatewayCertificate,
   gatewayConflict,
   gatewaySecret,
+  gatewaySelector,
   ingressRouteRules,
   policySelectors,
   serviceEntryAddresses,
