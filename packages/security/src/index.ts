@@ -13,3 +13,4 @@ export * from './spiffe.ts';
 export * from './tokens.ts';
 export { DerError } from './der.ts';
 export * from './trust-bundle.ts';
+export * from './client-tls.ts';

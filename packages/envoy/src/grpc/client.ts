@@ -1,6 +1,6 @@
 import http2 from 'node:http2';
 import { connect } from 'node:net';
-import type { SecureContextOptions } from 'node:tls';
+import type { ConnectionOptions, SecureContextOptions } from 'node:tls';
 import type { MessageParts } from './framing.ts';
 import { decodeMessage, GrpcError, grpcError } from './status.ts';
 import { MessageWriter, readMessages } from './transport.ts';
@@ -13,8 +13,8 @@ export type GrpcTarget =
       readonly kind: 'tls';
       readonly host: string;
       readonly port: number;
-      /** Roots, and the client's certificate when it has one. */
-      readonly tls: SecureContextOptions;
+      /** Roots, the client's certificate when it has one, and how the server is verified when not by its name. */
+      readonly tls: SecureContextOptions & Pick<ConnectionOptions, 'rejectUnauthorized' | 'checkServerIdentity'>;
       /** The name that the server's certificate must carry, when it is not `host`. */
       readonly serverName?: string;
     };
