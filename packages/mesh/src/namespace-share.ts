@@ -3,7 +3,8 @@ import { type Cell, cell, type Fetch, sameParts, structurallyEqual } from '@isti
 import { lookUpRule, type NamespaceRules, type RuleClient } from './destination-rule.ts';
 import { withAutoAddresses } from './auto-addresses.ts';
 import { hostCovers, isWildcard } from './host.ts';
-import { type Mesh, rootNamespaceOf } from './mesh.ts';
+import type { Mesh } from './mesh.ts';
+import { rootNamespaceOf } from './mesh-config.ts';
 import type { Config, MergedDestinationRule, Service, VirtualService } from './model.ts';
 import { applySidecar } from './sidecar.ts';
 import { meshGateway } from './virtual-service.ts';

@@ -10,7 +10,8 @@ import {
 import { portOfWorkload } from './endpoints.ts';
 import { gatewayName, gatewaysFor } from './gateway.ts';
 import { type Lease, Leases } from './leases.ts';
-import { type Mesh, rootNamespaceOf, trustDomainOf } from './mesh.ts';
+import type { Mesh } from './mesh.ts';
+import { rootNamespaceOf, trustDomainOf } from './mesh-config.ts';
 import type { InboundTarget, MergedDestinationRule, ProxyScope, Service } from './model.ts';
 import { NamespaceShare } from './namespace-share.ts';
 import { byAge } from './order.ts';
