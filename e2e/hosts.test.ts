@@ -7,7 +7,7 @@ import { echo, istio, manifest, service, workload } from './scenarios/traffic/wo
 import { certificateFor, secret } from './support/certificates.ts';
 import { type Cluster, obstacle, startCluster } from './support/cluster.ts';
 import { type MeshClient, meshClient } from './support/mesh-client.ts';
-import { until } from './support/shell.ts';
+import { eventually, until } from './support/shell.ts';
 
 const reason = obstacle();
 const program = (name: string) => readFileSync(join(import.meta.dirname, 'programs', name), 'utf8');
@@ -130,7 +130,7 @@ describe('hosts of the mesh, as applications find them', { skip: reason ?? false
       await cluster.kubectl('get', 'svc', '-n', 'hosts', 'origin', '-o', 'jsonpath={.spec.clusterIP}')
     ).trim();
     for (const name of ['origin', 'origin.hosts', 'origin.hosts.svc', 'origin.hosts.svc.cluster.local'])
-      assert.match(await getent(name), new RegExp(`^${address.replaceAll('.', '\\.')} `), name);
+      await resolves(name, new RegExp(`^${address.replaceAll('.', '\\.')} `));
     assert.match((await versionAt('http://origin:8080/')).version, /^v1$/);
     // What the mesh does not know is asked of the cluster's server.
     assert.equal(await getent('nowhere.example.test'), '');
@@ -172,16 +172,11 @@ describe('hosts of the mesh, as applications find them', { skip: reason ?? false
     assert.match(await greet('one.example.test', 7001), /^outside /);
     assert.match(await greet('two.example.test', 7001), /^v1 /);
     assert.match(await getent('one.example.test', 'ahostsv6'), /^2001:2:/);
-    const status = await cluster.kubectl(
-      'get',
-      'serviceentry',
-      '-n',
-      'hosts',
-      'tcp-one',
-      '-o',
-      'jsonpath={.status.addresses[*].host}',
-    );
-    assert.equal(status.trim(), 'one.example.test one.example.test');
+    await eventually('the addresses in the status', async () => {
+      const path = 'jsonpath={.status.addresses[*].host}';
+      const status = await cluster.kubectl('get', 'serviceentry', '-n', 'hosts', 'tcp-one', '-o', path);
+      assert.equal(status.trim(), 'one.example.test one.example.test');
+    });
     // Without DNS capture nobody learns of the address.
     assert.equal(await getent('one.example.test', 'ahostsv4', 'plain'), '');
   });
@@ -276,18 +271,23 @@ describe('hosts of the mesh, as applications find them', { skip: reason ?? false
       return echo(answer);
     });
     assert.equal(seen.version, 'outside');
-    const subject = await client.run(
-      ({ tls }, servername) =>
-        new Promise<string>((resolve) => {
-          const socket = tls.connect({ host: '240.9.9.9', port: 8443, servername, rejectUnauthorized: false }, () => {
-            resolve(`${socket.getPeerCertificate().subject.CN}`);
-            socket.destroy();
-          });
-          socket.on('error', (error) => resolve(error.message));
-        }),
-      host,
+    const subject = () =>
+      client.run(
+        ({ tls }, servername) =>
+          new Promise<string>((resolve) => {
+            const socket = tls.connect({ host: '240.9.9.9', port: 8443, servername, rejectUnauthorized: false }, () => {
+              resolve(`${socket.getPeerCertificate().subject.CN}`);
+              socket.destroy();
+            });
+            socket.setTimeout(5000, () => socket.destroy(new Error('timed out')));
+            socket.on('error', (error) => resolve(error.message));
+          }),
+        host,
+      );
+    // The port with TLS has a listener of its own.
+    await eventually('a handshake with the hidden host', async () =>
+      assert.equal(await subject(), 'secure.example.test'),
     );
-    assert.equal(subject, 'secure.example.test');
     await cluster.kubectl(
       'delete',
       'sidecar,serviceentry',
@@ -304,11 +304,13 @@ describe('hosts of the mesh, as applications find them', { skip: reason ?? false
       const address = (
         await cluster.kubectl('get', 'pod', '-n', 'hosts', pod, '-o', 'jsonpath={.status.podIP}')
       ).trim();
-      assert.match(await getent(`${pod}.db`), new RegExp(`^${address.replaceAll('.', '\\.')} `));
+      await resolves(`${pod}.db`, new RegExp(`^${address.replaceAll('.', '\\.')} `));
       assert.equal((await versionAt(`http://${pod}.db:8080/`)).pod, pod);
       assert.match(await greet(`${pod}.db.hosts.svc.cluster.local`, 9000), new RegExp(` ${pod} hello$`));
     }
-    assert.equal(new Set((await getent('db')).split('\n').map((line) => line.split(' ')[0])).size, 2);
+    await eventually('both pods by the name of their service', async () =>
+      assert.equal(new Set((await getent('db')).split('\n').map((line) => line.split(' ')[0])).size, 2),
+    );
   });
 
   test('an ExternalName is another name for what it names', async () => {
@@ -387,14 +389,10 @@ describe('hosts of the mesh, as applications find them', { skip: reason ?? false
       (await client.call('http://members.example.test/')).status === 503 ? true : undefined,
     );
     await cluster.kubectl('delete', 'deploy', '-n', 'hosts', 'member');
-    await until(
-      'the entry to go',
-      async () =>
-        (await cluster.kubectl('get', 'workloadentry', '-n', 'hosts', '-l', 'kind=self-made', '-o', 'name')).trim() ===
-        ''
-          ? true
-          : undefined,
-      40_000,
+    await until('the entry to go', async () =>
+      (await cluster.kubectl('get', 'workloadentry', '-n', 'hosts', '-l', 'kind=self-made', '-o', 'name')).trim() === ''
+        ? true
+        : undefined,
     );
   });
 });

@@ -58,7 +58,7 @@ export async function startCluster(): Promise<Cluster> {
   const tryKubectl = (...args: readonly string[]) => run('kubectl', args, { env });
   const kubectl = (...args: readonly string[]) => must(tryKubectl(...args), `kubectl ${args.join(' ')}`);
   const tryIstioctl = (...args: readonly string[]) =>
-    run(join(root, 'bin', 'istioctl'), args, { env, timeoutMs: 300_000 });
+    run(join(root, 'bin', 'istioctl'), args, { env, timeoutMs: 600_000 });
   const istioctl = (...args: readonly string[]) => must(tryIstioctl(...args), `istioctl ${args.join(' ')}`);
   const tryApply = (yaml: string, namespace = 'default') =>
     run('kubectl', ['apply', '-n', namespace, '-f', '-'], { env, input: yaml });
@@ -104,7 +104,7 @@ export async function startCluster(): Promise<Cluster> {
               throw new Error(`not ready: ${waiting.map(({ metadata }) => metadata.name).join(', ')}`);
             return kubectl('get', 'pods', ...where);
           },
-          180_000,
+          300_000,
         );
       } catch (error) {
         const pods = await tryKubectl('get', 'pods', ...where, '-o', 'wide');

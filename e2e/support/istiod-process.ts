@@ -85,7 +85,7 @@ export async function startIstiod(options: IstiodOptions): Promise<IstiodProcess
         if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
         return (await fetch(`http://127.0.0.1:${debug}/ready`)).ok || undefined;
       },
-      options.readyTimeoutMs ?? 60_000,
+      options.readyTimeoutMs ?? 120_000,
       10,
     );
   } catch (error) {

@@ -63,7 +63,7 @@ export async function meshClient(cluster: Cluster, namespace: string, target: st
     const answer = await hostHttp(`http://127.0.0.1:${port}/`, {
       method: 'POST',
       body: JSON.stringify({ source: task.toString(), input }),
-      timeoutMs: 60_000,
+      timeoutMs: 120_000,
     });
     if (answer.status === 0) throw new Error(`${target} did not answer: ${answer.error}`);
     const result = JSON.parse(answer.body) as { readonly value: T; readonly error?: string };

@@ -150,12 +150,12 @@ export async function startRealApiServer(directory: string): Promise<RealApiServ
           if (!existsSync(file('serving/apiserver.crt'))) return undefined;
           const path = kubeconfigFor('admin', adminToken);
           const { stderr, exitCode } = await run('kubectl', ['--kubeconfig', path, 'get', '--raw', '/readyz'], {
-            timeoutMs: 5000,
+            timeoutMs: 30_000,
           });
           if (exitCode !== 0) throw new Error(stderr);
           return path;
         },
-        60_000,
+        180_000,
       );
     } catch (error) {
       throw new Error(`${(error as Error).message}\n${tail('kube-apiserver.log')}\n${tail('etcd.log')}`);

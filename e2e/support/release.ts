@@ -38,7 +38,7 @@ export async function publishRelease(): Promise<PublishedRelease> {
   const made = await run(
     process.execPath,
     [join(root, 'scripts', 'release.mjs'), '--arch', arch, '--out', folder, '--base-url', url],
-    { timeoutMs: 300_000 },
+    { timeoutMs: 600_000 },
   );
   if (made.exitCode !== 0) {
     close();

@@ -16,7 +16,7 @@ export function run(
     const child = execFile(
       command,
       [...args],
-      { env: options.env ?? process.env, maxBuffer: 64 * 1024 * 1024, timeout: options.timeoutMs ?? 180_000 },
+      { env: options.env ?? process.env, maxBuffer: 64 * 1024 * 1024, timeout: options.timeoutMs ?? 300_000 },
       (error, stdout, stderr) => {
         const exitCode = error ? (typeof error.code === 'number' ? error.code : 1) : 0;
         resolve({
@@ -36,7 +36,7 @@ export function run(
 export async function until<T>(
   what: string,
   probe: () => Promise<T | undefined>,
-  timeoutMs = 60_000,
+  timeoutMs = 120_000,
   everyMs = 100,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
@@ -51,4 +51,19 @@ export async function until<T>(
     if (Date.now() > deadline) throw new Error(`waited ${timeoutMs / 1000} s for ${what}: ${reason}`);
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
+}
+
+/**
+ * Checks again and again until all of it holds at once. For what becomes true in its own time, piece by piece: proxies and their threads, routes, clusters,
+ * certificates and the status of objects do not change in the same moment. `check` must be such that it can be asked twice.
+ */
+export async function eventually(what: string, check: () => Promise<void>, timeoutMs?: number): Promise<void> {
+  await until(
+    what,
+    async () => {
+      await check();
+      return true;
+    },
+    timeoutMs,
+  );
 }

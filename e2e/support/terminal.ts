@@ -18,7 +18,7 @@ export function openTerminal(folder: string, env: NodeJS.ProcessEnv, path: reado
     type: async (command, input) => {
       const { stdout, stderr, exitCode } = await run('bash', ['-o', 'pipefail', '-c', `cd ${folder} && ${command}`], {
         env: own,
-        timeoutMs: 300_000,
+        timeoutMs: 600_000,
         ...(input !== undefined && { input }),
       });
       if (exitCode !== 0) throw new Error(`$ ${command}\nended with ${exitCode}:\n${stdout}${stderr}`);

@@ -25,7 +25,7 @@ export function https(
       ...(options.cert && { cert: options.cert, key: options.key }),
     });
     socket.on('error', reject);
-    socket.setTimeout(10_000, () => socket.destroy(new Error('timed out')));
+    socket.setTimeout(30_000, () => socket.destroy(new Error('timed out')));
     socket.on('secureConnect', () => {
       const fingerprint = socket.getPeerX509Certificate()?.fingerprint256 ?? '';
       const outgoing = request(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { proves } from '@istio-ts/xds/field-proof';
-import { until } from '../../support/shell.ts';
+import { eventually, until } from '../../support/shell.ts';
 import { echo, istio, manifest, type World } from './world.ts';
 
 /** Traffic to what is not in the mesh. */
@@ -95,7 +95,7 @@ export function external(world: () => World): void {
           }),
         address,
       );
-    assert.match(await hello(), /^outside .* hello$/);
+    await eventually('unknown bytes to pass', async () => assert.match(await hello(), /^outside .* hello$/));
     await apply(
       istio('Sidecar', 'client-only', {
         workloadSelector: { labels: { app: 'client' } },
@@ -105,7 +105,8 @@ export function external(world: () => World): void {
     await until('unknown HTTP to be refused', async () =>
       (await world().client.call(url)).status === 502 ? true : undefined,
     );
-    assert.equal(await hello(), '');
+    // The listener for it is another resource than the routes for HTTP.
+    await eventually('unknown bytes to be refused', async () => assert.equal(await hello(), ''));
     assert.equal((await versionAt('http://fixed.example.test/', '240.1.1.1')).version, 'outside');
     assert.match((await versionAt('http://origin:8080/')).version, /^v[12]$/);
     await world().cluster.kubectl('delete', 'sidecar', '-n', 'traffic', 'client-only');

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { proves } from '@istio-ts/xds/field-proof';
 import { certificateFor, secret } from '../../support/certificates.ts';
 import { http } from '../../support/http.ts';
-import { until } from '../../support/shell.ts';
+import { eventually, until } from '../../support/shell.ts';
 import { https } from '../../support/tls.ts';
 import { echo, istio, manifest, service, type World } from './world.ts';
 
@@ -99,22 +99,29 @@ export function gatewayTls(world: () => World): void {
     const request = JSON.parse(answer.body) as { readonly url: string; readonly headers: Record<string, string> };
     assert.equal(request.url, '/through');
     assert.equal(request.headers['x-forwarded-proto'], 'https');
-    const other = await get('two.example.test');
-    assert.deepEqual([other.status, other.fingerprint], [200, fingerprint(two.certificate)]);
+    // Each server has a certificate and routes of its own, which arrive when they arrive.
+    await eventually('the other server', async () => {
+      const other = await get('two.example.test');
+      assert.deepEqual([other.status, other.fingerprint], [200, fingerprint(two.certificate)]);
+    });
   });
 
   test('plain HTTP is redirected where it is asked for', async () => {
     proves('Gateway.spec.servers[].tls.httpsRedirect');
     const url = `http://${await address()}/page?x=1`;
-    const moved = await http(url, { headers: { host: 'one.example.test' } });
-    assert.deepEqual([moved.status, moved.headers.location], [301, 'https://one.example.test/page?x=1']);
-    assert.equal((await http(url, { headers: { host: 'two.example.test' } })).status, 200);
+    await eventually('the redirect', async () => {
+      const moved = await http(url, { headers: { host: 'one.example.test' } });
+      assert.deepEqual([moved.status, moved.headers.location], [301, 'https://one.example.test/page?x=1']);
+      assert.equal((await http(url, { headers: { host: 'two.example.test' } })).status, 200);
+    });
   });
 
   test('MUTUAL admits certificates of its authority only', async () => {
     proves('Gateway.spec.servers[].tls.mode');
-    const admitted = await get('mutual.example.test', { cert: person.certificate, key: person.key });
-    assert.deepEqual([admitted.status, admitted.fingerprint], [200, fingerprint(mutual.certificate)]);
+    await eventually('an admitted client', async () => {
+      const admitted = await get('mutual.example.test', { cert: person.certificate, key: person.key });
+      assert.deepEqual([admitted.status, admitted.fingerprint], [200, fingerprint(mutual.certificate)]);
+    });
     await assert.rejects(get('mutual.example.test'));
     await assert.rejects(get('mutual.example.test', { cert: one.certificate, key: one.key }));
   });
@@ -128,8 +135,10 @@ export function gatewayTls(world: () => World): void {
       manifest([secret('no-such-secret', { 'tls.crt': late.certificate, 'tls.key': late.key }, 'kubernetes.io/tls')]),
       'istio-system',
     );
-    const answer = await until('the new Secret', () => get('missing.example.test'));
-    assert.deepEqual([answer.status, answer.fingerprint], [200, fingerprint(late.certificate)]);
+    await eventually('the new Secret', async () => {
+      const answer = await get('missing.example.test');
+      assert.deepEqual([answer.status, answer.fingerprint], [200, fingerprint(late.certificate)]);
+    });
   });
 
   test('a new certificate in the Secret is shown at once; one that is broken changes nothing', async () => {
@@ -155,7 +164,7 @@ export function gatewayTls(world: () => World): void {
       'VirtualService.spec.tls[].match[].port',
       'VirtualService.spec.tls[].route[].destination',
     );
-    const answer = await get('secure.example.test');
+    const answer = await until('the origin', () => get('secure.example.test'));
     assert.equal(answer.fingerprint, fingerprint(world().outsideTls.certificate));
     assert.equal(echo({ status: 200, headers: {}, text: answer.body, bytes: 0, ms: 0 }).version, 'outside');
   });

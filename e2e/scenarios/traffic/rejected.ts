@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { until } from '../../support/shell.ts';
+import { eventually, until } from '../../support/shell.ts';
 import { istio, manifest, service, type World } from './world.ts';
 
 /** An object that nobody checked on its way in: it is ignored, and everybody is told. */
@@ -35,14 +35,16 @@ export function rejected(world: () => World): void {
         return text.includes('"False"') ? text : undefined;
       });
       assert.match(condition, /http\[0\]\.match\[0\]\.uri\.regex/);
-      assert.match(
-        await cluster.kubectl('logs', '-n', 'istio-system', 'deploy/istiod'),
-        /VirtualService traffic\/doubtful is ignored.*http\[0\]\.match\[0\]\.uri/,
-      );
-      const metrics = await cluster.kubectl(
-        ...['exec', '-n', 'istio-system', 'deploy/istiod', '--', 'curl', '-s', 'localhost:15014/metrics'],
-      );
-      assert.match(metrics, /pilot_total_rejected_configs\{[^}]*doubtful[^}]*\} [1-9]/);
+      await eventually('the log and the metric', async () => {
+        assert.match(
+          await cluster.kubectl('logs', '-n', 'istio-system', 'deploy/istiod'),
+          /VirtualService traffic\/doubtful is ignored.*http\[0\]\.match\[0\]\.uri/,
+        );
+        const metrics = await cluster.kubectl(
+          ...['exec', '-n', 'istio-system', 'deploy/istiod', '--', 'curl', '-s', 'localhost:15014/metrics'],
+        );
+        assert.match(metrics, /pilot_total_rejected_configs\{[^}]*doubtful[^}]*\} [1-9]/);
+      });
       // What was valid before stays, and others are not touched.
       assert.equal((await call('http://doubtful:8080/')).headers['x-rule'], 'first');
       assert.equal((await call('http://origin:8080/')).status, 200);

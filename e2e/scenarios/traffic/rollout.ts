@@ -41,7 +41,7 @@ export function rollout(world: () => World): void {
     await reached(url);
     const failures = await under(url, async () => {
       await cluster.kubectl('rollout', 'restart', '-n', 'traffic', 'deploy/rolled');
-      await cluster.kubectl('rollout', 'status', '-n', 'traffic', 'deploy/rolled', '--timeout=60s');
+      await cluster.kubectl('rollout', 'status', '-n', 'traffic', 'deploy/rolled', '--timeout=300s');
     });
     assert.deepEqual(failures, []);
   });
@@ -52,7 +52,7 @@ export function rollout(world: () => World): void {
     await reached(url);
     const failures = await under(url, async () => {
       await cluster.kubectl('scale', '-n', 'traffic', 'deploy/rolled', '--replicas=3');
-      await cluster.kubectl('rollout', 'status', '-n', 'traffic', 'deploy/rolled', '--timeout=60s');
+      await cluster.kubectl('rollout', 'status', '-n', 'traffic', 'deploy/rolled', '--timeout=300s');
       await cluster.kubectl('scale', '-n', 'traffic', 'deploy/rolled', '--replicas=1');
       await until('the pods to go', async () => {
         const names = await cluster.kubectl('get', 'pods', '-n', 'traffic', '-l', 'app=rolled', '-o', 'name');
