@@ -4,8 +4,8 @@ export interface FieldProblem {
   /** For example `spec.http[0].route[1].weight`; '' for the object as a whole. */
   readonly path: string;
   readonly message: string;
-  /** What sort of warning it is, where readers tell them apart. */
-  readonly about?: 'deprecated' | 'unreachable';
+  /** What sort of problem it is, where readers tell them apart. */
+  readonly about?: 'deprecated' | 'unreachable' | 'unknown';
 }
 
 /** Path of a field inside an object or map. */

@@ -484,7 +484,7 @@ describe('what a namespace sees', () => {
     assert.equal(scope(facts('third')).peerAuthentication.portModes.size, 0);
   });
 
-  it('keeps closed what an AuthorizationPolicy that is wrong was to open', () => {
+  it('keeps closed what an AuthorizationPolicy that is wrong was to open or to close', () => {
     const wrong = {
       selector: { matchLabels: { app: 'web' } },
       rules: [{ from: [{ source: { ipBlocks: ['nowhere'] } }] }],
@@ -498,13 +498,19 @@ describe('what a namespace sees', () => {
         origin.name,
         spec.rules,
       ]),
-      [['allow', undefined]],
+      [
+        ['allow', undefined],
+        ['deny', [{}]],
+      ],
     );
     assert.match(
       mesh.problems.get('AuthorizationPolicy/default/allow')?.[0]?.message ?? '',
       /until it is right the policy allows nothing$/,
     );
-    assert.equal(mesh.problems.get('AuthorizationPolicy/default/deny')?.[0]?.lastGoodStays, false);
+    assert.match(
+      mesh.problems.get('AuthorizationPolicy/default/deny')?.[0]?.message ?? '',
+      /until it is right, the policy denies all that the rest of it covers$/,
+    );
   });
 });
 

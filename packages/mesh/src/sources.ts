@@ -18,7 +18,7 @@ import type {
 import { istioTypes, kubernetesTypes } from '@istio-ts/api/resource-types';
 import { type Collection, Graph, type GraphOptions, SourceCell, SourceCollection } from '@istio-ts/collections';
 import type { KubeObject, ResourceType } from '@istio-ts/kube/object';
-import { decodeRefusing, decodeSpec } from './decode.ts';
+import { decodeSpec } from './decode.ts';
 import { DiscoverySelection, type Gate } from './discovery-selection.ts';
 import {
   createdAt,
@@ -40,6 +40,7 @@ import {
 import { type IngressClassFacts, type IngressFacts, readIngress, readIngressClass } from './kubernetes/ingress.ts';
 import { textMap } from './kubernetes/read.ts';
 import type { Config, Origin } from './model.ts';
+import { standInFor } from './stand-in.ts';
 import type { TrustBundles } from './trust-bundles.ts';
 import type { FetchedKeys } from './token-keys.ts';
 
@@ -159,7 +160,7 @@ export class MeshSources {
     readonly configs: { readonly [K in keyof ConfigKinds]: Gate<Config<ConfigKinds[K]>> };
   };
 
-  /** AuthorizationPolicies that are in force without their rules, because they were never right. */
+  /** Policies, as `Kind/namespace/name`, instead of which something stricter is in force, because they were never right. */
   readonly #standIns = new Set<string>();
 
   constructor(options: MeshSourcesOptions) {
@@ -303,7 +304,7 @@ export class MeshSources {
         this.batch(() => {
           this.#gates.configs[object.kind as keyof ConfigKinds].delete(key);
           this.#gates.problems.delete(`${object.kind}/${key}`);
-          if (object.kind === 'AuthorizationPolicy') this.#standIns.delete(key);
+          this.#standIns.delete(`${object.kind}/${key}`);
         });
     }
   }
@@ -322,25 +323,26 @@ export class MeshSources {
     const decoded = decodeSpec(kind, object);
     const problemKey = `${kind}/${key}`;
     this.batch(() => {
-      const lastGoodStays = collection.has(key) && !this.#standIns.has(key);
-      const standIn = decoded.ok || lastGoodStays ? undefined : decodeRefusing(kind, object);
-      const usable = decoded.ok ? decoded : standIn?.ok === true ? standIn : undefined;
+      const lastGoodStays = collection.has(key) && !this.#standIns.has(problemKey);
+      const standIn = decoded.ok || lastGoodStays ? undefined : standInFor(kind, object);
       if (decoded.ok) {
         this.#gates.problems.delete(problemKey);
-        this.#standIns.delete(key);
+        this.#standIns.delete(problemKey);
       } else {
-        if (usable !== undefined) this.#standIns.add(key);
+        if (standIn !== undefined) this.#standIns.add(problemKey);
         this.#gates.problems.set(
           problemKey,
           decoded.problems.map(({ path, message }) => ({
             origin: originOf(object),
             path,
-            message: usable === undefined ? message : `${message}; until it is right the policy allows nothing`,
+            message: standIn === undefined ? message : `${message}; ${standIn.meanwhile}`,
             lastGoodStays,
-            ...(usable !== undefined && { onlyPart: true }),
+            ...(standIn !== undefined && { onlyPart: true }),
           })),
         );
       }
+      // What stands in has been decoded as an object of the kind.
+      const usable = decoded.ok ? decoded : (standIn as { readonly spec: ConfigKinds[K] } | undefined);
       if (usable === undefined) return;
       const status = readConfigStatus(object);
       const config: Config<ConfigKinds[K]> = {

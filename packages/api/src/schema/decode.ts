@@ -265,6 +265,7 @@ function decodeObject(
         severity: options.unknownFields,
         path: at,
         message: `unknown field${near === undefined ? '' : `; did you mean ${near}?`}`,
+        about: 'unknown',
       });
       continue;
     }
