@@ -6,6 +6,7 @@ import { parsePodInfo } from './pod-info.ts';
 import { readProxyConfig } from './proxy-config.ts';
 import type { ProxyConfig } from './proxy-config.ts';
 import { parseDuration } from './duration.ts';
+import type { ClientTls } from '@istio-ts/security/client-tls';
 
 /** Thrown when a variable or file cannot be understood; says which. */
 export class EnvironmentError extends Error {
@@ -110,6 +111,10 @@ export interface CertificateSettings {
   readonly caAddress: string;
   /** PEM file with the CA's root, for the connection to the CA; `SYSTEM` for the machine's. */
   readonly caRootFile: string;
+  /** How to speak to the CA where the mesh configuration says so (MeshConfig `ca` with istiodSide: false); `caRootFile` says nothing then. */
+  readonly caTls: ClientTls | undefined;
+  /** How long the CA may take. */
+  readonly caTimeoutMs: number;
   readonly tokenFile: string;
   /** No CA at all: key and certificates are files. */
   readonly fileMounted: boolean;
@@ -238,6 +243,7 @@ export function readSettings(flags: ProxyFlags, inputs: AgentInputs): AgentSetti
     certificates: {
       caAddress: text('CA_ADDR', proxyConfig.discoveryAddress),
       caRootFile: text('CA_ROOT_CA', rootFile),
+      ...otherAuthority(text('ISTIO_TS_CA')),
       tokenFile:
         text('JWT_POLICY') === 'first-party-jwt'
           ? '/var/run/secrets/kubernetes.io/serviceaccount/token'
@@ -346,4 +352,36 @@ export function hostOf(address: string): string {
 export function portOf(address: string, fallback: number): number {
   const port = Number(address.slice(address.lastIndexOf(':') + 1));
   return Number.isInteger(port) && port > 0 && port < 65536 ? port : fallback;
+}
+
+const CA_TIMEOUT_MS = 10_000;
+
+/** What the injector says of a CA that is not istiod. Raises {@link EnvironmentError}. */
+function otherAuthority(text: string): Pick<CertificateSettings, 'caTls' | 'caTimeoutMs'> {
+  if (text === '') return { caTls: undefined, caTimeoutMs: CA_TIMEOUT_MS };
+  let said: Json;
+  try {
+    said = JSON.parse(text) as Json;
+  } catch {
+    throw new EnvironmentError('ISTIO_TS_CA', 'it is not JSON');
+  }
+  const settings = asObject(asObject(said).tlsSettings);
+  const names = settings.subjectAltNames;
+  const mode = textField(settings, 'mode');
+  if (mode !== '' && mode !== 'SIMPLE' && mode !== 'MUTUAL')
+    throw new EnvironmentError('ISTIO_TS_CA', `tlsSettings.mode ${mode} is none of SIMPLE and MUTUAL`);
+  const timeout = textField(asObject(said), 'requestTimeout');
+  return {
+    caTls: {
+      ...(mode !== '' && { mode }),
+      clientCertificate: textField(settings, 'clientCertificate'),
+      privateKey: textField(settings, 'privateKey'),
+      caCertificates: textField(settings, 'caCertificates'),
+      caCrl: textField(settings, 'caCrl'),
+      sni: textField(settings, 'sni'),
+      subjectAltNames: Array.isArray(names) ? names.map(String) : [],
+      insecureSkipVerify: settings.insecureSkipVerify === true,
+    },
+    caTimeoutMs: timeout === '' ? CA_TIMEOUT_MS : parseDuration(timeout, 'ISTIO_TS_CA'),
+  };
 }

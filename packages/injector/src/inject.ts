@@ -1,4 +1,5 @@
 import type { MeshConfig, ProxyConfig } from '@istio-ts/api';
+import { authoritySettings, authorityValues } from './certificate-authority.ts';
 import { checkAnnotations } from './annotations.ts';
 import { type InjectionConfig, selectTemplates } from './config.ts';
 import { decideInjection } from './decide.ts';
@@ -64,7 +65,7 @@ export function injectPod(input: InjectionInput): InjectionResult {
   const annotations = textMap(metadata.annotations);
   const labels = textMap(metadata.labels);
   checkAnnotations(annotations, `pod ${podName}`);
-  const settings = proxySettings(
+  const podSettings = proxySettings(
     input.meshConfig.defaultConfig,
     objectSettings(
       input.proxyConfigs ?? [],
@@ -74,7 +75,9 @@ export function injectPod(input: InjectionInput): InjectionResult {
     annotations,
     `pod ${podName}`,
   );
-  const config = withPlace(input, labels);
+  const settings = authoritySettings(podSettings, input.meshConfig);
+  const placed = withPlace(input, labels);
+  const config = { ...placed, values: authorityValues(placed.values, input.meshConfig) };
   const native = annotations['sidecar.istio.io/nativeSidecar'];
   const values = config.values;
 

@@ -2,6 +2,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openGrpcChannel } from '@istio-ts/envoy/grpc/client';
 import { GrpcError } from '@istio-ts/envoy/grpc/status';
+import {
+  ClientTlsError,
+  clientTlsOptions,
+  readClientTlsFiles,
+  type ClientTls,
+  type ClientTlsOptions,
+} from '@istio-ts/security/client-tls';
 import { hostOf, portOf } from '../environment.ts';
 import { decodeCertificateResponse, encodeCertificateRequest } from '../sds/messages.ts';
 
@@ -20,6 +27,8 @@ export interface CaClientOptions {
   readonly address: string;
   readonly serverName: string;
   readonly rootFile: string;
+  /** Instead of `rootFile`: how the mesh configuration wants this CA to be spoken to. */
+  readonly tls?: ClientTls | undefined;
   readonly tokenFile: string;
   /** Folder with a certificate that proves the workload (PROV_CERT): `cert-chain.pem` and `key.pem`. Then a token is shown only where there is one. */
   readonly provisioned: string;
@@ -40,14 +49,14 @@ export async function requestCertificate(
 ): Promise<readonly string[]> {
   const own = options.provisioned === '' ? undefined : readProvisioned(options.provisioned);
   const token = own === undefined ? readNeeded(options.tokenFile, 'service account token').trim() : readToken(options);
-  const ca = options.rootFile === 'SYSTEM' ? undefined : readNeeded(options.rootFile, 'root certificate of the CA');
+  const { tls, serverName } = options.tls === undefined ? byRoot(options) : bySettings(options.tls, options);
   const channel = openGrpcChannel(
     {
       kind: 'tls',
       host: hostOf(options.address),
       port: portOf(options.address, 15012),
-      serverName: options.serverName,
-      tls: { ca, minVersion: 'TLSv1.2', ...own },
+      serverName,
+      tls: { ...tls, ...own },
     },
     { connectTimeoutMs: options.timeoutMs, maxReceiveBytes: 1 << 20 },
   );
@@ -78,6 +87,27 @@ export async function requestCertificate(
     );
   } finally {
     channel.close();
+  }
+}
+
+interface Connection {
+  readonly tls: ClientTlsOptions['tls'];
+  readonly serverName: string;
+}
+
+function byRoot({ rootFile, serverName }: CaClientOptions): Connection {
+  const ca = rootFile === 'SYSTEM' ? undefined : readNeeded(rootFile, 'root certificate of the CA');
+  return { tls: { ca, minVersion: 'TLSv1.2' }, serverName };
+}
+
+function bySettings(settings: ClientTls, options: CaClientOptions): Connection {
+  try {
+    const material = readClientTlsFiles(settings, (path) => readFileSync(path, 'utf8'));
+    const { tls, serverName } = clientTlsOptions(settings, material);
+    return { tls, serverName: serverName ?? options.serverName };
+  } catch (error) {
+    if (error instanceof ClientTlsError) throw new CaClientError(error.message, true);
+    throw error;
   }
 }
 

@@ -21,7 +21,6 @@ const MOUNTED_ROOTS = './var/run/secrets/istio/root-cert.pem';
 const MOUNTED_CRL = './var/run/secrets/istio/crl/ca-crl.pem';
 /** As one volume, or as a volume of its own in it. */
 const CRL_FOLDERS = ['./var/run/secrets/istio', './var/run/secrets/istio/crl'];
-const CA_TIMEOUT_MS = 10_000;
 /** setTimeout cannot wait longer. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -168,11 +167,12 @@ export class WorkloadCertificate {
               ? settings.discoverySan
               : hostOf(certificates.caAddress),
           rootFile: certificates.caRootFile,
+          tls: certificates.caTls,
           tokenFile: certificates.tokenFile,
           provisioned: certificates.provisionedCertDirectory,
           clusterId: settings.clusterId,
           certSigner: certificates.certSigner,
-          timeoutMs: CA_TIMEOUT_MS,
+          timeoutMs: certificates.caTimeoutMs,
         },
         identity,
         keyAlgorithm: certificates.keyAlgorithm,

@@ -1,6 +1,7 @@
 import { type FieldProblem, ProblemList } from '../problems.ts';
 import { decode } from '../schema/decode.ts';
 import type { ExtensionProvider } from './extension-providers.ts';
+import { checkAuthorities } from './certificate-authority.ts';
 import { checkExternalAuthorizer } from './external-authorizer.ts';
 import { mergeProxyConfig } from './merge-proxy-config.ts';
 import { type MeshConfig, type MeshNetworks, meshConfig, meshNetworks } from './mesh-config.ts';
@@ -26,6 +27,7 @@ export function decodeMeshConfig(value: unknown): {
 } {
   const problems = new ProblemList();
   const config = decode(meshConfig, value ?? {}, '', problems, options);
+  checkAuthorities(config, problems);
   const providers = new Map(builtInProviders.map((provider) => [provider.name, provider]));
   const seen = new Set<string>();
   config.extensionProviders.forEach((provider, index) => {

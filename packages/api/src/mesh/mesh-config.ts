@@ -103,7 +103,9 @@ export const meshConfig = object('Settings of the whole mesh.', {
   h2UpgradePolicy: defaulted(enumOf(['DO_NOT_UPGRADE', 'UPGRADE']), 'DO_NOT_UPGRADE'),
   inboundClusterStatName: defaulted(string(), ''),
   outboundClusterStatName: defaulted(string(), ''),
-  certificates: list(object('Deprecated.', { secretName: string(), dnsNames: list(string()) })),
+  certificates: list(
+    object('Without effect: Istio has removed it.', { secretName: string(), dnsNames: list(string()) }),
+  ),
   serviceSettings: list(
     object('Settings of some services.', {
       settings: object('The settings.', { clusterLocal: boolean('Traffic stays in the cluster.') }),
@@ -119,11 +121,11 @@ export const meshConfig = object('Settings of the whole mesh.', {
   ),
   enablePrometheusMerge: defaulted(boolean('The agent serves the application’s metrics with its own.'), true),
   verifyCertificateAtClient: defaulted(boolean('Verify server certificates with the system’s roots by default.'), true),
-  ca: object('An external certificate authority.', {
-    address: string(),
+  ca: object('Another certificate authority than istiod’s, which speaks istio.v1.auth.IstioCertificateService.', {
+    address: string('HOST:PORT.'),
     tlsSettings: clientTlsSettings,
-    requestTimeout: duration(),
-    istiodSide: boolean(),
+    requestTimeout: duration('How long a request may take; default 10s.'),
+    istiodSide: boolean('True, the default: istiod passes requests on; false: agents send them there themselves.'),
   }),
   extensionProviders: defaulted(list(extensionProvider, 'Providers by name.'), []),
   defaultProviders: defaulted(

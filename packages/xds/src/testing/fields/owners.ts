@@ -2,8 +2,8 @@
 const owners = {
   'telemetry API': ['MeshConfig.enableTracing', 'MeshConfig.defaultProviders', 'MeshConfig.enablePrometheusMerge'],
   'ambient mode': ['MeshConfig.hboneIdleTimeout', 'MeshConfig.serviceScopeConfigs'],
-  // Envoy's dynamic forward proxy names in SNI the host of each request, whatever its cluster says.
-  'without effect': ['MeshConfig.outboundTrafficPolicy.tls.sni'],
+  // Envoy's dynamic forward proxy names in SNI the host of each request, whatever its cluster says; Istio has removed `certificates`.
+  'without effect': ['MeshConfig.outboundTrafficPolicy.tls.sni', 'MeshConfig.certificates'],
 } as const;
 
 export type Owner = keyof typeof owners;
