@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { cniSettings } from './chapters/cni.ts';
 import { obstacle } from './support/cluster.ts';
 import { ownCluster } from './support/own-cluster.ts';
-import { until } from './support/shell.ts';
+import { eventually, until } from './support/shell.ts';
 
 const root = join(import.meta.dirname, '..');
 const httpbin = join(root, 'samples', 'httpbin', 'httpbin.yaml');
@@ -166,7 +166,9 @@ describe('interception by the CNI plugin', { skip: reason ?? false }, () => {
     });
     await istioctl('manifest', 'apply', '-y', '-f', join(home, 'cni.yaml'));
     await podsReady('default', 'app=early');
-    assert.match(await kubectl('-n', 'kube-system', 'logs', 'ds/istio-cni-node'), /repaired a pod .*default\/early-/);
+    await eventually('the agent to tell of it', async () =>
+      assert.match(await kubectl('-n', 'kube-system', 'logs', 'ds/istio-cni-node'), /repaired a pod .*default\/early-/),
+    );
   });
 
   test('after the uninstallation the node is as it was', async () => {

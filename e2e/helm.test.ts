@@ -6,7 +6,7 @@ import { obstacle } from './support/cluster.ts';
 import { http } from './support/http.ts';
 import { everyHostToHttpbin, httpbinManifest } from './support/httpbin.ts';
 import { ownCluster } from './support/own-cluster.ts';
-import { run, until } from './support/shell.ts';
+import { eventually, run, until } from './support/shell.ts';
 
 const root = join(import.meta.dirname, '..');
 const charts = join(root, 'packages', 'charts', 'manifests');
@@ -127,7 +127,9 @@ for (const program of ['helm', 'helm4']) {
     test('uninstalling leaves the custom resources and their definitions', async () => {
       for (const release of ['istio-ingressgateway', 'istiod', 'istio-base']) await helm('uninstall', release);
       const { kubectl } = cluster();
-      assert.equal(await kubectl('get', 'deploy,svc,hpa', '-n', 'istio-system', '-o', 'name'), '');
+      await eventually('everything to be gone', async () =>
+        assert.equal(await kubectl('get', 'deploy,svc,hpa', '-n', 'istio-system', '-o', 'name'), ''),
+      );
       assert.equal((await kubectl('get', 'crd', '-o', 'name')).trim().split('\n').length, 15);
       assert.match(await kubectl('get', 'virtualservice', 'httpbin', '-o', 'name'), /httpbin/);
     });

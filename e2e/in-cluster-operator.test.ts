@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { obstacle } from './support/cluster.ts';
 import { ownCluster } from './support/own-cluster.ts';
-import { until } from './support/shell.ts';
+import { eventually, until } from './support/shell.ts';
 
 const reason = obstacle();
 
@@ -33,7 +33,7 @@ describe('the operator in the cluster', { skip: reason ?? false }, () => {
         const { metadata, status: found } = object;
         return found?.status === status && found.observedGeneration === metadata.generation ? found : undefined;
       },
-      180_000,
+      300_000,
     );
 
   test('init -f installs the operator, and the operator the mesh', async () => {
@@ -71,8 +71,12 @@ describe('the operator in the cluster', { skip: reason ?? false }, () => {
     await apply(mesh({ profile: 'empty', meshConfig: { accessLogEncoding: 'JSN' } }), 'istio-system');
     assert.match((await becomes('ERROR')).message ?? '', /meshConfig\.accessLogEncoding: must be one of TEXT, JSON/);
     assert.deepEqual(await deployments(), ['deployment.apps/istiod']);
-    const events = await kubectl('get', 'events', '-n', 'istio-system');
-    assert.match(events, /ReconcileFailed +istiooperator\/installed-state/);
+    await eventually('the event', async () =>
+      assert.match(
+        await kubectl('get', 'events', '-n', 'istio-system'),
+        /ReconcileFailed +istiooperator\/installed-state/,
+      ),
+    );
   });
 
   test('a deleted IstioOperator takes the mesh along, and operator remove the operator', async () => {

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { proves, provesAnnotations } from '@istio-ts/xds/field-proof';
 import { obstacle } from './support/cluster.ts';
 import { ownCluster } from './support/own-cluster.ts';
-import { run, until } from './support/shell.ts';
+import { eventually, run, until } from './support/shell.ts';
 
 const reason = obstacle();
 
@@ -29,9 +29,9 @@ spec:
   - name: httpbin
     image: kennethreitz/httpbin
     ports: [{name: web, containerPort: 80}]
-    startupProbe: {tcpSocket: {port: web}, periodSeconds: 1, failureThreshold: 60}
-    readinessProbe: {httpGet: {path: /headers, port: web, httpHeaders: [{name: probe, value: "yes"}]}, periodSeconds: 1}
-    livenessProbe: {httpGet: {path: /status/200, port: 80}, periodSeconds: 1}
+    startupProbe: {tcpSocket: {port: web}, periodSeconds: 1, failureThreshold: 300}
+    readinessProbe: {httpGet: {path: /headers, port: web, httpHeaders: [{name: probe, value: "yes"}]}, periodSeconds: 1, timeoutSeconds: 10}
+    livenessProbe: {httpGet: {path: /status/200, port: 80}, periodSeconds: 1, timeoutSeconds: 10}
 ---
 apiVersion: v1
 kind: Pod
@@ -42,7 +42,7 @@ spec:
   containers:
   - name: httpbin
     image: kennethreitz/httpbin
-    readinessProbe: {httpGet: {path: /status/500, port: 80}, periodSeconds: 1}
+    readinessProbe: {httpGet: {path: /status/500, port: 80}, periodSeconds: 1, timeoutSeconds: 10}
 ---
 apiVersion: batch/v1
 kind: Job
@@ -55,7 +55,7 @@ spec:
       initContainers:
       - name: early
         image: curlimages/curl
-        command: [sh, -c, "curl -s -o /dev/null --retry 30 --retry-all-errors --retry-delay 1 -f http://server/get && echo early-ok"]
+        command: [sh, -c, "curl -s -o /dev/null --retry 300 --retry-all-errors --retry-delay 1 -f http://server/get && echo early-ok"]
       containers:
       - {name: app, image: curlimages/curl, command: [sh, -c, "curl -s -o /dev/null -f http://server/get && echo app-ok"]}
 ---
@@ -69,7 +69,7 @@ metadata:
 spec:
   restartPolicy: Never
   containers:
-  - {name: app, image: curlimages/curl, command: [sh, -c, "curl -s -m 2 -o /dev/null -w '%{http_code}\\\\n' http://localhost:15021/healthz/ready; sleep 1d"]}
+  - {name: app, image: curlimages/curl, command: [sh, -c, "curl -s -m 20 -o /dev/null -w '%{http_code}\\\\n' http://localhost:15021/healthz/ready; sleep 1d"]}
 ---
 apiVersion: v1
 kind: Pod
@@ -109,7 +109,7 @@ kind: Pod
 metadata: {name: tproxy, labels: {app: tproxy}, annotations: {proxy.istio.io/config: '{"interceptionMode": "TPROXY"}'}}
 spec:
   containers:
-  - {name: httpbin, image: kennethreitz/httpbin, readinessProbe: {httpGet: {path: /get, port: 80}, periodSeconds: 1}}
+  - {name: httpbin, image: kennethreitz/httpbin, readinessProbe: {httpGet: {path: /get, port: 80}, periodSeconds: 1, timeoutSeconds: 10}}
 ---
 apiVersion: v1
 kind: Pod
@@ -291,9 +291,11 @@ describe('injection', { skip: reason ?? false }, () => {
       return text.includes('X-Forwarded-Client-Cert') ? text : undefined;
     });
     assert.match(answer, /spiffe:\/\/cluster\.local\/ns\/inject\/sa\/default/);
-    assert.match(
-      await exec('tproxy', 'httpbin', 'curl', '-s', '-m', '5', 'http://server/headers'),
-      /X-Forwarded-Client-Cert/,
+    await eventually('an answer for the pod with TPROXY', async () =>
+      assert.match(
+        await exec('tproxy', 'httpbin', 'curl', '-s', '-m', '5', 'http://server/headers'),
+        /X-Forwarded-Client-Cert/,
+      ),
     );
   });
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { obstacle } from './support/cluster.ts';
 import { ownCluster } from './support/own-cluster.ts';
-import { run, until } from './support/shell.ts';
+import { eventually, run, until } from './support/shell.ts';
 
 const root = join(import.meta.dirname, '..');
 const sample = (name: string) => readFileSync(join(root, 'samples', ...name.split('/')), 'utf8');
@@ -72,8 +72,9 @@ describe('looking into the mesh', { skip: reason ?? false }, () => {
       /^SECRETS\n[\s\S]*^default +Cert Chain +ACTIVE +true .* cluster\.local$/m,
       /^ENDPOINTS\n[\s\S]*^\S+:5000 +HEALTHY .* outbound\|5000\|v1\|helloworld\.default\.svc\.cluster\.local$/m,
     );
-    assert.match(
-      await istioctl('pc', 'ep', 'deploy/sleep', '--cluster', 'outbound|5000|v2|helloworld.default.svc.cluster.local'),
+    await shows(
+      'the endpoint of the other subset',
+      ['pc', 'ep', 'deploy/sleep', '--cluster', 'outbound|5000|v2|helloworld.default.svc.cluster.local'],
       /^ENDPOINT .*\n\S+:5000 +HEALTHY +OK +outbound\|5000\|v2\S+\n$/,
     );
     assert.match(await istioctl('pc', 'secret', 'deploy/sleep', '-o', 'json'), /"validationContext"/);
@@ -88,11 +89,13 @@ describe('looking into the mesh', { skip: reason ?? false }, () => {
       /^http\.8080 +\*:80 +\* +\/hello +helloworld\.default$/m,
     );
     const dump = join(cluster().home, 'dump.json');
-    writeFileSync(dump, await istioctl('pc', 'all', pod, '-o', 'json'));
-    assert.equal(
-      await istioctl('pc', 'clusters', '-f', dump, '--fqdn', 'helloworld'),
-      await istioctl('pc', 'clusters', pod, '--fqdn', 'helloworld'),
-    );
+    await eventually('the same of the dump as of the pod', async () => {
+      writeFileSync(dump, await istioctl('pc', 'all', pod, '-o', 'json'));
+      assert.equal(
+        await istioctl('pc', 'clusters', '-f', dump, '--fqdn', 'helloworld'),
+        await istioctl('pc', 'clusters', pod, '--fqdn', 'helloworld'),
+      );
+    });
     const piped = await run(join(root, 'bin', 'istioctl'), ['pc', 'listeners', '-f', '-', '--port', '15006'], {
       env: cluster().env,
       input: readFileSync(dump, 'utf8'),
@@ -111,14 +114,19 @@ describe('looking into the mesh', { skip: reason ?? false }, () => {
     );
     const name = (await cluster().kubectl('get', 'pod', '-l', 'app=sleep', '-o', 'name')).trim().replace('pod/', '');
     const dump = join(cluster().home, 'old.json');
-    const now = await istioctl('pc', 'all', name, '-o', 'json');
-    writeFileSync(dump, now.replaceAll('"weight": 80', '"weight": 70'));
-    const { stdout, exitCode } = await cluster().tryIstioctl('ps', name, '--file', dump);
-    assert.equal(exitCode, 1, stdout);
-    assert.match(stdout, /^Routes Don't Match \(1 of \d+ differ.*\n--- istiod: 5000\n\+\+\+ Envoy: {2}5000\n@@ /m);
-    assert.match(stdout, /^- +"weight": 80\n\+ +"weight": 70$/m);
-    const overXds = await istioctl('x', 'proxy-status', '--xds-label', 'app=istiod');
-    assert.match(overXds, new RegExp(`^${name}\\.default +Kubernetes +SYNCED +SYNCED +SYNCED +SYNCED`, 'm'));
+    await eventually('the only difference', async () => {
+      const now = await istioctl('pc', 'all', name, '-o', 'json');
+      writeFileSync(dump, now.replaceAll('"weight": 80', '"weight": 70'));
+      const { stdout, exitCode } = await cluster().tryIstioctl('ps', name, '--file', dump);
+      assert.equal(exitCode, 1, stdout);
+      assert.match(stdout, /^Routes Don't Match \(1 of \d+ differ.*\n--- istiod: 5000\n\+\+\+ Envoy: {2}5000\n@@ /m);
+      assert.match(stdout, /^- +"weight": 80\n\+ +"weight": 70$/m);
+    });
+    await shows(
+      'the proxy to be synchronised',
+      ['x', 'proxy-status', '--xds-label', 'app=istiod'],
+      new RegExp(`^${name}\\.default +Kubernetes +SYNCED +SYNCED +SYNCED +SYNCED`, 'm'),
+    );
     assert.match(
       await istioctl('x', 'version', '--xds-label', 'app=istiod'),
       /^sleep-\S+\.default +\d+\.\d+\.\d+ +istiod-/m,
@@ -149,8 +157,9 @@ describe('looking into the mesh', { skip: reason ?? false }, () => {
   });
 
   test('authz check shows the policies in force', async () => {
-    assert.match(
-      await istioctl('experimental', 'authz', 'check', pod),
+    await shows(
+      'the policy',
+      ['experimental', 'authz', 'check', pod],
       /^ACTION +AuthorizationPolicy +RULES\nALLOW +viewers\.default +2\n$/,
     );
     assert.match(await istioctl('authz', 'check', 'deploy/sleep'), /^No AuthorizationPolicy is in force/);

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { proves, provesAnnotations } from '@istio-ts/xds/field-proof';
 import { obstacle } from './support/cluster.ts';
 import { ownCluster } from './support/own-cluster.ts';
-import { until } from './support/shell.ts';
+import { eventually, until } from './support/shell.ts';
 
 const reason = obstacle();
 
@@ -143,13 +143,17 @@ describe('interception', { skip: reason ?? false }, () => {
     provesAnnotations('sidecar.istio.io/interceptionMode', 'sidecar.istio.io/inject');
     const redirected = await ask('client', 'http://redirect/');
     assert.match(redirected.remote, /127\.0\.0\.6$/);
-    const kept = await ask('client', 'http://tproxy/');
-    assert.equal(kept.remote.replace('::ffff:', ''), ip('client'));
-    assert.match(kept.headers['x-forwarded-client-cert'] ?? '', /spiffe:/);
+    await eventually('mutual TLS with the pod that has TPROXY', async () => {
+      const kept = await ask('client', 'http://tproxy/');
+      assert.equal(kept.remote.replace('::ffff:', ''), ip('client'));
+      assert.match(kept.headers['x-forwarded-client-cert'] ?? '', /spiffe:/);
+    });
     const plain = await ask('outside', `http://${ip('tproxy')}/`);
     assert.equal(plain.remote.replace('::ffff:', ''), ip('outside'));
     assert.ok(throughProxy(plain));
-    assert.equal((await ask('tproxy', 'http://redirect/')).headers['x-forwarded-client-cert'] !== undefined, true);
+    await eventually('mutual TLS from it', async () =>
+      assert.match((await ask('tproxy', 'http://redirect/')).headers['x-forwarded-client-cert'] ?? '', /spiffe:/),
+    );
   });
 
   test('annotations leave traffic alone: inbound ports, outbound ports, ranges, interfaces', async () => {
@@ -189,25 +193,29 @@ describe('interception', { skip: reason ?? false }, () => {
   });
 
   test('ports without a declared protocol carry HTTP and bytes, and a server may speak first where its port says TCP', async () => {
-    const sniffed = await ask('client', 'http://redirect:8080/');
-    assert.match(sniffed.headers['x-forwarded-client-cert'] ?? '', /spiffe:/);
-    const greeting = await exec(
-      'client',
-      'node',
-      '-e',
-      "const s=require('net').connect(9000,'redirect');s.once('data',(d)=>{console.log(String(d));s.destroy()})",
-    );
-    assert.match(greeting, /220 ready/);
+    await eventually('HTTP and bytes', async () => {
+      const sniffed = await ask('client', 'http://redirect:8080/');
+      assert.match(sniffed.headers['x-forwarded-client-cert'] ?? '', /spiffe:/);
+      const greeting = await exec(
+        'client',
+        'node',
+        '-e',
+        "const s=require('net').connect(9000,'redirect');s.setTimeout(5000,()=>s.destroy());s.once('data',(d)=>{console.log(String(d));s.destroy()})",
+      );
+      assert.match(greeting, /220 ready/);
+    });
   });
 
   test('WebSocket goes through both proxies', async () => {
-    const answer = await exec(
-      'client',
-      'node',
-      '-e',
-      "const r=require('http').request({host:'redirect',headers:{connection:'upgrade',upgrade:'websocket'}});r.on('upgrade',(_,s)=>{s.write('hello');s.once('data',(d)=>{console.log(String(d));s.destroy()})});r.end()",
-    );
-    assert.match(answer, /echo hello/);
+    await eventually('an echo', async () => {
+      const answer = await exec(
+        'client',
+        'node',
+        '-e',
+        "const r=require('http').request({host:'redirect',timeout:5000,headers:{connection:'upgrade',upgrade:'websocket'}});r.on('timeout',()=>r.destroy());r.on('upgrade',(_,s)=>{s.write('hello');s.once('data',(d)=>{console.log(String(d));s.destroy()})});r.end()",
+      );
+      assert.match(answer, /echo hello/);
+    });
   });
 
   test('HTTP/1.0 is answered as HTTP where the pod asks for it', async () => {
@@ -218,8 +226,10 @@ describe('interception', { skip: reason ?? false }, () => {
 
   test('ingress listeners of a Sidecar lead to other ports, on loopback and at the pod’s own address', async () => {
     proves('Sidecar.spec.ingress[].defaultEndpoint', 'Sidecar.spec.ingress[].port.number');
-    const loopback = await ask('client', 'http://ingress/');
-    assert.deepEqual([loopback.port, loopback.headers['x-forwarded-client-cert'] !== undefined], [8080, true]);
+    await eventually('loopback', async () => {
+      const loopback = await ask('client', 'http://ingress/');
+      assert.deepEqual([loopback.port, loopback.headers['x-forwarded-client-cert'] !== undefined], [8080, true]);
+    });
     assert.equal((await ask('client', 'http://ingress:81/')).port, 8081);
   });
 
@@ -227,8 +237,10 @@ describe('interception', { skip: reason ?? false }, () => {
     proves('Sidecar.spec.ingress[].captureMode', 'Sidecar.spec.egress[].captureMode', 'Sidecar.spec.egress[].port');
     const direct = await ask('none', `http://${ip('outside')}/`);
     assert.ok(!throughProxy(direct));
-    const called = await ask('none', 'http://127.0.0.1:81/', '-H', 'host: ingress');
-    assert.deepEqual([called.port, called.headers['x-forwarded-client-cert'] !== undefined], [8081, true]);
+    await eventually('a call through the proxy', async () => {
+      const called = await ask('none', 'http://127.0.0.1:81/', '-H', 'host: ingress');
+      assert.deepEqual([called.port, called.headers['x-forwarded-client-cert'] !== undefined], [8081, true]);
+    });
     const served = await ask('outside', `http://${ip('none')}:8888/`);
     assert.deepEqual([served.port, throughProxy(served)], [8080, true]);
   });

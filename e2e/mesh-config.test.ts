@@ -167,7 +167,7 @@ describe('the mesh configuration', { skip: reason ?? false }, () => {
         },
       ]),
     );
-    await kubectl('-n', 'istio-system', 'rollout', 'status', 'deployment', 'istiod', '--timeout=120s');
+    await kubectl('-n', 'istio-system', 'rollout', 'status', 'deployment', 'istiod', '--timeout=300s');
     await answers('http://elsewhere.other/', '418', 'the VirtualService of the file');
     await answers('http://server/', '200', 'nothing of the API server');
   });

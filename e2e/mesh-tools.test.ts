@@ -47,9 +47,9 @@ describe('istioctl against a mesh: completion, waiting, other clusters, machines
     await cluster().istioctl('x', 'wait', '--for=distribution', 'vs', 'httpbin', '--threshold=0.9');
     const routes = await cluster().istioctl('proxy-config', 'routes', 'deploy/httpbin', '-o', 'json');
     assert.match(routes, /elsewhere/);
-    const never = await cluster().tryIstioctl('x', 'wait', 'vs', 'httpbin', '--generation=99', '--timeout=1s');
+    const never = await cluster().tryIstioctl('x', 'wait', 'vs', 'httpbin', '--generation=99', '--timeout=5s');
     assert.equal(never.exitCode, 1);
-    assert.match(never.stderr, /generation 99\) has not arrived within 1s.*has not seen it yet/);
+    assert.match(never.stderr, /generation 99\) has not arrived within 5s.*has not seen it yet/);
     await cluster().kubectl('delete', 'virtualservice', 'httpbin');
     assert.match(await cluster().istioctl('x', 'wait', '--for=delete', 'vs', 'httpbin'), /is gone/);
   });

@@ -6,7 +6,7 @@ import { obstacle } from './support/cluster.ts';
 import { http } from './support/http.ts';
 import { everyHostToHttpbin, httpbinManifest } from './support/httpbin.ts';
 import { ownCluster } from './support/own-cluster.ts';
-import { run, until } from './support/shell.ts';
+import { eventually, run, until } from './support/shell.ts';
 
 const root = join(import.meta.dirname, '..');
 const reason = obstacle();
@@ -60,7 +60,9 @@ describe('installing, changing and removing the mesh', { skip: reason ?? false }
       verified,
       /Checked \d+ custom resource definitions\nChecked 3 Istio Deployments\n✔ Istio is installed/,
     );
-    assert.match(await istioctl('version'), /data plane version: \S+ \(3 proxies\)/);
+    await eventually('all proxies to be counted', async () =>
+      assert.match(await istioctl('version'), /data plane version: \S+ \(3 proxies\)/),
+    );
   });
 
   test('kube-inject makes a working pod where nothing is injected by itself', async () => {
@@ -70,10 +72,12 @@ describe('installing, changing and removing the mesh', { skip: reason ?? false }
     await apply(routing, 'plain');
     assert.match(await cluster().podsReady('plain', 'app=httpbin'), /2\/2/);
     await reaches(`http://${await cluster().loadBalancer('istio-system', 'istio-ingressgateway')}/get`);
-    const clusters = await istioctl('proxy-config', 'cluster', 'deploy/httpbin.plain');
-    assert.match(clusters, /^httpbin\.plain\.svc\.cluster\.local +8000 +v1 +outbound +EDS +httpbin\.plain$/m);
-    const routes = await istioctl('proxy-config', 'route', 'deploy/istio-ingressgateway.istio-system');
-    assert.match(routes, /^http\.8080 +\*:80 +\* +\/\* +httpbin\.plain$/m);
+    await eventually('the rules of the sidecar and of the gateway', async () => {
+      const clusters = await istioctl('proxy-config', 'cluster', 'deploy/httpbin.plain');
+      assert.match(clusters, /^httpbin\.plain\.svc\.cluster\.local +8000 +v1 +outbound +EDS +httpbin\.plain$/m);
+      const routes = await istioctl('proxy-config', 'route', 'deploy/istio-ingressgateway.istio-system');
+      assert.match(routes, /^http\.8080 +\*:80 +\* +\/\* +httpbin\.plain$/m);
+    });
     await kubectl('delete', 'namespace', 'plain');
   });
 

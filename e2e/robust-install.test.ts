@@ -83,11 +83,11 @@ describe('installations that meet obstacles', { skip: reason ?? false }, () => {
 
   test('an image that cannot run: the message gives the reason, Ctrl-C says how to go on, and the right image repairs it', async () => {
     const wrong = [...minimal, '--set', 'values.pilot.image=registry.invalid/none/nothing:1'] as const;
-    const late = await cluster().tryIstioctl('install', ...wrong, '--readiness-timeout', '4s', '-y');
+    const late = await cluster().tryIstioctl('install', ...wrong, '--readiness-timeout', '10s', '-y');
     assert.equal(late.exitCode, 1);
     assert.match(
       late.stderr,
-      /Error: Deployment\/istio-system\/istiod is not ready after 4 s: .*(Pull|image|registry\.invalid).*See: kubectl get pods -n istio-system/s,
+      /Error: Deployment\/istio-system\/istiod is not ready after 10 s: .*(Pull|image|registry\.invalid).*See: kubectl get pods -n istio-system/s,
     );
     const broken = await interrupted(['install', ...wrong, '-y'], 'SIGINT', async (output) =>
       output.includes('Istio core installed'),

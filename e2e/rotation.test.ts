@@ -11,7 +11,7 @@ import {
 } from '@istio-ts/security';
 import { obstacle } from './support/cluster.ts';
 import { ownCluster } from './support/own-cluster.ts';
-import { until } from './support/shell.ts';
+import { eventually, until } from './support/shell.ts';
 
 const reason = obstacle();
 
@@ -22,16 +22,21 @@ const server = `require('http').createServer((request, response) => response.end
 const load = `
 const http = require('http');
 const told = { served: 0, failures: [] };
+let open = 0;
 const agent = new http.Agent({ keepAlive: true });
 const ask = () => {
+  // Not more at once than a slow machine gets done within the time of a request.
+  if (open >= 20) return;
+  open++;
   const failed = (why) => told.failures.push(new Date().toISOString() + ' ' + why);
-  const request = http.get({ host: 'server', port: 80, path: '/', agent, timeout: 10000 }, (response) => {
+  const request = http.get({ host: 'server', port: 80, path: '/', agent, timeout: 30000 }, (response) => {
     let text = '';
     response.on('data', (part) => (text += part));
     response.on('end', () => (response.statusCode === 200 ? told.served++ : failed(response.statusCode + ' ' + text)));
   });
   request.on('timeout', () => request.destroy(new Error('no answer')));
   request.on('error', (error) => failed(error.message));
+  request.on('close', () => open--);
 };
 let timer;
 http.createServer((request, response) => {
@@ -106,7 +111,7 @@ function outsideLoad(url: string): { stop(): Promise<Told> } {
   const open = new Set<Promise<void>>();
   const ask = async (): Promise<void> => {
     try {
-      const response = await fetch(url, { signal: AbortSignal.timeout(10_000) });
+      const response = await fetch(url, { signal: AbortSignal.timeout(30_000) });
       const text = await response.text();
       if (response.ok) told.served++;
       else told.failures.push(`${new Date().toISOString()} ${response.status} ${text}`);
@@ -115,6 +120,7 @@ function outsideLoad(url: string): { stop(): Promise<Told> } {
     }
   };
   const timer = setInterval(() => {
+    if (open.size >= 20) return;
     const one = ask().finally(() => open.delete(one));
     open.add(one);
   }, 40);
@@ -230,7 +236,12 @@ describe('rotation under load', { skip: reason ?? false }, () => {
   async function underLoad(t: TestContext, work: () => Promise<void>): Promise<void> {
     const gateway = await cluster().loadBalancer('istio-system', 'istio-ingressgateway');
     const url = `http://${gateway}/`;
-    await until('the gateway to answer', async () => ((await fetch(url)).ok ? true : undefined));
+    await eventually('the gateway and the server to answer', async () => {
+      for (let turn = 0; turn < 6; turn++) {
+        assert.equal((await fetch(url, { signal: AbortSignal.timeout(10_000) })).status, 200);
+        await cluster().kubectl(...['exec', 'client', '-c', 'app', '--', 'curl', '-sf', '-m', '10', 'http://server/']);
+      }
+    });
     const before = await command('start');
     const outside = outsideLoad(url);
     try {
@@ -339,14 +350,18 @@ describe('rotation under load', { skip: reason ?? false }, () => {
         ? true
         : undefined,
     );
-    assert.match(
-      await kubectl(...['exec', 'client', '-c', 'app', '--', 'curl', '-s', 'http://istiod.istio-system:15014/metrics']),
-      /istiod_ca_loads_total\{outcome="refused"\} 1/,
-    );
-    const { data } = JSON.parse(await kubectl('get', 'configmap', 'istio-ca-root-cert', '-o', 'json')) as {
-      readonly data: Readonly<Record<string, string>>;
-    };
-    assert.deepEqual(splitCertificates(data['root-cert.pem'] ?? ''), splitCertificates(root));
+    await eventually('the metric and the root of the namespace', async () => {
+      assert.match(
+        await kubectl(
+          ...['exec', 'client', '-c', 'app', '--', 'curl', '-s', 'http://istiod.istio-system:15014/metrics'],
+        ),
+        /istiod_ca_loads_total\{outcome="refused"\} 1/,
+      );
+      const { data } = JSON.parse(await kubectl('get', 'configmap', 'istio-ca-root-cert', '-o', 'json')) as {
+        readonly data: Readonly<Record<string, string>>;
+      };
+      assert.deepEqual(splitCertificates(data['root-cert.pem'] ?? ''), splitCertificates(root));
+    });
     // The API server trusts istiod's webhook, and a new pod gets a certificate.
     await apply(list(pod('late', server)));
     await podsReady('default', 'app=late');

@@ -6,7 +6,7 @@ import { istio, manifest, service, workload } from './scenarios/traffic/world.ts
 import { type Cluster, obstacle, startCluster } from './support/cluster.ts';
 import { load } from './support/http.ts';
 import { type MeshClient, meshClient } from './support/mesh-client.ts';
-import { until } from './support/shell.ts';
+import { eventually, until } from './support/shell.ts';
 
 const reason = obstacle();
 const program = (name: string) => readFileSync(join(import.meta.dirname, 'programs', name), 'utf8');
@@ -142,7 +142,7 @@ describe('upgrades under load', { skip: reason ?? false }, () => {
         ? true
         : undefined,
     );
-    assert.equal((await proxiesOf('a')).shop, 3);
+    await eventually('the sidecars to have stayed', async () => assert.equal((await proxiesOf('a')).shop, 3));
 
     const refused = await tryIstioctl('tag', 'set', 'prod', '--revision', 'b');
     assert.match(refused.stderr, /"prod" exists and stands for revision a: --overwrite moves it to b/);
@@ -151,7 +151,7 @@ describe('upgrades under load', { skip: reason ?? false }, () => {
       /now stands for revision "b" \(before: a\)[\s\S]*kubectl rollout restart deployment -n shop/,
     );
     await kubectl('rollout', 'restart', '-n', 'shop', 'deploy/origin');
-    await kubectl('rollout', 'status', '-n', 'shop', 'deploy/origin', '--timeout=120s');
+    await kubectl('rollout', 'status', '-n', 'shop', 'deploy/origin', '--timeout=300s');
 
     // The client itself is replaced last: a new one takes over before the old one goes.
     await apply(manifest(workload({ name: 'client-2', app: 'client-2', program: 'client' })), 'shop');
@@ -178,9 +178,11 @@ describe('upgrades under load', { skip: reason ?? false }, () => {
     });
     await until('three proxies', async () => ((await proxiesOf('b')).shop === 3 ? true : undefined));
     // How many gateways there are under load is the autoscaler's decision.
-    assert.deepEqual(
-      (await revisions()).map(({ revision, tags, gateways }) => [revision, tags, gateways]),
-      [['b', ['default', 'prod'], ['istio-system/istio-ingressgateway']]],
+    await eventually('revision b alone', async () =>
+      assert.deepEqual(
+        (await revisions()).map(({ revision, tags, gateways }) => [revision, tags, gateways]),
+        [['b', ['default', 'prod'], ['istio-system/istio-ingressgateway']]],
+      ),
     );
     await istioctl('verify-install', '--revision', 'b');
     await withoutFailure('from the proxy of revision b', fromSecond);
@@ -213,14 +215,16 @@ describe('upgrades under load', { skip: reason ?? false }, () => {
       '-y',
     );
     assert.match(upgraded, /Upgrade of revision b from 1\.29\.3 to [\s\S]*Upgrade complete\n[\s\S]*proxies run/);
-    await kubectl('rollout', 'status', '-n', 'istio-system', 'deploy/istio-ingressgateway', '--timeout=120s');
+    await kubectl('rollout', 'status', '-n', 'istio-system', 'deploy/istio-ingressgateway', '--timeout=300s');
     await until('the old pods to be gone', async () => {
       const { items } = JSON.parse(await kubectl('get', 'pods', '-n', 'istio-system', '-o', 'json')) as {
         readonly items: readonly { readonly metadata: { readonly annotations?: Record<string, string> } }[];
       };
       return items.every(({ metadata }) => metadata.annotations?.upgraded === 'yes') ? true : undefined;
     });
-    assert.equal((await revision('b'))?.proxies?.shop, 3);
+    await eventually('the sidecars to have come back', async () =>
+      assert.equal((await revision('b'))?.proxies?.shop, 3),
+    );
     await withoutFailure('inside', fromInside);
     await withoutFailure('through the gateway', fromOutside);
     // Settings of the installation are kept where none are given.
