@@ -43,7 +43,7 @@ export function http(port: number, path: string, method = 'GET'): Promise<Answer
   });
 }
 
-/** Asks again until the answer pleases; fails with the last one after 20 s. */
+/** Asks again until the answer pleases; fails with the last one after two minutes. */
 export async function eventually<T>(what: string, ask: () => Promise<T>, good: (value: T) => boolean): Promise<T> {
   const deadline = Date.now() + 120_000;
   let last: unknown;

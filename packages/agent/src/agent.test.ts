@@ -1,17 +1,11 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import { createServer as createHttpServer } from 'node:http';
-import { connect as connectHttp2 } from 'node:http2';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect as connectSocket } from 'node:net';
+import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import * as tls from 'node:tls';
-import { decode, encode } from '@istio-ts/envoy';
 import { createCsr, describeCertificate, exportPrivateKey, generatePrivateKey } from '@istio-ts/security';
-import { headerModule } from '@istio-ts/xds/testing/wasm';
 import { cleanups, eventually, freePort, http, skip, startAgent } from './agent.test-support.ts';
 import { mutualTlsListener, type Served, startFakeIstiod } from './fake-istiod.test-support.ts';
 
@@ -134,31 +128,6 @@ test('an agent brings Envoy up, serves certificates, health, metrics and probes,
   assert.doesNotMatch(agent.output(), /\t(?:error|critical)\t/);
 });
 
-test('a certificate is renewed before its end and pushed to Envoy', { skip }, async () => {
-  const istiod = await startFakeIstiod([], { ttlMs: 3000 });
-  cleanups.push(() => istiod.close());
-  // Valid from two minutes before now: renewal is due when the last 2% of 123 s begin, which is after about half a second.
-  const byName = { ...istiod, address: istiod.address.replace('127.0.0.1', 'localhost') };
-  const agent = await startAgent(byName, { SECRET_GRACE_PERIOD_RATIO: '0.02', SECRET_GRACE_PERIOD_RATIO_JITTER: '0' });
-  const serial = async (): Promise<string> => {
-    const { certificates } = JSON.parse((await http(agent.ports.admin, '/certs')).body);
-    return (
-      certificates.flatMap((entry: { cert_chain: { serial_number: string }[] }) => entry.cert_chain)[0]
-        ?.serial_number ?? ''
-    );
-  };
-  const first = await eventually('a certificate in Envoy', serial, (value) => value !== '');
-  await eventually('another certificate in Envoy', serial, (value) => value !== '' && value !== first);
-  assert.ok(istiod.issued >= 2);
-  await eventually(
-    'ready with a discovery address that is a name',
-    () => http(agent.ports.ready, '/healthz/ready'),
-    ({ status }) => status === 200,
-  );
-  agent.process.kill('SIGTERM');
-  assert.equal((await agent.exit).code, 0);
-});
-
 test('without a CA the agent says why it is not ready; when Envoy dies the agent ends', { skip }, async () => {
   const istiod = await startFakeIstiod([]);
   await istiod.close();
@@ -179,30 +148,6 @@ test('without a CA the agent says why it is not ready; when Envoy dies the agent
   assert.match(agent.output(), /Envoy ended by itself/);
 });
 
-test('mounted certificates need no CA, and a changed file reaches Envoy', { skip }, async () => {
-  const istiod = await startFakeIstiod([]);
-  cleanups.push(() => istiod.close());
-  const issue = (): { readonly chain: string; readonly key: string } =>
-    istiod.authority.issueServer({ dnsNames: ['mounted'], now: new Date() });
-  const agent = await startAgent(istiod, { FILE_MOUNTED_CERTS: 'true' });
-  const directory = join(agent.directory, 'etc/certs');
-  mkdirSync(directory, { recursive: true });
-  const put = ({ chain, key }: { readonly chain: string; readonly key: string }): string => {
-    writeFileSync(join(directory, 'root-cert.pem'), istiod.authority.root);
-    writeFileSync(join(directory, 'key.pem'), key);
-    writeFileSync(join(directory, 'cert-chain.pem'), chain);
-    return describeCertificate(chain).serial;
-  };
-  const inEnvoy = async (): Promise<string> => (await http(agent.ports.admin, '/certs')).body;
-  const first = put(issue());
-  await eventually('the first certificate', inEnvoy, (body) => body.includes(first));
-  const second = put(issue());
-  await eventually('the second certificate', inEnvoy, (body) => body.includes(second));
-  assert.equal(istiod.issued, 0);
-  assert.equal((await http(agent.ports.status, '/quitquitquit', 'POST')).status, 200);
-  assert.equal((await agent.exit).code, 0);
-});
-
 test('an Envoy that is not there, or a wrong setting, ends the agent with an explanation', async () => {
   const istiod = { address: '127.0.0.1:1', authority: { root: 'none' } };
   const missing = await startAgent(istiod, { ENVOY_BINARY: '/nonexistent/envoy' });
@@ -211,243 +156,6 @@ test('an Envoy that is not there, or a wrong setting, ends the agent with an exp
   const wrong = await startAgent(istiod, { SECRET_TTL: 'tomorrow' });
   assert.equal((await wrong.exit).code, 1);
   assert.match(wrong.output(), /Error: SECRET_TTL: "tomorrow" is not a duration/);
-});
-
-test('without Envoy a gRPC application gets its bootstrap, certificates and the control plane', async () => {
-  const istiod = await startFakeIstiod([
-    { name: 'a', resource: { '@type': 'type.googleapis.com/envoy.config.cluster.v3.Cluster', name: 'a' } },
-  ]);
-  cleanups.push(() => istiod.close());
-  const certificates = mkdtempSync(join(tmpdir(), 'agent-test-certificates-'));
-  cleanups.push(() => rmSync(certificates, { recursive: true }));
-  const agent = await startAgent(istiod, {
-    DISABLE_ENVOY: 'true',
-    OUTPUT_CERTS: certificates,
-    GRPC_XDS_BOOTSTRAP: './etc/istio/proxy/grpc-bootstrap.json',
-    ISTIO_META_GENERATOR: 'grpc',
-  });
-  await eventually(
-    'ready with its certificate',
-    () => http(agent.ports.status, '/healthz/ready'),
-    ({ status }) => status === 200,
-  );
-  const text = readFileSync(join(agent.directory, 'etc/istio/proxy/grpc-bootstrap.json'), 'utf8');
-  const bootstrap = JSON.parse(text) as {
-    readonly xds_servers: readonly [{ readonly server_uri: string }];
-    readonly node: { readonly id: string; readonly metadata: Readonly<Record<string, unknown>> };
-    readonly certificate_providers: { readonly default: { readonly config: Readonly<Record<string, string>> } };
-  };
-  assert.equal(bootstrap.xds_servers[0].server_uri, `unix://${join(agent.directory, 'etc/istio/proxy/XDS')}`);
-  assert.equal(bootstrap.node.metadata.GENERATOR, 'grpc');
-  for (const [key, mark] of [
-    ['certificate_file', 'BEGIN CERTIFICATE'],
-    ['private_key_file', 'PRIVATE KEY'],
-    ['ca_certificate_file', 'BEGIN CERTIFICATE'],
-  ] as const)
-    assert.ok(readFileSync(bootstrap.certificate_providers.default.config[key] ?? '', 'utf8').includes(mark), key);
-
-  // As a gRPC library: HTTP/2 in plain text over the socket.
-  const client = connectHttp2('http://localhost', {
-    createConnection: () => connectSocket(join(agent.directory, 'etc/istio/proxy/XDS')),
-  });
-  const stream = client.request({
-    ':method': 'POST',
-    ':path': '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
-    'content-type': 'application/grpc',
-    te: 'trailers',
-  });
-  const request = encode('envoy.service.discovery.v3.DeltaDiscoveryRequest', {
-    node: { id: bootstrap.node.id },
-    typeUrl: 'type.googleapis.com/envoy.config.cluster.v3.Cluster',
-  });
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(request.length, 1);
-  stream.write(Buffer.concat([head, request]));
-  let received = Buffer.alloc(0);
-  stream.on('data', (chunk: Buffer) => {
-    received = Buffer.concat([received, chunk]);
-  });
-  await eventually(
-    'an answer of the control plane',
-    async () => received,
-    (bytes) => bytes.length >= 5 && bytes.length >= 5 + bytes.readUInt32BE(1),
-  );
-  const answer = decode(
-    'envoy.service.discovery.v3.DeltaDiscoveryResponse',
-    received.subarray(5, 5 + received.readUInt32BE(1)),
-  );
-  assert.deepEqual(
-    (answer.resources ?? []).map(({ name }) => name),
-    ['a'],
-  );
-  assert.deepEqual(istiod.peers.at(-1), ['spiffe://cluster.local/ns/shop/sa/cart']);
-  stream.close();
-  client.destroy();
-  agent.process.kill('SIGTERM');
-  assert.deepEqual(await agent.exit, { code: 0, signal: null });
-});
-
-/** A registry of one image, `/team/filter:v1`, for who shows a token that it gives for a password. */
-async function startRegistry(module: Buffer): Promise<{ readonly host: string; readonly pulls: string[] }> {
-  const digest = (bytes: Buffer): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
-  const manifest = Buffer.from(
-    JSON.stringify({
-      schemaVersion: 2,
-      layers: [
-        {
-          mediaType: 'application/vnd.module.wasm.content.layer.v1+wasm',
-          digest: digest(module),
-          size: module.length,
-        },
-      ],
-    }),
-  );
-  const pulls: string[] = [];
-  const server = createHttpServer((request, response) => {
-    const { pathname } = new URL(request.url ?? '', 'http://registry');
-    const authorization = request.headers.authorization ?? '';
-    if (pathname === '/token') {
-      const good = authorization === `Basic ${Buffer.from('me:secret').toString('base64')}`;
-      response.writeHead(good ? 200 : 401).end(JSON.stringify({ token: 'the-token' }));
-      return;
-    }
-    if (authorization !== 'Bearer the-token') {
-      const { port } = server.address() as AddressInfo;
-      response
-        .writeHead(401, { 'www-authenticate': `Bearer realm="http://127.0.0.1:${port}/token",service="registry"` })
-        .end();
-      return;
-    }
-    pulls.push(pathname);
-    const found =
-      pathname === '/v2/team/filter/manifests/v1'
-        ? manifest
-        : pathname === `/v2/team/filter/blobs/${digest(module)}`
-          ? module
-          : undefined;
-    response.writeHead(found ? 200 : 404).end(found);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  cleanups.push(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { host: `127.0.0.1:${(server.address() as AddressInfo).port}`, pulls };
-}
-
-test('modules of filters come from a registry; without one traffic is admitted or refused', { skip }, async () => {
-  const registry = await startRegistry(headerModule('x-wasm', 'yes'));
-  const TYPE = 'type.googleapis.com/';
-  const pullSecret = JSON.stringify({ auths: { [registry.host]: { username: 'me', password: 'secret' } } });
-  const extension = (name: string, image: string, failurePolicy: string): Served => ({
-    name,
-    resource: {
-      '@type': `${TYPE}envoy.config.core.v3.TypedExtensionConfig`,
-      name,
-      typedConfig: {
-        '@type': `${TYPE}envoy.extensions.filters.http.wasm.v3.Wasm`,
-        config: {
-          name,
-          failurePolicy,
-          vmConfig: {
-            runtime: 'envoy.wasm.runtime.v8',
-            code: {
-              remote: {
-                httpUri: { uri: `oci://${registry.host}/${image}`, cluster: '_', timeout: '30s' },
-                sha256: 'nil',
-              },
-            },
-            environmentVariables: {
-              keyValues: { ISTIO_META_WASM_IMAGE_PULL_SECRET: pullSecret, OTHER: 'stays' },
-            },
-          },
-        },
-      },
-    },
-  });
-  const listener = (name: string, port: number): Served => ({
-    name: `listener-${name}`,
-    resource: {
-      '@type': `${TYPE}envoy.config.listener.v3.Listener`,
-      name: `listener-${name}`,
-      address: { socketAddress: { address: '127.0.0.1', portValue: port } },
-      filterChains: [
-        {
-          filters: [
-            {
-              name: 'envoy.filters.network.http_connection_manager',
-              typedConfig: {
-                '@type': `${TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`,
-                statPrefix: name,
-                httpFilters: [
-                  {
-                    name,
-                    configDiscovery: {
-                      configSource: {
-                        apiConfigSource: {
-                          apiType: 'GRPC',
-                          transportApiVersion: 'V3',
-                          grpcServices: [{ envoyGrpc: { clusterName: 'sds-grpc' } }],
-                        },
-                        initialFetchTimeout: '0s',
-                        resourceApiVersion: 'V3',
-                      },
-                      typeUrls: [
-                        `${TYPE}envoy.extensions.filters.http.wasm.v3.Wasm`,
-                        `${TYPE}envoy.extensions.filters.http.rbac.v3.RBAC`,
-                      ],
-                    },
-                  },
-                  {
-                    name: 'envoy.filters.http.router',
-                    typedConfig: { '@type': `${TYPE}envoy.extensions.filters.http.router.v3.Router` },
-                  },
-                ],
-                routeConfig: {
-                  virtualHosts: [
-                    {
-                      name: 'all',
-                      domains: ['*'],
-                      routes: [
-                        {
-                          match: { prefix: '/' },
-                          directResponse: { status: 200, bodyFormat: { textFormat: 'wasm=%REQ(x-wasm)%' } },
-                        },
-                      ],
-                    },
-                  ],
-                },
-              },
-            },
-          ],
-        },
-      ],
-    },
-  });
-  const ports = { good: await freePort(), closed: await freePort(), open: await freePort() };
-  const istiod = await startFakeIstiod([
-    extension('good', 'team/filter:v1', 'FAIL_CLOSED'),
-    extension('closed', 'team/none:v1', 'FAIL_CLOSED'),
-    extension('open', 'team/none:v1', 'FAIL_OPEN'),
-    ...Object.entries(ports).map(([name, port]) => listener(name, port)),
-  ]);
-  cleanups.push(() => istiod.close());
-  const agent = await startAgent(istiod, { WASM_INSECURE_REGISTRIES: registry.host });
-  const answer = (port: number, status: number) =>
-    eventually(
-      `status ${status}`,
-      () => http(port, '/'),
-      (got) => got.status === status,
-    );
-  assert.equal((await answer(ports.good, 200)).body, 'wasm=yes');
-  await answer(ports.closed, 403);
-  assert.equal((await answer(ports.open, 200)).body, 'wasm=-');
-  assert.ok(registry.pulls.includes('/v2/team/filter/manifests/v1'));
-  assert.match(agent.output(), /a module cannot be fetched.*team\/none/);
-  assert.doesNotMatch(agent.output(), /secret"/);
-  const dump = await http(agent.ports.admin, '/config_dump?include_eds');
-  assert.doesNotMatch(dump.body, /IMAGE_PULL_SECRET/);
-  assert.match(dump.body, /stays/);
 });
 
 const bootstrapAdditions = (statsFlushInterval: string): Served => ({
