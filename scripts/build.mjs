@@ -57,6 +57,29 @@ const lazyHttp = {
   },
 };
 
+/** The console's pages: one script, one style sheet, and the graph's layout for a thread of its own. They work without a network. */
+async function buildPages(bundle, to) {
+  const web = join(root, 'packages', 'console', 'web');
+  if (!existsSync(join(web, 'main.tsx'))) return;
+  await bundle({
+    absWorkingDir: root,
+    entryPoints: { app: join(web, 'main.tsx'), layout: join(web, 'graph', 'layout-thread.ts') },
+    outdir: to,
+    bundle: true,
+    format: 'esm',
+    platform: 'browser',
+    target: ['chrome109', 'firefox115', 'safari16.4'],
+    jsx: 'automatic',
+    jsxImportSource: 'preact',
+    tsconfigRaw: {},
+    define: { 'process.env.NODE_ENV': '"production"' },
+    minify: true,
+    legalComments: 'linked',
+    logLevel: 'warning',
+  });
+  for (const file of ['index.html', 'icon.svg']) cpSync(join(web, file), join(to, file));
+}
+
 /** Builds all bundles into `out` (dist by default); throws when a source does not compile. */
 export async function build(out = join(root, 'dist')) {
   const { build: bundle } = await import('esbuild');
@@ -95,6 +118,7 @@ export async function build(out = join(root, 'dist')) {
       splitting: true,
       chunkNames: 'bin/istioctl-[hash]',
     }),
+    buildPages(bundle, join(staging, 'data', 'console')),
   ]);
   for (const { from, to } of dataFolders) {
     if (existsSync(join(root, from))) cpSync(join(root, from), join(staging, 'data', to), { recursive: true });
