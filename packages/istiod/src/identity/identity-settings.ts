@@ -17,6 +17,8 @@ export interface IdentitySettings {
   readonly nodeAccounts: ReadonlySet<string>;
   /** EXTERNAL_CA: signers of the cluster give the certificates; undefined where istiod signs itself. */
   readonly externalCa: ExternalCaSettings | undefined;
+  /** EXTERNAL_CA=ISTIOD_RA_ISTIO_API: the CA that MeshConfig `ca` names signs, istiod itself never. */
+  readonly needsMeshAuthority: boolean;
   /** PILOT_CERT_PROVIDER. */
   readonly ownCertificate: OwnCertificateSource;
 }
@@ -40,6 +42,7 @@ export function readIdentitySettings(env: Environment, tokenAudiences: readonly 
     issuers: [...ruleIssuer(env.JWT_RULE, tokenAudiences), ...namedIssuer(env, tokenAudiences)],
     nodeAccounts: nodeAccounts(env.CA_TRUSTED_NODE_ACCOUNTS ?? ''),
     externalCa: externalCa(env),
+    needsMeshAuthority: env.EXTERNAL_CA === MESH_AUTHORITY,
     ownCertificate: ownCertificate(env.PILOT_CERT_PROVIDER || 'istiod'),
   };
 }
@@ -103,12 +106,14 @@ function nodeAccounts(text: string): ReadonlySet<string> {
   return new Set(accounts);
 }
 
+const MESH_AUTHORITY = 'ISTIOD_RA_ISTIO_API';
+
 function externalCa(env: Environment): ExternalCaSettings | undefined {
   const kind = env.EXTERNAL_CA ?? '';
-  if (kind === '') return undefined;
+  if (kind === '' || kind === MESH_AUTHORITY) return undefined;
   if (kind !== 'ISTIOD_RA_KUBERNETES_API')
     throw new IdentitySettingsError(
-      `EXTERNAL_CA: "${kind}" is not known; ISTIOD_RA_KUBERNETES_API has signers of the cluster give the certificates`,
+      `EXTERNAL_CA: "${kind}" is not known; ISTIOD_RA_KUBERNETES_API has signers of the cluster give the certificates, ISTIOD_RA_ISTIO_API the CA that meshConfig.ca names`,
     );
   const settings = { defaultSigner: env.K8S_SIGNER ?? '', signerDomain: env.CERT_SIGNER_DOMAIN ?? '' };
   if (settings.defaultSigner === '' && settings.signerDomain === '')

@@ -50,13 +50,16 @@ export function publishAnchors(
   const renewal = setInterval(renew, renewalMs);
   renewal.unref();
   let externalRoots = identities.externalRoots();
-  mesh.config.subscribe(() => {
+  const followExternal = (): void => {
     if (externalRoots === identities.externalRoots()) return;
     externalRoots = identities.externalRoots();
     rootMaps.refresh();
     webhooks.refresh();
+    certificates.refreshTrust();
     renew();
-  });
+  };
+  mesh.config.subscribe(followExternal);
+  certificates.onExternalRoots(followExternal);
   own.subscribe(() => renew());
   // Whoever has to know an anchor hears of it before istiod shows a certificate that leads to it: signing follows trust (authority/keeper.ts).
   authority.subscribe(() => {

@@ -5,6 +5,7 @@ import { type AuthorityKeeper, keepAuthority } from '../authority/keeper.ts';
 import type { Logger } from '../log.ts';
 import { registerAuthorityMetrics } from '../metrics/pilot.ts';
 import { startTrustBundles } from '../trust/start.ts';
+import { followMeshAuthority } from './external-authority.ts';
 import { delayed, type Ground } from './ground.ts';
 import { createIdentities, type Identities, rootsOfSigner } from './identities.ts';
 import type { Model } from './model.ts';
@@ -29,6 +30,8 @@ export interface Certificates {
   readonly startTrust: () => void;
   /** The CA's anchors or revocation list are others now. */
   readonly refreshTrust: () => void;
+  /** `listener` hears of further anchors of a CA that the mesh configuration names. */
+  readonly onExternalRoots: (listener: () => void) => void;
   readonly close: () => void;
 }
 
@@ -37,7 +40,8 @@ export async function startCertificates(ground: Ground, { mesh, sources }: Model
   const { settings, client, logger, log, metrics } = ground;
   const caLog = logger('ca', 'Signing of certificates');
   const authority = await startAuthority(ground, caLog);
-  const identities = createIdentities({
+  const meshAuthority = followMeshAuthority(ground, mesh, authority);
+  const whoIsWho = createIdentities({
     client,
     settings: settings.identity,
     tokenAudiences: settings.tokenAudiences,
@@ -45,6 +49,14 @@ export async function startCertificates(ground: Ground, { mesh, sources }: Model
     mesh,
     logger,
   });
+  const identities: Identities = {
+    ...whoIsWho,
+    // A signer that istiod's own settings name comes before one of the mesh configuration.
+    get externalCa() {
+      return whoIsWho.externalCa ?? meshAuthority.signer();
+    },
+    externalRoots: () => whoIsWho.externalRoots() + meshAuthority.roots(),
+  };
   const dnsNames = istiodDnsNames(settings.namespace, settings.revision);
   const own = await persist(
     'istiod has no certificate of its own',
@@ -86,7 +98,9 @@ export async function startCertificates(ground: Ground, { mesh, sources }: Model
       });
     },
     refreshTrust: () => trustBundles?.refresh(),
+    onExternalRoots: meshAuthority.subscribe,
     close: () => {
+      meshAuthority.close();
       authority.close();
       own.close();
       trustBundles?.close();
