@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { eventually } from '../support/shell.ts';
 import type { Chapter } from './chapter.ts';
 
 /** The tutorial on Istio 1.12: profiles, installation from a file, verification, removal. */
@@ -32,11 +33,12 @@ export function profiles(chapter: () => Chapter): void {
     ])
       assert.match(installed, new RegExp(`✔ ${line}`));
 
-    const versions = await type('istioctl version');
-    assert.match(
-      versions,
-      new RegExp(
-        `client version: ${version}\\ncontrol plane version: ${version}\\ndata plane version: ${version} \\(2 proxies\\)`,
+    await eventually('the versions of all parts', async () =>
+      assert.match(
+        await type('istioctl version'),
+        new RegExp(
+          `client version: ${version}\\ncontrol plane version: ${version}\\ndata plane version: ${version} \\(2 proxies\\)`,
+        ),
       ),
     );
     assert.match(

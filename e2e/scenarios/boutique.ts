@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Cluster } from '../support/cluster.ts';
 import { http, postForm } from '../support/http.ts';
-import { until } from '../support/shell.ts';
+import { eventually, until } from '../support/shell.ts';
 
 const samples = join(import.meta.dirname, '..', '..', 'samples', 'online-boutique');
 
@@ -33,28 +33,31 @@ export function boutique(cluster: () => Cluster): void {
   test('a checkout succeeds', async () => {
     const address = await cluster().loadBalancer('istio-system', 'istio-ingressgateway');
     const session = { cookie: `shop_session-id=e2e-${process.pid}` };
-    assert.equal(
-      (await postForm(`http://${address}/cart`, { product_id: '6E92ZMYYFZ', quantity: '3' }, session)).status,
-      302,
-    );
-    const order = await postForm(
-      `http://${address}/cart/checkout`,
-      {
-        email: 'a@example.com',
-        street_address: '1 Road',
-        zip_code: '12345',
-        city: 'Town',
-        state: 'ST',
-        country: 'Country',
-        credit_card_number: '4111-1111-1111-1111',
-        credit_card_expiration_month: '1',
-        credit_card_expiration_year: '2099',
-        credit_card_cvv: '123',
-      },
-      session,
-    );
-    assert.equal(order.status, 200, order.body);
-    assert.match(order.body, /Your order is complete/);
+    // The services behind the shop may become reachable a moment after it.
+    await eventually('an order', async () => {
+      assert.equal(
+        (await postForm(`http://${address}/cart`, { product_id: '6E92ZMYYFZ', quantity: '3' }, session)).status,
+        302,
+      );
+      const order = await postForm(
+        `http://${address}/cart/checkout`,
+        {
+          email: 'a@example.com',
+          street_address: '1 Road',
+          zip_code: '12345',
+          city: 'Town',
+          state: 'ST',
+          country: 'Country',
+          credit_card_number: '4111-1111-1111-1111',
+          credit_card_expiration_month: '1',
+          credit_card_expiration_year: '2099',
+          credit_card_cvv: '123',
+        },
+        session,
+      );
+      assert.equal(order.status, 200, order.body);
+      assert.match(order.body, /Your order is complete/);
+    });
   });
 
   test('every proxy is synchronised', async () => {

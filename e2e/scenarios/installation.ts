@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Cluster } from '../support/cluster.ts';
+import { eventually, until } from '../support/shell.ts';
 
 /** The installation as the tutorials do it. */
 export function installation(cluster: () => Cluster): void {
@@ -31,10 +32,12 @@ export function installation(cluster: () => Cluster): void {
   });
 
   test('istioctl version and verify-install', async () => {
-    const version = await cluster().istioctl('version');
-    assert.match(version, /client version: \d+\.\d+\.\d+/);
-    assert.match(version, /control plane version: \d+\.\d+\.\d+/);
-    assert.match(version, /data plane version: \d+\.\d+\.\d+ \(2 proxies\)/);
+    await eventually('the versions of all parts', async () => {
+      const version = await cluster().istioctl('version');
+      assert.match(version, /client version: \d+\.\d+\.\d+/);
+      assert.match(version, /control plane version: \d+\.\d+\.\d+/);
+      assert.match(version, /data plane version: \d+\.\d+\.\d+ \(2 proxies\)/);
+    });
     assert.match(await cluster().istioctl('verify-install'), /Istio is installed and verified successfully/);
   });
 
@@ -46,19 +49,10 @@ export function installation(cluster: () => Cluster): void {
 
   test('the root certificate is in every namespace', async () => {
     await cluster().kubectl('create', 'namespace', 'roots');
-    for (let tries = 0; tries < 100; tries++) {
-      const output = await cluster().tryKubectl(
-        'get',
-        'configmap',
-        '-n',
-        'roots',
-        'istio-ca-root-cert',
-        '-o',
-        'jsonpath={.data.root-cert\\.pem}',
-      );
-      if (output.stdout.includes('BEGIN CERTIFICATE')) return;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    assert.fail('no ConfigMap istio-ca-root-cert came');
+    const path = 'jsonpath={.data.root-cert\\.pem}';
+    await until('the ConfigMap istio-ca-root-cert', async () => {
+      const text = await cluster().kubectl('get', 'configmap', '-n', 'roots', 'istio-ca-root-cert', '-o', path);
+      return text.includes('BEGIN CERTIFICATE') ? true : undefined;
+    });
   });
 }

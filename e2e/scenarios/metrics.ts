@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Cluster } from '../support/cluster.ts';
 import { http } from '../support/http.ts';
-import { until } from '../support/shell.ts';
+import { eventually, until } from '../support/shell.ts';
 
 /** The labels of one line of Prometheus' text format. */
 function labelsOf(line: string): Readonly<Record<string, string>> {
@@ -84,16 +84,19 @@ export function metrics(cluster: () => Cluster): void {
   });
 
   test('durations, sizes and TCP are reported', async () => {
-    const lines = await scrape('frontend');
-    for (const metric of [
-      'istio_request_duration_milliseconds_bucket',
-      'istio_request_bytes_sum',
-      'istio_response_bytes_count',
-    ])
-      assert.ok(
-        lines.some((line) => line.startsWith(`${metric}{`)),
-        metric,
-      );
+    // Envoy brings the histograms of its threads together every few seconds.
+    await eventually('metrics of the frontend', async () => {
+      const lines = await scrape('frontend');
+      for (const metric of [
+        'istio_request_duration_milliseconds_bucket',
+        'istio_request_bytes_sum',
+        'istio_response_bytes_count',
+      ])
+        assert.ok(
+          lines.some((line) => line.startsWith(`${metric}{`)),
+          metric,
+        );
+    });
     await until('TCP metrics of the cart', async () =>
       (await scrape('cartservice')).some((line) => line.startsWith('istio_tcp_connections_opened_total{'))
         ? true

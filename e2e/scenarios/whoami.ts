@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Cluster } from '../support/cluster.ts';
 import { http } from '../support/http.ts';
-import { until } from '../support/shell.ts';
+import { eventually, until } from '../support/shell.ts';
 
 const host = 'whoami.127.0.0.1.nip.io';
 const folder = join(import.meta.dirname, '..', '..', 'samples', 'whoami');
@@ -43,15 +43,17 @@ export function whoami(cluster: () => Cluster): void {
   });
 
   test('nine of ten requests go to v1', async () => {
+    await until('an answer of v2', async () => (version((await who()).body) === 'v2' ? true : undefined));
     let v2 = 0;
+    // A tenth of 300 is 30, give or take 5.2; five times that is no longer chance.
     for (let n = 0; n < 300; n++) if (version((await who()).body) === 'v2') v2 += 1;
-    assert.ok(v2 >= 9 && v2 <= 57, `${v2} of 300 went to v2`);
+    assert.ok(v2 >= 4 && v2 <= 57, `${v2} of 300 went to v2`);
   });
 
   test('an answer that takes longer than the timeout is cut off', async () => {
-    const answer = await who('/?wait=5s');
+    const answer = await who('/?wait=25s');
     assert.equal(answer.status, 504);
-    assert.ok(answer.ms < 4500, `${answer.ms} ms`);
+    assert.ok(answer.ms < 20_000, `${answer.ms} ms`);
   });
 
   test('a match on the user agent decides', async () => {
@@ -81,13 +83,13 @@ spec:
 `,
       'whoami',
     );
-    await until('the match to be in force', async () =>
-      version((await who('/', { 'user-agent': browser })).body) === 'v2' ? true : undefined,
-    );
-    for (let n = 0; n < 10; n++) {
-      assert.equal(version((await who('/', { 'user-agent': browser })).body), 'v2');
-      assert.equal(version((await who('/', { 'user-agent': 'curl/8' })).body), 'v1');
-    }
+    // The rules from before give v2 to one of ten: only answers in a row tell.
+    await eventually('the match to be in force', async () => {
+      for (let n = 0; n < 10; n++) {
+        assert.equal(version((await who('/', { 'user-agent': browser })).body), 'v2');
+        assert.equal(version((await who('/', { 'user-agent': 'curl/8' })).body), 'v1');
+      }
+    });
   });
 
   test('a host that no gateway knows gets 404', async () => {

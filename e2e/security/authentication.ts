@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { proves } from '@istio-ts/xds/field-proof';
-import { run, until } from '../support/shell.ts';
+import { eventually, run, until } from '../support/shell.ts';
 import { becomes, type Lab, type Namespace } from './lab.ts';
 
 const namespaces: readonly Namespace[] = ['foo', 'bar', 'legacy'];
@@ -36,9 +36,11 @@ export function authentication(lab: () => Lab): void {
       () => matrix(namespaces),
       1,
     );
-    assert.match(
-      (await headers('bar'))['X-Forwarded-Client-Cert'] ?? '',
-      /^By=spiffe:\/\/cluster\.local\/ns\/foo\/sa\/httpbin;Hash=[0-9a-f]{64};Subject="[^"]*";URI=spiffe:\/\/cluster\.local\/ns\/bar\/sa\/curl$/,
+    await eventually('mutual TLS', async () =>
+      assert.match(
+        (await headers('bar'))['X-Forwarded-Client-Cert'] ?? '',
+        /^By=spiffe:\/\/cluster\.local\/ns\/foo\/sa\/httpbin;Hash=[0-9a-f]{64};Subject="[^"]*";URI=spiffe:\/\/cluster\.local\/ns\/bar\/sa\/curl$/,
+      ),
     );
     assert.equal((await headers('legacy'))['X-Forwarded-Client-Cert'], undefined);
   });
@@ -61,9 +63,12 @@ export function authentication(lab: () => Lab): void {
     const refused = await lab().exec('legacy', 'curl', '-sS', httpbinOf('foo'));
     assert.equal(refused.exitCode, 56, refused.stderr);
     assert.match(refused.stderr, /[Cc]onnection reset by peer/);
-    const seen = await matrix(namespaces);
-    for (const pair of ['foo to foo', 'foo to bar', 'bar to foo', 'bar to bar', 'foo to legacy', 'bar to legacy'])
-      assert.equal(seen[pair], '200', pair);
+    // Connections of the proxies from before the change end with it.
+    await eventually('everybody in the mesh to be answered', async () => {
+      const seen = await matrix(namespaces);
+      for (const pair of ['foo to foo', 'foo to bar', 'bar to foo', 'bar to bar', 'foo to legacy', 'bar to legacy'])
+        assert.equal(seen[pair], '200', pair);
+    });
     await lab().remove('istio-system', 'peerauthentication/default');
     await becomes('plain text taken again', '200', () => lab().status('legacy', httpbinOf('foo')));
   });
@@ -74,7 +79,7 @@ export function authentication(lab: () => Lab): void {
     await becomes('only foo refuses', ['000', '200', '200'], () =>
       Promise.all(namespaces.map((to) => lab().status('legacy', httpbinOf(to)))),
     );
-    assert.equal(await lab().status('bar', httpbinOf('foo')), '200');
+    await becomes('an answer', '200', () => lab().status('bar', httpbinOf('foo')));
   });
 
   test('authentication policy: for a workload, and for one of its ports', async () => {
@@ -158,6 +163,8 @@ export function authentication(lab: () => Lab): void {
         },
       }),
     );
+    // The pods from before are ready, too: only the rollout tells.
+    await lab().cluster.kubectl('rollout', 'status', '-n', 'bar', 'deploy/curl', '--timeout=300s');
     await lab().cluster.podsReady('bar');
     // As the user of the proxy, past it: what it would send goes straight to the server.
     const inProxy = async (command: string) => {
@@ -186,7 +193,9 @@ export function authentication(lab: () => Lab): void {
       /X509v3 Subject Alternative Name: critical\s+URI:spiffe:\/\/cluster\.local\/ns\/foo\/sa\/httpbin\n/,
     );
     assert.match(shown, /TLS Web Server Authentication, TLS Web Client Authentication/);
-    assert.match(await sClient(own, '-tls1_2'), /New, TLSv1\.2[\s\S]*HTTP\/1\.1 418/);
+    await eventually('an answer over TLS 1.2', async () =>
+      assert.match(await sClient(own, '-tls1_2'), /New, TLSv1\.2[\s\S]*HTTP\/1\.1 418/),
+    );
     // What is older is not spoken, and nobody gets an answer without a certificate.
     assert.doesNotMatch(await sClient(own, "-tls1_1 -cipher 'DEFAULT@SECLEVEL=0'"), /HTTP\/1\.1 418/);
     const without = await sClient('-CAfile', `${certs}/root-cert.pem`);

@@ -142,7 +142,7 @@ spec:
         tls: {mode: SIMPLE, sni: ${name}, insecureSkipVerify: true}
 `);
     assert.equal((await answer('TLS by the sidecar', get)).version, 'open');
-    assert.equal(await status(...getTls), '200');
+    await becomes('200', ...getTls);
   });
 
   test('egress TLS origination: a client certificate from a Secret', async () => {

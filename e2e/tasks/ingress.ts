@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -142,10 +141,7 @@ spec:
     await becomes('418', ...secure('httpbin.example.test', '/status/418', '--cert', client.cert, '--key', client.key));
     // Without a certificate of its own the client gets nothing.
     await becomes('000', ...secure('httpbin.example.test', '/status/418'));
-    assert.equal(
-      await status(...secure('httpbin.example.test', '/status/418', '--cert', client.cert, '--key', client.key)),
-      '418',
-    );
+    await becomes('418', ...secure('httpbin.example.test', '/status/418', '--cert', client.cert, '--key', client.key));
     await mesh().remove('gateway/secure-gateway', 'gateway/httpbin-gateway', 'virtualservice/httpbin');
     await mesh().remove('virtualservice/helloworld');
   });

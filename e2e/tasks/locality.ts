@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { proves } from '@istio-ts/xds/field-proof';
-import { until } from '../support/shell.ts';
+import { eventually } from '../support/shell.ts';
 import { type Mesh, settled, tally } from './mesh.ts';
 
 const place = (answer: string) => /version: (\S+),/.exec(answer)?.[1] ?? answer;
@@ -70,11 +70,10 @@ spec:
             to: {"region1/zone1/*": 70, "region2/zone3/*": 30}
     outlierDetection: {consecutive5xxErrors: 100, interval: 1s, baseEjectionTime: 1m}
 `);
-    const counts = await until('both places', async () => {
+    await eventually('both places', async () => {
       const seen = await tally(30, call, place);
-      return seen.has('region1.zone1') && seen.has('region2.zone3') ? seen : undefined;
+      assert.deepEqual([...seen.keys()].sort(), ['region1.zone1', 'region2.zone3']);
     });
-    assert.deepEqual([...counts.keys()].sort(), ['region1.zone1', 'region2.zone3']);
     await mesh().remove('destinationrule/helloworld');
   });
 }

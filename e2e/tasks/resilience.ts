@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { proves } from '@istio-ts/xds/field-proof';
-import { until } from '../support/shell.ts';
+import { eventually, until } from '../support/shell.ts';
 import type { Mesh } from './mesh.ts';
 
 const fortio = (mesh: Mesh, ...args: readonly string[]) =>
@@ -20,14 +20,16 @@ export function resilience(mesh: () => Mesh): void {
       'DestinationRule.spec.trafficPolicy.connectionPool.http.maxRequestsPerConnection',
     );
     const url = 'http://httpbin:8000/delay/0.05';
-    const once = await fortio(mesh(), 'curl', '-quiet', 'http://httpbin:8000/get');
-    assert.match(once.stdout, /^HTTP\/1\.1 200 OK/, once.stderr);
+    await eventually('an answer', async () => {
+      const once = await fortio(mesh(), 'curl', '-quiet', 'http://httpbin:8000/get');
+      assert.match(once.stdout, /^HTTP\/1\.1 200 OK/, once.stderr);
+    });
     const load = async (connections: number) =>
       codes(
         (await fortio(mesh(), 'load', '-c', `${connections}`, '-qps', '0', '-n', '24', '-loglevel', 'Warning', url))
           .stdout,
       );
-    assert.deepEqual([...(await load(4))], [[200, 24]]);
+    await eventually('all calls to be answered', async () => assert.deepEqual([...(await load(4))], [[200, 24]]));
     await mesh().apply(`
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -41,19 +43,21 @@ spec:
       http: {http1MaxPendingRequests: 1, maxRequestsPerConnection: 1}
     outlierDetection: {consecutive5xxErrors: 1, interval: 1s, baseEjectionTime: 3m, maxEjectionPercent: 100}
 `);
-    await until('the breaker to open', async () => {
+    await eventually('the breaker to open', async () => {
       const seen = await load(4);
-      return (seen.get(503) ?? 0) > 0 && (seen.get(200) ?? 0) > 0 ? seen : undefined;
+      assert.ok((seen.get(503) ?? 0) > 0 && (seen.get(200) ?? 0) > 0, JSON.stringify([...seen]));
+      const stats = await mesh().exec('fortio-deploy', 'istio-proxy', 'pilot-agent', 'request', 'GET', 'stats');
+      const overflow = /httpbin\.default\.svc\.cluster\.local;?\.upstream_rq_pending_overflow: (\d+)/.exec(
+        stats.stdout,
+      );
+      assert.ok(
+        Number(overflow?.[1]) > 0,
+        stats.stdout
+          .split('\n')
+          .filter((line) => /httpbin/.test(line))
+          .join('\n'),
+      );
     });
-    const stats = await mesh().exec('fortio-deploy', 'istio-proxy', 'pilot-agent', 'request', 'GET', 'stats');
-    const overflow = /httpbin\.default\.svc\.cluster\.local;?\.upstream_rq_pending_overflow: (\d+)/.exec(stats.stdout);
-    assert.ok(
-      Number(overflow?.[1]) > 0,
-      stats.stdout
-        .split('\n')
-        .filter((line) => /httpbin/.test(line))
-        .join('\n'),
-    );
     await mesh().remove('destinationrule/httpbin');
   });
 
@@ -106,12 +110,14 @@ spec:
       mirror: {host: httpbin, subset: v2}
       mirrorPercentage: {value: 100}
 `);
-    await until('a mirrored request', async () => ((await only('anything/mirrored', 1)) ? true : undefined));
     // Both get it under the host that the client asked for (DISABLE_SHADOW_HOST_SUFFIX is on by default).
     const line = async (version: string) =>
       (await logs(version)).split('\n').find((entry) => entry.includes('/anything/mirrored')) ?? '';
-    assert.match(await line('v1'), / httpbin:8000 "GET/);
-    assert.match(await line('v2'), / httpbin:8000 "GET/);
+    await eventually('a mirrored request', async () => {
+      await only('anything/mirrored', 1);
+      assert.match(await line('v1'), / httpbin:8000 "GET/);
+      assert.match(await line('v2'), / httpbin:8000 "GET/);
+    });
     await mesh().remove('virtualservice/httpbin', 'destinationrule/httpbin');
   });
 }

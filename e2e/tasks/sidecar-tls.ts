@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { proves } from '@istio-ts/xds/field-proof';
 import { certificateFor, type Pair, readerOfSecrets, secret } from '../support/certificates.ts';
-import { until } from '../support/shell.ts';
+import { eventually, until } from '../support/shell.ts';
 import type { Mesh } from './mesh.ts';
 
 const host = 'httpbin.sidecar.test';
@@ -96,7 +96,12 @@ spec:
     await becomes('418', 8444);
     assert.equal(await status(8443), '000', 'a client has to show a certificate');
     // The other ports take mutual TLS of the mesh and nothing else.
-    assert.match(await mesh().curl('-o', '/dev/null', '-w', '%{http_code}', 'http://httpbin:8000/status/418'), /^418$/);
+    await eventually('mutual TLS', async () =>
+      assert.match(
+        await mesh().curl('-o', '/dev/null', '-w', '%{http_code}', 'http://httpbin:8000/status/418'),
+        /^418$/,
+      ),
+    );
     await mesh().remove('sidecar/httpbin-external', 'peerauthentication/httpbin-external', 'service/httpbin-external');
     await mesh().remove('secret/httpbin-own', 'role/reads-secrets', 'rolebinding/reads-secrets');
   });
