@@ -81,11 +81,26 @@ spec:
 
 /** The tutorial's canary: two versions of the product catalogue, of which the second is three seconds late. */
 export function canary(cluster: () => Cluster): void {
-  const slowMs = 2500;
   const home = async () => `http://${await cluster().loadBalancer('istio-system', 'istio-ingressgateway')}/`;
+  /** How many calls of the catalogue the frontend's proxy has counted, by version. The clock would not tell the versions apart on a slow machine. */
+  const counted = async () => {
+    const text = await cluster().kubectl(
+      ...['exec', '-n', 'istio-app', await cluster().podOf('istio-app', 'frontend'), '-c', 'istio-proxy', '--'],
+      ...['curl', '-s', 'http://localhost:15020/stats/prometheus'],
+    );
+    const of = (version: string) =>
+      text
+        .split('\n')
+        .filter((line) => line.startsWith('istio_requests_total{') && line.includes('reporter="source"'))
+        .filter((line) => line.includes('destination_service_name="productcatalogservice"'))
+        .filter((line) => line.includes(`destination_version="${version}"`))
+        .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+    return { v1: of('v1'), v2: of('v2') };
+  };
 
-  /** Requests the home page (one call of the catalogue each) and tells how many were served by the slow version. */
-  async function slowOf(count: number, url: string): Promise<number> {
+  /** Requests the home page (one call of the catalogue each) and tells which versions served these calls (and those of the load generator meanwhile). */
+  async function served(count: number, url: string): Promise<{ readonly v1: number; readonly v2: number }> {
+    const before = await counted();
     const answers = await Promise.all(Array.from({ length: count }, () => http(url)));
     const failed = answers.filter(({ status }) => status !== 200);
     assert.equal(
@@ -93,7 +108,11 @@ export function canary(cluster: () => Cluster): void {
       0,
       `${failed.length} of ${count} failed: ${failed[0]?.status} ${failed[0]?.error ?? failed[0]?.body.slice(0, 300)}`,
     );
-    return answers.filter(({ ms }) => ms >= slowMs).length;
+    return until('the calls to be counted', async () => {
+      const now = await counted();
+      const calls = { v1: now.v1 - before.v1, v2: now.v2 - before.v2 };
+      return calls.v1 + calls.v2 >= count ? calls : undefined;
+    });
   }
 
   test('both versions are deployed as the tutorial says', async () => {
@@ -115,29 +134,28 @@ export function canary(cluster: () => Cluster): void {
 
   test('a quarter of the requests reaches the second version', async () => {
     const url = await home();
-    await until('the split to be in force', async () => ((await slowOf(8, url)) > 0 ? true : undefined));
-    let slow = 0;
-    // Not more at once than a busy machine answers well within the time that tells the versions apart.
-    for (let round = 0; round < 10; round++) slow += await slowOf(40, url);
-    // A quarter of 400 is 100, give or take 8.7; five times that is no longer chance.
-    assert.ok(slow >= 57 && slow <= 143, `${slow} of 400 were slow`);
+    await until('the split to be in force', async () => ((await served(8, url)).v2 > 0 ? true : undefined));
+    const sum = { v1: 0, v2: 0 };
+    for (let round = 0; round < 10; round++) {
+      const { v1, v2 } = await served(40, url);
+      sum.v1 += v1;
+      sum.v2 += v2;
+    }
+    const total = sum.v1 + sum.v2;
+    // The deviation of a quarter of 400 is 8.7; five times that is no longer chance.
+    const deviation = Math.sqrt(total * 0.25 * 0.75);
+    assert.ok(Math.abs(sum.v2 - total / 4) <= 5 * deviation, `${sum.v2} of ${total} reached the second version`);
   });
 
   test('new weights are in force at once', async () => {
     const url = await home();
     await cluster().apply(split(100, 0), 'istio-app');
-    // The change is in force when requests that were likely to be slow no longer are: 20 in a row, at a quarter each, would be a one in 300 chance.
-    await until(
-      'only the first version to answer',
-      async () => ((await slowOf(20, url)) === 0 ? true : undefined),
-      20_000,
-    );
+    // In force when calls that were likely to reach the second version no longer do: 40 in a row, at a quarter each, would be a one in 100000 chance.
+    await until('only the first version to answer', async () => ((await served(40, url)).v2 === 0 ? true : undefined));
     await cluster().apply(split(0, 100), 'istio-app');
-    await until(
-      'only the second version to answer',
-      async () => ((await slowOf(10, url)) === 10 ? true : undefined),
-      30_000,
-    );
+    await until('only the second version to answer', async () => ((await served(10, url)).v1 === 0 ? true : undefined));
+    const { ms } = await http(url);
+    assert.ok(ms >= 2900, `the second version is three seconds late: ${ms} ms`);
     await cluster().apply(split(100, 0), 'istio-app');
   });
 }
