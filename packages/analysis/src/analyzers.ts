@@ -32,6 +32,7 @@ import { servicePortName } from './analyzers/service-port-name.ts';
 import { sidecarDefault, sidecarSelector } from './analyzers/sidecar-selector.ts';
 import { virtualServiceConflict } from './analyzers/virtual-service-conflict.ts';
 import { virtualServiceDestination } from './analyzers/virtual-service-destination.ts';
+import { serviceEntryForeignHost } from './analyzers/service-entry-foreign-host.ts';
 import { virtualServiceForeignHost } from './analyzers/virtual-service-foreign-host.ts';
 import { virtualServiceGateway } from './analyzers/virtual-service-gateway.ts';
 import { virtualServiceJwtClaim } from './analyzers/virtual-service-jwt-claim.ts';
@@ -73,6 +74,7 @@ export const analyzers: readonly Analyzer[] = [
   sidecarSelector,
   virtualServiceConflict,
   virtualServiceForeignHost,
+  serviceEntryForeignHost,
   virtualServiceDestination,
   virtualServiceGateway,
   ingressRouteRules,

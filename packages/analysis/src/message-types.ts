@@ -444,6 +444,18 @@ export const messageTypes = {
     ({ host, owner }) =>
       `This routes what other namespaces send to ${host}, a service of namespace ${owner}. If that is not wanted, restrict it with exportTo: ["."]; ISTIO_TS_FORBID_FOREIGN_HOSTS=true of istiod does so for all.`,
   ),
+  ServiceEntryClaimsForeignHost: type<{ host: string; owner: string }>(
+    'IST9002',
+    'Warning',
+    ({ host, owner }) =>
+      `${host} is a service of Kubernetes in namespace ${owner}. Proxies of other namespaces keep to that one; only those of this namespace take the ServiceEntry for it.`,
+  ),
+  PolicyNeverRight: type<{ meanwhile: string }>(
+    'IST9003',
+    'Error',
+    ({ meanwhile }) =>
+      `The policy is wrong. Where istiod has had no right version of it, something stricter is in force instead: ${meanwhile}.`,
+  ),
 } as const;
 
 export type MessageName = keyof typeof messageTypes;

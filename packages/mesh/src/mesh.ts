@@ -17,6 +17,7 @@ import { createEndpoints } from './derived/endpoints.ts';
 import { createNetworkGateways, createNetworkOf } from './derived/networks.ts';
 import { createPatchMetadata } from './derived/patch-metadata.ts';
 import { createServices } from './derived/services.ts';
+import { createForeignHosts, type ForeignHost } from './derived/foreign-hosts.ts';
 import { createVirtualServices } from './derived/virtual-services.ts';
 import { createWorkloads } from './derived/workloads.ts';
 import type { NamespaceRules } from './destination-rule.ts';
@@ -77,6 +78,8 @@ export interface Mesh extends EndpointSummaries {
   readonly secrets: Collection<SecretFacts>;
   /** What proxies trust where the mesh configuration names further authorities. */
   readonly trustBundles: Cell<TrustBundles>;
+  /** What objects claim of other namespaces, by `Kind/namespace/name`. */
+  readonly foreignHosts: Collection<readonly ForeignHost[]>;
   /** Objects that are invalid, by `Kind/namespace/name`. */
   readonly problems: Collection<readonly Problem[]>;
 }
@@ -110,6 +113,7 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
     domainSuffix,
     forbids: settings.forbidsKeysFrom ?? (() => false),
   });
+  const virtualServices = createVirtualServices(sources, domainSuffix);
   const ingress = createIngressMesh(sources, settings);
   // Keys of their own: an Ingress may have the name of a Gateway.
   const gatewaysOfIngresses = mapMany(ingress.gateways, (gateway, key) => [[`Ingress/${key}`, gateway] as const], {
@@ -130,7 +134,7 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
     endpoints,
     ...createNetworkGateways(sources, domainSuffix),
     ...createEndpointSummaries(services, endpoints),
-    virtualServices: ordered(join([createVirtualServices(sources, domainSuffix), ingress.virtualServices]), byAge, {
+    virtualServices: ordered(join([virtualServices, ingress.virtualServices]), byAge, {
       name: 'VirtualServices by age',
     }),
     destinationRules: createDestinationRules(sources, domainSuffix),
@@ -149,6 +153,7 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
     patchMetadata: createPatchMetadata(sources),
     secrets: sources.secrets,
     trustBundles: sources.trustBundles,
+    foreignHosts: createForeignHosts(sources, virtualServices, services),
     problems: join([sources.problems, problems], { name: 'problems of objects' }),
   };
 }

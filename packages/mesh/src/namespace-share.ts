@@ -191,24 +191,15 @@ function oneOfEqual(services: readonly Service[], rules: RuleMap): RuleMap {
 }
 
 /**
- * Whether a VirtualService claims the host of a service of another namespace, so that it could take that one's traffic over. Who has a service of the
- * same name itself, as a ServiceEntry, claims nothing of others.
+ * Whether a VirtualService claims the host of a service of another namespace, so that it could take that one's traffic over. `services` are those that the
+ * clients see, one for each host: a ServiceEntry for a host that is already another's does not make the host one's own.
  */
-function claimsForeignHost(
-  mesh: Mesh,
-  { origin, spec }: VirtualService,
-  services: readonly Service[],
-  fetch: Fetch,
-): boolean {
+function claimsForeignHost({ origin, spec }: VirtualService, services: readonly Service[]): boolean {
   return (spec.hosts ?? []).some((host) => {
     if (isWildcard(host))
       return services.some(({ namespace, hostname }) => namespace !== origin.namespace && hostCovers(host, hostname));
     const service = hostMap(services).get(host);
-    return (
-      service !== undefined &&
-      service.namespace !== origin.namespace &&
-      fetch.get(mesh.services, `${origin.namespace}/${host}`) === undefined
-    );
+    return service !== undefined && service.namespace !== origin.namespace;
   });
 }
 
@@ -228,7 +219,7 @@ function meshVirtualServices(
         mesh.options.forbidsForeignHosts &&
         config.origin.namespace !== namespace &&
         config.origin.namespace !== rootNamespaceOf(fetch.value(mesh.config)) &&
-        claimsForeignHost(mesh, config, fetch.value(services), fetch)
+        claimsForeignHost(config, fetch.value(services))
       ),
   );
   return visible.length === all.length ? all : visible;

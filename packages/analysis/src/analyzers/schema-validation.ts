@@ -1,6 +1,7 @@
 import { type Kind, kinds } from '@istio-ts/api/kinds';
 import { validate } from '@istio-ts/api/objects';
 import { formatProblem } from '@istio-ts/api/problems';
+import { standInFor } from '@istio-ts/mesh/stand-in';
 import type { Analyzer } from '../analyzer.ts';
 
 const names = kinds.map(({ kind }) => kind as Kind);
@@ -14,7 +15,12 @@ export const schemaValidation: Analyzer = {
   run: (context) => {
     for (const kind of names) {
       for (const entry of context.objects(kind)) {
-        for (const problem of validate(entry.object)) {
+        const problems = validate(entry.object);
+        const standIn = problems.some(({ severity }) => severity === 'error')
+          ? standInFor(kind, entry.object)
+          : undefined;
+        if (standIn !== undefined) context.report(entry, 'PolicyNeverRight', { meanwhile: standIn.meanwhile });
+        for (const problem of problems) {
           const text = formatProblem(problem);
           if (problem.about === 'deprecated') context.report(entry, 'Deprecated', { detail: text }, problem.path);
           else if (problem.severity === 'error')

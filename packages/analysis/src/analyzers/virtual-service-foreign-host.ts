@@ -20,8 +20,12 @@ export const virtualServiceForeignHost: Analyzer = {
         const services = context
           .services()
           .all.filter(({ hostname }) => (isWildcard(host) ? hostCovers(host, hostname) : hostname === host));
-        if (!isWildcard(host) && services.some(({ namespace }) => namespace === entry.namespace)) continue;
-        const owner = services.find(({ namespace }) => namespace !== entry.namespace && visibleTo(exportTo, namespace));
+        // Of ServiceEntries of several namespaces for one host each may be the first; a Service of Kubernetes has its host to itself.
+        const isOwn = !isWildcard(host) && services.some(({ namespace }) => namespace === entry.namespace);
+        const owner = services.find(
+          ({ namespace, registry }) =>
+            namespace !== entry.namespace && visibleTo(exportTo, namespace) && (!isOwn || registry === 'Kubernetes'),
+        );
         if (owner === undefined) continue;
         const args = { host, owner: owner.namespace };
         context.report(entry, 'VirtualServiceClaimsForeignHost', args, `spec.hosts[${index}]`);

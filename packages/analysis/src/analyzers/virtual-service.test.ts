@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findings, messagesOf } from '../analysis.test-support.ts';
 import { ingressRouteRules } from './ingress-route-rules.ts';
+import { serviceEntryForeignHost } from './service-entry-foreign-host.ts';
 import { virtualServiceConflict } from './virtual-service-conflict.ts';
 import { virtualServiceDestination } from './virtual-service-destination.ts';
 import { virtualServiceForeignHost } from './virtual-service-foreign-host.ts';
@@ -196,4 +197,20 @@ test('hosts of other namespaces: claimed for those, not for oneself, and not by 
   assert.deepEqual(run('cart.shop.svc.cluster.local', 'thief', 'gateways: [edge/public], '), []);
   assert.deepEqual(run('cart', 'shop'), []);
   assert.deepEqual(run('cart.shop.svc.cluster.local', 'istio-system'), []);
+
+  const entry = (host: string, namespace = 'thief', extra = '') => `
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: ext, namespace: ${namespace}}
+spec: {hosts: ["${host}"], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS${extra}}`;
+  const defined = (...yaml: readonly string[]) =>
+    findings(serviceEntryForeignHost, service('cart', [80]) + yaml.join(''));
+  assert.deepEqual(defined(entry('cart.shop.svc.cluster.local')), ['IST9002 ServiceEntry thief/ext spec.hosts[0]']);
+  assert.deepEqual(defined(entry('cart.shop.svc.cluster.local', 'thief', ', exportTo: ["."]')), []);
+  assert.deepEqual(defined(entry('api.example.com'), entry('api.example.com', 'shop')), []);
+  // A definition of one's own does not make it one's own.
+  const both = service('cart', [80]) + entry('cart.shop.svc.cluster.local');
+  const routed = virtualService('vs', `{hosts: [cart.shop.svc.cluster.local], ${route}}`, 'thief');
+  assert.deepEqual(findings(virtualServiceForeignHost, both + routed), [`IST9001 ${at}[0]`]);
 });
