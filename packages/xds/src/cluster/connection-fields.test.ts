@@ -1,59 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { decodeMeshConfig } from '@istio-ts/api';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
 import { proves } from '../field-proof.ts';
-import { type Issued, TestAuthority } from '../testing/authority.ts';
 import { eventually } from '../testing/envoy.ts';
-import { type Answer, call } from '../testing/http-call.ts';
-import { istioObject, secretObject } from '../testing/objects.ts';
-import {
-  loopbackApp,
-  LoopbackNet,
-  type OfflineEnvoy,
-  ORIGIN_PORT,
-  startOfflineEnvoy,
-} from '../testing/offline-envoy.ts';
-import { type Origin, startOrigin } from '../testing/origin.ts';
+import type { Answer } from '../testing/http-call.ts';
+import { ORIGIN_PORT } from '../testing/offline-envoy.ts';
+import { type Case, clientOf, net, PLAIN, roots, SILENT, TCP_PORT } from './connection-fields.test-support.ts';
 
-/** How a DestinationRule makes connections: limits, protocols, TLS, tunnels, as a client and the servers of one real Envoy see them. */
+/** How a DestinationRule has connections made, limited and ended, as a client of one real Envoy sees it. */
 
-const net = new LoopbackNet();
-const PORT = 9100;
-const TCP_PORT = 9200;
-const host = (name: string): string => `${name}.default.svc.cluster.local`;
-const folder = mkdtempSync(join(tmpdir(), 'connection-fields-'));
-const authority = new TestAuthority(folder, 'public');
-const stranger = new TestAuthority(folder, 'stranger');
-const meshAuthority = new TestAuthority(folder, 'mesh');
-const server: Issued = authority.issue('server', ['DNS:secure.example', 'DNS:*.default.svc.cluster.local']);
-const client: Issued = authority.issue('client', ['DNS:client.example']);
-const workload = meshAuthority.issue('workload', ['URI:spiffe://cluster.local/ns/default/sa/client']);
-const meshServer = meshAuthority.issue('mesh-server', [
-  'URI:spiffe://cluster.local/ns/default/sa/mutual',
-  'URI:spiffe://cluster.local/ns/default/sa/automatic',
-]);
-const roots = { caCertificates: authority.rootFile };
-
-/** Last bytes of addresses: a plain server, one with TLS, one of the mesh, and one that accepts and says nothing. */
-const PLAIN = 1;
-const SECURE = 2;
-const MESH = 3;
-const SILENT = 4;
-
-interface Case {
-  readonly policy?: object;
-  readonly more?: object;
-  readonly pod?: number;
-  readonly port?: number;
-  readonly protocol?: string;
-  readonly retries?: object;
-}
-
-const tls = (settings: object): Case => ({ policy: { tls: settings }, pod: SECURE });
 const http = (settings: object, protocol?: string): Case => ({
   policy: { connectionPool: { http: settings } },
   ...(protocol !== undefined && { protocol }),
@@ -91,46 +46,12 @@ const cases: Readonly<Record<string, Case>> = {
   },
   plaintext: {},
   silent: {
-    ...tls({ mode: 'SIMPLE' }),
     policy: { tls: { mode: 'SIMPLE', ...roots }, connectionPool: { tcp: { connectTimeout: '0.3s' } } },
     pod: SILENT,
   },
   alive: tcp({ tcpKeepalive: { time: '300s', interval: '30s', probes: 4 } }),
   proxied1: { policy: { proxyProtocol: { version: 'V1' } } },
   proxied2: { policy: { proxyProtocol: { version: 'V2' } } },
-
-  simple: tls({ mode: 'SIMPLE', ...roots }),
-  named: tls({ mode: 'SIMPLE', ...roots, sni: 'secure.example' }),
-  alternate: tls({ mode: 'SIMPLE', ...roots, sni: 'unknown.example', subjectAltNames: ['secure.example'] }),
-  mismatch: tls({ mode: 'SIMPLE', ...roots, sni: 'secure.example', subjectAltNames: ['other.example'] }),
-  untrusted: tls({ mode: 'SIMPLE', caCertificates: stranger.rootFile }),
-  unchecked: tls({ mode: 'SIMPLE', insecureSkipVerify: true }),
-  mutualfiles: tls({ mode: 'MUTUAL', ...roots, clientCertificate: client.certificateFile, privateKey: client.keyFile }),
-  revoked: tls({ mode: 'SIMPLE', ...roots, caCrl: authority.revocations(server) }),
-  credential: {
-    ...tls({ mode: 'MUTUAL', credentialName: 'client-credential' }),
-    more: { workloadSelector: { matchLabels: { app: 'client' } } },
-  },
-  unselected: tls({ mode: 'SIMPLE', credentialName: 'client-credential' }),
-  mutual: { policy: { tls: { mode: 'ISTIO_MUTUAL' } }, pod: MESH },
-  automatic: { pod: MESH },
-  disabled: { policy: { tls: { mode: 'DISABLE' } }, pod: MESH },
-  ported: {
-    policy: {
-      tls: { mode: 'SIMPLE', caCertificates: stranger.rootFile },
-      connectionPool: { http: { maxRequestsPerConnection: 1 } },
-      portLevelSettings: [
-        { port: { number: PORT + 1 }, tls: { mode: 'DISABLE' } },
-        {
-          port: { number: PORT },
-          tls: { mode: 'SIMPLE', ...roots },
-          connectionPool: { http: { http1MaxPendingRequests: 9 } },
-        },
-      ],
-    },
-    pod: SECURE,
-  },
-
   crowd: onTcp({ connectionPool: { tcp: { maxConnections: 1 } } }),
   lazy: onTcp({ connectionPool: { tcp: { idleTimeout: '0.3s' } } }),
   brief: onTcp({ connectionPool: { tcp: { maxConnectionDuration: '0.3s' } } }),
@@ -140,129 +61,10 @@ const cases: Readonly<Record<string, Case>> = {
   sticky: onTcp({ loadBalancer: { consistentHash: { useSourceIp: true } } }),
 };
 
-const objects = [
-  ...Object.entries(cases).flatMap(([name, one], i) => [
-    ...loopbackApp(
-      net,
-      name,
-      { last: 30 + i, port: one.port ?? PORT, protocol: one.protocol ?? 'http' },
-      name === 'sticky'
-        ? [{ last: PLAIN }, { last: SECURE }, { last: MESH }]
-        : [{ last: one.pod ?? PLAIN, mesh: one.pod === MESH }],
-    ),
-    ...(one.policy
-      ? [istioObject('DestinationRule', { name }, { host: name, trafficPolicy: one.policy, ...one.more })]
-      : []),
-    ...(one.port === undefined
-      ? [
-          istioObject(
-            'VirtualService',
-            { name },
-            {
-              hosts: [name],
-              http: [{ retries: one.retries ?? { attempts: 0 }, route: [{ destination: { host: name } }] }],
-            },
-          ),
-        ]
-      : []),
-  ]),
-  secretObject(
-    { name: 'client-credential' },
-    { 'tls.crt': client.certificate, 'tls.key': client.key, 'ca.crt': authority.root },
-  ),
-  // For other workloads, and hidden in another namespace: neither counts here.
-  istioObject(
-    'DestinationRule',
-    { name: 'plaintext-others' },
-    {
-      host: 'plaintext',
-      workloadSelector: { matchLabels: { app: 'other' } },
-      trafficPolicy: { tls: { mode: 'SIMPLE' } },
-    },
-  ),
-  istioObject(
-    'DestinationRule',
-    { name: 'plaintext', namespace: 'away' },
-    { host: host('plaintext'), exportTo: ['.'], trafficPolicy: { tls: { mode: 'SIMPLE' } } },
-  ),
-];
+const { get, stat, dial, origin, envoy } = clientOf(cases);
 
-let envoy: OfflineEnvoy;
-let silent: Server;
-const origins: Origin[] = [];
-const origin = (last: number): Origin => origins[last] as Origin;
-
-const get = (to: string, path = '/', address = net.everywhere): Promise<Answer> =>
-  call(path, { address, port: PORT, host: to });
 const together = (to: string, count: number, path = '/'): Promise<readonly Answer[]> =>
   Promise.all(Array.from({ length: count }, () => get(to, path)));
-const stat = async (to: string, name: string): Promise<number> => {
-  const text = await envoy.admin(`/stats?filter=${encodeURIComponent(name)}`);
-  const line = text.split('\n').find((one) => one.includes(`|${host(to)}`) && one.includes(`.${name}: `));
-  return Number(line?.split(': ')[1] ?? Number.NaN);
-};
-
-/** A TCP client of a service: what it got so far, and whether its connection is over. */
-function dial(to: string, text: string, from?: string) {
-  const index = Object.keys(cases).indexOf(to);
-  const socket = connect({
-    host: net.ip(30 + index),
-    port: TCP_PORT,
-    ...(from !== undefined && { localAddress: from }),
-  });
-  const state = { got: '', closed: false, socket };
-  socket.on('error', () => socket.destroy());
-  socket.on('data', (data: Buffer) => {
-    state.got += data.toString();
-  });
-  socket.on('close', () => {
-    state.closed = true;
-  });
-  socket.write(text);
-  return state;
-}
-
-before(async () => {
-  origins[PLAIN] = await startOrigin('plain', net.ip(PLAIN), ORIGIN_PORT);
-  origins[SECURE] = await startOrigin('secure', net.ip(SECURE), ORIGIN_PORT, {
-    cert: server.certificate,
-    key: server.key,
-    ca: authority.root,
-    requestCert: true,
-    rejectUnauthorized: false,
-    ALPNProtocols: ['h2', 'http/1.1'],
-  });
-  origins[MESH] = await startOrigin('mesh', net.ip(MESH), ORIGIN_PORT, {
-    cert: meshServer.certificate,
-    key: meshServer.key,
-    ca: meshAuthority.root,
-    requestCert: true,
-    rejectUnauthorized: false,
-    ALPNProtocols: ['istio-http/1.1', 'http/1.1'],
-  });
-  silent = createServer(() => {});
-  await new Promise<void>((resolve) => silent.listen(ORIGIN_PORT, net.ip(SILENT), resolve));
-  envoy = await startOfflineEnvoy({
-    net,
-    objects,
-    proxy: {
-      name: 'client',
-      namespace: 'default',
-      labels: { app: 'client' },
-      ipAddress: net.ip(9),
-      identity: 'spiffe://cluster.local/ns/default/sa/client',
-    },
-    meshConfig: decodeMeshConfig({ h2UpgradePolicy: 'DO_NOT_UPGRADE' }).value,
-    identity: { certificate: workload.certificate, key: workload.key, roots: meshAuthority.root },
-  });
-});
-
-after(async () => {
-  await envoy?.stop();
-  await Promise.all(origins.map((one) => one?.close()));
-  silent?.close();
-  rmSync(folder, { recursive: true });
-});
 
 test('limits of connections and requests', async () => {
   proves(
@@ -379,62 +181,6 @@ test('protocols', async () => {
   assert.deepEqual((await get('proxied2')).seen?.proxyProtocol?.version, 2);
 });
 
-test('TLS to servers outside the mesh', async () => {
-  proves(
-    'DestinationRule.spec.trafficPolicy.tls.mode',
-    'DestinationRule.spec.trafficPolicy.tls.caCertificates',
-    'DestinationRule.spec.trafficPolicy.tls.sni',
-    'DestinationRule.spec.trafficPolicy.tls.subjectAltNames',
-    'DestinationRule.spec.trafficPolicy.tls.insecureSkipVerify',
-    'DestinationRule.spec.trafficPolicy.tls.clientCertificate',
-    'DestinationRule.spec.trafficPolicy.tls.privateKey',
-    'DestinationRule.spec.trafficPolicy.tls.caCrl',
-    'DestinationRule.spec.trafficPolicy.tls.credentialName',
-    'DestinationRule.spec.workloadSelector.matchLabels',
-    'DestinationRule.spec.exportTo',
-  );
-  const simple = await get(host('simple'));
-  assert.equal(simple.seen?.tls?.sni, host('simple'), 'the name of the request');
-  assert.equal(simple.seen?.tls?.client, undefined);
-  assert.equal((await get('simple')).status, 503, 'a short name is not in the certificate');
-  assert.equal((await get('named')).seen?.tls?.sni, 'secure.example');
-  assert.equal((await get('alternate')).seen?.tls?.sni, 'unknown.example');
-  for (const name of ['mismatch', 'untrusted', 'revoked']) {
-    assert.equal((await get(name)).status, 503, name);
-  }
-  assert.equal((await get('unchecked')).status, 200);
-  assert.equal((await get(host('mutualfiles'))).seen?.tls?.client, 'client');
-  assert.equal((await get(host('credential'))).seen?.tls?.client, 'client');
-  assert.equal(
-    (await get(host('unselected'))).status,
-    503,
-    'without the Secret the certificate is checked against public roots',
-  );
-  assert.equal((await get('plaintext')).seen?.tls, undefined);
-});
-
-test('mutual TLS of the mesh', async () => {
-  proves('DestinationRule.spec.trafficPolicy.tls.mode');
-  for (const name of ['mutual', 'automatic']) {
-    const { seen, text } = await get(name);
-    assert.equal(seen?.tls?.client, 'workload', `${name}: ${text}`);
-    assert.equal(seen?.tls?.sni, `outbound_.${PORT}_._.${host(name)}`);
-    assert.equal(seen?.tls?.alpn, 'istio-http/1.1');
-  }
-  assert.equal((await get('disabled')).seen?.tls, undefined);
-});
-
-test('settings of a port replace those of the host as a whole', async () => {
-  proves(
-    'DestinationRule.spec.trafficPolicy.portLevelSettings[].port.number',
-    'DestinationRule.spec.trafficPolicy.portLevelSettings[].tls',
-    'DestinationRule.spec.trafficPolicy.portLevelSettings[].connectionPool',
-  );
-  const [one, two] = [await get(host('ported')), await get(host('ported'))];
-  assert.equal(one.seen?.tls?.sni, host('ported'), one.text);
-  assert.equal(one.seen?.connection, two.seen?.connection, 'the limit of the host is not that of the port');
-});
-
 test('TCP: tunnels, and a hash of the address', async () => {
   proves(
     'DestinationRule.spec.trafficPolicy.tunnel.protocol',
@@ -453,7 +199,7 @@ test('TCP: tunnels, and a hash of the address', async () => {
   const echo = async (from: string): Promise<string> => {
     const one = dial('sticky', 'x', from);
     const got = await eventually(() => (one.got === '' && !one.closed ? undefined : one.got), 'an echo');
-    assert.notEqual(got, '', envoy.log());
+    assert.notEqual(got, '', envoy().log());
     one.socket.destroy();
     return got.split('#')[0] ?? '';
   };

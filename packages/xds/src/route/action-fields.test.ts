@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { proves } from '../field-proof.ts';
 import { eventually } from '../testing/envoy.ts';
-import { clientOf, host, OTHER_PORT, PORT, v1, v2, virtualService } from './http-fields.test-support.ts';
+import { clientOf, OTHER_PORT, PORT, v1, v2, virtualService } from './http-fields.test-support.ts';
 
 /** What routes of a VirtualService do, from the object to what a client sees, through one real Envoy. */
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { proves } from '../field-proof.ts';
 import { eventually } from '../testing/envoy.ts';
-import { answers, clientOf, host, PORT, virtualService } from './http-fields.test-support.ts';
+import { answers, clientOf, PORT, virtualService } from './http-fields.test-support.ts';
 
 /** Conditions of routes of a VirtualService, from the object to what a client sees, through one real Envoy. */
 

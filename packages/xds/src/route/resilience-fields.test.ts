@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { proves } from '../field-proof.ts';
 import { eventually } from '../testing/envoy.ts';
 import type { Origin } from '../testing/origin.ts';
-import { clientOf, host, v1, virtualService } from './http-fields.test-support.ts';
+import { clientOf, v1, virtualService } from './http-fields.test-support.ts';
 
 /** Faults, time limits and retries of a VirtualService, from the object to what a client sees, through one real Envoy. */
 
