@@ -130,7 +130,7 @@ describe('the DNS proxy, asked over the network', () => {
   let server: DnsServer;
   const counters = new DnsCounters(Date.now);
   let port = 0;
-  const resolver = new Resolver({ timeout: 3000, tries: 1 });
+  const resolver = new Resolver({ timeout: 20_000, tries: 1 });
 
   before(async () => {
     upstream = await nameServer();

@@ -45,7 +45,7 @@ const calico =
   '{"name":"k8s-pod-network",  "cniVersion":"0.3.1","plugins":[{"type":"calico","mtu":0},{"type":"portmap"}]}';
 
 async function until(condition: () => Promise<boolean> | boolean): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 120_000;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error('not in time');
     await sleep(10);

@@ -53,7 +53,7 @@ function terminal(command: string) {
     },
     /** Waits until all words are on the screen. */
     shows: async (...words: readonly string[]) => {
-      const deadline = Date.now() + 30_000;
+      const deadline = Date.now() + 120_000;
       // Terminals draw with escape sequences and wrap lines; neither is what a reader sees.
       const seen = () => screen.replace(/\x1b\[[0-9;?]*[a-zA-Z]|\x1b[=>]|[\r\x07]/g, '');
       while (!words.every((word) => seen().includes(word))) {

@@ -12,7 +12,7 @@ const chartsDir = join(import.meta.dirname, '..', '..', '..', 'charts', 'manifes
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 async function until<T>(what: string, probe: () => Promise<T | undefined>): Promise<T> {
-  const deadline = performance.now() + 30_000;
+  const deadline = performance.now() + 120_000;
   let last: unknown;
   while (performance.now() < deadline) {
     try {

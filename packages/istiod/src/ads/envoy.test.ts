@@ -28,7 +28,7 @@ import { syncStatus } from './sync-status.ts';
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 async function until<T>(what: string, check: () => Promise<T | undefined | false> | T | undefined | false): Promise<T> {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 120_000;
   let last: unknown;
   for (;;) {
     try {
@@ -52,7 +52,7 @@ async function freePort(): Promise<number> {
 
 function get(port: number, path = '/'): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
-    const request = http.get({ host: '127.0.0.1', port, path, agent: false, timeout: 5000 }, (response) => {
+    const request = http.get({ host: '127.0.0.1', port, path, agent: false, timeout: 20_000 }, (response) => {
       let body = '';
       response.on('data', (chunk) => {
         body += chunk;

@@ -18,7 +18,7 @@ import { configDump } from './config-dump.ts';
 import { type AdsServer, createAdsServer } from './server.ts';
 
 async function until<T>(what: string, check: () => Promise<T | undefined | false> | T | undefined | false): Promise<T> {
-  const deadline = Date.now() + 12_000;
+  const deadline = Date.now() + 120_000;
   let last: unknown;
   for (;;) {
     try {
@@ -43,7 +43,7 @@ async function freePort(): Promise<number> {
 /** Status and body of a request to a host. */
 function ask(port: number, host: string, path = '/'): Promise<string> {
   return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port, path, headers: { host }, agent: false, timeout: 5000 };
+    const options = { host: '127.0.0.1', port, path, headers: { host }, agent: false, timeout: 20_000 };
     const request = http.get(options, (response) => {
       let body = '';
       response.on('data', (chunk) => {

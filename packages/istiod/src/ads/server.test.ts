@@ -303,7 +303,7 @@ describe('debug types', () => {
     };
     assert.equal(await stateOf(), 'STALE');
     await client.send({ typeUrl: TypeUrl.cluster, responseNonce: response.nonce });
-    for (const deadline = Date.now() + 5000; (await stateOf()) !== 'SYNCED'; ) assert.ok(Date.now() < deadline);
+    for (const deadline = Date.now() + 120_000; (await stateOf()) !== 'SYNCED'; ) assert.ok(Date.now() < deadline);
 
     const dump = await ask(channel, 'istio.io/debug', ['config_dump?proxyID=pod-1.shop']);
     const bytes = (dump.resources?.[0] as unknown as { value: string } | undefined)?.value ?? '';

@@ -18,7 +18,7 @@ const SERVICES = 60;
 const HEALTHY = 20;
 
 async function until(what: string, check: () => boolean): Promise<void> {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 120_000;
   while (!check()) {
     if (Date.now() > deadline) throw new Error(`${what} did not happen in time`);
     await new Promise((resolve) => setTimeout(resolve, 10));

@@ -67,7 +67,7 @@ function scene() {
 
 /** Waits until a condition holds. */
 async function until(holds: () => boolean, what: string): Promise<void> {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + 120_000;
   while (!holds()) {
     if (Date.now() > deadline) throw new Error(`waited in vain: ${what}`);
     await sleep(5);

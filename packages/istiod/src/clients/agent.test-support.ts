@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { freePort } from '@istio-ts/envoy/testing/free-port';
 import { accountToken, type ControlPlane } from './control-plane.test-support.ts';
 
 /** The agent of this repository, as Node runs it from its source. */
@@ -35,13 +35,7 @@ export interface RunningAgent {
   stop(): Promise<void>;
 }
 
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
+export { freePort };
 
 /** Lays out a pod's files in a directory of its own and starts `pilot-agent proxy sidecar` there with what the injected container gives it. */
 export async function startAgent({
@@ -148,7 +142,7 @@ export async function eventually<T>(
   details: () => string = () => '',
 ): Promise<T> {
   let last: unknown;
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline; ) {
+  for (const deadline = Date.now() + 120_000; Date.now() < deadline; ) {
     try {
       const value = await ask();
       if (good(value)) return value;

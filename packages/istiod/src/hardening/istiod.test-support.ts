@@ -99,7 +99,7 @@ export async function startIstiod({
   for (const object of installed)
     if (!/WebhookConfiguration$|^Deployment$|Autoscaler$/.test(object.kind)) await put(object);
   for (const object of objects) {
-    const deadline = Date.now() + 20_000;
+    const deadline = Date.now() + 120_000;
     for (;;)
       try {
         await put(object);
@@ -182,7 +182,7 @@ export async function startIstiod({
         response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
       }).on('error', reject);
     });
-  const deadline = Date.now() + 60_000;
+  const deadline = Date.now() + 180_000;
   while ((await get('http', '/ready').catch(() => ({ status: 0 }))).status !== 200) {
     if (Date.now() > deadline || child.exitCode !== null) {
       child.kill('SIGKILL');
@@ -215,7 +215,7 @@ export async function startIstiod({
 
 /** Asks again until the answer is right; fails after 20 seconds. */
 export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 120_000;
   while (!(await holds())) {
     if (Date.now() > deadline) throw new Error(`waited for ${what} in vain`);
     await sleep(30);

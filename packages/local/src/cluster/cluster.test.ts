@@ -27,7 +27,7 @@ interface Result {
   readonly stderr: string;
 }
 
-function run(args: readonly string[], input?: string, timeout = 30_000): Promise<Result> {
+function run(args: readonly string[], input?: string, timeout = 180_000): Promise<Result> {
   return new Promise((resolve) => {
     const child = spawn(kubectlPath ?? 'kubectl', args, { stdio: ['pipe', 'pipe', 'pipe'] });
     let stdout = '';
@@ -54,7 +54,7 @@ async function kubectl(args: string, input?: string): Promise<string> {
   return stdout.trim();
 }
 
-async function until<T>(what: string, look: () => Promise<T | undefined | false>, timeout = 20_000): Promise<T> {
+async function until<T>(what: string, look: () => Promise<T | undefined | false>, timeout = 120_000): Promise<T> {
   const deadline = Date.now() + timeout;
   let last: unknown;
   while (Date.now() < deadline) {
@@ -70,7 +70,7 @@ async function until<T>(what: string, look: () => Promise<T | undefined | false>
 }
 
 async function fetchText(url: string): Promise<string> {
-  const response = await fetch(url, { headers: { connection: 'close' }, signal: AbortSignal.timeout(3000) });
+  const response = await fetch(url, { headers: { connection: 'close' }, signal: AbortSignal.timeout(20_000) });
   return (await response.text()).trim();
 }
 
@@ -161,7 +161,7 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-describe('a local cluster', { skip, timeout: 120_000 }, () => {
+describe('a local cluster', { skip, timeout: 900_000 }, () => {
   let port = 0;
   let address = '';
 

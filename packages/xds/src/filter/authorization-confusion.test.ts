@@ -258,13 +258,13 @@ describe('requests inside requests', () => {
   const HEAD = 'POST /open HTTP/1.1\r\nHost: a\r\n';
   const INNER = `GET ${SECRET} HTTP/1.1\r\nHost: a\r\n\r\n`;
 
-  /** Everything that comes back on one connection until it is quiet for a while or ends. */
+  /** Everything that comes back on one connection until it is quiet for a while (long enough for a busy machine) or ends. */
   const whole = (name: string, text: string): Promise<string> =>
     new Promise((resolve) => {
       const { address, port } = envoy.at(name);
       const socket = connect({ host: address, port });
       let received = '';
-      socket.setTimeout(300, () => socket.destroy());
+      socket.setTimeout(1500, () => socket.destroy());
       socket.on('connect', () => socket.write(text));
       socket.on('data', (data: Buffer) => (received += data.toString()));
       socket.on('error', () => undefined);

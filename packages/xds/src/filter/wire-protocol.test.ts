@@ -31,7 +31,7 @@ const talk = (address: string, lines: readonly string[], end: RegExp): Promise<s
   new Promise((resolve, reject) => {
     const socket = connect({ host: address, port: 6379 });
     let text = '';
-    socket.setTimeout(5000, () => reject(new Error(`no answer: ${text}`)));
+    socket.setTimeout(30_000, () => reject(new Error(`no answer: ${text}`)));
     socket.on('error', reject);
     socket.on('close', () => resolve(text));
     socket.on('data', (data: Buffer) => {

@@ -91,7 +91,7 @@ test('DISABLE_SHADOW_HOST_SUFFIX: the host of mirrored requests', async () => {
     const before = copies.arrivals.length;
     await ask({ switches: { shadowSuffix } }, 'mirrored');
     // The answer does not wait for the copy.
-    for (const deadline = Date.now() + 30_000; copies.arrivals.length === before && Date.now() < deadline; )
+    for (const deadline = Date.now() + 120_000; copies.arrivals.length === before && Date.now() < deadline; )
       await new Promise((resolve) => setTimeout(resolve, 5));
     return copies.arrivals.slice(before).map(({ headers }) => headers.host);
   };

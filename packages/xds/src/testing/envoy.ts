@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Cluster, Listener, Node, RouteConfiguration } from '@istio-ts/envoy';
 import { requireEnvoy } from '@istio-ts/envoy/testing/binary';
+import { freePort } from '@istio-ts/envoy/testing/free-port';
 
 /** What a real Envoy runs in a component test: generated resources, given statically. */
 export interface EnvoySetup {
@@ -32,7 +33,7 @@ export interface RunningEnvoy {
   readonly log: () => string;
 }
 
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 120_000;
 
 /** Replaces what a control plane and an agent would serve by the thing itself. */
 function inline(value: unknown, routes: EnvoySetup['routes'], extensions: EnvoySetup['extensions']): unknown {
@@ -65,15 +66,7 @@ function inline(value: unknown, routes: EnvoySetup['routes'], extensions: EnvoyS
   return result;
 }
 
-export const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createTcpServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
+export { freePort };
 
 /** The listener on another address of the loopback, bound for real. */
 export const boundTo = (listener: Listener, port: number): Listener => ({
