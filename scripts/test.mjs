@@ -44,7 +44,8 @@ for (const kind of isKind ? [first] : ['unit', 'e2e']) {
     '--test',
     '--test-reporter=spec',
     `--test-concurrency=${concurrency}`,
-    '--test-timeout=600000',
+    // It counts for a whole file, too: against tests that hang, not against slow machines.
+    '--test-timeout=2400000',
     ...chosen,
   ]);
   failed ||= code;
