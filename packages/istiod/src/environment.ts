@@ -14,7 +14,7 @@ export const variables = {
   BLOCKED_CIDRS_IN_JWKS_URIS: {
     default: '',
     about:
-      'Ranges of addresses, with commas between, from which no keys of tokens are fetched, beside those of the node and its link: loopback, link-local, metadata services of clouds.',
+      'Ranges of addresses, with commas between, from which neither keys of tokens nor trust bundles are fetched, beside those of the node and its link: loopback, link-local, metadata services of clouds.',
   },
   AUDIENCE: { default: '(TOKEN_AUDIENCES)', about: 'Audience of tokens of TOKEN_ISSUER.' },
   CA_TRUSTED_NODE_ACCOUNTS: {
@@ -61,13 +61,22 @@ export const variables = {
     default: '',
     about: 'ISTIOD_RA_KUBERNETES_API: signers of the cluster give the certificates of workloads.',
   },
+  HTTP_PROXY: {
+    default: '',
+    about: 'Proxy (http or https) through which keys of tokens and trust bundles with plain URLs are fetched.',
+  },
+  HTTPS_PROXY: {
+    default: '',
+    about: 'The same for URLs with https: through a tunnel, so that the proxy reads and changes nothing.',
+  },
   INJECTION_WEBHOOK_CONFIG_NAME: {
     default: 'istio-sidecar-injector',
     about: 'MutatingWebhookConfiguration that gets the root certificate.',
   },
   ISTIO_TS_ALLOWED_CIDRS_IN_JWKS_URIS: {
     default: '',
-    about: 'Ranges of addresses, with commas between, from which keys of tokens are fetched although they are blocked.',
+    about:
+      'Ranges of addresses, with commas between, from which keys of tokens and trust bundles are fetched although they are blocked.',
   },
   ISTIO_TS_FORBID_FOREIGN_HOSTS: {
     default: 'false',
@@ -97,6 +106,11 @@ export const variables = {
     about: 'Set by Kubernetes in its pods; TOKEN_ISSUER is for istiods elsewhere.',
   },
   MAX_WORKLOAD_CERT_TTL: { default: '2160h', about: 'Certificates with a longer lifetime are refused.' },
+  NO_PROXY: {
+    default: '',
+    about:
+      'Hosts that are asked without a proxy, with commas between: domains with all below them, `.domain` for those below only, addresses, ranges, `*`; as in Go. These three are also known in small letters.',
+  },
   PILOT_ALLOW_ANY_DYNAMIC_DNS_MAX_HOSTS: {
     default: '1024',
     about: 'How many names a proxy remembers that it resolves when requests arrive.',

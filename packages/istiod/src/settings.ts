@@ -4,10 +4,11 @@ import type { TrafficSwitches } from '@istio-ts/mesh/model';
 import { type NativeSidecarSetting, parseNativeSidecars } from '@istio-ts/injector/native-sidecars';
 import type { KeyFetching } from '@istio-ts/mesh';
 import { type AddressRanges, wantedAddresses } from './controllers/auto-allocate.ts';
+import { AddressRangeError, forbiddenAddresses } from '@istio-ts/security/fetch/addresses';
+import { type ChooseProxy, proxiesOf, ProxySettingError } from '@istio-ts/security/fetch/proxies';
 import { type KeyAlgorithm, P256 } from '@istio-ts/security/keys';
 import { type Environment, type VariableName, variables } from './environment.ts';
 import { DISCOVERY_FLAGS } from './flags.ts';
-import { AddressRangeError, forbiddenAddresses } from './jwks/addresses.ts';
 import { type IdentitySettings, IdentitySettingsError, readIdentitySettings } from './identity/identity-settings.ts';
 
 /** How a control plane is set up: the flags and environment variables of pilot-discovery (istio-surface.md, Ports and environment variables). */
@@ -124,7 +125,12 @@ export interface TokenKeySettings {
   readonly insecure: boolean;
   /** Addresses from which nothing is fetched: those of the node, BLOCKED_CIDRS_IN_JWKS_URIS, without ISTIO_TS_ALLOWED_CIDRS_IN_JWKS_URIS. */
   readonly forbids: (address: string) => boolean;
+  /** HTTP_PROXY, HTTPS_PROXY, NO_PROXY */
+  readonly proxies: ChooseProxy;
 }
+
+/** What may have a document fetched that is refused because of its address. */
+export const fetchRemedy = 'ISTIO_TS_ALLOWED_CIDRS_IN_JWKS_URIS of istiod may allow it';
 
 const keyFetchers: ReadonlyMap<string, KeyFetching> = new Map([
   ['istiod', 'istiod'],
@@ -262,8 +268,16 @@ function tokenKeySettings(env: Env): TokenKeySettings {
       refreshMs,
       insecure: env.JWKS_RESOLVER_INSECURE_SKIP_VERIFY === 'true',
       forbids: forbiddenAddresses(env.BLOCKED_CIDRS_IN_JWKS_URIS ?? '', env.ISTIO_TS_ALLOWED_CIDRS_IN_JWKS_URIS ?? ''),
+      // All of it goes along, because the three are known in small letters, too.
+      proxies: proxiesOf({
+        ...env,
+        HTTP_PROXY: env.HTTP_PROXY,
+        HTTPS_PROXY: env.HTTPS_PROXY,
+        NO_PROXY: env.NO_PROXY,
+      }),
     };
   } catch (error) {
+    if (error instanceof ProxySettingError) throw new SettingsError(error.message);
     if (!(error instanceof AddressRangeError)) throw error;
     throw new SettingsError(`BLOCKED_CIDRS_IN_JWKS_URIS or ISTIO_TS_ALLOWED_CIDRS_IN_JWKS_URIS: ${error.message}`);
   }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { askForModules } from './fetch.ts';
 import { moduleBytes } from './module-bytes.ts';
 import { download, pullImage } from './registry.ts';
 
@@ -19,13 +20,14 @@ export interface FetchModule {
 export async function fetchModule(request: FetchModule): Promise<string> {
   const { url, sha256, pullSecret, insecureRegistries, directory } = request;
   const trusts = (host: string): boolean => insecureRegistries.includes(host);
+  const ask = askForModules(trusts, process.env);
   const fetched = /^https?:\/\//.test(url)
-    ? await download(url, sha256, trusts)
+    ? await download(url, sha256, ask)
     : await pullImage(url, {
         checksum: sha256,
         dockerConfig: pullSecret,
         insecure: (host) => trusts(host) || insecureRegistries.includes('*'),
-        trusts,
+        ask,
       });
   const module = moduleBytes(fetched);
   mkdirSync(directory, { recursive: true });

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type Fetched, fetchFrom, type Trusts } from './fetch.ts';
+import type { Fetched } from '@istio-ts/security/fetch/fetch';
+import type { Ask } from './fetch.ts';
 import { MAX_MODULE_BYTES, ModuleError } from './module-bytes.ts';
 
 const succeeded = ({ status }: Fetched): boolean => status >= 200 && status < 300;
@@ -70,8 +71,8 @@ export function basicCredentials(dockerConfig: string, host: string): string | u
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 /** Something by HTTP. Raises ModuleError for any answer but success, and for another checksum than the one given. */
-export async function download(url: string, checksum: string, trusts: Trusts): Promise<Buffer> {
-  const response = await fetchFrom(url, {}, trusts);
+export async function download(url: string, checksum: string, ask: Ask): Promise<Buffer> {
+  const response = await ask(url, {});
   if (!succeeded(response)) throw new ModuleError(`${url} answers with status ${response.status}`);
   const bytes = await response.body(MAX_MODULE_BYTES);
   if (checksum !== '' && sha256(bytes) !== checksum)
@@ -92,7 +93,7 @@ interface Manifest {
 interface RegistryOptions {
   /** Whether a registry is spoken to without TLS. */
   readonly insecure: (host: string) => boolean;
-  readonly trusts: Trusts;
+  readonly ask: Ask;
 }
 
 /** One repository of a registry (OCI distribution specification), with whatever it wants to know of who asks. */
@@ -100,11 +101,11 @@ class Repository {
   readonly #base: string;
   readonly #image: ImageReference;
   readonly #basic: string | undefined;
-  readonly #trusts: Trusts;
+  readonly #ask: Ask;
   #authorization: string | undefined;
 
-  constructor(image: ImageReference, dockerConfig: string, { insecure, trusts }: RegistryOptions) {
-    this.#trusts = trusts;
+  constructor(image: ImageReference, dockerConfig: string, { insecure, ask }: RegistryOptions) {
+    this.#ask = ask;
     this.#image = image;
     this.#base = `${insecure(image.host) ? 'http' : 'https'}://${image.host}/v2/${image.repository}`;
     this.#basic = basicCredentials(dockerConfig, image.host);
@@ -113,11 +114,7 @@ class Repository {
   async get(path: string, accept: string, limit: number): Promise<Buffer> {
     const url = `${this.#base}/${path}`;
     const ask = (): Promise<Fetched> =>
-      fetchFrom(
-        url,
-        { accept, ...(this.#authorization !== undefined && { authorization: this.#authorization }) },
-        this.#trusts,
-      );
+      this.#ask(url, { accept, ...(this.#authorization !== undefined && { authorization: this.#authorization }) });
     let response = await ask();
     if (response.status === 401 && this.#authorization === undefined) {
       response.discard();
@@ -140,7 +137,7 @@ class Repository {
     const url = new URL(realm);
     if (part('service') !== '') url.searchParams.set('service', part('service'));
     url.searchParams.set('scope', part('scope') || `repository:${this.#image.repository}:pull`);
-    const response = await fetchFrom(url.href, basic === undefined ? {} : { authorization: basic }, this.#trusts);
+    const response = await this.#ask(url.href, basic === undefined ? {} : { authorization: basic });
     if (!succeeded(response)) throw new ModuleError(`${url.origin} gives no token: status ${response.status}`);
     const answer = JSON.parse((await response.body(MAX_MANIFEST_BYTES)).toString()) as {
       readonly token?: string;

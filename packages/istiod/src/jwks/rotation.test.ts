@@ -4,13 +4,13 @@ import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { findEnvoy, withoutEnvoy } from '@istio-ts/envoy/testing/binary';
 import { MetricsRegistry } from '@istio-ts/metrics';
+import { forbiddenAddresses } from '@istio-ts/security/fetch/addresses';
 import { proves } from '@istio-ts/xds/field-proof';
 import { httpGet } from '@istio-ts/xds/testing/http-client';
 import { istioObject, podObject } from '@istio-ts/xds/testing/objects';
 import { keySet, token, type TokenKey, tokenKey } from '@istio-ts/xds/testing/token';
 import { eventually, freePort, OWN_AGENT, type RunningAgent, startAgent } from '../clients/agent.test-support.ts';
 import { type ControlPlane, silent, startControlPlane } from '../clients/control-plane.test-support.ts';
-import { forbiddenAddresses } from './addresses.ts';
 import { startTokenKeys } from './start.ts';
 
 /** Keys from an issuer's server to a proxy: fetched, rotated, and gone, as a client of the proxy sees it. */
@@ -87,6 +87,7 @@ describe('keys that istiod fetches', { skip: withoutEnvoy }, () => {
       refreshMs: 100,
       insecure: false,
       forbids: forbiddenAddresses('', '127.84.0.0/16'),
+      proxies: () => undefined,
     };
     const keys = startTokenKeys(controlPlane.mesh, controlPlane.sources, settings, { metrics, log: silent });
     cleanups.push(() => keys.close());

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import type { Mesh, MeshSources } from '@istio-ts/mesh';
 import type { MetricsRegistry } from '@istio-ts/metrics';
+import { fetchDocument } from '@istio-ts/security/fetch/fetch';
 import type { Logger } from '../log.ts';
-import type { TokenKeySettings } from '../settings.ts';
+import { fetchRemedy, type TokenKeySettings } from '../settings.ts';
 import { atMost } from './at-most.ts';
-import { fetchDocument } from './fetch.ts';
 import { keepTokenKeys } from './token-keys.ts';
 
 /** Where the chart mounts `jwksResolverExtraRootCA`. */
@@ -45,7 +45,8 @@ export function startTokenKeys(
         .length,
   );
   if (settings.insecure) log.warn('JWKS_RESOLVER_INSECURE_SKIP_VERIFY: whoever sits between can give keys to istiod');
-  const policy = { forbids: settings.forbids, insecure: settings.insecure, extraRoots };
+  const { forbids, insecure, proxies } = settings;
+  const policy = { forbids, remedy: fetchRemedy, insecure, extraRoots, proxies };
   return keepTokenKeys(mesh.wantedKeys, sources.fetchedKeys, {
     fetch: atMost(MOST_FETCHES, (url: string, timeoutMs: number) =>
       fetchDocument(url, Math.min(timeoutMs, LONGEST_MS), policy),

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { defaultMeshConfig } from '@istio-ts/api';
 import { createMesh, type KeyFetching as Fetcher, MeshSources } from '@istio-ts/mesh';
 import { istioObject, serviceObject } from '@istio-ts/xds/testing/objects';
-import { FetchError } from './fetch.ts';
+import { FetchError } from '@istio-ts/security/fetch/fetch';
 import { atMost } from './at-most.ts';
 import { keepTokenKeys } from './token-keys.ts';
 

@@ -1,7 +1,7 @@
 import type { Cell, SourceCollection } from '@istio-ts/collections';
 import { canonicalKeySet, type FetchedKeys, KeySetError, type WantedKeys } from '@istio-ts/mesh';
+import { FetchError } from '@istio-ts/security/fetch/fetch';
 import type { Logger } from '../log.ts';
-import { FetchError } from './fetch.ts';
 
 export interface KeyFetching {
   /** Text of a document; raises FetchError. */

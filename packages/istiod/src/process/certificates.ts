@@ -92,7 +92,7 @@ export async function startCertificates(ground: Ground, { mesh, sources }: Model
           root: authority.current().root + (identities.externalCa ? identities.externalRoots() : ''),
           crl: authority.crl(),
         }),
-        forbids: settings.tokenKeys.forbids,
+        settings: settings.tokenKeys,
         metrics,
         log: logger('trust', 'Authorities that proxies trust beside the CA'),
       });

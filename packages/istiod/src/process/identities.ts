@@ -4,6 +4,7 @@ import type { MeshConfig } from '@istio-ts/api';
 import type { KubeClient } from '@istio-ts/kube';
 import type { Mesh } from '@istio-ts/mesh';
 import type { TokenReviewResult } from '@istio-ts/security';
+import { fetchDocument } from '@istio-ts/security/fetch/fetch';
 import { createKubernetesSigner } from '../ca/kubernetes-signer.ts';
 import type { CaCaller, CaServiceOptions, CaSigner } from '../ca/service.ts';
 import { nodeImpersonation } from '../identity/impersonation.ts';
@@ -11,7 +12,6 @@ import { createIssuerAuthenticator, withIssuers } from '../identity/issuer-authe
 import type { IdentitySettings } from '../identity/identity-settings.ts';
 import { RateLimit } from '../identity/rate-limit.ts';
 import { createTokenAuthenticator } from '../identity/token-authenticator.ts';
-import { fetchDocument } from '../jwks/fetch.ts';
 import type { Logger } from '../log.ts';
 
 /** A pod asks once in hours; one whose agent restarts over and over still gets its certificates. */
@@ -27,7 +27,7 @@ const MOUNTED_ROOT = './etc/external-ca-cert/root-cert.pem';
 /** The cluster's own CA, of the signers that come with Kubernetes. */
 const CLUSTER_ROOT = '/var/run/secrets/kubernetes.io/serviceaccount/ca.crt';
 const ISSUER_TIMEOUT_MS = 5000;
-const ANYWHERE = { forbids: () => false, extraRoots: () => readIfThere(CLUSTER_ROOT), insecure: false };
+const ANYWHERE = { forbids: () => false, remedy: '', extraRoots: () => readIfThere(CLUSTER_ROOT) };
 
 export interface IdentitiesOptions {
   readonly client: KubeClient;

@@ -1,7 +1,8 @@
 import type { Mesh, MeshSources } from '@istio-ts/mesh';
 import type { MetricsRegistry } from '@istio-ts/metrics';
-import { fetchDocument } from '../jwks/fetch.ts';
+import { fetchDocument } from '@istio-ts/security/fetch/fetch';
 import type { Logger } from '../log.ts';
+import { fetchRemedy, type TokenKeySettings } from '../settings.ts';
 import { keepTrustBundles } from './trust-bundles.ts';
 
 /** Keeps the trust bundles of a mesh in its sources, in step with the CA's anchors and the mesh configuration. */
@@ -11,19 +12,19 @@ export function startTrustBundles(
   options: {
     /** Anchors of the mesh's own authority, PEM, and its revocation list. */
     readonly own: () => { readonly root: string; readonly crl: string | undefined };
-    /** Addresses that nothing is fetched from. */
-    readonly forbids: (address: string) => boolean;
+    /** Addresses that nothing is fetched from, and the operator's proxies. */
+    readonly settings: Pick<TokenKeySettings, 'forbids' | 'proxies'>;
     readonly metrics: MetricsRegistry;
     readonly log: Logger;
   },
 ): ReturnType<typeof keepTrustBundles> {
-  const { own, forbids, metrics, log } = options;
+  const { own, settings, metrics, log } = options;
   const fetches = metrics.counter(
     'istiod_spiffe_bundle_fetches_total',
     'Bundles of trust domains that were asked for.',
   );
   // Publishers of bundles have certificates of public authorities (SPIFFE Trust Domain and Bundle, https_web); the operator names them, proxies never do.
-  const policy = { forbids, insecure: false, extraRoots: () => undefined };
+  const policy = { forbids: settings.forbids, remedy: fetchRemedy, proxies: settings.proxies };
   const bundles = keepTrustBundles({
     meshConfig: () => mesh.config.current,
     own,

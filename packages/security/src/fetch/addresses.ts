@@ -51,7 +51,8 @@ function groupsOf(address: string): readonly number[] {
     return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
   });
   const [head = '', tail] = dotted.split('::');
-  const numbers = (text: string): number[] => (text === '' ? [] : text.split(':').map((part) => Number.parseInt(part, 16)));
+  const numbers = (text: string): number[] =>
+    text === '' ? [] : text.split(':').map((part) => Number.parseInt(part, 16));
   const first = numbers(head);
   if (tail === undefined) return first;
   const last = numbers(tail);

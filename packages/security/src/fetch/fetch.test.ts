@@ -1,52 +1,13 @@
 import assert from 'node:assert/strict';
-import type { LookupAddress, LookupOptions } from 'node:dns';
+import { type LookupAddress, type LookupOptions, lookup } from 'node:dns';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { selfSigned } from '@istio-ts/xds/testing/certificate';
-import { AddressRangeError, forbiddenAddresses } from './addresses.ts';
-import { FetchError, fetchDocument, type FetchPolicy } from './fetch.ts';
-
-describe('forbiddenAddresses', () => {
-  const forbids = forbiddenAddresses('10.0.0.0/8, 2001:db8::/32', '10.1.0.0/16,127.0.0.2');
-
-  test('addresses of the node, of its link and of metadata services are forbidden, however they are written', () => {
-    for (const address of [
-      '127.0.0.1',
-      '127.255.0.1',
-      '0.0.0.0',
-      '169.254.169.254',
-      '169.254.170.2',
-      '100.100.100.200',
-      '::1',
-      '[::1]',
-      '::',
-      'fe80::1%eth0',
-      'fd00:ec2::254',
-      '::ffff:127.0.0.1',
-      '::ffff:a9fe:a9fe',
-      '64:ff9b::169.254.169.254',
-      '64:ff9b::7f00:1',
-      '2002:7f00:1::',
-    ])
-      assert.equal(forbids(address), true, address);
-    for (const address of ['8.8.8.8', '192.168.1.1', '2606:4700::1', '64:ff9b::808:808'])
-      assert.equal(forbids(address), false, address);
-  });
-
-  test('ranges can be added and taken out', () => {
-    assert.equal(forbids('10.2.3.4'), true);
-    assert.equal(forbids('10.1.3.4'), false);
-    assert.equal(forbids('2001:db8::1'), true);
-    assert.equal(forbids('127.0.0.2'), false);
-  });
-
-  test('what is no range is an error', () => {
-    for (const wrong of ['10.0.0.0/33', 'example.com', '10.0.0.0/', '::/129', '10.0.0.0/a'])
-      assert.throws(() => forbiddenAddresses(wrong, ''), AddressRangeError, wrong);
-  });
-});
+import { forbiddenAddresses } from './addresses.ts';
+import { FetchError, fetchDocument, fetchFrom, type FetchPolicy } from './fetch.ts';
+import { hostileUrls } from './hostile-urls.test-support.ts';
 
 describe('fetchDocument', () => {
   const certificate = selfSigned('localhost', { extension: 'subjectAltName=DNS:idp.test' });
@@ -66,6 +27,12 @@ describe('fetchDocument', () => {
     else if (path === '/inside') response.writeHead(302, { location: 'http://inside.test/keys' }).end();
     else if (path === '/large') response.end('x'.repeat(1024 * 1024 + 1));
     else if (path === '/slow') response.write('{');
+    else if (path === '/drops') {
+      const drops = setInterval(() => response.write(' '), 20);
+      response.on('close', () => clearInterval(drops));
+    } else if (path === '/headers')
+      response.end(`${request.headers.authorization ?? ''} ${String(request.headers['x-kept'] ?? '')}`);
+    else if (path.startsWith('/to?')) response.writeHead(302, { location: decodeURIComponent(path.slice(4)) }).end();
     else response.writeHead(404).end();
   };
   before(async () => {
@@ -84,6 +51,7 @@ describe('fetchDocument', () => {
   });
   const policy: FetchPolicy = {
     forbids: forbiddenAddresses('', '127.0.0.3'),
+    remedy: 'the operator may allow it',
     extraRoots: () => certificate.certificate,
     insecure: false,
   };
@@ -97,9 +65,9 @@ describe('fetchDocument', () => {
     const found: LookupAddress[] = (names[host] ?? []).map((address) => ({ address, family: 4 }));
     if (options.all) done(null, found);
     else done(null, found[0]?.address, 4);
-  }) as unknown as NonNullable<Parameters<typeof fetchDocument>[3]>;
+  }) as unknown as NonNullable<FetchPolicy['resolve']>;
   const fetch = (url: string, more: Partial<FetchPolicy> = {}, timeoutMs = 5000): Promise<string> =>
-    fetchDocument(url, timeoutMs, { ...policy, ...more }, resolve);
+    fetchDocument(url, timeoutMs, { ...policy, resolve, ...more });
   const refused = (url: string, message: RegExp, more: Partial<FetchPolicy> = {}, timeoutMs = 5000): Promise<void> =>
     assert.rejects(fetch(url, more, timeoutMs), (error) => error instanceof FetchError && message.test(error.message));
 
@@ -129,6 +97,60 @@ describe('fetchDocument', () => {
       /redirected to http:\/\/169\.254\.169\.254\/latest\/: .*nothing is fetched from this address/,
     );
     await refused(`${http}/inside`, /inside\.test is at 127\.0\.0\.1: nothing/);
+  });
+
+  test('however an address is written, and wherever it is led to', async () => {
+    const inside = createServer((_request, response) => response.end('secret'));
+    await new Promise<void>((done) => inside.listen(0, '127.0.0.1', done));
+    inside.unref();
+    let asked = 0;
+    inside.on('connection', () => asked++);
+    const { port } = inside.address() as AddressInfo;
+    const system = { resolve: lookup };
+    for (const url of hostileUrls(port)) await refused(url, /nothing is fetched from this address/, system);
+    for (const url of hostileUrls(port))
+      await refused(`${http}/to?${encodeURIComponent(url)}`, /nothing is fetched from this address/, system);
+    assert.equal(asked, 0);
+    inside.close();
+  });
+
+  test('a name that leads elsewhere the second time is refused the second time', async () => {
+    let times = 0;
+    const turning = ((_host: string, options: LookupOptions, done: (...result: readonly unknown[]) => void) => {
+      const address = times++ === 0 ? '127.0.0.3' : '127.0.0.1';
+      if (options.all) done(null, [{ address, family: 4 }]);
+      else done(null, address, 4);
+    }) as unknown as NonNullable<FetchPolicy['resolve']>;
+    const port = new URL(http).port;
+    // One look-up for each connection: what it says is where the connection goes.
+    assert.equal(await fetch(`http://turns.test:${port}/keys`, { resolve: turning }), '{"keys":[]}');
+    assert.equal(times, 1);
+    await refused(`http://turns.test:${port}/keys`, /turns\.test is at 127\.0\.0\.1: nothing/, { resolve: turning });
+    times = 0;
+    await refused(`http://turns.test:${port}/hop`, /turns\.test is at 127\.0\.0\.1: nothing/, { resolve: turning });
+  });
+
+  test('a host that the operator has named may be anywhere; its redirects may not', async () => {
+    const strict = { ...policy, forbids: forbiddenAddresses('', ''), exempts: (host: string) => http.endsWith(host) };
+    assert.equal(await fetchDocument(`${http}/keys`, 5000, strict), '{"keys":[]}');
+    await assert.rejects(
+      fetchDocument(`${http}/metadata`, 5000, strict),
+      /169\.254\.169\.254.*nothing is fetched from this address \(the operator may allow it\)/,
+    );
+  });
+
+  test('credentials stay with the host that they are for', async () => {
+    const headers = { authorization: 'Bearer x', 'x-kept': 'y' };
+    const seenBy = async (url: string): Promise<string> =>
+      (await (await fetchFrom(url, { headers, timeoutMs: 5000 }, { ...policy, resolve })).body(1000)).toString();
+    assert.equal(await seenBy(`${http}/headers`), 'Bearer x y');
+    assert.equal(await seenBy(`${http}/to?${encodeURIComponent('/headers')}`), 'Bearer x y');
+    const other = `http://idp.test:${new URL(http).port}/headers`;
+    assert.equal(await seenBy(`${http}/to?${encodeURIComponent(other)}`), ' y');
+  });
+
+  test('a body that comes drop by drop ends with the time of the whole', async () => {
+    await refused(`${http}/drops`, /no answer within 0\.3 s/, {}, 300);
   });
 
   test('size, time and redirects have limits', async () => {

@@ -135,7 +135,9 @@ class Fetch {
           : httpRequest(url, options, done),
       );
     if (!exempt && isIP(host) === 0) await this.#guardName(host.toLowerCase().replace(/\.$/, ''));
-    return url.protocol === 'https:' ? this.#throughTunnel(url, proxy, options) : this.#throughProxy(url, proxy, options);
+    return url.protocol === 'https:'
+      ? this.#throughTunnel(url, proxy, options)
+      : this.#throughProxy(url, proxy, options);
   }
 
   /** How a proxy is asked: it may be anywhere, for the operator has named it. */
@@ -209,6 +211,8 @@ class Fetch {
         url,
         {
           ...through,
+          // Known by the agent of https otherwise; the port would stand in the header Host.
+          defaultPort: 443,
           createConnection: () =>
             connectTls({ socket: tunnel, host, ...(isIP(host) === 0 && { servername: host }), ...this.#tls() }),
         },
@@ -218,7 +222,9 @@ class Fetch {
   }
 }
 
-function answer(start: (done: (response: IncomingMessage) => void) => ReturnType<typeof httpRequest>): Promise<IncomingMessage> {
+function answer(
+  start: (done: (response: IncomingMessage) => void) => ReturnType<typeof httpRequest>,
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const outgoing = start(resolve);
     outgoing.on('error', reject);
@@ -266,7 +272,9 @@ export async function fetchFrom(start: string, request: FetchRequest, policy: Fe
         throw new FetchError(`redirects from https to ${next.href}`);
       // Credentials are for the host that asked for them.
       if (next.host !== url.host)
-        headers = Object.fromEntries(Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'authorization'));
+        headers = Object.fromEntries(
+          Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'authorization'),
+        );
       at = next.href;
     }
   } catch (error) {
