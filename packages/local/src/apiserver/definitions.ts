@@ -188,6 +188,13 @@ const ROWS: readonly Row[] = [
     sub: 'approval status',
   },
   {
+    group: 'certificates.k8s.io',
+    versions: 'v1beta1 v1alpha1',
+    resource: 'clustertrustbundles',
+    kind: 'ClusterTrustBundle',
+    cluster: true,
+  },
+  {
     group: 'networking.k8s.io',
     resource: 'ingressclasses',
     kind: 'IngressClass',

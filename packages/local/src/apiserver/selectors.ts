@@ -84,6 +84,7 @@ const SELECTABLE: Readonly<Record<string, readonly string[]>> = {
   'apps/replicasets': ['status.replicas'],
   'batch/jobs': ['status.successful'],
   'certificates.k8s.io/certificatesigningrequests': ['spec.signerName'],
+  'certificates.k8s.io/clustertrustbundles': ['spec.signerName'],
 };
 
 /** Parses `a.b=c,d!=e`. Throws a 400 `ApiError` for a field that the resource does not support. */

@@ -86,7 +86,8 @@ export async function startCluster(
   const namespaces = inform<KubeObject>(kinds.NAMESPACES);
   const configMaps = inform<kinds.ConfigMap>(kinds.CONFIG_MAPS);
   const secrets = inform<kinds.Secret>(kinds.SECRETS);
-  const informers = [pods, services, slices, namespaces, configMaps, secrets];
+  const trustBundles = inform<kinds.ClusterTrustBundle>(kinds.CLUSTER_TRUST_BUNDLES);
+  const informers = [pods, services, slices, namespaces, configMaps, secrets, trustBundles];
 
   const directories = {
     cniConfig: layout.cniConfig,
@@ -110,6 +111,7 @@ export async function startCluster(
     pods,
     configMaps,
     secrets,
+    trustBundles,
     dialer: createDialer(process.execPath, [programFile('local-dialer')], settings.name),
     context: {
       client,
@@ -128,7 +130,15 @@ export async function startCluster(
         addresses: createAddressPool(),
         cni: createCniChain(directories, log),
       },
-      volumes: { client, lookup, run: runCommand, directories, claims: layout.claims, now: Date.now },
+      volumes: {
+        client,
+        lookup,
+        trustBundles: () => trustBundles.list(),
+        run: runCommand,
+        directories,
+        claims: layout.claims,
+        now: Date.now,
+      },
       lookup,
       services: () => services.list(),
       facts: {

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
-import type { ConfigMap, Pod, Secret } from '../controllers/kinds.ts';
+import type { ClusterTrustBundle, ConfigMap, Pod, Secret } from '../controllers/kinds.ts';
 import { keyOf, nameOf, namespaceOf, uidOf } from '../controllers/kinds.ts';
 import type { Informer } from '../controllers/informer.ts';
 import type { ExecSession, NodeRuntime } from '../node-runtime.ts';
@@ -31,10 +31,11 @@ export interface NodeInputs {
   readonly pods: Informer<Pod>;
   readonly configMaps: Informer<ConfigMap>;
   readonly secrets: Informer<Secret>;
+  readonly trustBundles: Informer<ClusterTrustBundle>;
   readonly dialer: Dialer;
 }
 
-export function createNode({ name, context, pods, configMaps, secrets, dialer }: NodeInputs): LocalNode {
+export function createNode({ name, context, pods, configMaps, secrets, trustBundles, dialer }: NodeInputs): LocalNode {
   const workers = new Map<string, PodWorker>();
   /** Uid of the pod that has a name now. */
   const byName = new Map<string, string>();
@@ -120,6 +121,10 @@ export function createNode({ name, context, pods, configMaps, secrets, dialer }:
       secrets.onChange(({ object }) => {
         if (live) refer('secret', namespaceOf(object), nameOf(object));
       });
+      // Which bundles a signer's selector takes may change with any of them.
+      trustBundles.onChange(() => {
+        if (live) for (const worker of workers.values()) if (hasTrustBundles(worker.pod())) worker.refresh();
+      });
       live = true;
       await removeOrphans();
       await Promise.all([...workers.values()].map(({ settled }) => settled));
@@ -191,6 +196,11 @@ function logAttempt(slot: Slot): number {
   if (slot.process !== undefined || slot.state.terminated !== undefined) return slot.attempt;
   return slot.attempt - 1;
 }
+
+const hasTrustBundles = (pod: Pod): boolean =>
+  (pod.spec.volumes ?? []).some(({ projected }) =>
+    (projected?.sources ?? []).some(({ clusterTrustBundle }) => clusterTrustBundle !== undefined),
+  );
 
 function references(pod: Pod, kind: 'configMap' | 'secret', name: string): boolean {
   for (const volume of pod.spec.volumes ?? []) {

@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
 import type { KubeClient } from '@istio-ts/kube';
-import type { DownwardItem, KeyToPath, Pod, Volume } from '../controllers/kinds.ts';
+import type { ClusterTrustBundle, DownwardItem, KeyToPath, Pod, Volume } from '../controllers/kinds.ts';
 import { nameOf, namespaceOf, SERVICE_ACCOUNTS, uidOf } from '../controllers/kinds.ts';
 import type { RunCommand } from '../network/command.ts';
+import { trustAnchors } from './trust-anchors.ts';
 import { ConfigError, fieldValue, type Lookup, type PodFacts, resourceValue } from './environment.ts';
 
 /** Directories of the host that pods see in place of the ones they name, so that node components stay inside the cluster's own state. */
@@ -30,6 +31,7 @@ export function nodeDirectories(directories: HostDirectories): readonly (readonl
 export interface VolumeContext {
   readonly client: KubeClient;
   readonly lookup: Lookup;
+  readonly trustBundles: () => readonly ClusterTrustBundle[];
   readonly facts: PodFacts;
   readonly run: RunCommand;
   readonly directories: HostDirectories;
@@ -179,7 +181,10 @@ async function volumeFiles(
       const { name = '', items, optional } = source.secret;
       addSecret(context, files, namespace, name, items, mode, optional);
     } else if (source.downwardAPI !== undefined) addDownward(context, files, pod, source.downwardAPI.items, mode);
-    else if (source.serviceAccountToken !== undefined) {
+    else if (source.clusterTrustBundle !== undefined) {
+      const anchors = trustAnchors(source.clusterTrustBundle, context.trustBundles());
+      files.set(safePath(source.clusterTrustBundle.path), { data: Buffer.from(anchors), mode });
+    } else if (source.serviceAccountToken !== undefined) {
       const { audience, expirationSeconds = 3600, path: file } = source.serviceAccountToken;
       const due = refreshAt === undefined || refreshAt <= context.now();
       const kept = due ? undefined : await fs.readFile(join(path, file)).catch(() => undefined);

@@ -10,7 +10,7 @@ const GROUP = 'certificates.k8s.io';
 
 /**
  * Who approves a CertificateSigningRequest, or signs one, needs the right for its signer beside the one for the object: the verb `approve` or `sign` on
- * `signers`, by the signer's name or for its whole domain (Kubernetes documentation, "Certificates and Certificate Signing Requests", Authorization).
+ * `signers`; who writes a ClusterTrustBundle of a signer the verb `attest`: by the signer's name or for its whole domain (Kubernetes documentation, "Certificates and Certificate Signing Requests", Authorization).
  */
 export class SignerGuard {
   readonly #authorizer: Authorizer;
@@ -21,10 +21,32 @@ export class SignerGuard {
 
   /** Throws 403 when `user` may not write `object` in place of `current`. */
   check(user: User, target: Target, object: ApiObject, current: ApiObject | undefined): void {
-    if (storageKey(target.definition) !== `${GROUP}/certificatesigningrequests` || isMaster(user)) return;
-    const verb = verbOf(target, object, current);
+    if (isMaster(user)) return;
+    switch (storageKey(target.definition)) {
+      case `${GROUP}/certificatesigningrequests`:
+        return this.#demand(
+          verbOf(target, object, current),
+          asString(asObject(current?.spec).signerName),
+          user,
+          target,
+          object,
+        );
+      case `${GROUP}/clustertrustbundles`: {
+        const signer = asString(asObject(object.spec).signerName);
+        return this.#demand(signer === '' ? undefined : 'attest', signer, user, target, object);
+      }
+      default:
+    }
+  }
+
+  #demand(
+    verb: 'approve' | 'sign' | 'attest' | undefined,
+    signer: string,
+    user: User,
+    target: Target,
+    object: ApiObject,
+  ): void {
     if (verb === undefined) return;
-    const signer = asString(asObject(current?.spec).signerName);
     const names = [signer, `${signer.split('/')[0]}/*`];
     const isAllowed = names.some(
       (name) =>
@@ -35,7 +57,9 @@ export class SignerGuard {
       throw forbidden(
         target.definition,
         object.metadata.name,
-        `user not permitted to ${verb} requests with signerName ${JSON.stringify(signer)}`,
+        verb === 'attest'
+          ? `user not permitted to attest for signerName ${JSON.stringify(signer)}`
+          : `user not permitted to ${verb} requests with signerName ${JSON.stringify(signer)}`,
       );
   }
 }

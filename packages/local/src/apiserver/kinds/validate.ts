@@ -2,6 +2,7 @@ import { asArray, asObject, asObjects, asString, equal, isObject, type JsonObjec
 import { matchesLabelSelector } from '../selectors.ts';
 import type { ApiObject } from '../object.ts';
 import { type FieldError, fieldError } from '../status.ts';
+import { trustBundleErrors, trustBundleNameProblem } from './trust-bundle.ts';
 import { label1035Problem, labelErrors, labelProblem, qualifiedNameErrors, subdomainProblem } from './types.ts';
 
 /** Kinds whose names are more restricted, or free, compared with a DNS subdomain. */
@@ -13,6 +14,7 @@ const NAME_RULES: Readonly<Record<string, (name: string) => string | undefined>>
   'rbac.authorization.k8s.io/clusterroles': pathSegment,
   'rbac.authorization.k8s.io/clusterrolebindings': pathSegment,
   'certificates.k8s.io/certificatesigningrequests': pathSegment,
+  'certificates.k8s.io/clustertrustbundles': trustBundleNameProblem,
   '/events': pathSegment,
 };
 
@@ -444,6 +446,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     if (asString(spec.schedule) === '') errors.push(fieldError.required('spec.schedule'));
     return errors;
   },
+  'certificates.k8s.io/clustertrustbundles': trustBundleErrors,
   'rbac.authorization.k8s.io/rolebindings': bindingErrors,
   'rbac.authorization.k8s.io/clusterrolebindings': bindingErrors,
   'rbac.authorization.k8s.io/roles': rulesErrors,

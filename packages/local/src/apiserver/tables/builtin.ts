@@ -521,6 +521,11 @@ export const BUILTIN_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     }),
     text('Condition', requestCondition),
   ],
+  'certificates.k8s.io/clustertrustbundles': [
+    NAME,
+    text('SignerName', (object) => asString(spec(object).signerName)),
+    AGE,
+  ],
   'node.k8s.io/runtimeclasses': [NAME, text('Handler', (object) => asString(object.handler)), AGE],
 };
 

@@ -6,6 +6,11 @@ export interface ConfigMap extends KubeObject {
   readonly binaryData?: Readonly<Record<string, string>>;
 }
 
+/** Trust anchors, PEM. */
+export interface ClusterTrustBundle extends KubeObject {
+  readonly spec: { readonly signerName?: string; readonly trustBundle: string };
+}
+
 export interface Secret extends KubeObject {
   readonly type?: string;
   /** Base64. */

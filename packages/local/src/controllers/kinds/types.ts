@@ -23,6 +23,13 @@ export const NAMESPACES = core('Namespace', 'namespaces', false);
 export const SERVICE_ACCOUNTS = core('ServiceAccount', 'serviceaccounts');
 export const CONFIG_MAPS = core('ConfigMap', 'configmaps');
 export const SECRETS = core('Secret', 'secrets');
+export const CLUSTER_TRUST_BUNDLES = grouped(
+  'certificates.k8s.io',
+  'v1beta1',
+  'ClusterTrustBundle',
+  'clustertrustbundles',
+  false,
+);
 export const EVENTS = core('Event', 'events');
 export const PERSISTENT_VOLUME_CLAIMS = core('PersistentVolumeClaim', 'persistentvolumeclaims');
 export const ENDPOINT_SLICES = grouped('discovery.k8s.io', 'v1', 'EndpointSlice', 'endpointslices');

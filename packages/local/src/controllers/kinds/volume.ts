@@ -1,4 +1,5 @@
 /** Volumes of pods. */
+import type { LabelSelector } from '@istio-ts/kube/label-selector';
 
 export interface KeyToPath {
   readonly key: string;
@@ -15,6 +16,15 @@ export interface DownwardItem {
     readonly resource: string;
     readonly divisor?: string;
   };
+}
+
+/** Trust anchors as a file. */
+export interface TrustBundleSource {
+  readonly name?: string;
+  readonly signerName?: string;
+  readonly labelSelector?: LabelSelector;
+  readonly optional?: boolean;
+  readonly path: string;
 }
 
 export interface Volume {
@@ -53,6 +63,7 @@ export interface Volume {
         readonly optional?: boolean;
       };
       readonly downwardAPI?: { readonly items?: readonly DownwardItem[] };
+      readonly clusterTrustBundle?: TrustBundleSource;
     }[];
   };
   readonly persistentVolumeClaim?: { readonly claimName: string; readonly readOnly?: boolean };
