@@ -1,3 +1,5 @@
+import { unbuilt, unbuiltWarnings } from './unbuilt-environment.ts';
+
 /** A variable of istiod's environment. */
 export interface Variable {
   /** Value where it is not set. */
@@ -57,6 +59,20 @@ export const variables = {
     default: 'auto',
     about: 'Whether sidecars are init containers that keep running: true, false, or as the API server can.',
   },
+  DEBUG_ENDPOINT_AUTH_ALLOWED_NAMESPACES: {
+    default: '',
+    about:
+      'Namespaces, with commas between, whose identities may ask all debug questions, as those of istiod’s own may.',
+  },
+  ENABLE_100_CONTINUE_HEADERS: {
+    default: 'true',
+    about: 'Whether servers hear of `Expect: 100-continue` and answer it themselves; else proxies do.',
+  },
+  ENABLE_CA_SERVER: {
+    default: 'true',
+    about:
+      'Whether istiod signs certificates of workloads; where it does not, their agents ask somebody else (CA_ADDR).',
+  },
   EXTERNAL_CA: {
     default: '',
     about: 'ISTIOD_RA_KUBERNETES_API: signers of the cluster give the certificates of workloads.',
@@ -88,6 +104,11 @@ export const variables = {
     about:
       'Namespaces, with commas between, whose Secrets are read beside istiod’s own; the chart’s `secretNamespaces` sets it and gives the rights. Proxies elsewhere get no Secret.',
   },
+  ISTIO_WATCH_NAMESPACE: {
+    default: '',
+    about:
+      'The only namespace, beside istiod’s own, of which istiod knows services, workloads and configuration. It needs its rights as they are: it still looks at nodes and namespaces.',
+  },
   JWT_RULE: {
     default: '',
     about: 'Issuer of tokens that are taken beside the API server’s: JSON with issuer, jwksUri or jwks, and audiences.',
@@ -104,6 +125,10 @@ export const variables = {
   KUBERNETES_SERVICE_HOST: {
     default: '',
     about: 'Set by Kubernetes in its pods; TOKEN_ISSUER is for istiods elsewhere.',
+  },
+  MAX_CONNECTIONS_PER_SOCKET_EVENT_LOOP: {
+    default: '1',
+    about: 'How many connections a listener accepts before other connections have their turn. 0: all that wait.',
   },
   MAX_WORKLOAD_CERT_TTL: { default: '2160h', about: 'Certificates with a longer lifetime are refused.' },
   NO_PROXY: {
@@ -142,6 +167,11 @@ export const variables = {
     about:
       'Whether istiod analyses the configuration after changes and writes what it finds into the status of the objects (validationMessages, condition PassedAnalysis). Istio’s default is false; here an analysis needs nothing but what istiod knows anyway.',
   },
+  PILOT_ENABLE_EDS_FOR_HEADLESS_SERVICES: {
+    default: 'false',
+    about:
+      'Whether sidecars choose among the pods of headless services of Kubernetes; else they go where the client dialled.',
+  },
   PILOT_ENABLE_IP_AUTOALLOCATE: { default: 'true', about: 'Whether ServiceEntries without addresses get some.' },
   PILOT_ENABLE_K8S_SELECT_WORKLOAD_ENTRIES: {
     default: 'true',
@@ -178,7 +208,25 @@ export const variables = {
     default: 'true',
     about: 'Whether the identity that a proxy proves must be of the namespace and service account that it names.',
   },
+  PILOT_FILTER_GATEWAY_CLUSTER_CONFIG: {
+    default: 'false',
+    about:
+      'Whether gateways know only services that their routes, extension providers or keys of tokens lead to. What only an EnvoyFilter leads to is then missing.',
+  },
+  PILOT_GATEWAY_TRANSPORT_SOCKET_CONNECT_TIMEOUT: {
+    default: '15s',
+    about: 'How long clients of gateways may take for the TLS handshake. 0s: for ever.',
+  },
   PILOT_HTTP10: { default: 'false', about: 'Whether all proxies answer HTTP/1.0.' },
+  PILOT_IGNORE_RESOURCES: {
+    default: '',
+    about:
+      'Kinds of configuration that istiod takes no notice of, with commas between: `wasmplugins.extensions.istio.io`, or `*.istio.io` for all.',
+  },
+  PILOT_INCLUDE_RESOURCES: {
+    default: '',
+    about: 'Kinds that it takes notice of although PILOT_IGNORE_RESOURCES names them.',
+  },
   PILOT_IP_AUTOALLOCATE_IPV4_PREFIX: { default: '240.240.0.0/16', about: 'Range of such addresses.' },
   PILOT_IP_AUTOALLOCATE_IPV6_PREFIX: { default: '2001:2::/48', about: 'Range of such addresses.' },
   PILOT_JWT_ENABLE_REMOTE_JWKS: {
@@ -196,6 +244,11 @@ export const variables = {
     default: 'false',
     about: 'Whether a Gateway selects proxies of its own namespace only.',
   },
+  PILOT_SEND_UNHEALTHY_ENDPOINTS: {
+    default: 'false',
+    about:
+      'Whether proxies know of endpoints that are not ready; they send nothing to them, even when no other is left (so that a slow start, say, knows who is new).',
+  },
   PILOT_SIDECAR_USE_REMOTE_ADDRESS: {
     default: 'false',
     about: 'Whether sidecars add the client’s address to x-forwarded-for of requests that leave.',
@@ -204,12 +257,21 @@ export const variables = {
     default: '100',
     about: 'How many statuses are written at the same time after an analysis.',
   },
+  PILOT_TRACE_SAMPLING: {
+    default: '1.0',
+    about: 'Percentage of requests that get a trace where neither the mesh configuration nor a Telemetry says it.',
+  },
   PILOT_WORKLOAD_ENTRY_GRACE_PERIOD: {
     default: '10s',
     about: 'How long the WorkloadEntry of a machine stays after it has gone.',
   },
   POD_NAME: { default: 'istiod', about: 'Name of istiod’s pod; by it replicas tell themselves apart.' },
   POD_NAMESPACE: { default: 'istio-system', about: 'Namespace of istiod; the flag --namespace comes first.' },
+  PREFER_DESTINATIONRULE_TLS_FOR_EXTERNAL_SERVICES: {
+    default: 'true',
+    about:
+      'Whether the certificates of a DestinationRule with mode MUTUAL come before those that the client’s container mounts (TLS_CLIENT_*), towards services outside the mesh.',
+  },
   RESOLVE_HOSTNAME_GATEWAYS: {
     default: 'true',
     about: 'Whether DNS names of gateways of networks are resolved; else such gateways are left out.',
@@ -271,6 +333,10 @@ export const withoutEffect: readonly { readonly names: readonly string[]; readon
   },
 ];
 
+/** What is to be said at the start about variables that are set and have no effect, one line each. */
+export const environmentWarnings = (env: Readonly<Record<string, string | undefined>>): readonly string[] =>
+  unbuiltWarnings(env, withoutEffect);
+
 /** The page `docs/istiod-environment.md`. */
 export function environmentPage(): string {
   const cell = (text: string): string => text.replaceAll('|', '\\|');
@@ -280,7 +346,7 @@ export function environmentPage(): string {
   return [
     '# Environment of istiod',
     '',
-    'Written by `npm run docs` out of the declarations in `packages/istiod/src/environment.ts`. Names and, where not said otherwise, defaults are Istio’s; names that begin with `ISTIO_TS_` are our own. A variable that is in neither table has no effect.',
+    'Written by `npm run docs` out of the declarations in `packages/istiod/src/environment.ts`. Names and, where not said otherwise, defaults are Istio’s; names that begin with `ISTIO_TS_` are our own. A variable of Istio’s that has no effect is warned about at the start of istiod where it is set to something else than what is so anyway.',
     '',
     '| variable | default | effect |',
     '|---|---|---|',
@@ -288,9 +354,17 @@ export function environmentPage(): string {
     '',
     '## Without effect',
     '',
+    'In brackets: what is so anyway.',
+    '',
     '| variables | why |',
     '|---|---|',
     ...withoutEffect.map(({ names, why }) => `| ${names.map((name) => `\`${name}\``).join(', ')} | ${cell(why)} |`),
+    ...unbuilt.map(
+      ({ why, names }) =>
+        `| ${Object.entries(names)
+          .map(([name, usual]) => `\`${name}\`${usual === '' ? '' : ` (${usual})`}`)
+          .join(', ')} | ${cell(why)} |`,
+    ),
     '',
   ].join('\n');
 }

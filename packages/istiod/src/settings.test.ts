@@ -60,3 +60,32 @@ test('Secrets are read of all namespaces, or of those that are named and the own
   assert.deepEqual(namespaces('edge, shop,mesh'), ['mesh', 'edge', 'shop']);
   assert.throws(() => namespaces('edge,*'), /ISTIO_TS_SECRET_NAMESPACES: '\*' is no name of a namespace/);
 });
+
+test('switches of what proxies get', () => {
+  const switches = (env: Readonly<Record<string, string>>) => parseSettings([], env).switches;
+  assert.deepEqual(switches({}), {
+    useRemoteAddress: false,
+    alpnFilter: true,
+    dynamicHosts: 1024,
+    continueHeaders: true,
+    acceptsAtOnce: 1,
+    handshakeMs: 15_000,
+    unhealthyEndpoints: false,
+    headlessEndpoints: false,
+    filterGatewayClusters: false,
+    externalRuleTls: true,
+    traceSampling: 1,
+  });
+  assert.equal(switches({ PILOT_GATEWAY_TRANSPORT_SOCKET_CONNECT_TIMEOUT: '0s' }).handshakeMs, 0);
+  assert.equal(switches({ PILOT_TRACE_SAMPLING: '0.5' }).traceSampling, 0.5);
+  for (const [name, value] of [
+    ['PILOT_TRACE_SAMPLING', '101'],
+    ['MAX_CONNECTIONS_PER_SOCKET_EVENT_LOOP', '1.5'],
+    ['PILOT_GATEWAY_TRANSPORT_SOCKET_CONNECT_TIMEOUT', 'soon'],
+    ['PILOT_ALLOW_ANY_DYNAMIC_DNS_MAX_HOSTS', '0'],
+  ] as const)
+    assert.throws(
+      () => switches({ [name]: value }),
+      (error) => error instanceof SettingsError && error.message.startsWith(`${name}: '${value}' is not`),
+    );
+});

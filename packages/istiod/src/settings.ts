@@ -4,6 +4,7 @@ import type { TrafficSwitches } from '@istio-ts/mesh/model';
 import { type NativeSidecarSetting, parseNativeSidecars } from '@istio-ts/injector/native-sidecars';
 import type { KeyFetching } from '@istio-ts/mesh';
 import { type AddressRanges, wantedAddresses } from './controllers/auto-allocate.ts';
+import { readTrafficSwitches, TrafficSwitchError } from './traffic-switches.ts';
 import { AddressRangeError, forbiddenAddresses } from '@istio-ts/security/fetch/addresses';
 import { type ChooseProxy, proxiesOf, ProxySettingError } from '@istio-ts/security/fetch/proxies';
 import { type KeyAlgorithm, P256 } from '@istio-ts/security/keys';
@@ -21,6 +22,14 @@ export interface Settings {
   readonly podName: string;
   /** ISTIO_TS_SECRET_NAMESPACES and the own namespace; undefined for those of all namespaces. */
   readonly secretNamespaces: readonly string[] | undefined;
+  /** ISTIO_WATCH_NAMESPACE: the only namespace, beside istiod's own, that counts; undefined for all. */
+  readonly watchedNamespace: string | undefined;
+  /** PILOT_IGNORE_RESOURCES and PILOT_INCLUDE_RESOURCES: kinds of configuration that are not watched, and exceptions of that. */
+  readonly ignoredKinds: { readonly ignore: readonly string[]; readonly include: readonly string[] };
+  /** ENABLE_CA_SERVER */
+  readonly signsCertificates: boolean;
+  /** DEBUG_ENDPOINT_AUTH_ALLOWED_NAMESPACES, and istiod's own: their identities may ask all debug questions. */
+  readonly debugNamespaces: readonly string[];
   /** Host and port each; an empty host means every address. */
   readonly grpc: ListenAddress;
   readonly secureGrpc: ListenAddress;
@@ -55,7 +64,7 @@ export interface Settings {
   readonly quicListeners: boolean;
   /** PILOT_ENABLE_MONGO_FILTER, PILOT_ENABLE_REDIS_FILTER: the protocols of databases for which proxies get filters. */
   readonly wireFilters: readonly ('Mongo' | 'Redis')[];
-  /** PILOT_SIDECAR_USE_REMOTE_ADDRESS, PILOT_ENABLE_ALPN_FILTER, PILOT_ALLOW_ANY_DYNAMIC_DNS_MAX_HOSTS. */
+  /** What changes what all proxies get. */
   readonly switches: TrafficSwitches;
   /** PILOT_ENABLE_SERVICEENTRY_SELECT_PODS. */
   readonly entriesSelectPods: boolean;
@@ -155,15 +164,13 @@ export class SettingsError extends Error {
 
 type Env = Environment;
 
+const isNamespace = (name: string): boolean => /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name);
+
 /** Reads ISTIO_TS_SECRET_NAMESPACES. */
 function secretNamespaces(env: Env, own: string): readonly string[] | undefined {
-  const names = (env.ISTIO_TS_SECRET_NAMESPACES ?? '')
-    .split(',')
-    .map((name) => name.trim())
-    .filter(Boolean);
+  const names = commaList(env.ISTIO_TS_SECRET_NAMESPACES);
   for (const name of names)
-    if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name))
-      throw new SettingsError(`ISTIO_TS_SECRET_NAMESPACES: '${name}' is no name of a namespace`);
+    if (!isNamespace(name)) throw new SettingsError(`ISTIO_TS_SECRET_NAMESPACES: '${name}' is no name of a namespace`);
   return names.length === 0 ? undefined : [...new Set([own, ...names])];
 }
 
@@ -228,15 +235,6 @@ function autoAddresses(env: Env): AddressRanges | undefined {
     );
   }
   return ranges;
-}
-
-/** Reads PILOT_ALLOW_ANY_DYNAMIC_DNS_MAX_HOSTS. */
-function dynamicHosts(env: Env): number {
-  const text = env.PILOT_ALLOW_ANY_DYNAMIC_DNS_MAX_HOSTS || '1024';
-  const count = Number(text);
-  if (!Number.isInteger(count) || count < 1 || count > 4_294_967_295)
-    throw new SettingsError(`PILOT_ALLOW_ANY_DYNAMIC_DNS_MAX_HOSTS: '${text}' is not a number of hosts`);
-  return count;
 }
 
 /** Reads the switches of the filters for protocols of databases. */
@@ -341,6 +339,29 @@ function identitySettings(env: Env, tokenAudiences: readonly string[]): Identity
   }
 }
 
+function switchesOf(env: Env): TrafficSwitches {
+  try {
+    return readTrafficSwitches(env);
+  } catch (error) {
+    if (error instanceof TrafficSwitchError) throw new SettingsError(error.message);
+    throw error;
+  }
+}
+
+const commaList = (text: string | undefined): readonly string[] =>
+  (text ?? '')
+    .split(',')
+    .map((word) => word.trim())
+    .filter(Boolean);
+
+/** Reads ISTIO_WATCH_NAMESPACE. */
+function watchedNamespace(env: Env): string | undefined {
+  const name = env.ISTIO_WATCH_NAMESPACE?.trim() || undefined;
+  if (name !== undefined && !isNamespace(name))
+    throw new SettingsError(`ISTIO_WATCH_NAMESPACE: '${name}' is no name of a namespace; it takes one only`);
+  return name;
+}
+
 /** Reads the settings of `pilot-discovery discovery`. Raises {@link SettingsError}. */
 export function parseSettings(words: readonly string[], env: Env): Settings {
   const flags = parseDiscoveryFlags(words);
@@ -359,6 +380,10 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
     trustDomain: env.TRUST_DOMAIN || 'cluster.local',
     podName: env.POD_NAME || 'istiod',
     secretNamespaces: secretNamespaces(env, namespace),
+    watchedNamespace: watchedNamespace(env),
+    ignoredKinds: { ignore: commaList(env.PILOT_IGNORE_RESOURCES), include: commaList(env.PILOT_INCLUDE_RESOURCES) },
+    signsCertificates: env.ENABLE_CA_SERVER !== 'false',
+    debugNamespaces: [...new Set([namespace, ...commaList(env.DEBUG_ENDPOINT_AUTH_ALLOWED_NAMESPACES)])],
     grpc: address('grpcAddr'),
     secureGrpc: address('secureGRPCAddr'),
     http: address('httpAddr'),
@@ -397,12 +422,7 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
     forbidsForeignHosts: env.ISTIO_TS_FORBID_FOREIGN_HOSTS === 'true',
     http10: env.PILOT_HTTP10 === 'true' || env.PILOT_HTTP10 === '1',
     wireFilters: wireFilters(env),
-    switches: {
-      useRemoteAddress: env.PILOT_SIDECAR_USE_REMOTE_ADDRESS === 'true',
-      alpnFilter: env.PILOT_ENABLE_ALPN_FILTER !== 'false',
-      ...(env.DISABLE_SHADOW_HOST_SUFFIX === 'false' && { shadowSuffix: true }),
-      dynamicHosts: dynamicHosts(env),
-    },
+    switches: switchesOf(env),
     entriesSelectPods: env.PILOT_ENABLE_SERVICEENTRY_SELECT_PODS !== 'false',
     servicesSelectEntries: env.PILOT_ENABLE_K8S_SELECT_WORKLOAD_ENTRIES !== 'false',
     quicListeners: env.PILOT_ENABLE_QUIC_LISTENERS === 'true',

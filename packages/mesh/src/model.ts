@@ -309,4 +309,20 @@ export interface TrafficSwitches {
   readonly alpnFilter?: boolean;
   /** DISABLE_SHADOW_HOST_SUFFIX is false: mirrored requests go to the host with `-shadow` behind its name; false. */
   readonly shadowSuffix?: boolean;
+  /** ENABLE_100_CONTINUE_HEADERS: `Expect: 100-continue` goes to the server, which answers it itself; true. */
+  readonly continueHeaders?: boolean;
+  /** MAX_CONNECTIONS_PER_SOCKET_EVENT_LOOP: how many connections a listener accepts before other events have their turn; 1, and 0 for all that wait. */
+  readonly acceptsAtOnce?: number;
+  /** PILOT_GATEWAY_TRANSPORT_SOCKET_CONNECT_TIMEOUT: how long clients of gateways may take for their TLS handshake, in milliseconds; 15000, and 0 for ever. */
+  readonly handshakeMs?: number;
+  /** PILOT_SEND_UNHEALTHY_ENDPOINTS: proxies know of endpoints that are not ready too, and send nothing to them whatever happens to the others; false. */
+  readonly unhealthyEndpoints?: boolean;
+  /** PILOT_ENABLE_EDS_FOR_HEADLESS_SERVICES: sidecars choose among the pods of headless services instead of going where the client dialled; false. */
+  readonly headlessEndpoints?: boolean;
+  /** PILOT_FILTER_GATEWAY_CLUSTER_CONFIG: gateways get only clusters that their routes or providers of the mesh lead to; false. */
+  readonly filterGatewayClusters?: boolean;
+  /** PREFER_DESTINATIONRULE_TLS_FOR_EXTERNAL_SERVICES: towards services outside the mesh a rule's certificates come before those that the container mounts; true. */
+  readonly externalRuleTls?: boolean;
+  /** PILOT_TRACE_SAMPLING: share of requests with a trace where nothing else is said, in percent; 1. */
+  readonly traceSampling?: number;
 }

@@ -37,18 +37,22 @@ export function callerNamespaces(caller: DebugCaller): Set<string> {
 }
 
 /**
- * Whether the caller may run a debug command: everything from istiod's own namespace or this machine, a few from other
+ * Whether the caller may run a debug command: everything from istiod's own namespace, those named in `debugNamespaces` or this machine, a few from other
  * namespaces about their own proxies (Istio, "ENABLE_DEBUG_ENDPOINT_AUTH"). `proxyId` is the proxy asked about.
  */
 export function mayDebug(
   command: string,
   proxyId: string | undefined,
   caller: DebugCaller,
-  context: { readonly connections: Connections; readonly systemNamespace: string },
+  context: {
+    readonly connections: Connections;
+    readonly systemNamespace: string;
+    readonly debugNamespaces?: readonly string[] | undefined;
+  },
 ): boolean {
   if (caller.isLocal) return true;
   const namespaces = callerNamespaces(caller);
-  if (namespaces.has(context.systemNamespace)) return true;
+  if ([context.systemNamespace, ...(context.debugNamespaces ?? [])].some((name) => namespaces.has(name))) return true;
   if (!OPEN_COMMANDS.has(command) || proxyId === undefined) return false;
   const proxy = context.connections.find(proxyId);
   return proxy !== undefined && namespaces.has(proxy.node.namespace);
@@ -62,6 +66,7 @@ export function answerDebugRequest(
   context: {
     readonly connections: Connections;
     readonly systemNamespace: string;
+    readonly debugNamespaces?: readonly string[] | undefined;
     readonly run: ((command: string, caller: DebugCaller) => string | undefined) | undefined;
   },
 ): XdsResource[] {

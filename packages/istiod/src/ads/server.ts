@@ -44,6 +44,8 @@ export interface AdsServerOptions {
   readonly trustDomainAliases?: () => readonly string[];
   /** Where istiod runs: identities of it may read everything by the debug types. */
   readonly systemNamespace: string;
+  /** Further namespaces whose identities may (DEBUG_ENDPOINT_AUTH_ALLOWED_NAMESPACES). */
+  readonly debugNamespaces?: readonly string[];
   /** Says who answers, in every response (`{"Component":"istiod","ID":…,"Info":{"version":…}}`). */
   readonly controlPlaneId: string;
   /** Whether a proxy's identity must be of its namespace (PILOT_ENABLE_XDS_IDENTITY_CHECK); default true. */
@@ -352,6 +354,7 @@ class AdsStream<W extends Watch, R extends Request> {
     const resources = answerDebugRequest(typeUrl, this.#protocol.names(request), caller, {
       connections: this.#connections,
       systemNamespace: this.#options.systemNamespace,
+      debugNamespaces: this.#options.debugNamespaces,
       run: this.#options.debug,
     });
     const nonce = `debug-${++this.#debugNonce}`;

@@ -2,6 +2,7 @@ import { VERSION } from '@istio-ts/api/version';
 import { UsageError } from '@istio-ts/command-line/arguments';
 import { runProgram } from '@istio-ts/command-line/program';
 import { versionText } from '@istio-ts/command-line/version';
+import { environmentWarnings } from '../environment.ts';
 import { DISCOVERY_FLAGS, withoutEffect } from '../flags.ts';
 import { type Discovery, startDiscovery } from '../process/discovery.ts';
 import { parseDiscoveryFlags, parseSettings, SettingsError } from '../settings.ts';
@@ -90,6 +91,7 @@ async function discovery(flags: readonly string[]): Promise<number> {
     const settings = parseSettings(flags, process.env);
     const { given } = parseDiscoveryFlags(flags);
     for (const name of withoutEffect(given)) err(`Warning: --${name} has no effect\n`);
+    for (const warning of environmentWarnings(process.env)) err(`Warning: ${warning}\n`);
     graceMs = settings.shutdownMs;
     running = await startDiscovery(settings, process.env, process.argv.slice(2));
     return 0;

@@ -17,6 +17,7 @@ export type DebugCommand = (query: URLSearchParams) => unknown;
 export interface DebugOptions {
   readonly connections: Connections;
   readonly systemNamespace: string;
+  readonly debugNamespaces?: readonly string[];
   /** More commands by name, whose results are shown as JSON. */
   readonly commands?: Readonly<Record<string, { readonly help: string; readonly run: DebugCommand }>>;
 }

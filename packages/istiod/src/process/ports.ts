@@ -62,7 +62,7 @@ export function createPorts({ settings, logger, metrics, scopes, uptimeMs }: Gro
   });
   const grpc = createGrpcServers({
     discovery: proxies.discovery,
-    certificates: proxies.certificates,
+    certificates: settings.signsCertificates ? proxies.certificates : {},
     tls: serverTls(),
     keepaliveMs: settings.keepaliveMs,
     log: logger('grpc', 'gRPC servers of proxies and certificates'),

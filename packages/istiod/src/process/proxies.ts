@@ -74,6 +74,7 @@ export function createProxyServices(
     },
     trustDomainAliases,
     systemNamespace: settings.namespace,
+    debugNamespaces: settings.debugNamespaces,
     controlPlaneId: JSON.stringify({ Component: 'istiod', ID: settings.podName, Info: { version: VERSION } }),
     metrics: createAdsMetrics(metrics, VERSION),
     log,
@@ -100,6 +101,7 @@ export function createProxyServices(
   runDebug = createDebug({
     connections: ads.connections,
     systemNamespace: settings.namespace,
+    debugNamespaces: settings.debugNamespaces,
     commands: {
       ...debugCommands(mesh, sources, engine),
       ...deliveryCommands({ clusterId: settings.clusterId, synced, distribution }),

@@ -1,5 +1,4 @@
-import { kubernetesTypes } from '@istio-ts/api/resource-types';
-import type { KubeObject, ListOptions } from '@istio-ts/kube';
+import type { KubeObject } from '@istio-ts/kube';
 import { watchMesh } from '@istio-ts/mesh';
 import { reportAnalysis } from '../analysis/report-analysis.ts';
 import { isConfiguration, readConfigSources, readsKubernetes } from '../config/config-sources.ts';
@@ -8,6 +7,7 @@ import { createEventMetrics } from '../metrics/kubernetes.ts';
 import { candidacy, type Ground } from './ground.ts';
 import type { Model } from './model.ts';
 import { reportProblems, wasRefused } from './report-problems.ts';
+import { watchedLists } from './watched-lists.ts';
 
 /** Everything that fills the model's sources. */
 export interface Watches {
@@ -72,7 +72,7 @@ export function startWatches(ground: Ground, model: Model, observe: (object: Kub
       if (analysis) analysis.observe(object);
       return true;
     },
-    lists: (resource) => (resource === kubernetesTypes.Secret ? secretLists(settings.secretNamespaces) : [{}]),
+    ...watchedLists(settings),
     onEvent: createEventMetrics(metrics),
     // Named sources of configuration take the place of the API server's; which they are is known before the first object.
     skips: (object) => !fromKubernetes && isConfiguration(object),
@@ -102,12 +102,4 @@ export function startWatches(ground: Ground, model: Model, observe: (object: Kub
       meshConfigWatch.close();
     },
   };
-}
-
-/** Which Secrets istiod lists: never those that no proxy can have (tokens, Helm's records), which then do not even pass through its memory. */
-function secretLists(namespaces: readonly string[] | undefined): readonly ListOptions[] {
-  const fieldSelector = ['helm.sh/release.v1', 'kubernetes.io/service-account-token', 'bootstrap.kubernetes.io/token']
-    .map((type) => `type!=${type}`)
-    .join(',');
-  return namespaces?.map((namespace) => ({ namespace, fieldSelector })) ?? [{ fieldSelector }];
 }

@@ -7,6 +7,7 @@ import type {
   Service,
   ServiceEndpoints,
   ServicePort,
+  TrafficSwitches,
 } from '@istio-ts/mesh/model';
 import { isIP } from 'node:net';
 import { isClusterLocal } from '../endpoint/cluster-local.ts';
@@ -92,7 +93,7 @@ export function* outboundClusterInputs(
           client: endpoints && client,
           files,
           ipv6Only,
-          maxHosts: proxy.switches?.dynamicHosts,
+          switches: proxy.switches,
           retried: retriedByCluster(lean, service, target.port.number),
         },
       ];
@@ -145,9 +146,10 @@ export function endpointTargets(
   const client = clientPlace(scope);
   const place = JSON.stringify(client);
   const router = proxy.type === 'router';
+  const { switches } = proxy;
   return scope.services.flatMap((service) => {
     const rule = destinationRules.get(service.hostname);
-    return targetsOfService({ service, rule, mesh, router, client, place }).targets;
+    return targetsOfService({ service, rule, mesh, router, switches, client, place }).targets;
   });
 }
 
@@ -156,18 +158,26 @@ interface ServiceTargets {
   readonly rule: MergedDestinationRule | undefined;
   readonly mesh: ProxyScope['mesh'];
   readonly router: boolean;
+  readonly switches: TrafficSwitches | undefined;
   readonly client: ClientPlace;
   /** The client's place as text. */
   readonly place: string;
 }
 
 const unplacedTargets = memoByInputs(
-  ({ service, rule, mesh, router, client }: ServiceTargets) => [service, mesh, rule, router, client.clusterId],
+  ({ service, rule, mesh, router, switches, client }: ServiceTargets) => [
+    service,
+    mesh,
+    rule,
+    router,
+    switches,
+    client.clusterId,
+  ],
   (input) => findTargets(input),
 );
 
 const placedTargets = memoByInputs(
-  ({ service, rule, mesh, router, place }: ServiceTargets) => [service, mesh, rule, router, place],
+  ({ service, rule, mesh, router, switches, place }: ServiceTargets) => [service, mesh, rule, router, switches, place],
   (input) => findTargets(input),
 );
 
@@ -177,12 +187,12 @@ function targetsOfService(input: ServiceTargets): ReturnType<typeof findTargets>
   return unplaced.placed ? placedTargets(input) : unplaced;
 }
 
-function findTargets({ service, rule, mesh, router, client }: ServiceTargets) {
+function findTargets({ service, rule, mesh, router, switches, client }: ServiceTargets) {
   const targets: EndpointTarget[] = [];
   let anyPlaced = false;
   for (const { port, subset } of targetsOf(service, rule)) {
     const policy = effectivePolicy(rule?.spec, subset, port.number, mesh);
-    if (clusterDiscovery(service, policy, router) !== 'EDS') continue;
+    if (clusterDiscovery(service, policy, { router, switches }) !== 'EDS') continue;
     const clusterName = outboundCluster(port.number, subset?.name ?? '', service.hostname);
     const { settings, zones, failover } = localityPolicy(policy, mesh, service);
     const placed =
@@ -199,6 +209,7 @@ function findTargets({ service, rule, mesh, router, client }: ServiceTargets) {
         client: placed ? client : undefined,
         settings: placed ? settings : undefined,
         failover: placed && failover,
+        ...(switches?.unhealthyEndpoints === true && { unhealthyToo: true }),
         ...(zones && { zones }),
         ...(isClusterLocal(service.hostname, mesh) && { cluster: client.clusterId }),
       },
@@ -283,7 +294,7 @@ export function outboundPlaceKey({ services, proxy }: ProxyScope, inputs: Cluste
     placed && JSON.stringify(clientPlace({ proxy })),
     JSON.stringify(clientFiles(proxy.metadata)),
     onlyIpv6({ proxy }),
-    proxy.switches?.dynamicHosts,
+    proxy.switches,
   ];
 }
 

@@ -9,6 +9,7 @@ import type {
   Service,
   ServiceEndpoints,
   ServicePort,
+  TrafficSwitches,
 } from '@istio-ts/mesh/model';
 import { protoDuration } from '../duration.ts';
 import {
@@ -36,6 +37,7 @@ import {
   meshTls,
   originatedTls,
   rawBuffer,
+  withMountedFiles,
   withProxyProtocol,
 } from './tls.ts';
 import { type EffectivePolicy, effectivePolicy, type Subset } from './traffic-policy.ts';
@@ -62,8 +64,7 @@ export interface OutboundClusterInput {
   readonly client: ClientPlace | undefined;
   readonly files: ClientFiles | undefined;
   readonly ipv6Only: boolean;
-  /** How many names a proxy remembers. */
-  readonly maxHosts: number | undefined;
+  readonly switches: TrafficSwitches | undefined;
   /** Whether the cluster says when requests are tried again, instead of the routes to it. */
   readonly retried: boolean;
 }
@@ -83,15 +84,22 @@ export const outboundClusterKey = (input: OutboundClusterInput): readonly [objec
   input.client && JSON.stringify(input.client),
   input.files && JSON.stringify(input.files),
   input.ipv6Only,
-  input.maxHosts,
+  input.switches,
   input.retried,
 ];
+
+/** What decides about the discovery of endpoints beside the service and its rules. */
+export interface Finding {
+  /** Routers know no original destination. */
+  readonly router: boolean;
+  readonly switches: TrafficSwitches | undefined;
+}
 
 /** How a cluster finds its endpoints. */
 type Discovery = 'EDS' | 'STRICT_DNS' | 'LOGICAL_DNS' | 'ORIGINAL_DST' | 'DYNAMIC';
 
 /** How the cluster of a service finds its endpoints; the control plane has to send EDS for those that say so. */
-export function clusterDiscovery(service: Service, policy: EffectivePolicy, router: boolean): Discovery {
+export function clusterDiscovery(service: Service, policy: EffectivePolicy, { router, switches }: Finding): Discovery {
   switch (service.resolution) {
     case 'dns':
     case 'alias':
@@ -101,11 +109,16 @@ export function clusterDiscovery(service: Service, policy: EffectivePolicy, rout
     case 'dynamic-dns':
       return 'DYNAMIC';
     case 'passthrough':
-      return router ? 'EDS' : 'ORIGINAL_DST';
+      return router || (service.headless && switches?.headlessEndpoints === true && !dialled(policy))
+        ? 'EDS'
+        : 'ORIGINAL_DST';
     case 'static':
-      return policy.loadBalancer?.simple === 'PASSTHROUGH' && !router ? 'ORIGINAL_DST' : 'EDS';
+      return dialled(policy) && !router ? 'ORIGINAL_DST' : 'EDS';
   }
 }
+
+/** Whether a rule wants the address that the client dialled. */
+const dialled = (policy: EffectivePolicy): boolean => policy.loadBalancer?.simple === 'PASSTHROUGH';
 
 /** Settings for load balancing by locality or by zone of a cluster, and whether its localities may fail over. */
 export function localityPolicy(
@@ -133,7 +146,7 @@ export function buildOutboundCluster(input: OutboundClusterInput): Generated<Clu
   const { service, port, subset, rule, mesh, router } = input;
   const policy = effectivePolicy(rule?.spec, subset, port.number, mesh);
   const name = outboundCluster(port.number, subset?.name ?? '', service.hostname);
-  const discovery = clusterDiscovery(service, policy, router);
+  const discovery = clusterDiscovery(service, policy, input);
   const pool = policy.connectionPool;
   const protocol = upstreamProtocol(port.protocol, policy, mesh, router);
   const locality = localityPolicy(policy, mesh, service);
@@ -150,7 +163,7 @@ export function buildOutboundCluster(input: OutboundClusterInput): Generated<Clu
     discovery === 'ORIGINAL_DST'
       ? { lbPolicy: 'CLUSTER_PROVIDED' as const }
       : discovery === 'DYNAMIC'
-        ? dynamicHostsCluster(mesh, input.ipv6Only, input.maxHosts)
+        ? dynamicHostsCluster(mesh, input.ipv6Only, input.switches?.dynamicHosts)
         : loadBalancing(policy.loadBalancer);
   const resource: Cluster = {
     ...(security.matches && { transportSocketMatches: security.matches }),
@@ -181,7 +194,7 @@ export function buildOutboundCluster(input: OutboundClusterInput): Generated<Clu
     ...(http && { typedExtensionProtocolOptions: http }),
     ...(outliers && { outlierDetection: outliers }),
     commonLbConfig: {
-      ...panicThreshold(policy.outlierDetection),
+      ...panicThreshold(policy.outlierDetection, input.switches?.unhealthyEndpoints === true),
       ...(balancing.lbPolicy !== 'CLUSTER_PROVIDED' && localityBalancing(locality)),
     },
     ...(security.socket && { transportSocket: security.socket }),
@@ -248,7 +261,7 @@ function transportSecurity(
         ? tls.sni
         : sniDnatCluster(port.number, subset?.name ?? '', service.hostname);
     const names = tls?.mode === 'ISTIO_MUTUAL' && tls.subjectAltNames?.length ? tls.subjectAltNames : identities;
-    return wrap(meshTls(mesh, sni, names, meshAlpn(port.protocol, protocol)));
+    return wrap(meshTls(mesh, sni, names, meshAlpn(port.protocol, protocol), input.files));
   };
   switch (tls?.mode) {
     case 'ISTIO_MUTUAL':
@@ -259,7 +272,10 @@ function transportSecurity(
       const subjectAltNames = tls.subjectAltNames?.length ? tls.subjectAltNames : service.subjectAltNames;
       // A sidecar takes a Secret only for a rule that names its workloads (DestinationRule reference, ClientTLSSettings.credentialName).
       const mayReadSecret = router || input.rule?.spec.workloadSelector !== undefined;
-      const own = { ...tls, subjectAltNames, ...(!mayReadSecret && { credentialName: '' }) };
+      // What a container mounts is for the mesh: servers outside it get what the rule says, unless the control plane is told otherwise.
+      const ruleFirst = service.meshExternal && input.switches?.externalRuleTls !== false;
+      const ofRule = { ...tls, subjectAltNames, ...(!mayReadSecret && { credentialName: '' }) };
+      const own = withMountedFiles(ofRule, input.files, ruleFirst);
       return {
         socket: wrap(originatedTls(own, mesh, alpn, input.files)),
         mutualTls: false,

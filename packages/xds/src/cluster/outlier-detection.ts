@@ -38,11 +38,15 @@ function counted(
   return value > 0 ? { [count]: value, [enforcing]: 100 } : { [enforcing]: 0 };
 }
 
-/** Below this share of healthy endpoints Envoy sends to all of them; with outlier detection never, unless asked for. */
+/**
+ * Below this share of healthy endpoints Envoy sends to all of them; never, unless asked for, with outlier detection and where it knows endpoints that are
+ * not ready.
+ */
 export function panicThreshold(
   settings: OutlierSettings | undefined,
+  unhealthyToo: boolean,
 ): Pick<Cluster_CommonLbConfig, 'healthyPanicThreshold'> {
-  return settings ? { healthyPanicThreshold: { value: settings.minHealthPercent ?? 0 } } : {};
+  return settings || unhealthyToo ? { healthyPanicThreshold: { value: settings?.minHealthPercent ?? 0 } } : {};
 }
 
 /** Answers that count as errors where a list of status codes says so; undefined: all 5xx. */

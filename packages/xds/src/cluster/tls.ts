@@ -12,7 +12,7 @@ import type {
 } from '@istio-ts/envoy';
 import { isIP } from 'node:net';
 import { trustDomainOf } from '@istio-ts/mesh';
-import { AGENT_SECRETS } from '../secret/agent-source.ts';
+import { AGENT_SECRETS, fileSecret } from '../secret/agent-source.ts';
 import { caCertificateName, credentialResource } from '../secret/names.ts';
 import { workloadRoots } from '../secret/trust-bundle.ts';
 import { typed } from '../typed.ts';
@@ -82,22 +82,33 @@ function withAliases(identities: readonly string[], mesh: MeshConfig): readonly 
   );
 }
 
+/** Whether a container mounts all that mutual TLS takes: then it is used instead of what the agent obtains. */
+const isComplete = (files: ClientFiles | undefined): files is ClientFiles =>
+  files !== undefined && files.certificateChain !== '' && files.privateKey !== '' && files.rootCertificate !== '';
+
+const fileCertificate = (chain: string, key: string): SdsSecretConfig => fileSecret(`file-cert:${chain}~${key}`);
+const fileRoots = (path: string): SdsSecretConfig => fileSecret(`file-root:${path}`);
+
 /** Mutual TLS with the workload's own certificate, both sides known by SPIFFE identities. */
 export function meshTls(
   mesh: MeshConfig,
   sni: string,
   identities: readonly string[],
   alpn: readonly string[],
+  files: ClientFiles | undefined,
 ): TransportSocket {
+  const own = isComplete(files) ? files : undefined;
   return tlsSocket({
     commonTlsContext: {
       tlsParams: meshParameters(mesh),
       alpnProtocols: alpn,
-      tlsCertificateSdsSecretConfigs: [secret('default', AGENT_SECRETS)],
+      tlsCertificateSdsSecretConfigs: [
+        own ? fileCertificate(own.certificateChain, own.privateKey) : secret('default', AGENT_SECRETS),
+      ],
       combinedValidationContext: {
         defaultValidationContext:
           identities.length > 0 ? { matchTypedSubjectAltNames: sanMatchers(withAliases(identities, mesh)) } : {},
-        validationContextSdsSecretConfig: workloadRoots(mesh),
+        validationContextSdsSecretConfig: own ? fileRoots(own.rootCertificate) : workloadRoots(mesh),
       },
     },
     sni,
@@ -150,14 +161,14 @@ export function originatedTls(
   const validation: Partial<CommonTlsContext> =
     roots === undefined
       ? {}
-      : roots.kind === 'secret'
-        ? {
+      : roots.kind === 'system'
+        ? { validationContext: { trustedCa: { filename: systemRoots }, ...base } }
+        : {
             combinedValidationContext: {
               defaultValidationContext: base,
-              validationContextSdsSecretConfig: secret(roots.name, controlPlane),
+              validationContextSdsSecretConfig: roots.secret,
             },
-          }
-        : { validationContext: { trustedCa: { filename: roots.path }, ...base } };
+          };
   return tlsSocket({
     commonTlsContext: {
       tlsParams: publicParameters(mesh),
@@ -169,13 +180,16 @@ export function originatedTls(
   });
 }
 
-type Roots = { readonly kind: 'file'; readonly path: string } | { readonly kind: 'secret'; readonly name: string };
+type Roots = { readonly kind: 'system' } | { readonly kind: 'secret'; readonly secret: SdsSecretConfig };
 
 function trustedRoots(tls: ClientTls, files: ClientFiles | undefined): Roots {
-  if (tls.credentialName) return { kind: 'secret', name: caCertificateName(credentialResource(tls.credentialName)) };
-  if (tls.caCertificates)
-    return { kind: 'file', path: tls.caCertificates === 'system' ? systemRoots : tls.caCertificates };
-  return { kind: 'file', path: files?.rootCertificate || systemRoots };
+  if (tls.credentialName)
+    return {
+      kind: 'secret',
+      secret: secret(caCertificateName(credentialResource(tls.credentialName)), controlPlane),
+    };
+  const path = tls.caCertificates || files?.rootCertificate || 'system';
+  return path === 'system' || path === systemRoots ? { kind: 'system' } : { kind: 'secret', secret: fileRoots(path) };
 }
 
 function clientCertificate(tls: ClientTls, files: ClientFiles | undefined): Partial<CommonTlsContext> {
@@ -184,9 +198,23 @@ function clientCertificate(tls: ClientTls, files: ClientFiles | undefined): Part
     return { tlsCertificateSdsSecretConfigs: [secret(credentialResource(tls.credentialName), controlPlane)] };
   const chain = tls.clientCertificate || files?.certificateChain;
   const key = tls.privateKey || files?.privateKey;
-  if (!chain || !key) return {};
-  return { tlsCertificates: [{ certificateChain: { filename: chain }, privateKey: { filename: key } }] };
+  return chain && key ? { tlsCertificateSdsSecretConfigs: [fileCertificate(chain, key)] } : {};
 }
+
+/**
+ * Settings of a rule as they are where the container mounts all that mutual TLS takes: what it mounts comes before the files and Secrets of a rule with
+ * MUTUAL, unless `ruleFirst`.
+ */
+export const withMountedFiles = (tls: ClientTls, files: ClientFiles | undefined, ruleFirst: boolean): ClientTls =>
+  tls.mode === 'MUTUAL' && !ruleFirst && isComplete(files)
+    ? {
+        ...tls,
+        credentialName: '',
+        clientCertificate: files.certificateChain,
+        privateKey: files.privateKey,
+        caCertificates: files.rootCertificate,
+      }
+    : tls;
 
 /** Wraps a socket so that it starts with a PROXY protocol header. */
 export function withProxyProtocol(socket: TransportSocket, version: string | undefined): TransportSocket {

@@ -24,6 +24,8 @@ export interface LoadAssignmentInput {
   readonly failover: boolean;
   /** Only endpoints that take mutual TLS: who passes on bytes cannot tell whether a client would speak to others in the clear. */
   readonly mutualTlsOnly?: boolean;
+  /** Also endpoints that are not ready: the proxy knows them and sends nothing to them. */
+  readonly unhealthyToo?: boolean;
   /** Only endpoints of this cluster (the service is local to it). */
   readonly cluster?: string | undefined;
   /** Only endpoints on this node (internalTrafficPolicy: Local). */
@@ -32,13 +34,13 @@ export interface LoadAssignmentInput {
   readonly clientNode?: string | undefined;
 }
 
-/** The endpoints that a cluster sends to: healthy ones only, by locality. */
+/** The endpoints that a cluster sends to, by locality: healthy ones, and where the proxy is to know them those that are not. */
 export function buildLoadAssignment(input: LoadAssignmentInput): ClusterLoadAssignment {
   const usable = mergeGateways(
     input.endpoints.filter(
       (endpoint) =>
         endpoint.servicePort === input.port &&
-        endpoint.health === 'healthy' &&
+        (endpoint.health === 'healthy' || (input.unhealthyToo === true && endpoint.health === 'unhealthy')) &&
         selectorMatches(input.subset, endpoint.labels) &&
         (input.cluster === undefined || endpoint.clusterId === input.cluster) &&
         (input.workload === undefined || isOf(endpoint, input.workload)) &&

@@ -47,7 +47,7 @@ export function lbEndpoint(endpoint: Endpoint): LbEndpoint {
         })),
       }),
     },
-    healthStatus: 'HEALTHY',
+    healthStatus: endpoint.health === 'healthy' ? 'HEALTHY' : 'UNHEALTHY',
     ...(metadata && { metadata }),
     loadBalancingWeight: endpoint.weight,
   };

@@ -16,6 +16,7 @@ import {
   endpointTargets,
   selfTarget,
 } from '../cluster/index.ts';
+import { withReachedServices } from '../cluster/reached-services.ts';
 import { patchClusters } from '../envoy-filter/cluster.ts';
 import { patchesOf } from '../envoy-filter/patch-set.ts';
 import { extensionResources } from '../extension/resource.ts';
@@ -96,7 +97,14 @@ const encodeCluster = encodingMemo(clusterType);
 
 /** Targets for a client wherever it is: most meshes do not look at the place of the client at all, and then all clients share them. */
 const unplacedTargets = memoByInputs(
-  (scope: ProxyScope) => [scope.services, scope.destinationRules, scope.mesh, scope.proxy.type, scope.proxy.clusterId],
+  (scope: ProxyScope) => [
+    scope.services,
+    scope.destinationRules,
+    scope.mesh,
+    scope.proxy.type,
+    scope.proxy.clusterId,
+    scope.proxy.switches,
+  ],
   (scope) => {
     const targets = endpointTargets(scope);
     return { targets, placed: targets.some((target) => target.input.client !== undefined) };
@@ -111,6 +119,7 @@ const placedTargets = memoByInputs(
       scope.destinationRules,
       scope.mesh,
       proxy.type,
+      proxy.switches,
       JSON.stringify([proxy.locality, proxy.labels, proxy.network, proxy.clusterId]),
     ];
   },
@@ -134,10 +143,15 @@ const selfTargets = memoByInputs(
   },
 );
 
-function sharedTargets(scope: ProxyScope): readonly EndpointTarget[] {
+function serviceTargets(scope: ProxyScope): readonly EndpointTarget[] {
   const unplaced = unplacedTargets(scope);
-  const targets = unplaced.placed ? placedTargets({ scope }) : unplaced.targets;
-  return [sniDnatTargets(scope, targets), selfTargets(scope)].reduce(
+  return unplaced.placed ? placedTargets({ scope }) : unplaced.targets;
+}
+
+function sharedTargets(scope: ProxyScope): readonly EndpointTarget[] {
+  const targets = serviceTargets(withReachedServices(scope));
+  // Clients of a gateway for other networks name services themselves: no route tells which.
+  return [sniDnatTargets(scope, serviceTargets(scope)), selfTargets(scope)].reduce(
     (all, more) => (more.length === 0 ? all : joinedTargets({ targets: all, more })),
     targets,
   );
@@ -345,7 +359,7 @@ export class ProxyClass {
       mutualTlsPorts: mesh.mutualTlsPorts.snapshot(),
       resolvedByProxy: mesh.resolvedByProxy.snapshot(),
     };
-    const outbound = outboundClusters({ scope, inputs, last: this.#outbound });
+    const outbound = outboundClusters({ scope: withReachedServices(scope), inputs, last: this.#outbound });
     this.#outbound = outbound;
     const generated = this.#generated.ownClusters.of(scope).map((one) => [one.resource.name ?? '', one] as const);
     const own = this.#encodeAll(clusterType, generated, encodeCluster, last);

@@ -81,6 +81,7 @@ export function httpConnectionManager(input: HttpConnectionManagerInput): Config
     ...pathNormalization(mesh),
     ...pathSettings(settings.connectionSettings ?? {}),
     ...headerSettings(input.role, settings),
+    ...(proxy.switches?.continueHeaders !== false && { proxy100Continue: true }),
     ...(input.role === 'outbound' && proxy.switches?.useRemoteAddress === true && { useRemoteAddress: true }),
   };
   return {

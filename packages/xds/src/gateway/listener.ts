@@ -9,7 +9,7 @@ import { tcpProxy } from '../filter/tcp-proxy.ts';
 import { wireFilters, wireOf } from '../filter/wire-protocol.ts';
 import { type Generated, uniqueOrigins } from '../generated.ts';
 import { withoutEqualMatches } from '../listener/chain-match.ts';
-import { type ListenerContext, listeningOn, wildcardAddress } from '../listener/context.ts';
+import { accepting, type ListenerContext, listeningOn, wildcardAddress } from '../listener/context.ts';
 import { proxyProtocol, tlsInspector } from '../listener/listener-filter.ts';
 import { serverNames, type TcpRouting, tcpRoutings, tlsRoutings } from '../listener/tcp-route.ts';
 import { BLACKHOLE_CLUSTER } from '../names.ts';
@@ -70,6 +70,16 @@ function tcpFilters(
       }),
     ),
   ];
+}
+
+const HANDSHAKE_MS = 15_000;
+
+/** A client that begins a TLS handshake and leaves it there must not keep its connection. */
+function withinTime(one: FilterChain, { proxy }: ListenerContext): FilterChain {
+  const milliseconds = proxy.switches?.handshakeMs ?? HANDSHAKE_MS;
+  return one.transportSocket === undefined || milliseconds === 0
+    ? one
+    : { ...one, transportSocketConnectTimeout: `${milliseconds / 1000}s` };
 }
 
 interface Routed {
@@ -206,8 +216,9 @@ function build(
         ? listeningOn(address, first.listenerPort, first.bind === undefined ? scope.proxy : undefined)
         : listeningOn(path, 0)),
       trafficDirection: 'OUTBOUND',
-      filterChains,
+      filterChains: filterChains.map((one) => withinTime(one, context)),
       ...(listenerFilters.length > 0 ? { listenerFilters } : {}),
+      ...accepting(context.proxy),
       accessLog: listenerAccessLog(context),
     },
     origins: uniqueOrigins([...servers.map((s) => s.gateway.origin), ...routed.flatMap((r) => r.origins)]),

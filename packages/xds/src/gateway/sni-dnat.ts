@@ -38,7 +38,7 @@ const cluster = memoByInputs(
       client: undefined,
       files: undefined,
       ipv6Only: false,
-      maxHosts: undefined,
+      switches: undefined,
       retried: false,
     });
     const { transportSocket: _socket, transportSocketMatches: _matches, ...rest } = resource;

@@ -9,7 +9,7 @@ import type {
 } from '@istio-ts/envoy';
 import type { ProxyScope } from '@istio-ts/mesh/model';
 import { downstreamTls, meshServerTls } from '../listener/tls.ts';
-import { AGENT_SECRETS } from '../secret/agent-source.ts';
+import { fileSecret } from '../secret/agent-source.ts';
 import { caCertificateName, credentialResource } from '../secret/names.ts';
 import { typed } from '../typed.ts';
 import type { Server } from './server.ts';
@@ -23,15 +23,6 @@ const CONTROL_PLANE_IF_SOON: ConfigSource = { ...CONTROL_PLANE, initialFetchTime
 
 /** Secret of a `credentialName`: a Kubernetes secret in the proxy's own namespace, unless the name says where it is. */
 const secret = (name: string, at: ConfigSource): SdsSecretConfig => ({ name, sdsConfig: at });
-
-/**
- * A secret that the agent reads from files of its container, and sends anew when they change. Files that are not there must not keep the port's other
- * servers waiting: their server refuses TLS until they come.
- */
-const fileSecret = (name: string): SdsSecretConfig => ({
-  name,
-  sdsConfig: { ...AGENT_SECRETS, initialFetchTimeout: '2s' },
-});
 
 const VERSIONS: Readonly<Record<string, NonNullable<TlsParameters['tlsMinimumProtocolVersion']>>> = {
   TLSV1_0: 'TLSv1_0',

@@ -62,6 +62,12 @@ export function listeningOn(
   };
 }
 
+/** How many connections a listener of the proxy accepts before other events of its thread have their turn. */
+export function accepting({ switches }: ScopedProxy): Pick<Listener, 'maxConnectionsToAcceptPerSocketEvent'> {
+  const count = switches?.acceptsAtOnce ?? 1;
+  return count > 0 ? { maxConnectionsToAcceptPerSocketEvent: count } : {};
+}
+
 /** How long a connection may stay silent before it counts as one whose client does not speak first; Istio's default is to wait without limit. */
 export const detectionTimeout = (mesh: ProxyScope['mesh']): string =>
   protoDuration(mesh.protocolDetectionTimeout) ?? '0s';

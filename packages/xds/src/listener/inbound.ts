@@ -13,6 +13,7 @@ import { handlingOf, insideTls } from '../protocol.ts';
 import { timeouts } from '../route/action.ts';
 import { listenerAccessLog, tcpAccessLog } from '../telemetry/access-log.ts';
 import {
+  accepting,
   contextInputs,
   detectionTimeout,
   INBOUND_PORT,
@@ -136,6 +137,7 @@ function boundListener(input: InboundInput, ingress: SidecarIngress, mode: Mutua
     ],
     listenerFiltersTimeout: detectionTimeout(mesh),
     continueOnListenerFiltersTimeout: true,
+    ...accepting(proxy),
     accessLog: listenerAccessLog(context),
   };
 }
@@ -263,6 +265,7 @@ function buildListener(input: InboundInput): Generated<Listener> {
       listenerFiltersTimeout: detectionTimeout(mesh),
       continueOnListenerFiltersTimeout: true,
       ...(proxy.interceptionMode === 'TPROXY' ? { transparent: true } : {}),
+      ...accepting(proxy),
       accessLog: listenerAccessLog(context),
     },
     origins: uniqueOrigins(origins),

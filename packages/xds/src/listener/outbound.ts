@@ -14,6 +14,7 @@ import { listenerAccessLog, tcpAccessLog } from '../telemetry/access-log.ts';
 import { httpMetrics, tcpMetrics } from '../telemetry/metrics.ts';
 import { withoutEqualMatches } from './chain-match.ts';
 import {
+  accepting,
   contextInputs,
   detectionTimeout,
   type ListenerContext,
@@ -129,7 +130,7 @@ function build({ context, plan, isWildcard, restCluster }: ListenerInput): Liste
           continueOnListenerFiltersTimeout: true,
         }
       : {}),
-    ...(plan.bound ? {} : { bindToPort: false }),
+    ...(plan.bound ? accepting(proxy) : { bindToPort: false }),
     accessLog: listenerAccessLog(context),
   };
 }
@@ -197,6 +198,7 @@ function buildVirtualOutbound({ context, cluster, requests, ports }: VirtualOutb
     ],
     ...(requests === undefined ? {} : findingRequests(context, ports)),
     ...(proxy.interceptionMode === 'TPROXY' ? { transparent: true } : {}),
+    ...accepting(proxy),
     accessLog: listenerAccessLog(context),
   };
 }

@@ -8,6 +8,7 @@ import { catchAllHost } from '../route/outbound-policy.ts';
 import { listenerAccessLog } from '../telemetry/access-log.ts';
 import { httpMetrics } from '../telemetry/metrics.ts';
 import {
+  accepting,
   contextInputs,
   detectionTimeout,
   type ListenerContext,
@@ -68,6 +69,7 @@ export const httpProxyListener = memoByInputs(
       ...listeningOn(address, port),
       trafficDirection: 'OUTBOUND',
       filterChains: [{ filters: [byName(context, name, { kind: 'rds', name: HTTP_PROXY_ROUTES })] }],
+      ...accepting(context.proxy),
       accessLog: listenerAccessLog(context),
     };
   },

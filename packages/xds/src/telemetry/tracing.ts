@@ -5,7 +5,7 @@ import { outboundCluster } from '../names.ts';
 import { followAlias } from '../route/destination.ts';
 import { typed } from '../typed.ts';
 
-/** Share of requests that get a trace when nothing else is said (Istio: PILOT_TRACE_SAMPLING). */
+/** Share of requests that get a trace when nothing else is said (also by PILOT_TRACE_SAMPLING). */
 const DEFAULT_SAMPLING_PERCENT = 1;
 
 /** The service that collects spans: `service` is written as `namespace/host` or `host`. */
@@ -74,7 +74,11 @@ const settings = memoByInputs(
       : {
           clientSampling: { value: 100 },
           randomSampling: {
-            value: ownSampling(proxy) ?? mesh.defaultConfig?.tracing?.sampling ?? DEFAULT_SAMPLING_PERCENT,
+            value:
+              ownSampling(proxy) ??
+              mesh.defaultConfig?.tracing?.sampling ??
+              proxy.switches?.traceSampling ??
+              DEFAULT_SAMPLING_PERCENT,
           },
           overallSampling: { value: 100 },
           provider: chosen,

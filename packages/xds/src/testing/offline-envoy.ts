@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -78,6 +79,22 @@ function agentSecrets(identity: OfflineEnvoySetup['identity']): readonly object[
     },
     { name: 'ROOTCA', validationContext: { trustedCa: { inlineString: roots } } },
   ];
+}
+
+/** What the agent would read from the files that the resources name as secrets. */
+function fileSecrets(resources: readonly unknown[], given: ReadonlySet<string>): readonly object[] {
+  const names = JSON.stringify(resources).matchAll(/"name":"(file-(cert|root):([^"~]+)(?:~([^"]+))?)"/g);
+  const secrets = new Map<string, object>();
+  for (const [, name = '', kind, path = '', key = ''] of names) {
+    if (given.has(name) || ![path, key].every((file) => file === '' || existsSync(file))) continue;
+    secrets.set(
+      name,
+      kind === 'cert'
+        ? { name, tlsCertificate: { certificateChain: { filename: path }, privateKey: { filename: key } } }
+        : { name, validationContext: { trustedCa: { filename: path } } },
+    );
+  }
+  return [...secrets.values()];
 }
 
 /**
@@ -163,7 +180,15 @@ export async function startOfflineEnvoy(setup: OfflineEnvoySetup): Promise<Offli
     routes: new Map(all<RouteConfiguration>(typeUrls.route).map((one) => [one.name ?? '', one] as const)),
     ...(setup.dns && { dns: setup.dns }),
     extensions: new Map((resources.get(typeUrls.extension) ?? []).map((one) => [one.name, one.json()] as const)),
-    secrets: [...agentSecrets(setup.identity), ...(setup.secrets ?? []), ...all<object>(typeUrls.secret)],
+    secrets: [
+      ...agentSecrets(setup.identity),
+      ...(setup.secrets ?? []),
+      ...fileSecrets(
+        [...clusters, ...listeners],
+        new Set((setup.secrets ?? []).map((one) => (one as { name: string }).name)),
+      ),
+      ...all<object>(typeUrls.secret),
+    ],
   });
   const stop = async (): Promise<void> => {
     await envoy.stop();
