@@ -79,6 +79,7 @@ export function createConfigStatusWriter(
   now: () => Date,
   log: Logger,
   later: Later = laterOnClock,
+  wanted: typeof wantedConditions = wantedConditions,
 ): ConfigStatusWriter {
   /** By object: calls off what waits to be written again. */
   const waiting = new Map<string, () => void>();
@@ -94,7 +95,7 @@ export function createConfigStatusWriter(
     waiting.get(key)?.();
     waiting.delete(key);
     updateStatus(client, type, named, (object) => {
-      const conditions = wantedConditions(object, problems(), now());
+      const conditions = wanted(object, problems(), now());
       return conditions && { conditions };
     }).catch((error: Error) => {
       const ms = Math.min(firstRetryMs * 2 ** failures, longestRetryMs);

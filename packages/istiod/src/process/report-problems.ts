@@ -4,11 +4,14 @@ import type { Mesh, Problem } from '@istio-ts/mesh';
 import type { MetricsRegistry } from '@istio-ts/metrics';
 import { createConfigStatusWriter } from '../controllers/config-status.ts';
 import type { Logger } from '../log.ts';
+import { claimedBefore, reportForeignHosts } from './report-foreign-hosts.ts';
 
 const typeOf = (kind: string) => (istioTypes as Readonly<Record<string, (typeof istioTypes)['VirtualService']>>)[kind];
 
-/** Whether an object's status says that an istiod refused it. */
-export function wasRefused(object: KubeObject): boolean {
+/** Whether an object's status tells of something that an istiod found wrong. */
+export const wasRefused = (object: KubeObject): boolean => notAccepted(object) || claimedBefore(object);
+
+function notAccepted(object: KubeObject): boolean {
   const status = object.status as { readonly conditions?: unknown } | undefined;
   const conditions = Array.isArray(status?.conditions) ? status.conditions : [];
   return (
@@ -54,6 +57,7 @@ export function reportProblems(
       rejected.add({ type: origin.kind, name: `${origin.namespace}/${origin.name}` });
     }
   };
+  const foreignHosts = reportForeignHosts(mesh, client, log);
   const end = mesh.problems.subscribe((changes) => {
     for (const { key, after } of changes) {
       if (after) tell(after);
@@ -67,7 +71,8 @@ export function reportProblems(
   return {
     // An object that was refused by an earlier istiod and mended while none ran.
     recheck: (object) => {
-      if (!wasRefused(object)) return;
+      foreignHosts.recheck(object);
+      if (!notAccepted(object)) return;
       const key = `${object.kind}/${object.metadata.namespace ?? ''}/${object.metadata.name ?? ''}`;
       setImmediate(() => {
         if (!mesh.problems.has(key)) write(key);
@@ -75,6 +80,7 @@ export function reportProblems(
     },
     close: () => {
       end();
+      foreignHosts.close();
       statuses.close();
     },
   };
