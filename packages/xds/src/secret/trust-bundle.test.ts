@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -8,6 +10,7 @@ import type { TrustBundles } from '@istio-ts/mesh';
 import { proves } from '../field-proof.ts';
 import { type Issued, TestAuthority } from '../testing/authority.ts';
 import { freePort } from '../testing/envoy.ts';
+import { httpGet } from '../testing/http-client.ts';
 import { istioObject, podObject, serviceObject } from '../testing/objects.ts';
 import { LoopbackNet, type OfflineEnvoy, startOfflineEnvoy } from '../testing/offline-envoy.ts';
 import { type Origin, startOrigin } from '../testing/origin.ts';
@@ -99,6 +102,128 @@ test('the authority of another trust domain vouches for that one and no other', 
     assert.equal(await admits(mesh.issue('g', ['URI:spiffe://elsewhere.example/ns/a/sa/b'])), false);
   } finally {
     await envoy.stop();
+  }
+});
+
+test('a revoked certificate is refused where several domains are trusted, and each still has its own anchors', async () => {
+  proves('MeshConfig.caCertificates[].trustDomains[]');
+  const revoked = mesh.issue('revoked-2', [own]);
+  const revokedOld = mesh.issue('revoked-3', [old]);
+  mesh.revocations(revokedOld);
+  const crl = readFileSync(mesh.revocations(revoked), 'utf8');
+  const named = [{ pem: partner.root, trustDomains: ['partner.example'] }];
+  const domains = { 'cluster.local': mesh.root, 'old.domain': mesh.root, 'partner.example': partner.root };
+  const envoy = await start(named, { domains, crl });
+  try {
+    assert.equal(await admits(mesh.issue('i', [own])), true);
+    assert.equal(await admits(revoked), false);
+    assert.equal(await admits(revokedOld), false, 'an alias has the list, too');
+    assert.equal(await admits(partner.issue('i', [foreign])), true, 'the mesh has no list of the partner');
+    assert.equal(await admits(mesh.issue('j', [foreign])), false);
+    assert.equal(await admits(partner.issue('j', [own])), false);
+  } finally {
+    await envoy.stop();
+  }
+  // Fails closed: with a list, but none of the authority that has signed, nobody is admitted.
+  const foreignList = readFileSync(second.revocations(), 'utf8');
+  const other = await start(named, { domains, crl: foreignList });
+  try {
+    assert.equal(await admits(mesh.issue('k', [own])), false);
+    assert.equal(await admits(partner.issue('k', [foreign])), true);
+  } finally {
+    await other.stop();
+  }
+});
+
+test('a client takes a server of another domain with the anchors of that domain only, and no revoked one', async () => {
+  proves('MeshConfig.caCertificates[].trustDomains[]');
+  const revoked = mesh.issue('revoked-4', ['URI:spiffe://cluster.local/ns/billing/sa/api']);
+  const crl = readFileSync(mesh.revocations(revoked), 'utf8');
+  const shown: Readonly<Record<string, { readonly names: string; readonly server: Issued }>> = {
+    partner: {
+      names: 'partner.example',
+      server: partner.issue('l', ['URI:spiffe://partner.example/ns/billing/sa/api']),
+    },
+    forged: { names: 'partner.example', server: mesh.issue('l', ['URI:spiffe://partner.example/ns/billing/sa/api']) },
+    own: { names: 'cluster.local', server: mesh.issue('m', ['URI:spiffe://cluster.local/ns/billing/sa/api']) },
+    usurped: { names: 'cluster.local', server: partner.issue('m', ['URI:spiffe://cluster.local/ns/billing/sa/api']) },
+    revoked: { names: 'cluster.local', server: revoked },
+    other: {
+      names: 'partner.example',
+      server: partner.issue('n', ['URI:spiffe://partner.example/ns/billing/sa/other']),
+    },
+  };
+  const servers = await Promise.all(
+    Object.entries(shown).map(
+      async (
+        [
+          name,
+          {
+            names,
+            server: { certificate, key },
+          },
+        ],
+        index,
+      ) => {
+        const tls = createServer(
+          { cert: certificate, key, requestCert: true, rejectUnauthorized: false },
+          (_, response) => response.end(name),
+        );
+        await new Promise<void>((done) => tls.listen(0, net.ip(100 + index), done));
+        return { name, names, tls, ip: net.ip(100 + index), port: (tls.address() as AddressInfo).port };
+      },
+    ),
+  );
+  const envoy = await startOfflineEnvoy({
+    net,
+    objects: [
+      podObject({ name: 'web-0', namespace: 'shop', labels: { app: 'web' }, ip: net.ip(9), account: 'web' }),
+      ...servers.flatMap(({ name, names, ip, port: targetPort }, index) => [
+        istioObject(
+          'ServiceEntry',
+          { name, namespace: 'shop' },
+          {
+            hosts: [`${name}.example`],
+            addresses: [net.ip(150 + index)],
+            ports: [{ number: 80, name: 'http', protocol: 'HTTP', targetPort }],
+            resolution: 'STATIC',
+            location: 'MESH_INTERNAL',
+            endpoints: [{ address: ip }],
+            subjectAltNames: [`spiffe://${names}/ns/billing/sa/api`],
+          },
+        ),
+        istioObject(
+          'DestinationRule',
+          { name, namespace: 'shop' },
+          { host: `${name}.example`, trafficPolicy: { tls: { mode: 'ISTIO_MUTUAL' } } },
+        ),
+      ]),
+    ],
+    proxy: { name: 'web-0', namespace: 'shop' },
+    identity: { certificate: server.certificate, key: server.key, roots: mesh.root },
+    meshConfig: decodeMeshConfig({ caCertificates: [{ pem: partner.root, trustDomains: ['partner.example'] }] }).value,
+    trustBundles: { domains: { 'cluster.local': mesh.root, 'partner.example': partner.root }, crl },
+  });
+  try {
+    const answers: Record<string, string> = {};
+    for (const { name } of servers) {
+      const { status, body } = await httpGet({ address: net.everywhere, port: 80, host: `${name}.example` });
+      answers[name] = status === 200 ? body : `${status}`;
+    }
+    assert.deepEqual(answers, {
+      partner: 'partner',
+      forged: '503',
+      own: 'own',
+      usurped: '503',
+      revoked: '503',
+      other: '503',
+    });
+  } finally {
+    await envoy.stop();
+    for (const { tls } of servers) {
+      tls.closeAllConnections();
+      tls.close();
+    }
   }
 });
 

@@ -18,9 +18,13 @@ export const workloadRoots = (mesh: MeshConfig): SdsSecretConfig =>
 
 const inline = (pem: string) => ({ inlineBytes: Buffer.from(pem).toString('base64') });
 
+const withList = (pem: string, crl: string): string => `${pem}${pem.endsWith('\n') ? '' : '\n'}${crl}`;
+
 /**
  * The SDS resource with the anchors of the mesh. Where several trust domains have anchors of their own, each certificate is verified with those of the
- * domain that it names (Envoy's SPIFFE validator), so that no authority vouches for another domain's workloads. Undefined while there is none to trust.
+ * domain that it names (Envoy's SPIFFE validator), so that no authority vouches for another domain's workloads. That validator takes no list of its own,
+ * but looks for revoked certificates in a domain whose anchors come with lists: there the mesh's list is with the domains of the mesh, and only
+ * there, because where there is one, Envoy demands one of each authority. Undefined while there is none to trust.
  */
 export function buildTrustBundle(mesh: MeshConfig, { domains, crl }: TrustBundles): Generated<Secret> | undefined {
   const own = new Set([trustDomainOf(mesh), ...(mesh.trustDomainAliases ?? [])]);
@@ -42,7 +46,10 @@ export function buildTrustBundle(mesh: MeshConfig, { domains, crl }: TrustBundle
         customValidatorConfig: {
           name: 'envoy.tls.cert_validator.spiffe',
           typedConfig: typed('envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig', {
-            trustDomains: entries.map(([name, pem]) => ({ name, trustBundle: inline(pem) })),
+            trustDomains: entries.map(([name, pem]) => ({
+              name,
+              trustBundle: inline(crl !== undefined && own.has(name) ? withList(pem, crl) : pem),
+            })),
           }),
         },
       },
