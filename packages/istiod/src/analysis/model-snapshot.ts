@@ -5,22 +5,7 @@ import type { Snapshot } from '@istio-ts/analysis/snapshot';
 import type { Workload } from '@istio-ts/analysis/workloads';
 import { type Mesh, type MeshSources, rootNamespaceOf } from '@istio-ts/mesh';
 import type { Config } from '@istio-ts/mesh/model';
-
-/** Istio's kinds that are analysed. */
-export const analysedKinds = [
-  'VirtualService',
-  'DestinationRule',
-  'Gateway',
-  'ServiceEntry',
-  'WorkloadEntry',
-  'Sidecar',
-  'PeerAuthentication',
-  'RequestAuthentication',
-  'AuthorizationPolicy',
-  'Telemetry',
-  'EnvoyFilter',
-  'WasmPlugin',
-] as const;
+import { configKinds } from '../config/config-kinds.ts';
 
 export interface ModelSnapshotOptions {
   readonly clusterId: string;
@@ -69,7 +54,7 @@ export function modelSnapshot(
       cluster: clusterId,
     };
   };
-  const configs = analysedKinds.flatMap((kind) =>
+  const configs = configKinds.flatMap((kind) =>
     [...(sources.configs(kind).values() as Iterable<Config<unknown>>)].map((config) =>
       entry(kind, config.origin, config),
     ),

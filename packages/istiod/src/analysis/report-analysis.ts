@@ -25,11 +25,12 @@ import { istioTypes } from '@istio-ts/api/resource-types';
 import { type KubeClient, KubeApiError, type KubeObject, type ResourceType } from '@istio-ts/kube';
 import type { Mesh, MeshSources } from '@istio-ts/mesh';
 import type { MetricsRegistry } from '@istio-ts/metrics';
+import { configKinds } from '../config/config-kinds.ts';
 import { followLeadership, type LeadershipOptions } from '../controllers/leadership.ts';
 import { updateStatus } from '../controllers/update-status.ts';
 import type { Logger } from '../log.ts';
 import { analysisStatus, toldProblems, wantedProblems } from './analysis-status.ts';
-import { analysedKinds, modelSnapshot, type ModelSnapshotOptions } from './model-snapshot.ts';
+import { modelSnapshot, type ModelSnapshotOptions } from './model-snapshot.ts';
 
 /** The Lease of the istiod that writes (istio-surface.md, leader elections). */
 const lock = 'istio-analyze-leader';
@@ -226,7 +227,7 @@ export function reportAnalysis(
     },
     start: () => {
       ends.push(
-        ...analysedKinds.map((kind) => sources.configs(kind).subscribe(request)),
+        ...configKinds.map((kind) => sources.configs(kind).subscribe(request)),
         ...[sources.pods, sources.namespaces, sources.secrets, mesh.services].map((one) => one.subscribe(request)),
         mesh.config.subscribe(request),
       );

@@ -1,20 +1,7 @@
-import type { ConfigKinds, Mesh, MeshSources } from '@istio-ts/mesh';
+import type { Mesh, MeshSources } from '@istio-ts/mesh';
 import type { Engine } from '@istio-ts/xds';
+import { configKinds } from '../config/config-kinds.ts';
 import type { Distribution } from './config-distribution.ts';
-
-const configKinds: readonly (keyof ConfigKinds)[] = [
-  'VirtualService',
-  'DestinationRule',
-  'Gateway',
-  'ServiceEntry',
-  'WorkloadEntry',
-  'Sidecar',
-  'PeerAuthentication',
-  'RequestAuthentication',
-  'AuthorizationPolicy',
-  'Telemetry',
-  'EnvoyFilter',
-];
 
 /** The debug commands that show the mesh as istiod knows it (istio-surface.md, Debug endpoints). Certificates are not among what they show. */
 export function debugCommands(mesh: Mesh, sources: MeshSources, engine: Engine) {
