@@ -91,53 +91,35 @@ const gatewaysOf = (list: readonly GatewayComponent[] | undefined): readonly Gat
 export function chartUses(spec: InstallSpec): readonly ChartUse[] {
   const components = spec.components ?? {};
   const namespace = spec.namespace ?? 'istio-system';
-  const uses: ChartUse[] = [];
-  if (components.base?.enabled)
-    uses.push({
-      component: 'Base',
-      chart: 'base',
-      release: 'istio-base',
-      namespace: components.base.namespace ?? namespace,
-      values: valuesFor(spec, components.base),
-      k8s: k8sOf(components.base),
-      workload: '',
-      path: 'components.base.k8s',
-    });
-  if (components.pilot?.enabled) {
-    const suffix = spec.revision && spec.revision !== 'default' ? `-${spec.revision}` : '';
-    uses.push({
+  const suffix = spec.revision && spec.revision !== 'default' ? `-${spec.revision}` : '';
+  /** What a component needs that there is at most one of. */
+  const single = (
+    key: 'base' | 'pilot' | 'cni' | 'ztunnel',
+    names: Pick<ChartUse, 'component' | 'chart' | 'release' | 'workload'>,
+  ): readonly ChartUse[] => {
+    const component = components[key];
+    if (!component?.enabled) return [];
+    return [
+      {
+        ...names,
+        namespace: component.namespace ?? namespace,
+        values: valuesFor(spec, component),
+        k8s: k8sOf(component),
+        path: `components.${key}.k8s`,
+      },
+    ];
+  };
+  const uses: ChartUse[] = [
+    ...single('base', { component: 'Base', chart: 'base', release: 'istio-base', workload: '' }),
+    ...single('pilot', {
       component: 'Pilot',
       chart: 'istiod',
       release: `istiod${suffix}`,
-      namespace: components.pilot.namespace ?? namespace,
-      values: valuesFor(spec, components.pilot),
-      k8s: k8sOf(components.pilot),
       workload: `istiod${suffix}`,
-      path: 'components.pilot.k8s',
-    });
-  }
-  if (components.cni?.enabled)
-    uses.push({
-      component: 'Cni',
-      chart: 'cni',
-      release: 'istio-cni',
-      namespace: components.cni.namespace ?? namespace,
-      values: valuesFor(spec, components.cni),
-      k8s: k8sOf(components.cni),
-      workload: 'istio-cni-node',
-      path: 'components.cni.k8s',
-    });
-  if (components.ztunnel?.enabled)
-    uses.push({
-      component: 'Ztunnel',
-      chart: 'ztunnel',
-      release: 'ztunnel',
-      namespace: components.ztunnel.namespace ?? namespace,
-      values: valuesFor(spec, components.ztunnel),
-      k8s: k8sOf(components.ztunnel),
-      workload: 'ztunnel',
-      path: 'components.ztunnel.k8s',
-    });
+    }),
+    ...single('cni', { component: 'Cni', chart: 'cni', release: 'istio-cni', workload: 'istio-cni-node' }),
+    ...single('ztunnel', { component: 'Ztunnel', chart: 'ztunnel', release: 'ztunnel', workload: 'ztunnel' }),
+  ];
   for (const gateway of gatewaysOf(components.egressGateways))
     if (gateway.enabled) uses.push(gatewayUse(spec, gateway, 'EgressGateways'));
   for (const gateway of gatewaysOf(components.ingressGateways))
