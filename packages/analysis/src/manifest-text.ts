@@ -14,6 +14,8 @@ export interface FileObject {
 export interface ParseProblem {
   readonly file: string;
   readonly line: number;
+  /** From 1, where it is known. */
+  readonly column?: number;
   readonly reason: string;
 }
 
@@ -36,7 +38,8 @@ export function readManifestText(
       }
     } catch (error) {
       if (!(error instanceof YamlError)) throw error;
-      problems.push({ file, line: error.line + shift, reason: error.reason });
+      const { column, reason } = error;
+      problems.push({ file, line: error.line + shift, reason, ...(column !== undefined && { column }) });
     }
   }
   return { objects, problems };

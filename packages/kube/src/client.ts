@@ -117,6 +117,8 @@ export interface KubeClient {
       /** Begins each line with its time and a space. */
       readonly timestamps?: boolean;
       readonly limitBytes?: number;
+      /** Ends a stream that is followed; the iteration then fails with an AbortError. */
+      readonly signal?: AbortSignal;
     },
   ): Promise<AsyncIterable<string>>;
   exec(

@@ -146,7 +146,14 @@ export function createKubeClient(target: Target, options: ClientOptions = {}): C
         timestamps: logOptions.timestamps ? true : undefined,
         limitBytes: logOptions.limitBytes,
       });
-      const response = await transport.send({ method: 'GET', path: path + query, accept: '*/*', streaming: true });
+      const { signal } = logOptions;
+      const response = await transport.send({
+        method: 'GET',
+        path: path + query,
+        accept: '*/*',
+        streaming: true,
+        ...(signal && { signal }),
+      });
       return readLines(response.body, maxLogLine);
     },
     exec: (namespace, pod, container, command, stdin) =>

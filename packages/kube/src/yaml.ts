@@ -11,17 +11,19 @@ import {
   YAMLException,
 } from 'js-yaml';
 
-/** YAML that cannot be read. `line` counts from 1. */
+/** YAML that cannot be read. `line` counts from 1, and so does `column`, where the reader tells it. */
 export class YamlError extends Error {
   readonly file: string;
   readonly line: number;
   readonly reason: string;
-  constructor(file: string, line: number, reason: string) {
+  readonly column: number | undefined;
+  constructor(file: string, line: number, reason: string, column?: number) {
     super(`${file}:${line}: ${reason}`);
     this.name = 'YamlError';
     this.file = file;
     this.line = line;
     this.reason = reason;
+    this.column = column;
   }
 }
 
@@ -83,7 +85,8 @@ export function parseYaml(text: string, file: string, firstLine = 1): unknown {
     return load(text, { schema: kubernetesSchema, ...limits });
   } catch (error) {
     if (error instanceof YAMLException) {
-      throw new YamlError(file, firstLine + (error.mark?.line ?? 0), error.reason);
+      const column = error.mark === undefined ? undefined : error.mark.column + 1;
+      throw new YamlError(file, firstLine + (error.mark?.line ?? 0), error.reason, column);
     }
     throw new YamlError(file, firstLine, error instanceof Error ? error.message : String(error));
   }
