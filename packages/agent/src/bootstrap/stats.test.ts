@@ -2,21 +2,12 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { requireEnvoy } from '@istio-ts/envoy/testing/binary';
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
+import { freePort } from '@istio-ts/envoy/testing/free-port';
 
 const type = (name: string) => `type.googleapis.com/envoy.extensions.filters.${name}`;
 const address = (portValue: number) => ({ socketAddress: { address: '127.0.0.1', portValue } });
@@ -67,7 +58,7 @@ test('counters of AuthorizationPolicies have the names and labels of the documen
   const envoy = spawn(requireEnvoy(), ['-c', file, '--disable-hot-restart', '--concurrency', '1', '-l', 'off']);
   const ended = new Promise((resolve) => envoy.once('exit', resolve));
   try {
-    for (const until = Date.now() + 30_000; ; ) {
+    for (const until = Date.now() + 120_000; ; ) {
       try {
         assert.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 200);
         break;

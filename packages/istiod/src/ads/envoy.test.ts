@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -10,6 +10,7 @@ import type { Cluster, ClusterLoadAssignment, Listener, RouteConfiguration } fro
 import { typedAny } from '@istio-ts/envoy';
 import { createGrpcServer, type GrpcServer } from '@istio-ts/envoy/grpc';
 import { requireEnvoy } from '@istio-ts/envoy/testing/binary';
+import { freePort } from '@istio-ts/envoy/testing/free-port';
 import { MetricsRegistry } from '@istio-ts/metrics';
 import {
   createCsr,
@@ -40,14 +41,6 @@ async function until<T>(what: string, check: () => Promise<T | undefined | false
     if (Date.now() > deadline) throw new Error(`${what} did not happen in time`, { cause: last });
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function get(port: number, path = '/'): Promise<{ status: number; body: string }> {

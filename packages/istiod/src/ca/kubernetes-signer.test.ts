@@ -166,7 +166,7 @@ describe('signers of the cluster as CA', () => {
   };
   const key = generatePrivateKey();
   const left = async (): Promise<number> => {
-    for (let tries = 0; tries < 100; tries++) {
+    for (let tries = 0; tries < 1000; tries++) {
       const { items } = await client.list(TYPE);
       if (items.length === 0) return 0;
       await sleep(20);

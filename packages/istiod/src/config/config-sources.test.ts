@@ -19,7 +19,7 @@ const entry = (name: string, host: string): string =>
   });
 
 async function eventually(check: () => boolean, what: string): Promise<void> {
-  const until = Date.now() + 20_000;
+  const until = Date.now() + 120_000;
   while (!check()) {
     if (Date.now() > until) throw new Error(`waited in vain for ${what}`);
     await wait(20);

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { freePort } from '@istio-ts/envoy/testing/free-port';
 import { clusterNamespaces } from './cleanup.ts';
 import { clusterStatus, downCluster, upCluster } from './life-cycle.ts';
 import { clusterLayout } from './layout.ts';
@@ -151,15 +151,6 @@ kind: Pod
 metadata: { name: stranger }
 spec: { containers: [{ name: stranger, image: "nowhere.example/strange:v9" }] }
 `;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  assert(typeof address === 'object' && address !== null);
-  return address.port;
-}
 
 describe('a local cluster', { skip, timeout: 900_000 }, () => {
   let port = 0;

@@ -6,16 +6,16 @@ import { anywhere, app, balanced, clientOf, clusterName, host } from './balance-
 
 /** How a DestinationRule gives new endpoints their share slowly, as a client of one real Envoy sees it. */
 
-const WARMUP_MS = 4000;
+const WARMUP_MS = 6000;
 const warming = (settings: object) => ({
   loadBalancer: { ...anywhere, ...settings },
 });
 
 const policies: Readonly<Record<string, object>> = {
-  warm: warming({ warmup: { duration: '4s', minimumPercent: 1, aggression: 1 } }),
-  eager: warming({ warmup: { duration: '4s', minimumPercent: 1, aggression: 10 } }),
-  floor: warming({ warmup: { duration: '4s', minimumPercent: 90, aggression: 1 } }),
-  old: warming({ warmupDurationSecs: '4s' }),
+  warm: warming({ warmup: { duration: '6s', minimumPercent: 1, aggression: 1 } }),
+  eager: warming({ warmup: { duration: '6s', minimumPercent: 1, aggression: 10 } }),
+  floor: warming({ warmup: { duration: '6s', minimumPercent: 90, aggression: 1 } }),
+  old: warming({ warmupDurationSecs: '6s' }),
 };
 
 const { shares, stat, envoy } = clientOf(
@@ -44,11 +44,16 @@ test('new endpoints get their share slowly', async () => {
     assert.ok(first && second);
     const members = (count: number) =>
       eventually(async () => ((await stat(host(name), 'membership_total')) === count ? true : undefined), `${count}`);
-    await envoy().setEndpoints(cluster, { ...whole, endpoints: [{ ...group, lbEndpoints: [first] }] });
-    await members(1);
-    await envoy().setEndpoints(cluster, { ...whole, endpoints: [{ ...group, lbEndpoints: [first, second] }] });
-    await members(2);
-    return (await shares(name, 100)).a2 ?? 0;
+    for (let tries = 0; ; tries++) {
+      await envoy().setEndpoints(cluster, { ...whole, endpoints: [{ ...group, lbEndpoints: [first] }] });
+      await members(1);
+      const added = performance.now();
+      await envoy().setEndpoints(cluster, { ...whole, endpoints: [{ ...group, lbEndpoints: [first, second] }] });
+      await members(2);
+      const share = (await shares(name, 100)).a2 ?? 0;
+      // On a machine that was busy with other things the warm-up went on: that says nothing of its beginning.
+      if (performance.now() - added < WARMUP_MS / 3 || tries === 20) return share;
+    }
   };
   // The other endpoint is as old as Envoy: its own warm-up has to be over.
   await eventually(() => (performance.now() > started + WARMUP_MS + 500 ? true : undefined), 'the end of the warm-up');
