@@ -78,6 +78,12 @@ describe('looking into the mesh', { skip: reason ?? false }, () => {
       /^ENDPOINT .*\n\S+:5000 +HEALTHY +OK +outbound\|5000\|v2\S+\n$/,
     );
     assert.match(await istioctl('pc', 'secret', 'deploy/sleep', '-o', 'json'), /"validationContext"/);
+    for (const part of ['secret', 'all']) {
+      const shown = await istioctl('pc', part, 'deploy/sleep', '-o', 'json');
+      assert.match(shown, /"privateKey"/);
+      // The key itself, or its base64, is not shown: Envoy puts a remark in its place.
+      assert.doesNotMatch(shown, /PRIVATE KEY|LS0tLS1CRUdJTiBQUklWQVRF|LS0tLS1CRUdJTiBFQyBQUklWQVRF/);
+    }
     assert.match(await istioctl('pc', 'bootstrap', 'deploy/sleep', '-o', 'yaml'), /^bootstrap:$/m);
     assert.match(await istioctl('pc', 'rootca-compare', pod, 'deploy/sleep'), /have the identical ROOTCA/);
   });

@@ -122,7 +122,9 @@ describe('istioctl against a mesh: completion, waiting, other clusters, machines
     for (const file of [/istiod\/.*discovery\.log/, /proxies\/default\/httpbin.*config_dump\.json/, /analyze\.txt/])
       assert.match(index, file);
     assert.match(readFileSync(join(report, 'cluster', 'secrets.yaml'), 'utf8'), /ca-key\.pem: redacted/);
-    const keys = await run('grep', ['-rl', 'BEGIN [A-Z ]*PRIVATE KEY', report]);
-    assert.equal(keys.stdout, '');
+    // As they are, and as base64 of them; and tokens of service accounts.
+    for (const secret of ['BEGIN [A-Z ]*PRIVATE KEY', 'LS0tLS1CRUdJTiBQUklWQVRF', 'LS0tLS1CRUdJTiBFQyBQUklWQVRF'])
+      assert.equal((await run('grep', ['-rl', secret, report])).stdout, '', secret);
+    assert.equal((await run('grep', ['-rlE', 'eyJ[A-Za-z0-9_-]{10,}\\.eyJ[A-Za-z0-9_-]{10,}\\.', report])).stdout, '');
   });
 });
