@@ -13,7 +13,9 @@ const { stdout, error } = spawnSync(
 let report;
 try {
   report = JSON.parse(stdout ?? '');
-} catch {}
+} catch {
+  // Without npm, without a network, or when time is up there is no answer, or half of one: said below.
+}
 const counts = report?.metadata?.vulnerabilities;
 if (counts === undefined) {
   const why = report?.message ?? report?.error?.summary ?? error?.message ?? 'npm audit gave no answer';

@@ -15,6 +15,7 @@ function processesOf(podUidOrName: string, ...words: readonly string[]): readonl
         const environment = readFileSync(`/proc/${pid}/environ`, 'utf8');
         return words.every((word) => command.includes(word)) && environment.includes(podUidOrName);
       } catch {
+        // The process has ended meanwhile.
         return false;
       }
     })

@@ -79,6 +79,7 @@ export function dateFunctions(now: () => Date): FunctionTable {
         try {
           return roundedDuration(parseGoDuration(value));
         } catch {
+          // Sprig gives zero for what is no duration.
           return '0s';
         }
       }

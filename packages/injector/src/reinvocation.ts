@@ -19,6 +19,7 @@ function parse(text: string | undefined): JsonObject {
     const value: unknown = JSON.parse(text);
     return isObject(value) ? value : {};
   } catch {
+    // An annotation that users can write: what is not JSON says nothing.
     return {};
   }
 }

@@ -88,6 +88,7 @@ function certificates(value: Readonly<Record<string, unknown>>): readonly unknow
     try {
       return [{ ...fromCertificate(pem), kid }];
     } catch {
+      // Other keys of the set stay usable.
       return [];
     }
   });

@@ -130,6 +130,7 @@ function metadataPorts(metadata: Readonly<Record<string, unknown>>): Readonly<Re
     try {
       value = JSON.parse(value);
     } catch {
+      // What a proxy says of itself is not trusted to be JSON; it has no named ports then.
       return {};
     }
   }

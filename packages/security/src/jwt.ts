@@ -55,6 +55,7 @@ export function readVerificationKeys(text: string): VerificationKeys {
       const key = createPublicKey({ key: value as JsonWebKey, format: 'jwk' });
       return [{ kid: textOf(kid), alg: textOf(alg), key }];
     } catch {
+      // A kind of key that nobody here can verify with; others of the set may do.
       return [];
     }
   });
@@ -152,6 +153,7 @@ function isSignedBy(body: Buffer, signature: Buffer, key: KeyObject, { hash, key
       signature,
     );
   } catch {
+    // A signature of another shape than the key makes.
     return false;
   }
 }

@@ -136,6 +136,7 @@ export function verifyStructure(parts: readonly DerValue[], key: KeyObject): boo
   try {
     return verify(algorithm.hash, body.raw, key, readBitString(parts[2], 'signature'));
   } catch {
+    // A signature of another shape than the key makes.
     return false;
   }
 }

@@ -115,6 +115,7 @@ function readToken({ tokenFile }: CaClientOptions): string {
   try {
     return readFileSync(tokenFile, 'utf8').trim();
   } catch {
+    // Its own certificate says who it is; the token is an addition.
     return '';
   }
 }

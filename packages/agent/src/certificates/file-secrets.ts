@@ -119,6 +119,7 @@ function isReadable(path: string): boolean {
     readFileSync(path);
     return true;
   } catch {
+    // Another distribution keeps its roots elsewhere.
     return false;
   }
 }

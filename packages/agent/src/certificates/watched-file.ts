@@ -21,6 +21,7 @@ export function watchFile(
     try {
       text = readFileSync(path, 'utf8');
     } catch {
+      // The file is not there (yet).
       text = undefined;
     }
     if (text === last || (text?.length ?? 0) > MAX_FILE) return;
@@ -38,6 +39,7 @@ export function watchFile(
       watcher.on('error', () => watcher.close());
       return [watcher];
     } catch {
+      // A folder that is not there is not watched.
       return [];
     }
   });

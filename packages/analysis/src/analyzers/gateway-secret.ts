@@ -91,6 +91,7 @@ function isCertificate(pem: string | undefined): boolean {
   try {
     return pem !== undefined && new X509Certificate(pem).raw.length > 0;
   } catch {
+    // Not PEM of a certificate, whatever is wrong with it.
     return false;
   }
 }
@@ -102,6 +103,7 @@ function isKeyPair(certificate: string | undefined, key: string | undefined, now
     if (now !== undefined && (now < Date.parse(parsed.validFrom) || now > Date.parse(parsed.validTo))) return false;
     return parsed.checkPrivateKey(createPrivateKey(key));
   } catch {
+    // One of the two cannot be parsed.
     return false;
   }
 }

@@ -170,6 +170,7 @@ async function recall(path: string): Promise<Memory | undefined> {
     parseNetworkList(memory.text);
     return memory.name.includes('/') ? undefined : memory;
   } catch {
+    // Missing or damaged: as if nothing had been remembered.
     return undefined;
   }
 }

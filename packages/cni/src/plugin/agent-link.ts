@@ -56,6 +56,7 @@ export async function askAgent(directory: string, namespace: string, name: strin
   try {
     return text === undefined ? undefined : (JSON.parse(text) as AgentReply);
   } catch {
+    // Half an answer, of an agent that ended while it wrote, is none.
     return undefined;
   }
 }

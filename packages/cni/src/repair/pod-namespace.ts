@@ -82,6 +82,7 @@ function list(directory: string): readonly string[] {
   try {
     return readdirSync(directory);
   } catch {
+    // Processes end while their files are read.
     return [];
   }
 }

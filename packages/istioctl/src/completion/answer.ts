@@ -95,6 +95,7 @@ function profileNames(): readonly string[] {
       .map((file) => file.slice(0, -'.yaml'.length))
       .sort();
   } catch {
+    // Completion offers nothing rather than fail in the middle of a command line.
     return [];
   }
 }
@@ -104,6 +105,7 @@ function contexts(flags: FlagsGiven, env: Session['env']): readonly string[] {
     const kubeconfig = flags.get('kubeconfig');
     return contextNames({ env, ...(kubeconfig !== undefined && { kubeconfig }) });
   } catch {
+    // As above.
     return [];
   }
 }

@@ -55,6 +55,7 @@ async function meshRoot(session: Session): Promise<string | undefined> {
       .get(kubernetesTypes.ConfigMap, 'istio-ca-root-cert', session.flags.istioNamespace);
     return (map.data as Readonly<Record<string, string>> | undefined)?.['root-cert.pem'];
   } catch {
+    // No cluster, or no right to read it: the roots that Node brings decide.
     return undefined;
   }
 }
@@ -157,6 +158,7 @@ function identityOf(identifier: string | undefined): { readonly name?: string; r
       ...(typeof info?.version === 'string' && { version: info.version }),
     };
   } catch {
+    // Not JSON: some other control plane.
     return {};
   }
 }

@@ -41,6 +41,7 @@ async function meshConfig(client: KubeClient, istioNamespace: string): Promise<M
     const written = (map.data as Readonly<Record<string, string>> | undefined)?.mesh ?? '';
     return decodeMeshConfig(parseYaml(written, 'mesh')).value;
   } catch {
+    // Not there, not readable or no YAML: the defaults then are the best guess.
     return defaultMeshConfig();
   }
 }

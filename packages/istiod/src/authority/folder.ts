@@ -20,6 +20,7 @@ export function authorityFolder(path: string): {
             const text = readFileSync(join(path, name), 'utf8');
             return text.length > MAX_FILE ? [] : [[name, text]];
           } catch {
+            // What is not mounted is missing; what that means is said where the material is read.
             return [];
           }
         }),
@@ -43,6 +44,7 @@ export function authorityFolder(path: string): {
           watcher.on('error', later);
           onChange();
         } catch {
+          // The folder is not there yet.
           later();
         }
       };

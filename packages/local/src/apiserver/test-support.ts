@@ -136,7 +136,9 @@ function callUnix(
           let parsed: unknown = answer;
           try {
             parsed = JSON.parse(answer);
-          } catch {}
+          } catch {
+            // Plain text.
+          }
           resolve({
             status: response.statusCode ?? 0,
             body: parsed,

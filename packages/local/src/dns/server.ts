@@ -28,6 +28,7 @@ export async function startDnsServer(options: {
     try {
       query = packet.decode(message);
     } catch {
+      // Not DNS: no answer, as resolvers do.
       return undefined;
     }
     const question = query.questions?.[0];
@@ -64,6 +65,7 @@ export async function startDnsServer(options: {
     try {
       return packet.decode(raw).answers ?? [];
     } catch {
+      // A resolver that answers with something else has no records.
       return [];
     }
   }

@@ -170,6 +170,7 @@ function runPlugin(
       try {
         answer = stdout.trim() === '' ? undefined : JSON.parse(stdout);
       } catch {
+        // Plugins that fail may print other things; the exit code decides.
         answer = undefined;
       }
       if (code === 0) resolve(answer);

@@ -149,6 +149,7 @@ export function adoptContainer(
   try {
     meta = JSON.parse(fs.readFileSync(join(directory, 'meta.json'), 'utf8'));
   } catch {
+    // Ended before it was written: there is nothing to adopt.
     return undefined;
   }
   const alive = processStart(meta.pid) === meta.processStart && meta.processStart !== '';
@@ -195,6 +196,7 @@ function watchContainer(
       try {
         text = fs.readFileSync(exitFile, 'utf8').trim();
       } catch {
+        // Written when the process has ended.
         return false;
       }
       if (!/^\d+$/.test(text)) return false;
@@ -237,6 +239,7 @@ function watchContainer(
         process.kill(meta.pid, name);
         return true;
       } catch {
+        // It ended just now.
         return false;
       }
     },
@@ -245,6 +248,7 @@ function watchContainer(
         const caught = /^SigCgt:\s*([0-9a-f]+)$/m.exec(fs.readFileSync(`/proc/${meta.pid}/status`, 'utf8'))?.[1];
         return ((BigInt(`0x${caught ?? '0'}`) >> BigInt(constants.signals[name] - 1)) & 1n) === 1n;
       } catch {
+        // A process that has ended handles nothing.
         return false;
       }
     },
@@ -263,6 +267,7 @@ export function processStart(pid: number): string | undefined {
     // A zombie has ended.
     return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
   } catch {
+    // No such process.
     return undefined;
   }
 }

@@ -166,6 +166,7 @@ function terminationMessage(
       .join('\n')
       .slice(-2048);
   } catch {
+    // Nothing was written: the message is empty then.
     return '';
   }
 }

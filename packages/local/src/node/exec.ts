@@ -149,6 +149,7 @@ function terminalOf(script: number): string | undefined {
     const target = inner ? fs.readlinkSync(`/proc/${inner}/fd/0`) : '';
     return target.startsWith('/dev/pts/') ? target : undefined;
   } catch {
+    // The program has ended, and its terminal with it.
     return undefined;
   }
 }

@@ -90,6 +90,7 @@ async function pump(file: string, options: LogReadOptions, ended: Promise<unknow
       try {
         descriptor = fs.openSync(current, 'r');
       } catch {
+        // Rotated away between two looks.
         break;
       }
       try {

@@ -79,6 +79,7 @@ export function createCgroups(cluster: string): Cgroups {
         }
         return directory;
       } catch {
+        // The kernel refuses the group or a limit: the container runs without.
         return undefined;
       }
     },

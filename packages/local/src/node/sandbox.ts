@@ -71,6 +71,7 @@ export async function loadSandbox(paths: PodPaths): Promise<Sandbox | undefined>
     const sandbox: Sandbox = JSON.parse(await fs.readFile(paths.sandbox, 'utf8'));
     return existsSync(namespacePath(sandbox.namespace)) ? sandbox : undefined;
   } catch {
+    // None was made, or not to the end.
     return undefined;
   }
 }

@@ -108,6 +108,7 @@ function unwrapped(any: Message): Message {
   try {
     return { '@type': `${TYPE_URL_PREFIX}${typeName}`, ...canonical(typeName, value ?? {}) };
   } catch {
+    // Not what its type says: it stays as the user wrote it, and Envoy tells.
     return any;
   }
 }

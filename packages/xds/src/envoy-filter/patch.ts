@@ -137,6 +137,7 @@ function versionPattern(text: string): RE2JS | undefined {
     try {
       compiled = RE2JS.compile(text);
     } catch {
+      // An expression that does not compile matches no version.
       compiled = undefined;
     }
     patterns.set(text, compiled);

@@ -65,6 +65,7 @@ function parseJsonFormat(text: string): JsonObject | undefined {
     const value: unknown = JSON.parse(text);
     return isJsonObject(value) ? value : undefined;
   } catch {
+    // Not JSON: the default format stands in.
     return undefined;
   }
 }

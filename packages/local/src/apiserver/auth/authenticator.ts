@@ -91,6 +91,7 @@ function decodeKey(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
+    // A percent sign that stands for itself.
     return text;
   }
 }

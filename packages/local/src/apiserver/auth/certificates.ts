@@ -136,6 +136,7 @@ export function stillGood(certificate: string, sans: readonly string[], now: Dat
       isIPv4(san) || isIPv6(san) ? parsed.checkIP(san) !== undefined : parsed.checkHost(san) !== undefined,
     );
   } catch {
+    // Damaged: a new one is made.
     return false;
   }
 }

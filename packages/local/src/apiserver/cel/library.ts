@@ -285,6 +285,7 @@ function attempt<T>(action: () => T): T | undefined {
   try {
     return action();
   } catch {
+    // Not a quantity, which is what is asked.
     return undefined;
   }
 }

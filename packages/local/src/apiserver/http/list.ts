@@ -49,7 +49,9 @@ function decodeToken(text: string): ContinueToken {
     const parsed: unknown = JSON.parse(Buffer.from(text, 'base64url').toString());
     const { revision, after } = asObject(parsed);
     if (typeof revision === 'string' && typeof after === 'string') return { revision, after };
-  } catch {}
+  } catch {
+    // Damaged: said below.
+  }
   throw badRequest('continue key is not valid: it was not made by this server');
 }
 

@@ -134,6 +134,7 @@ export class Upgrades {
       try {
         channels = await spdyChannels(socket, head, wanted, protocol);
       } catch {
+        // The client went away, or speaks another protocol: there is no channel to tell it through.
         socket.destroy();
         return;
       }
