@@ -66,6 +66,7 @@ describe('at a gateway of the Gateway API', () => {
           },
         ),
         deny('/one', { targetRef: reference('Gateway', 'front', GATEWAY_API) }),
+        deny('/near', { targetRef: { ...reference('Gateway', 'front', GATEWAY_API), namespace: 'default' } }),
         deny('/list', {
           targetRefs: [reference('Gateway', 'other', GATEWAY_API), reference('Gateway', 'front', GATEWAY_API)],
         }),
@@ -94,16 +95,18 @@ describe('at a gateway of the Gateway API', () => {
       'AuthorizationPolicy.spec.targetRef.group',
       'AuthorizationPolicy.spec.targetRef.kind',
       'AuthorizationPolicy.spec.targetRef.name',
+      'AuthorizationPolicy.spec.targetRef.namespace',
       'AuthorizationPolicy.spec.targetRefs[].group',
       'AuthorizationPolicy.spec.targetRefs[].kind',
       'AuthorizationPolicy.spec.targetRefs[].name',
     );
     const to = { address: net.everywhere, port: 8088, host: 'web.test' };
-    const paths = ['/', '/one', '/list', '/selected', '/other', '/elsewhere'];
+    const paths = ['/', '/one', '/near', '/list', '/selected', '/other', '/elsewhere'];
     const seen = await Promise.all(paths.map(async (path) => [path, (await call(path, to)).status]));
     assert.deepEqual(seen, [
       ['/', 200],
       ['/one', 403],
+      ['/near', 403],
       ['/list', 403],
       ['/selected', 403],
       ['/other', 200],
