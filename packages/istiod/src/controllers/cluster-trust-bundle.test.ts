@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { KubeApiError, type ResourceType } from '@istio-ts/kube';
+import { createRootCertificate } from '@istio-ts/security';
 import { FakeCluster, settle } from '../fake-cluster.test-support.ts';
 import { keepClusterTrustBundle, trustBundleName } from './cluster-trust-bundle.ts';
 
@@ -11,23 +12,26 @@ const bundles = (version: string): ResourceType => ({
   kind: 'ClusterTrustBundle',
   namespaced: false,
 });
+const anchor = (organization: string): string => createRootCertificate({ organization, now: new Date() }).root;
+const [old, recent] = [anchor('old'), anchor('recent')];
 const lines: string[] = [];
 const log = { debug() {}, info() {}, warn: (line: string) => void lines.push(line), error() {} };
 
 test('the bundle follows the root, and is left alone while it is right', async () => {
   const cluster = new FakeCluster();
-  let root = 'old';
+  let root = old;
   const keeper = keepClusterTrustBundle(cluster.client, () => root, log);
   await settle();
   const spec = () => cluster.get(bundles('v1'), undefined, trustBundleName)?.spec;
-  assert.deepEqual(spec(), { signerName: 'istio.io/istiod-ca', trustBundle: 'old' });
+  assert.deepEqual(spec(), { signerName: 'istio.io/istiod-ca', trustBundle: old });
   keeper.refresh();
   await settle();
   assert.equal(cluster.writes.length, 1);
-  root = 'old and new';
+  // The API server refuses an anchor that stands twice.
+  root = old + recent + old;
   keeper.refresh();
   await settle();
-  assert.deepEqual(spec(), { signerName: 'istio.io/istiod-ca', trustBundle: 'old and new' });
+  assert.deepEqual(spec(), { signerName: 'istio.io/istiod-ca', trustBundle: old + recent });
   keeper.close();
 });
 
@@ -51,7 +55,7 @@ test('an older version is taken where the newest is not served, and without any 
       },
       update: client.update,
     },
-    () => 'root',
+    () => old,
     log,
   );
   await settle();

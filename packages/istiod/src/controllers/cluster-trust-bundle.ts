@@ -1,4 +1,5 @@
 import { isNotFound, KubeApiError, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
+import { splitCertificates } from '@istio-ts/security';
 import type { Logger } from '../log.ts';
 
 /** Name and signer of the bundle (Istio: ENABLE_CLUSTER_TRUST_BUNDLE_API); the name has to begin with the signer's. */
@@ -13,6 +14,9 @@ const typeOf = (version: string): ResourceType => ({
   kind: 'ClusterTrustBundle',
   namespaced: false,
 });
+
+/** The API server refuses bundles in which an anchor stands twice. */
+const eachOnce = (pem: string): string => [...new Set(splitCertificates(pem))].join('');
 
 const RETRY_MS = 30_000;
 
@@ -32,7 +36,7 @@ export function keepClusterTrustBundle(
 
   const write = async (version: string): Promise<'written' | 'not served'> => {
     const type = typeOf(version);
-    const trustBundle = root();
+    const trustBundle = eachOnce(root());
     const fresh: KubeObject = {
       apiVersion: `certificates.k8s.io/${version}`,
       kind: 'ClusterTrustBundle',

@@ -29,9 +29,7 @@ export function publishAnchors(
     ca.crlConfigMap !== undefined
       ? keepRootCertificates(client, authority.crl, rootLog, discovers, { name: ca.crlConfigMap, key: 'ca-crl.pem' })
       : undefined;
-  const clusterBundle = ca.clusterTrustBundle
-    ? keepClusterTrustBundle(client, () => authority.current().root, rootLog)
-    : undefined;
+  const clusterBundle = ca.clusterTrustBundle ? keepClusterTrustBundle(client, anchors, rootLog) : undefined;
   const webhooks = keepWebhookCertificates(
     client,
     { revision: settings.revision, validationName: settings.validationWebhookName, root: anchors },
@@ -54,6 +52,7 @@ export function publishAnchors(
     if (externalRoots === identities.externalRoots()) return;
     externalRoots = identities.externalRoots();
     rootMaps.refresh();
+    clusterBundle?.refresh();
     webhooks.refresh();
     certificates.refreshTrust();
     renew();

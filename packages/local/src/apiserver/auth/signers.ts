@@ -24,16 +24,18 @@ export class SignerGuard {
     if (isMaster(user)) return;
     switch (storageKey(target.definition)) {
       case `${GROUP}/certificatesigningrequests`:
-        return this.#demand(
+        this.#demand(
           verbOf(target, object, current),
           asString(asObject(current?.spec).signerName),
           user,
           target,
           object,
         );
+        break;
       case `${GROUP}/clustertrustbundles`: {
         const signer = asString(asObject(object.spec).signerName);
-        return this.#demand(signer === '' ? undefined : 'attest', signer, user, target, object);
+        this.#demand(signer === '' ? undefined : 'attest', signer, user, target, object);
+        break;
       }
       default:
     }
