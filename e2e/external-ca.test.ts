@@ -4,10 +4,11 @@ import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import { createKubernetesSigner } from '@istio-ts/istiod/ca/kubernetes-signer';
+import { keepClusterTrustBundle, trustBundleName } from '@istio-ts/istiod/controllers/cluster-trust-bundle';
 import { createKubeClient, type KubeObject, loadKubeConfig } from '@istio-ts/kube';
 import {
   createCsr,
@@ -17,10 +18,19 @@ import {
   parseCsr,
   parseSpiffe,
 } from '@istio-ts/security';
+import { customAuthority } from './security/custom-ca.ts';
+import { obstacle } from './support/cluster.ts';
+import { ownCluster } from './support/own-cluster.ts';
 import { obstacleToRealApiServer, startRealApiServer } from './support/real-api-server.ts';
 import { until } from './support/shell.ts';
 
 const TYPE = kubernetesTypes.CertificateSigningRequest;
+const TRUST_BUNDLES = {
+  group: 'certificates.k8s.io',
+  resource: 'clustertrustbundles',
+  kind: 'ClusterTrustBundle',
+  namespaced: false,
+} as const;
 const identity = { trustDomain: 'cluster.local', namespace: 'shop', serviceAccount: 'cart' };
 const uri = 'spiffe://cluster.local/ns/shop/sa/cart';
 
@@ -77,4 +87,44 @@ test('a signer of the cluster gives certificates', { skip: obstacleToRealApiServ
     await api.close();
     rmSync(directory, { recursive: true, force: true });
   }
+});
+
+test('ClusterTrustBundles are as Kubernetes wants them', { skip: obstacleToRealApiServer() }, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'trust-bundles-'));
+  const api = await startRealApiServer(directory, [
+    '--feature-gates=ClusterTrustBundle=true',
+    '--runtime-config=certificates.k8s.io/v1beta1/clustertrustbundles=true,certificates.k8s.io/v1alpha1/clustertrustbundles=true',
+  ]);
+  const client = createKubeClient(loadKubeConfig({ env: {}, kubeconfig: api.kubeconfig }));
+  const [first, second] = ['first', 'second'].map(
+    (organization) => createRootCertificate({ organization, now: new Date() }).root,
+  );
+  let roots = first + first;
+  const complaints: string[] = [];
+  const log = { debug() {}, info() {}, warn: (text: string) => void complaints.push(text), error() {} };
+  const keeper = keepClusterTrustBundle(client, () => roots, log);
+  const written = (version: string, wanted: string) =>
+    until(`the bundle in ${version}`, async () => {
+      const type = { ...TRUST_BUNDLES, version };
+      const { spec } = await client.get(type, trustBundleName);
+      const { signerName, trustBundle } = spec as { readonly signerName: string; readonly trustBundle: string };
+      return (signerName === 'istio.io/istiod-ca' && trustBundle === wanted) || undefined;
+    });
+  try {
+    await written('v1beta1', first);
+    roots = `${first}${second}`;
+    keeper.refresh();
+    await written('v1beta1', first + second);
+    await written('v1alpha1', first + second);
+    assert.deepEqual(complaints, []);
+  } finally {
+    keeper.close();
+    client.close();
+    await api.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
+describe('certificates from signers of the cluster', { skip: obstacle() ?? false }, () => {
+  customAuthority(ownCluster());
 });

@@ -1,5 +1,6 @@
 import { test } from 'node:test';
 import { proves } from '@istio-ts/xds/field-proof';
+import { everyHost, everyHostToHttpbin, routesOfEveryHost } from '../support/httpbin.ts';
 import { becomes, type Lab } from './lab.ts';
 import { issuer } from './tokens.ts';
 
@@ -27,28 +28,6 @@ spec:
     - issuer: ${trusted.name}
       jwks: '${trusted.jwks}'
 ${more}`;
-  const gatewayOfFoo = (routes: string) => `
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata:
-  name: httpbin-gateway
-spec:
-  selector: {istio: ingressgateway}
-  servers:
-    - port: {number: 80, name: http, protocol: HTTP}
-      hosts: ["*"]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata:
-  name: httpbin
-spec:
-  hosts: ["*"]
-  gateways: [httpbin-gateway]
-  http:
-${routes}`;
-  const toHttpbin = '        - destination: {host: httpbin, port: {number: 8000}}';
-  const allRoutes = `    - route:\n${toHttpbin}`;
   const here = (path: string, ...args: readonly string[]) =>
     lab().statusHere(...args, `http://${lab().ingress}${path}`);
 
@@ -58,7 +37,7 @@ ${routes}`;
       'RequestAuthentication.spec.jwtRules[].issuer',
       'RequestAuthentication.spec.jwtRules[].jwks',
     );
-    await lab().apply(gatewayOfFoo(allRoutes));
+    await lab().apply(everyHostToHttpbin());
     await becomes('the gateway', '200', () => here('/headers'));
     await lab().apply(requestAuthentication('ingress-jwt', 'istio: ingressgateway'), 'istio-system');
     await becomes('a wrong token refused', '401', () => here('/headers', ...bearer('deadbeef')));
@@ -170,15 +149,17 @@ ${when}`;
     proves('VirtualService.spec.http[].match[].headers', 'RequestAuthentication.spec.jwtRules[].jwks');
     await lab().apply(requestAuthentication('ingress-jwt', 'istio: ingressgateway'), 'istio-system');
     await lab().apply(
-      gatewayOfFoo(
-        `    - match:\n        - uri: {prefix: /headers}\n          headers:\n            "@request.auth.claims.groups": {exact: group1}\n      route:\n${toHttpbin}`,
-      ),
+      routesOfEveryHost(`
+  - match:
+    - uri: {prefix: /headers}
+      headers: {"@request.auth.claims.groups": {exact: group1}}
+    route: [{destination: {host: httpbin, port: {number: 8000}}}]`),
     );
     await becomes('no token, no route', '404', () => here('/headers'));
     await becomes('the token refused', '401', () => here('/headers', ...bearer('some.invalid.token')));
     await becomes('without the group', '404', () => here('/headers', ...bearer(token)));
     await becomes('an answer', '200', () => here('/headers', ...bearer(withGroups)));
     await lab().remove('istio-system', 'requestauthentication/ingress-jwt');
-    await lab().remove('foo', 'virtualservice/httpbin', 'gateway/httpbin-gateway');
+    await lab().remove('foo', ...everyHost);
   });
 }

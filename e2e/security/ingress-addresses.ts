@@ -1,31 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { proves } from '@istio-ts/xds/field-proof';
+import { everyHost, everyHostToHttpbin } from '../support/httpbin.ts';
 import { eventually } from '../support/shell.ts';
 import { becomes, type Lab } from './lab.ts';
-
-const exposed = `
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata:
-  name: httpbin-gateway
-spec:
-  selector: {istio: ingressgateway}
-  servers:
-    - port: {number: 80, name: http, protocol: HTTP}
-      hosts: ["*"]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata:
-  name: httpbin
-spec:
-  hosts: ["*"]
-  gateways: [httpbin-gateway]
-  http:
-    - route:
-        - destination: {host: httpbin, port: {number: 8000}}
-`;
 
 /** The task "Ingress Access Control", and who a client says it is: addresses, trusted proxies, certificates. */
 export function ingressAddresses(lab: () => Lab): void {
@@ -60,7 +38,7 @@ spec:
       'AuthorizationPolicy.spec.action=ALLOW',
       'AuthorizationPolicy.spec.action=DENY',
     );
-    await lab().apply(exposed);
+    await lab().apply(everyHostToHttpbin());
     await becomes('the gateway', '200', () => status());
     const { origin } = JSON.parse(await lab().curlHere(`http://${lab().ingress}/ip`)) as { readonly origin: string };
     client = origin.split(',').at(-1)?.trim() ?? '';
@@ -145,6 +123,6 @@ spec:
       assert.deepEqual(await many(60), ['200', true]);
       assert.deepEqual(await many(150), ['431', false]);
     });
-    await lab().remove('foo', 'virtualservice/httpbin', 'gateway/httpbin-gateway');
+    await lab().remove('foo', ...everyHost);
   });
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Cluster } from '../support/cluster.ts';
-import { type Output, run, until } from '../support/shell.ts';
+import { eventually, type Output, run } from '../support/shell.ts';
 
 const samples = join(import.meta.dirname, '..', '..', 'samples');
 
@@ -64,13 +64,12 @@ export async function labOf(cluster: Cluster): Promise<Lab> {
 }
 
 /** Asks until the answer is this, some times in a row: configuration arrives at the proxies when it arrives. */
-export function becomes<T>(what: string, wanted: T, ask: () => Promise<T>, inARow = 3): Promise<T> {
+export async function becomes<T>(what: string, wanted: T, ask: () => Promise<T>, inARow = 3): Promise<void> {
   const text = JSON.stringify(wanted);
-  return until(what, async () => {
+  await eventually(what, async () => {
     for (let turn = 0; turn < inARow; turn++) {
       const seen = JSON.stringify(await ask());
       if (seen !== text) throw new Error(`wanted ${text}, it is ${seen}`);
     }
-    return wanted;
   });
 }

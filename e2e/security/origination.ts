@@ -1,6 +1,7 @@
 import { test } from 'node:test';
 import { proves } from '@istio-ts/xds/field-proof';
 import { certificateFor, type Pair, readerOfSecrets, secret } from '../support/certificates.ts';
+import { ingressAt } from '../support/httpbin.ts';
 import { becomes, type Lab } from './lab.ts';
 
 const host = 'secure.outside.test';
@@ -122,17 +123,7 @@ spec:
   test('so does a gateway', async () => {
     proves('DestinationRule.spec.trafficPolicy.tls.credentialName');
     await lab().apply(rule(''), 'istio-system');
-    await lab().apply(`
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata:
-  name: outside
-spec:
-  selector: {istio: ingressgateway}
-  servers:
-    - port: {number: 80, name: http, protocol: HTTP}
-      hosts: [${host}]
----
+    await lab().apply(`${ingressAt('outside', host)}
 apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata:

@@ -33,6 +33,14 @@ export function certificateFor(host: string, issuer?: Pair): Pair {
   }
 }
 
+/** Writes a certificate and its key into a folder, for programs that read files; their paths. */
+export function savePair(folder: string, name: string, pair: Pair): { readonly cert: string; readonly key: string } {
+  const files = { cert: join(folder, `${name}.crt`), key: join(folder, `${name}.key`) };
+  writeFileSync(files.cert, pair.certificate);
+  writeFileSync(files.key, pair.key);
+  return files;
+}
+
 /** A Secret that holds texts. */
 export function secret(name: string, data: Readonly<Record<string, string>>, type = 'Opaque'): object {
   return { apiVersion: 'v1', kind: 'Secret', metadata: { name }, type, stringData: data };

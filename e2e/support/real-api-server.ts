@@ -44,10 +44,10 @@ export interface RealApiServer {
 }
 
 /**
- * Starts etcd and kube-apiserver; all their files are in `directory`. Pods may be made without the service account that a controller would make.
+ * Starts etcd and kube-apiserver with `moreFlags`; all their files are in `directory`. Pods may be made without the service account that a controller would make.
  * Throws with the end of the logs when the server does not become ready.
  */
-export async function startRealApiServer(directory: string): Promise<RealApiServer> {
+export async function startRealApiServer(directory: string, moreFlags: readonly string[] = []): Promise<RealApiServer> {
   const reason = obstacleToRealApiServer();
   if (reason !== undefined) throw new Error(reason);
   mkdirSync(directory, { recursive: true });
@@ -101,6 +101,7 @@ export async function startRealApiServer(directory: string): Promise<RealApiServ
       '--service-account-issuer=https://kubernetes.default.svc.cluster.local',
       `--service-account-key-file=${file('accounts.pub')}`,
       `--service-account-signing-key-file=${file('accounts.key')}`,
+      ...moreFlags,
     ]);
 
   const kubeconfigFor = (name: string, token: string): string => {

@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { proves } from '@istio-ts/xds/field-proof';
-import { certificateFor, type Pair } from '../support/certificates.ts';
+import { certificateFor, type Pair, savePair } from '../support/certificates.ts';
+import { ingressAt } from '../support/httpbin.ts';
 import { until } from '../support/shell.ts';
 import type { Mesh } from './mesh.ts';
 
@@ -12,12 +13,7 @@ export function ingress(mesh: () => Mesh): void {
   const folder = mkdtempSync(join(tmpdir(), 'istio-ts-tasks-'));
   after(() => rmSync(folder, { recursive: true, force: true }));
   const authority = certificateFor('example.test');
-  const saved = (name: string, pair: Pair) => {
-    const files = { cert: join(folder, `${name}.crt`), key: join(folder, `${name}.key`) };
-    writeFileSync(files.cert, pair.certificate);
-    writeFileSync(files.key, pair.key);
-    return files;
-  };
+  const saved = (name: string, pair: Pair) => savePair(folder, name, pair);
   const ca = saved('ca', authority).cert;
   const httpbin = saved('httpbin', certificateFor('httpbin.example.test', authority));
   const helloworld = saved('helloworld', certificateFor('helloworld.example.test', authority));
@@ -52,17 +48,7 @@ spec:
 `;
 
   test('ingress gateways: a host and some of its paths', async () => {
-    await mesh().apply(`
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata:
-  name: httpbin-gateway
-spec:
-  selector: {istio: ingressgateway}
-  servers:
-    - port: {number: 80, name: http, protocol: HTTP}
-      hosts: ["httpbin.example.test"]
----${toHttpbin()}`);
+    await mesh().apply(`${ingressAt('httpbin-gateway', 'httpbin.example.test')}${toHttpbin()}`);
     const at = (path: string) => ['-H', 'Host: httpbin.example.test', `http://${mesh().ingress}${path}`];
     await becomes('200', ...at('/status/200'));
     await becomes('418', ...at('/status/418'));

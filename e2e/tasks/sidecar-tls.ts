@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { proves } from '@istio-ts/xds/field-proof';
-import { certificateFor, type Pair, readerOfSecrets, secret } from '../support/certificates.ts';
+import { certificateFor, type Pair, readerOfSecrets, savePair, secret } from '../support/certificates.ts';
 import { eventually, until } from '../support/shell.ts';
 import type { Mesh } from './mesh.ts';
 
@@ -16,12 +16,7 @@ export function sidecarTls(mesh: () => Mesh): void {
   after(() => rmSync(folder, { recursive: true, force: true }));
   const authority = certificateFor('sidecar.test');
   const server = certificateFor(host, authority);
-  const saved = (name: string, pair: Pair) => {
-    const files = { cert: join(folder, `${name}.crt`), key: join(folder, `${name}.key`) };
-    writeFileSync(files.cert, pair.certificate);
-    writeFileSync(files.key, pair.key);
-    return files;
-  };
+  const saved = (name: string, pair: Pair) => savePair(folder, name, pair);
   const ca = saved('ca', authority).cert;
   const client = saved('client', certificateFor('client.sidecar.test', authority));
 
