@@ -14,7 +14,9 @@ export const OWN_AGENT: readonly string[] = [
 export interface AgentOptions {
   /** Program and first arguments. */
   readonly command: readonly string[];
-  readonly controlPlane: ControlPlane;
+  readonly controlPlane: Pick<ControlPlane, 'secure' | 'root'>;
+  /** Of the pod's service account; one that only the control plane of the tests believes where it is not given. */
+  readonly token?: string;
   readonly pod: {
     readonly name: string;
     readonly namespace: string;
@@ -41,6 +43,7 @@ export { freePort };
 export async function startAgent({
   command,
   controlPlane,
+  token,
   pod,
   env,
   proxyConfig,
@@ -50,7 +53,7 @@ export async function startAgent({
     mkdirSync(dirname(join(directory, path)), { recursive: true });
     writeFileSync(join(directory, path), text);
   };
-  write('var/run/secrets/tokens/istio-token', accountToken(pod.namespace, pod.account));
+  write('var/run/secrets/tokens/istio-token', token ?? accountToken(pod.namespace, pod.account));
   write('var/run/secrets/istio/root-cert.pem', controlPlane.root);
   write(
     'etc/istio/pod/labels',
