@@ -26,7 +26,7 @@ export async function startAgentServices(options: {
   const { settings, version, log } = options;
   if (!usesAgentDiscovery(settings)) return { close: async () => undefined };
   mkdirSync(dirname(AGENT_DISCOVERY_SOCKET), { recursive: true });
-  const dns = settings.dnsProxy.enabled ? await startDns(settings, options.metrics, log) : undefined;
+  const dns = settings.dnsProxy.enabled ? await startDns(settings, options.metrics, log.scope('dns')) : undefined;
   const { startDiscoveryClient } = await import('./discovery/client.ts');
   const client = startDiscoveryClient({
     socketFile: AGENT_DISCOVERY_SOCKET,
@@ -34,10 +34,10 @@ export async function startAgentServices(options: {
     ...(dns && {
       onNames: (table) => {
         dns.server.update(table);
-        log.debug('names of the mesh', { names: dns.server.size });
+        log.scope('dns').debug('names of the mesh', { names: dns.server.size });
       },
     }),
-    log,
+    log: log.scope('xdsproxy'),
   });
   const { readHealthProbe, watchHealth } = await import('./discovery/health.ts');
   const probe = readHealthProbe(settings.proxyConfig.raw.readinessProbe);

@@ -123,7 +123,7 @@ test('an agent brings Envoy up, serves certificates, health, metrics and probes,
   assert.match(agent.output(), /graceful termination period complete/);
   assert.match(
     agent.output(),
-    /^\d{4}-\d\d-\d\dT[\d:.]+Z\tinfo\tgenerated new workload certificate\tresourceName=default/m,
+    /^\d{4}-\d\d-\d\dT[\d:.]+Z\tinfo\tcache\tgenerated new workload certificate\tresourceName=default/m,
   );
   assert.doesNotMatch(agent.output(), /\t(?:error|critical)\t/);
 });

@@ -70,7 +70,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const files = new FileSecrets({
     store,
     debounceMs: settings.certificates.fileDebounceMs,
-    log,
+    log: log.scope('cache'),
     onFailure: () => metrics.fileSecretFailure(),
   });
   const help = (request: HelperRequest): Promise<HelperResponse> => askHelper(options.helper, request);
@@ -79,7 +79,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
         socketFile,
         node: { id: nodeId(settings), cluster: serviceCluster(settings), metadata: {} },
         store,
-        log,
+        log: log.scope('cache'),
       })
     : undefined;
   const certificate = new WorkloadCertificate({
@@ -87,7 +87,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     store,
     files,
     metrics,
-    log,
+    log: log.scope('cache'),
     help,
     ...(foreign !== undefined && { foreign }),
   });
@@ -102,7 +102,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
 
   let controlPlane: { close(): Promise<void> } | undefined;
   const openSocket = async (): Promise<string> => {
-    controlPlane ??= await openControlPlane(settings, store, log);
+    controlPlane ??= await openControlPlane(settings, store, log.scope('xdsproxy'));
     return settings.grpc.socketFile;
   };
   // Its code is loaded when a filter asks for it: most proxies have none that needs a module.
@@ -110,7 +110,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     settings,
     version,
     help,
-    log,
+    log: log.scope('wasm'),
     openControlPlane: openSocket,
   });
   if (foreign !== undefined) log.info('secrets are served by another program', { socket: socketFile });
@@ -122,7 +122,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
       else files.want(name);
     },
     more: (path, call) => extensions.serve(path, call),
-    log,
+    log: log.scope('sds'),
   });
   certificate.start();
 
@@ -148,7 +148,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
       admin,
       metrics,
       application: readApplicationScrape(settings.prometheusAnnotations, settings.ports.status),
-      log,
+      log: log.scope('status'),
     },
     probes: readAppProbes(settings.appProbers),
     probeTarget: probeTarget(settings),
@@ -241,7 +241,7 @@ async function startGrpcDiscovery(
   store: SecretStore,
   log: Logger,
 ): Promise<{ close(): Promise<void> }> {
-  const socket = await openControlPlane(settings, store, log);
+  const socket = await openControlPlane(settings, store, log.scope('xdsproxy'));
   writeGrpcBootstrap(settings, version);
   log.info('gRPC bootstrap is written', { file: settings.grpc.bootstrapFile });
   return socket;

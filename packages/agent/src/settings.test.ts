@@ -15,7 +15,7 @@ import { EnvironmentError, readSettings } from './environment.ts';
 import type { AgentInputs, AgentSettings, ProxyFlags } from './environment.ts';
 import { activeConnections } from './envoy/drain.ts';
 import type { Json } from './json.ts';
-import { createLogger, parseLogLevel } from './log.ts';
+import { createLogger, LogLevelError, parseLogLevels } from './log.ts';
 import { serviceCluster } from './node-metadata.ts';
 import { parsePodInfo } from './pod-info.ts';
 import { istioMetricNames, LineChunks } from './status/metric-names.ts';
@@ -126,7 +126,14 @@ test('durations, log levels, pod information, arguments', () => {
   assert.equal(parseDuration('1h0m30.5s', 'x'), 3_630_500);
   assert.equal(parseDuration('100ms', 'x'), 100);
   for (const text of ['', '5', 's', '5 s', '1d']) assert.throws(() => parseDuration(text, 'x'), DurationError);
-  assert.equal(parseLogLevel('default:debug,ads:none'), 'debug');
+  assert.deepEqual(
+    [...parseLogLevels('default:debug,ads:none')],
+    [
+      ['default', 'debug'],
+      ['ads', 'none'],
+    ],
+  );
+  for (const wrong of ['loud', 'dns:', ':info']) assert.throws(() => parseLogLevels(wrong), LogLevelError);
   assert.deepEqual(parsePodInfo('a="x\\"y\\\\ \\u00e4"\nb="\\t"\n'), { a: 'x"y\\ ä', b: '\t' });
   assert.throws(() => parsePodInfo('nonsense'), /line 1/);
   const lines: string[] = [];

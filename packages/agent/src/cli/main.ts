@@ -1,9 +1,9 @@
 import { VERSION } from '@istio-ts/api/version';
 import { preferSmallMemory } from '../memory.ts';
-import { createLogger, parseLogLevel } from '../log.ts';
+import { createLogger, LOG_SCOPES, LogLevelError, type Logger, parseLogLevels } from '../log.ts';
 import { type ProgramCommand, runProgram } from '@istio-ts/command-line/program';
 import { versionText } from '@istio-ts/command-line/version';
-import type { FlagSpec, ParsedArguments } from './arguments.ts';
+import { type FlagSpec, type ParsedArguments, UsageError } from './arguments.ts';
 
 /** Flags that every command takes. */
 export const COMMON_FLAGS: readonly FlagSpec[] = [
@@ -13,7 +13,7 @@ export const COMMON_FLAGS: readonly FlagSpec[] = [
     name: 'log_output_level',
     kind: 'text',
     default: 'default:info',
-    help: 'Least severe level written, as default:debug',
+    help: `How much to log, by scope: default:info,dns:debug; scopes are default, ${LOG_SCOPES.join(', ')}, and all`,
   },
   { name: 'log_stacktrace_level', kind: 'text', default: 'default:none', help: 'Accepted for compatibility' },
   { name: 'log_target', kind: 'list', default: 'stdout', help: 'Accepted for compatibility' },
@@ -63,12 +63,17 @@ const COMMANDS: Readonly<Record<string, ProgramCommand>> = {
   },
 };
 
-function logger(args: ParsedArguments): ReturnType<typeof createLogger> {
-  return createLogger({
-    level: parseLogLevel(args.text('log_output_level')),
-    json: args.boolean('log_as_json'),
-    write: (line) => process.stdout.write(line),
-  });
+function logger(args: ParsedArguments): Logger {
+  try {
+    return createLogger({
+      levels: parseLogLevels(args.text('log_output_level')),
+      json: args.boolean('log_as_json'),
+      write: (line) => process.stdout.write(line),
+    });
+  } catch (error) {
+    if (error instanceof LogLevelError) throw new UsageError(error.message);
+    throw error;
+  }
 }
 
 /** Runs a command line (without `node` and the script) and gives the exit code. */

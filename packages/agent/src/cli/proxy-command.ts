@@ -4,6 +4,7 @@ import { helperProgram } from '../certificates/helper-process.ts';
 import { readSettings } from '../environment.ts';
 import { readInputs } from '../inputs.ts';
 import type { Logger } from '../log.ts';
+import { unbuiltWarnings } from '../unbuilt-environment.ts';
 import { UsageError } from './arguments.ts';
 import type { FlagSpec, ParsedArguments } from './arguments.ts';
 
@@ -45,6 +46,7 @@ export async function runProxy(args: ParsedArguments, log: Logger): Promise<numb
     },
     await readInputs(process.env, args.text('meshConfig')),
   );
+  for (const warning of unbuiltWarnings(process.env)) log.warn(warning);
   const cpus = Number(process.env.ISTIO_CPU_LIMIT) || 0;
   return runAgent({ settings, version: VERSION, log, signals, cpus, helper: helperProgram(process.argv[1] ?? '') });
 }

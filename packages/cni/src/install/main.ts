@@ -54,7 +54,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     return 1;
   }
   const log = createLogger({
-    level: settings.logLevel,
+    levels: settings.logLevels,
     json: settings.logAsJson,
     write: (line) => process.stdout.write(line),
   });

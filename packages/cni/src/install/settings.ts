@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type LogLevel, parseLogLevel } from '@istio-ts/agent/log';
+import { type LogLevels, parseLogLevels } from '@istio-ts/agent/log';
 import type { PluginSettings } from '../config/plugin-settings.ts';
 
 /** What to do with pods whose check of the rules failed; the first of repair, delete and label that is on. */
@@ -47,7 +47,7 @@ export interface InstallSettings {
   readonly hostProc: string;
   readonly hostNetns: string;
   readonly repair: RepairSettings;
-  readonly logLevel: LogLevel;
+  readonly logLevels: LogLevels;
   readonly logAsJson: boolean;
   readonly ambient: boolean;
 }
@@ -138,7 +138,7 @@ export function readInstallSettings(argv: readonly string[], env: Environment): 
     if (value.includes('/')) throw new InstallSettingsError(name, `"${value}" is a path; a file name is expected`);
     return value;
   };
-  const logLevel = parseLogLevel(text('log_output_level'));
+  const logLevels = parseLogLevels(text('log_output_level'));
   const binary = text('force-iptables-binary');
   if (!['', 'nft', 'legacy'].includes(binary))
     throw new InstallSettingsError('force-iptables-binary', `"${binary}" is neither nft nor legacy`);
@@ -147,7 +147,7 @@ export function readInstallSettings(argv: readonly string[], env: Environment): 
   const mode = integer('kubeconfig-mode', 0, 0o777, 8);
   return {
     plugin: {
-      logLevel: text('log-level') || logLevel,
+      logLevel: text('log-level') || (logLevels.get('default') ?? 'info'),
       kubeconfig: join(text('cni-net-dir'), kubeconfigName),
       binDir: text('cni-bin-dir'),
       excludeNamespaces: text('exclude-namespaces')
@@ -194,7 +194,7 @@ export function readInstallSettings(argv: readonly string[], env: Environment): 
       fieldSelectors: text('repair-field-selectors'),
       labelSelectors: text('repair-label-selectors'),
     },
-    logLevel,
+    logLevels,
     logAsJson: boolean('log_as_json'),
     ambient: boolean('ambient-enabled'),
   };

@@ -213,7 +213,7 @@ test('the agent of the node is asked first, and gets the log', { skip }, async (
       assert.equal(namespace, 'default');
       return sidecar(name);
     },
-    log: createLogger({ level: 'debug', write: (line) => log.push(line) }),
+    log: createLogger({ levels: new Map([['default', 'debug']]), write: (line) => log.push(line) }),
     onResult: (code) => results.push(code),
   });
   const before = asked.length;
