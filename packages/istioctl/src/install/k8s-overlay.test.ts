@@ -129,6 +129,39 @@ components:
   ]);
 });
 
+test('an object in an overlay may be written as text', () => {
+  const find = render(`
+components:
+  pilot:
+    k8s:
+      overlays:
+      - kind: ClusterRole
+        name: istiod-clusterrole-istio-system
+        patches:
+        - path: rules[-1]
+          value: |
+            # For a signer.
+            apiGroups: [certificates.k8s.io]
+            resources: [signers]
+            resourceNames: [example.com/foo]
+            verbs: [approve]
+      - kind: Deployment
+        name: istiod
+        patches:
+        - {path: spec.template.metadata.annotations.plain, value: 'text: {'}
+        - {path: spec.template.metadata.annotations.json, value: '{"a":1}'}
+`);
+  const role = find('ClusterRole', 'istiod-clusterrole-istio-system') as unknown as { rules: object[] };
+  assert.deepEqual(role.rules.at(-1), {
+    apiGroups: ['certificates.k8s.io'],
+    resources: ['signers'],
+    resourceNames: ['example.com/foo'],
+    verbs: ['approve'],
+  });
+  const { annotations } = find('Deployment', 'istiod').spec.template.metadata;
+  assert.deepEqual([annotations.plain, annotations.json], ['text: {', '{"a":1}']);
+});
+
 test('mistakes name the place', () => {
   const overlay = (path: string, value: string) =>
     pilot(`{overlays: [{kind: Deployment, name: istiod, patches: [{path: '${path}', value: ${value}}]}]}`);

@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '@istio-ts/charts/json';
-import type { KubeObject } from '@istio-ts/kube';
+import { type KubeObject, parseYaml } from '@istio-ts/kube';
 import { OperatorError } from './failure.ts';
 import { patchPath } from './set-path.ts';
 import type { K8sSetting } from './k8s-settings.ts';
@@ -215,10 +215,36 @@ export function applyK8s(
     for (const overlay of overlays) {
       if (!fits(overlay, object)) continue;
       for (const [index, { path, value }] of overlay.patches.entries())
-        changed = patchPath(changed as JsonObject, path, value, `${overlay.where}.patches[${index}] (${path})`);
+        changed = patchPath(
+          changed as JsonObject,
+          path,
+          patchValue(value, object.kind),
+          `${overlay.where}.patches[${index}] (${path})`,
+        );
     }
     return identified(changed, object, where);
   });
+}
+
+/**
+ * Objects in patches are often written as a block of text, comments and all, as in Istio's tasks: a text that is a mapping in YAML stands for it. Texts of
+ * ConfigMaps and Secrets are their content, and JSON is meant as text.
+ */
+function patchValue(value: unknown, kind: string): Json | undefined {
+  if (typeof value !== 'string' || kind === 'ConfigMap' || kind === 'Secret' || !value.includes(':'))
+    return value as Json;
+  try {
+    JSON.parse(value);
+    return value;
+  } catch {
+    // Not JSON.
+  }
+  try {
+    const read = parseYaml(value, 'value');
+    return isJsonObject(read) ? (read as Json) : value;
+  } catch {
+    return value;
+  }
 }
 
 /** A patch may change everything but what the object is. */
