@@ -44,6 +44,7 @@ const providers = [
   http('http-plain'),
   http('http-old', { service: `default/${HTTP}`, includeHeadersInCheck: ['x-exact'] }),
   http('http-body', { includeRequestBodyInCheck: { maxRequestBytes: 8, allowPartialMessage: true } }),
+  http('http-bytes', { includeRequestBodyInCheck: { maxRequestBytes: 64, packAsBytes: true } }),
   http('http-whole-body', { includeRequestBodyInCheck: { maxRequestBytes: 8 } }),
   http('http-slow', { timeout: '0.2s' }),
   http('http-token', { headersToUpstreamOnAllow: ['authorization'] }),
@@ -288,6 +289,16 @@ describe('over HTTP', () => {
     );
     assert.equal((await post('http-whole-body', 'nine.....')).status, 413);
     assert.equal(overHttp.checks.length, 3);
+  });
+
+  test('the body as bytes is the same body: over HTTP there is no text of it beside', async () => {
+    proves('MeshConfig.extensionProviders[].envoyExtAuthzHttp.includeRequestBodyInCheck.packAsBytes');
+    const body = 'b\u0001\u0000 ü as bytes';
+    assert.equal((await envoy.ask('http-bytes', { path: '/asked', method: 'POST', body })).status, 200);
+    assert.deepEqual(
+      overHttp.checks.map((check) => check.body),
+      [body],
+    );
   });
 
   test('an authoriser that fails or takes too long refuses, unless it may not', async () => {
