@@ -3,7 +3,8 @@ import { type ClusterFilter, isWanted, parseClusterName } from './cluster-name.t
 import { at, type Json, text } from './json.ts';
 import { originOf } from './origin.ts';
 
-const typeOf = (cluster: Json): string => {
+/** How a cluster finds its endpoints, in the words of Envoy's older configuration. */
+export const clusterType = (cluster: Json): string => {
   const extension = text(at(cluster, 'clusterType', 'name'));
   // Envoy's newer form of the two kinds of DNS clusters; people know them by their old names.
   if (extension === 'envoy.clusters.dns')
@@ -29,7 +30,7 @@ export function clusterTable(clusters: readonly Json[]): string {
         port === undefined ? '-' : String(port),
         subset || '-',
         direction || '-',
-        typeOf(cluster),
+        clusterType(cluster),
         destinationRuleOf(cluster),
       ];
     })

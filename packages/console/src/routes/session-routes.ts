@@ -1,0 +1,86 @@
+import { VERSION } from '@istio-ts/api/version';
+import type { Session } from '../api.ts';
+import { readJson, textField } from '../http/body.ts';
+import { ApiFailure } from '../http/failure.ts';
+import { RateLimit } from '../http/rate-limit.ts';
+import type { Route } from '../http/router.ts';
+import { sessionCookie } from '../session/cookie.ts';
+import type { Caller } from '../session/caller.ts';
+import type { Services } from '../services.ts';
+import type { MeshState } from '../sources/mesh-reader.ts';
+
+/** Wrong tokens from one address in a minute. */
+const attempts = 10;
+const maxLogin = 64 << 10;
+
+/** Versions of the control planes that run, by the tags of their images. */
+export function meshVersions({ mesh }: Pick<MeshState, 'mesh'>, istioNamespace: string): readonly string[] {
+  const tags = mesh.workloads
+    .filter(({ namespace, labels }) => namespace === istioNamespace && labels.app === 'istiod')
+    .flatMap(({ images }) => images)
+    .flatMap((image) => /:([^/:@]+)(@.*)?$/.exec(image)?.[1] ?? []);
+  return [...new Set(tags)].sort();
+}
+
+async function sessionOf(services: Services, caller: Caller | undefined): Promise<Session> {
+  const { settings, sessions } = services;
+  const [addons, state] = await Promise.all([
+    // Who is nobody yet learns nothing about the cluster.
+    caller ? services.addons() : [],
+    caller ? caller.mesh.state() : undefined,
+  ]);
+  const user = caller ? (caller.user ?? 'anonymous') : undefined;
+  return {
+    strategy: sessions.strategy,
+    ...(user !== undefined && { user }),
+    mayWrite: caller?.mayWrite ?? false,
+    cluster: settings.cluster,
+    version: VERSION,
+    meshVersions: state ? meshVersions(state, settings.istioNamespace) : [],
+    istioNamespace: settings.istioNamespace,
+    addons,
+  };
+}
+
+/** The endpoints that work for who is nobody yet. */
+export interface OpenRoute extends Omit<Route, 'handle'> {
+  readonly handle: (
+    call: Omit<Parameters<Route['handle']>[0], 'caller'> & { readonly caller: Caller | undefined },
+  ) => Promise<unknown>;
+}
+
+export function sessionRoutes(services: Services): readonly OpenRoute[] {
+  const limit = new RateLimit(attempts, 60_000);
+  return [
+    { method: 'GET', path: '/api/session', handle: ({ caller }) => sessionOf(services, caller) },
+    {
+      method: 'POST',
+      path: '/api/login',
+      changes: true,
+      handle: async ({ request, response, now }) => {
+        const address = request.socket.remoteAddress ?? '';
+        const wait = limit.attempt(address, now);
+        if (wait > 0)
+          throw new ApiFailure(429, `too many wrong tokens from here: try again in ${Math.ceil(wait / 1000)} seconds`, {
+            headers: { 'retry-after': String(Math.ceil(wait / 1000)) },
+          });
+        const token = textField(await readJson(request, maxLogin), 'token').trim();
+        const { sessionId, caller } = await services.sessions.begin(token);
+        limit.succeeded(address);
+        response.setHeader('set-cookie', sessionCookie(request, sessionId));
+        services.log(`login of ${caller.user} from ${address}`);
+        return sessionOf(services, caller);
+      },
+    },
+    {
+      method: 'POST',
+      path: '/api/logout',
+      changes: true,
+      handle: async ({ caller, request, response }) => {
+        if (caller?.sessionId !== undefined) services.sessions.end(caller.sessionId);
+        response.setHeader('set-cookie', sessionCookie(request, undefined));
+        return {};
+      },
+    },
+  ];
+}

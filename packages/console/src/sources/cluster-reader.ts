@@ -1,0 +1,75 @@
+import { type InputKind, inputTypes } from '@istio-ts/analysis/input-kinds';
+import { KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
+import { type Visible, visibleNamespaces } from '../session/access.ts';
+import { Cached } from './cached.ts';
+import { inBatches } from './in-batches.ts';
+
+/** How long lists are shown without asking again, in milliseconds: pages of one screen ask for the same. */
+const listsMs = 4_000;
+const namespacesMs = 30_000;
+
+/** What one kind of a cluster has, as far as the reader may see. */
+export interface Listed {
+  readonly items: readonly KubeObject[];
+  /** What the API server said where it refused. */
+  readonly forbidden?: string;
+  /** The cluster does not know the kind. */
+  readonly unknown?: true;
+}
+
+/** Reads a cluster with the rights of one user. */
+export class ClusterReader {
+  readonly client: KubeClient;
+  readonly #own: KubeClient;
+  readonly #lists: Cached<Listed>;
+  readonly #visible: Cached<Visible>;
+
+  constructor(client: KubeClient, own: KubeClient, now: () => number) {
+    this.client = client;
+    this.#own = own;
+    this.#lists = new Cached(listsMs, now);
+    this.#visible = new Cached(namespacesMs, now);
+  }
+
+  visible(): Promise<Visible> {
+    return this.#visible.get('', () => visibleNamespaces(this.client, this.#own));
+  }
+
+  /** All objects of a kind in the namespaces that the user sees; those without a namespace where the user may list them. */
+  list(kind: InputKind, options: { readonly namespace?: string } = {}): Promise<Listed> {
+    return this.#lists.get(`${kind} ${options.namespace ?? ''}`, async () => {
+      const { all, names } = await this.visible();
+      const type = inputTypes[kind];
+      if (options.namespace !== undefined) return this.#one(kind, options.namespace);
+      if (all || !type.namespaced) return this.#one(kind, undefined);
+      const parts = await inBatches(names, (namespace) => this.#one(kind, namespace));
+      const forbidden = parts.find((part) => part.forbidden !== undefined)?.forbidden;
+      const unknown = parts.some((part) => part.unknown);
+      return {
+        items: parts.flatMap(({ items }) => items),
+        ...(forbidden !== undefined && { forbidden }),
+        ...(unknown && { unknown: true as const }),
+      };
+    });
+  }
+
+  async #one(kind: InputKind, namespace: string | undefined): Promise<Listed> {
+    try {
+      const { items } = await this.client.list(inputTypes[kind], {
+        dropManagedFields: true,
+        ...(namespace !== undefined && { namespace }),
+      });
+      return { items };
+    } catch (error) {
+      if (!(error instanceof KubeApiError)) throw error;
+      if (error.status === 404 || error.status === 405) return { items: [], unknown: true };
+      if (error.status === 403) return { items: [], forbidden: error.message };
+      throw error;
+    }
+  }
+
+  /** Forgets the lists, because the user has changed something. */
+  changed(): void {
+    this.#lists.clear();
+  }
+}
