@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { proves, provesAnnotations } from '@istio-ts/xds/field-proof';
-import { until } from '../support/shell.ts';
+import { eventually, until } from '../support/shell.ts';
 import { becomes, type Lab } from './lab.ts';
 
 const policy = (name: string, spec: string, annotations = '') => `
@@ -125,7 +125,9 @@ export function authorization(lab: () => Lab): void {
     await deny();
     await becomes('GET refused', '403', () => ask('/get'));
     await becomes('an answer', '200', () => ask('/post', '-X', 'POST'));
-    assert.match(await lab().curl('bar', 'http://httpbin.foo:8000/get'), /^RBAC: access denied/);
+    await eventually('the reason', async () =>
+      assert.match(await lab().curl('bar', 'http://httpbin.foo:8000/get'), /^RBAC: access denied/),
+    );
     await deny('      when:\n        - key: request.headers[x-token]\n          notValues: ["admin"]\n');
     await becomes('GET of an admin', '200', () => ask('/get', '-H', 'x-token: admin'));
     await becomes('a refusal', '403', () => ask('/get', '-H', 'x-token: guest'));

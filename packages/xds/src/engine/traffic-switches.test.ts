@@ -208,12 +208,13 @@ test('PILOT_GATEWAY_TRANSPORT_SOCKET_CONNECT_TIMEOUT: who leaves a handshake in 
   };
   const objects = [...plain, ...gateway(tlsServer)];
   await within({ handshakeMs: 300 }, { objects, proxy: gatewayProxy }, async (envoy) => {
+    const hello = await clientHello('edge.test');
     const socket = connect(9651, net.everywhere);
     socket.on('error', () => undefined);
-    await once(socket, 'connect');
-    socket.write(await clientHello('edge.test'));
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.once('connect', () => socket.write(hello));
     socket.resume();
-    await once(socket, 'close');
+    await closed;
     const stats = await envoy.admin('/stats?filter=transport_socket_connect_timeout');
     assert.match(stats, /downstream_cx_transport_socket_connect_timeout: 1/);
   });

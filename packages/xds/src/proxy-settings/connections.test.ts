@@ -212,8 +212,11 @@ test('what takes too long', async () => {
   await withLimits({ httpRequestTimeout: '0.3s', httpIdleTimeout: '0.3s' }, async (envoy) => {
     const slowBody = await open(8080, 'POST /delay/1500 HTTP/1.1\r\nhost: shop.test\r\ncontent-length: 5\r\n\r\nab');
     assert.match(await untilEnd(slowBody), /^HTTP\/1.1 408 /);
-    const quiet = await open(8080, 'GET / HTTP/1.1\r\nhost: shop.test\r\n\r\n');
-    assert.match(await untilEnd(quiet), /^HTTP\/1.1 200 /);
+    // A busy machine does not always answer in time.
+    await eventually(async () => {
+      const quiet = await open(8080, 'GET / HTTP/1.1\r\nhost: shop.test\r\n\r\n');
+      return (await untilEnd(quiet)).startsWith('HTTP/1.1 200 ') || undefined;
+    }, 'an answer in time');
     assert.match(await envoy.admin('/stats?filter=downstream_cx_idle_timeout'), /: [1-9]/);
   });
   await withLimits({ httpRequestHeadersTimeout: '0.3s', httpStreamIdleTimeout: '0.3s' }, async () => {
@@ -229,9 +232,9 @@ test('what takes too long', async () => {
 
 test('a connection ends gracefully when it has been open for long', async () => {
   await withLimits({ httpMaxConnectionDuration: '0.3s' }, async (envoy) => {
-    const client = await session();
-    await once(client, 'goaway');
-    await once(client, 'close');
+    const client = connectHttp2(`http://${net.everywhere}:8080`);
+    client.on('error', () => undefined);
+    await Promise.all([once(client, 'goaway'), once(client, 'close')]);
     assert.match(await envoy.admin('/stats?filter=downstream_cx_max_duration_reached'), /: [1-9]/);
     const dump = JSON.parse(await envoy.admin('/config_dump?resource=static_listeners')) as unknown;
     assert.match(JSON.stringify(dump), /"drain_timeout":"0.100s"/);
