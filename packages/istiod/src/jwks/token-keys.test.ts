@@ -17,7 +17,7 @@ const policy = (name: string, ...jwtRules: readonly object[]) =>
   istioObject('RequestAuthentication', { name }, { jwtRules });
 
 /** A mesh, servers of documents and a clock. */
-function setUp(fetching: Fetcher = 'istiod') {
+function setUp(fetching: Fetcher = 'istiod', random: () => number = () => 0.5) {
   const sources = new MeshSources({ meshConfig: defaultMeshConfig() });
   const mesh = createMesh(sources, { keyFetching: fetching });
   const documents = new Map<string, string>();
@@ -40,7 +40,7 @@ function setUp(fetching: Fetcher = 'istiod') {
         return () => void (timers.includes(timer) && timers.splice(timers.indexOf(timer), 1));
       },
       refreshMs: 1_200_000,
-      random: () => 0.5,
+      random,
       onFetch: (good) => counts[good ? 'good' : 'bad']++,
       log: { debug: note, info: note, warn: note, error: note },
     });
@@ -237,4 +237,55 @@ test('proxies fetch keys themselves: from services of the mesh, or always', asyn
     );
     keeper.close();
   }
+});
+
+test('a thousand policies with one issuer ask once, and many issuers are not asked together again', async () => {
+  const t = setUp();
+  t.documents.set(URI, jwks('one'));
+  t.sources.batch(() => {
+    for (let i = 0; i < 1000; i++) t.sources.set(policy(`p${i}`, { issuer: 'i', jwksUri: URI }));
+  });
+  const keeper = t.start();
+  await keeper.firstRound;
+  assert.equal(t.asked.length, 1);
+  assert.equal(t.timers.length, 1);
+  await t.later();
+  assert.equal(t.asked.length, 2, 'nor more often later');
+  keeper.close();
+
+  const spread = setUp('istiod', Math.random);
+  spread.sources.batch(() => {
+    for (let i = 0; i < 200; i++) {
+      spread.documents.set(`${URI}/${i}`, jwks('k'));
+      spread.sources.set(policy(`p${i}`, { issuer: `i${i}`, jwksUri: `${URI}/${i}` }));
+    }
+  });
+  const many = spread.start();
+  await many.firstRound;
+  const waits = spread.timers.map(({ ms }) => ms);
+  assert.equal(waits.length, 200);
+  assert.ok(waits.every((ms) => ms >= 0.9 * 1_200_000 && ms <= 1.1 * 1_200_000));
+  assert.ok(new Set(waits).size > 100, 'at times of their own');
+  many.close();
+});
+
+test('a new istiod has no keys of an earlier one: what it cannot fetch is refused', async () => {
+  const before = setUp();
+  before.sources.set(policy('a', { issuer: 'i', jwksUri: URI }));
+  before.documents.set(URI, jwks('one'));
+  const first = before.start();
+  await first.firstRound;
+  assert.deepEqual(before.kids(URI), ['one']);
+  first.close();
+
+  const after = setUp();
+  after.sources.set(policy('a', { issuer: 'i', jwksUri: URI }));
+  const second = after.start();
+  await after.settle();
+  assert.equal(after.mesh.tokenKeys.get(URI)?.keys, undefined);
+  assert.match(after.problems()[0] ?? '', /there are no keys, so all tokens of i are refused/);
+  after.documents.set(URI, jwks('one'));
+  await after.later();
+  assert.deepEqual(after.kids(URI), ['one']);
+  second.close();
 });
