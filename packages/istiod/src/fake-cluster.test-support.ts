@@ -1,5 +1,6 @@
 import { defaultMeshConfig } from '@istio-ts/api';
 import { KubeApiError, type KubeClient, type KubeObject, type ResourceType, type WatchEvent } from '@istio-ts/kube';
+import { playedClient } from '@istio-ts/kube/testing/played-client';
 import { createMesh, MeshSources } from '@istio-ts/mesh';
 
 /** A cluster of objects in memory that answers as an API server does, as far as controllers can tell. */
@@ -109,7 +110,7 @@ export class FakeCluster {
         return { close: () => void this.#watchers.delete(watcher) };
       },
     };
-    return client as unknown as KubeClient;
+    return playedClient(client);
   }
 }
 

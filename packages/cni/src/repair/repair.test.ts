@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createLogger } from '@istio-ts/agent/log';
-import { KubeApiError, type KubeClient, type KubeObject, type WatchEvent } from '@istio-ts/kube';
+import { KubeApiError, type KubeObject, type WatchEvent } from '@istio-ts/kube';
+import { playedClient } from '@istio-ts/kube/testing/played-client';
 import { isBeingRemoved } from '../install/removal.ts';
 import { type RepairSettings, readInstallSettings } from '../install/settings.ts';
 import type { Pod } from '../plugin/pod.ts';
@@ -57,7 +58,7 @@ async function repaired(env: Readonly<Record<string, string>>, pods: readonly Po
   const calls: unknown[] = [];
   const results: string[] = [];
   let selector = '';
-  const client = {
+  const client = playedClient({
     watch: (_: unknown, options: { fieldSelector?: string }, onEvent: (event: WatchEvent) => void) => {
       selector = options.fieldSelector ?? '';
       for (const object of pods) onEvent({ type: 'MODIFIED', object });
@@ -74,7 +75,7 @@ async function repaired(env: Readonly<Record<string, string>>, pods: readonly Po
       calls.push(['patch', namespace, name, type, body]);
       return body;
     },
-  } as unknown as KubeClient;
+  });
   startRepair({
     settings: settings(env),
     excludedNamespaces: [],
@@ -115,7 +116,7 @@ test('each failure is answered once', async () => {
 
 test('being removed is not being replaced', async () => {
   const answer = (result: KubeObject | Error) =>
-    ({ get: async () => (result instanceof Error ? Promise.reject(result) : result) }) as unknown as KubeClient;
+    playedClient({ get: async () => (result instanceof Error ? Promise.reject(result) : result) });
   const set = (metadata: object): KubeObject => ({ apiVersion: 'apps/v1', kind: 'DaemonSet', metadata });
   const removed = (result: KubeObject | Error) => isBeingRemoved(answer(result), 'kube-system', 'istio-cni-node');
   assert.equal(await removed(set({})), false);

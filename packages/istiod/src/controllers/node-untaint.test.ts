@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KubeApiError, type KubeClient, type KubeObject, type ResourceType, type WatchEvent } from '@istio-ts/kube';
+import { KubeApiError, type KubeObject, type ResourceType, type WatchEvent } from '@istio-ts/kube';
+import { playedClient } from '@istio-ts/kube/testing/played-client';
 import { untaintPatch, untaintReadyNodes } from './node-untaint.ts';
 
 const taint = { key: 'cni.istio.io/not-ready', effect: 'NoSchedule' };
@@ -31,7 +32,7 @@ test('a node loses its taint when its agent becomes ready, whichever is seen fir
   const handlers = new Map<string, (event: WatchEvent) => void>();
   const patched: string[] = [];
   let fail = true;
-  const client = {
+  const client = playedClient({
     watch: (type: ResourceType, _: unknown, onEvent: (event: WatchEvent) => void) => {
       handlers.set(type.kind, onEvent);
       return { close: () => undefined };
@@ -43,7 +44,7 @@ test('a node loses its taint when its agent becomes ready, whichever is seen fir
       }
       patched.push(name);
     },
-  } as unknown as KubeClient;
+  });
   const warned: string[] = [];
   const log = { info: () => undefined, warn: (message: string) => warned.push(message) } as never;
   const controller = untaintReadyNodes(client, { namespace: 'kube-system', taint: taint.key }, log);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import type { KubeClient, KubeObject } from '@istio-ts/kube';
+import type { KubeObject } from '@istio-ts/kube';
+import { playedClient } from '@istio-ts/kube/testing/played-client';
 import { requireEnvoy } from '@istio-ts/envoy/testing/binary';
 import { proves } from '@istio-ts/xds/field-proof';
 import { selfSigned } from '@istio-ts/xds/testing/certificate';
@@ -28,7 +29,7 @@ let down = false;
 /** Questions that wait for their time. */
 let due: (() => void)[] = [];
 
-const client = {
+const client = playedClient({
   create: async (_: unknown, review: KubeObject) => {
     if (down) throw new Error('the API server is down');
     const spec = review.spec as { readonly user: string };
@@ -36,7 +37,7 @@ const client = {
     const [, , namespace, account] = spec.user.split(':');
     return { ...review, status: { allowed: readers.has(`${namespace}/${account}`) } };
   },
-} as unknown as KubeClient;
+});
 const askAgain = (): void => {
   const now = due;
   due = [];

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { KubeClient, KubeObject } from '@istio-ts/kube';
+import type { KubeObject } from '@istio-ts/kube';
+import { playedClient } from '@istio-ts/kube/testing/played-client';
 import { createTokenAuthenticator, TooManyTokensError } from './token-authenticator.ts';
 
 const jwt = (claims: object): string =>
@@ -14,12 +15,12 @@ const accepted = {
 function reviewer(answer: () => Promise<object>) {
   let asked = 0;
   let clock = 1_000_000;
-  const client = {
+  const client = playedClient({
     create: async (_: unknown, review: KubeObject) => {
       asked++;
       return { ...review, status: await answer() };
     },
-  } as unknown as KubeClient;
+  });
   return {
     authenticate: createTokenAuthenticator(client, ['istio-ca'], () => clock),
     asked: () => asked,

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { describe, it } from 'node:test';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
-import type { KubeClient, KubeObject, WatchEvent } from '@istio-ts/kube';
+import type { KubeObject, WatchEvent } from '@istio-ts/kube';
+import { playedClient } from '@istio-ts/kube/testing/played-client';
 import { recordingLogger } from '../log.test-support.ts';
 import { persist } from './persist.ts';
 import { steadyClient } from './steady-client.ts';
@@ -18,13 +19,13 @@ describe('steady client', () => {
     let clock = 0;
     let failures = 0;
     const client = steadyClient(
-      {
+      playedClient({
         watch: (_: unknown, __: unknown, event: typeof onEvent, error: typeof onError) => {
           onEvent = event;
           onError = error;
           return { close: () => undefined };
         },
-      } as unknown as KubeClient,
+      }),
       { log, now: () => clock, onFailure: () => failures++ },
     );
     return {

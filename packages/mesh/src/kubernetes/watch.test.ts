@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { defaultMeshConfig } from '@istio-ts/api';
-import type { KubeClient, WatchEvent } from '@istio-ts/kube/client';
+import type { WatchEvent } from '@istio-ts/kube/client';
 import type { ResourceType } from '@istio-ts/kube/object';
+import { playedClient } from '@istio-ts/kube/testing/played-client';
 import { createMesh, MeshSources, meshResources, watchMesh } from '../index.ts';
 
 /** The part of a client that watches; the test plays the API server. */
@@ -12,7 +13,7 @@ function server() {
     { readonly send: (event: WatchEvent) => void; readonly fail: (error: Error) => void }
   >();
   const closed: string[] = [];
-  const client = {
+  const client = playedClient({
     watch: (
       type: ResourceType,
       _options: unknown,
@@ -22,7 +23,7 @@ function server() {
       watches.set(type.kind, { send: onEvent, fail: (error) => onError?.(error) });
       return { close: () => closed.push(type.kind) };
     },
-  } as unknown as KubeClient;
+  });
   return { client, closed, of: (kind: string) => watches.get(kind)!, all: () => [...watches.values()] };
 }
 
@@ -71,13 +72,13 @@ describe('watching a cluster', () => {
   it('a kind may be listed in parts, and is complete when all parts are', async () => {
     const asked: string[] = [];
     const parts: ((event: WatchEvent) => void)[] = [];
-    const client = {
+    const client = playedClient({
       watch: (type: ResourceType, options: { namespace?: string }, onEvent: (event: WatchEvent) => void) => {
         asked.push(`${type.kind} ${options.namespace ?? '*'}`);
         parts.push(onEvent);
         return { close: () => undefined };
       },
-    } as unknown as KubeClient;
+    });
     const sources = new MeshSources({ meshConfig: defaultMeshConfig() });
     let complete = false;
     const watch = watchMesh(client, sources, {
