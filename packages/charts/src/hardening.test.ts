@@ -183,6 +183,32 @@ describe('containers', () => {
     }
   });
 
+  test('agents of nodes write into the folders of CNI, of network namespaces, of their own sockets and log, and no others', () => {
+    const writable = new Set<string>();
+    for (const { name, object } of workloads) {
+      if (NODE_AGENTS[object.metadata.name ?? ''] === undefined || /openshift|platform|ambient/.test(name)) continue;
+      const pod = fields(fields(fields(object.spec).template).spec);
+      const paths = new Map(
+        list(pod.volumes).flatMap((volume) => {
+          const path = fields(volume.hostPath).path;
+          return typeof path === 'string' ? [[volume.name, path] as const] : [];
+        }),
+      );
+      for (const container of list(pod.containers))
+        for (const { name: volume, readOnly } of list(container.volumeMounts)) {
+          const path = paths.get(volume);
+          if (path !== undefined && readOnly !== true) writable.add(path);
+        }
+    }
+    const known =
+      /^\/(opt\/cni\/bin|etc\/cni\/net\.d|var\/(run\/(istio-cni|netns|ztunnel)|log\/istio-cni)|run\/(istio-cni|netns|ztunnel))$/;
+    assert.ok(writable.size > 0);
+    assert.deepEqual(
+      [...writable].filter((path) => !known.test(path)),
+      [],
+    );
+  });
+
   test('each workload has a NetworkPolicy where these are asked for, and none without', () => {
     for (const { name, manifests: rendered } of renderings) {
       const policies = rendered.filter(({ object }) => object.kind === 'NetworkPolicy').map(({ object }) => object);
