@@ -202,7 +202,7 @@ describe('modules that the agent fetches', { skip: withoutEnvoy }, () => {
     await refused('named');
     await arrives('metadata', 'x-wasm', undefined);
     assert.deepEqual(asked, []);
-    assert.match(agent.output(), /169\.254\.169\.254.*nothing is fetched from there/);
+    assert.match(agent.output(), /169\.254\.169\.254.*nothing is fetched from this address/);
   });
 
   it('are fetched again when the plugin changes, or kept', async () => {
