@@ -75,6 +75,8 @@ web.on('upgrade', (_request, socket, head: Buffer) => {
   socket.on('error', () => socket.destroy());
   socket.pipe(socket);
 });
+// The proxy in front ends idle connections: if both did, its next request could meet the end of one.
+web.keepAliveTimeout = 0;
 web.listen(8080);
 
 const grpc = createHttp2Server();

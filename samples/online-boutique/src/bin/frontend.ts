@@ -243,7 +243,8 @@ function statusOf(error: unknown): number {
   return 500;
 }
 
-const server = createServer((request, response) => {
+// The proxy in front ends idle connections: if both did, its next request could meet the end of one.
+const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
   const known = cookie(request, 'shop_session-id');
   const session = known ?? randomUUID();
   const path = (request.url ?? '/').split('?')[0] ?? '/';

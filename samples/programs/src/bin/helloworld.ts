@@ -5,7 +5,8 @@ import { hostname } from 'node:os';
 const version = process.env.SERVICE_VERSION ?? process.env.VERSION ?? 'unknown';
 const port = Number(process.env.PORT ?? '5000');
 
-const server = createServer((request, response) => {
+// The proxy in front ends idle connections: if both did, its next request could meet the end of one.
+const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
   const path = (request.url ?? '/').split('?')[0];
   if (path === '/hello')
     response

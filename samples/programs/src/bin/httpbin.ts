@@ -2,7 +2,8 @@ import { createServer } from 'node:http';
 import { httpbin } from '../httpbin.ts';
 
 const port = Number(process.env.PORT ?? '80');
-const server = createServer((request, response) => {
+// The proxy in front ends idle connections: if both did, its next request could meet the end of one.
+const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
   // Who asked what, for whom: mirrored requests are told by their host.
   response.once('finish', () =>
     console.log(

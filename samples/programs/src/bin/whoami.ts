@@ -32,7 +32,8 @@ function description(request: {
   return `${lines.join('\n')}\n\n`;
 }
 
-const server = createServer((request, response) => {
+// The proxy in front ends idle connections: if both did, its next request could meet the end of one.
+const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
   const url = new URL(request.url ?? '/', 'http://whoami');
   const waitMs = Math.min(
     Number.parseFloat(url.searchParams.get('wait') ?? '0') *

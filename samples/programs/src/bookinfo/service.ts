@@ -60,7 +60,8 @@ export function serve(
   answer: (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void> | void,
 ): void {
   const port = Number(process.argv[2] ?? '9080');
-  const server = createServer(async (incoming, response) => {
+  // The proxy in front ends idle connections: if both did, its next request could meet the end of one.
+  const server = createServer({ keepAliveTimeout: 0 }, async (incoming, response) => {
     try {
       await answer(incoming, response, new URL(incoming.url ?? '/', `http://${name}`));
       if (!response.headersSent) json(response, { error: `there is no ${incoming.url} here` }, 404);

@@ -4,7 +4,8 @@ const longestDelayMs = 30_000;
 
 /** The echo of `fortio server`: gives back the body, with the status, after the delay (`50ms`, `1s`) and with the size that the query asks for. */
 export function echoServer(): Server {
-  return createServer(async (incoming, response) => {
+  // The proxy in front ends idle connections: if both did, its next request could meet the end of one.
+  return createServer({ keepAliveTimeout: 0 }, async (incoming, response) => {
     const { pathname, searchParams } = new URL(incoming.url ?? '/', 'http://fortio');
     const chunks: Buffer[] = [];
     for await (const chunk of incoming as AsyncIterable<Buffer>) chunks.push(chunk);
