@@ -22,7 +22,7 @@ const ignored = (name: string, kind: FlagSpec['kind'], help: string, fallback?: 
 
 /** Flags of `pilot-discovery discovery`; names, short forms and defaults are Istio's (cli.md, pilot-discovery). */
 export const DISCOVERY_FLAGS: readonly DiscoveryFlag[] = [
-  ignored('caCertFile', 'text', 'File with the CA certificate of the webhooks'),
+  { name: 'caCertFile', kind: 'text', help: 'File with the root that the certificate of tlsCertFile leads to' },
   ignored('clusterAliases', 'list', 'Other names of clusters'),
   { name: 'clusterID', kind: 'text', default: 'Kubernetes', help: 'Name of this cluster (also CLUSTER_ID)' },
   ignored('clusterRegistriesNamespace', 'text', 'Namespace of the Secrets of other clusters', 'istio-system'),
@@ -81,8 +81,8 @@ export const DISCOVERY_FLAGS: readonly DiscoveryFlag[] = [
   { name: 'shutdownDuration', kind: 'text', default: '10s', help: 'Time that requests under way get at the end' },
   ignored('tls-cipher-suites', 'list', 'Cipher suites of the TLS servers'),
   ignored('tls-min-version', 'text', 'Least TLS version of the servers', '1.2'),
-  ignored('tlsCertFile', 'text', "File with istiod's certificate"),
-  ignored('tlsKeyFile', 'text', "File with the key of istiod's certificate"),
+  { name: 'tlsCertFile', kind: 'text', help: "File with istiod's certificate" },
+  { name: 'tlsKeyFile', kind: 'text', help: "File with the key of istiod's certificate" },
   ignored('vklog', 'text', 'Level of the log of the Kubernetes client'),
 ];
 

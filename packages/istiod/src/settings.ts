@@ -10,7 +10,12 @@ import { type ChooseProxy, proxiesOf, ProxySettingError } from '@istio-ts/securi
 import { type KeyAlgorithm, P256 } from '@istio-ts/security/keys';
 import { type Environment, type VariableName, variables } from './environment.ts';
 import { DISCOVERY_FLAGS } from './flags.ts';
-import { type IdentitySettings, IdentitySettingsError, readIdentitySettings } from './identity/identity-settings.ts';
+import {
+  type IdentitySettings,
+  IdentitySettingsError,
+  flaggedCertificate,
+  readIdentitySettings,
+} from './identity/identity-settings.ts';
 
 /** How a control plane is set up: the flags and environment variables of pilot-discovery (istio-surface.md, Ports and environment variables). */
 export interface Settings {
@@ -330,9 +335,19 @@ function connectionsPerSecond(env: Env): number {
   return value;
 }
 
-function identitySettings(env: Env, tokenAudiences: readonly string[]): IdentitySettings {
+function identitySettings(
+  env: Env,
+  tokenAudiences: readonly string[],
+  flag: (name: string) => string | undefined,
+): IdentitySettings {
   try {
-    return readIdentitySettings(env, tokenAudiences);
+    const settings = readIdentitySettings(env, tokenAudiences);
+    const files = flaggedCertificate({
+      certificate: flag('tlsCertFile'),
+      key: flag('tlsKeyFile'),
+      root: flag('caCertFile'),
+    });
+    return { ...settings, ...(files && { ownCertificate: files }) };
   } catch (error) {
     if (error instanceof IdentitySettingsError) throw new SettingsError(error.message);
     throw error;
@@ -402,7 +417,7 @@ export function parseSettings(words: readonly string[], env: Env): Settings {
     shutdownMs: durationMs('shutdownDuration', text('shutdownDuration')),
     keepaliveMs: durationMs('keepaliveInterval', text('keepaliveInterval')),
     tokenAudiences,
-    identity: identitySettings(env, tokenAudiences),
+    identity: identitySettings(env, tokenAudiences, text),
     connectionsPerSecond: connectionsPerSecond(env),
     checkIdentity: env.PILOT_ENABLE_XDS_IDENTITY_CHECK !== 'false',
     injectionWebhookName: env.INJECTION_WEBHOOK_CONFIG_NAME || 'istio-sidecar-injector',

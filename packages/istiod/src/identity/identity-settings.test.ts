@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Environment } from '../environment.ts';
-import { IdentitySettingsError, readIdentitySettings } from './identity-settings.ts';
+import { flaggedCertificate, IdentitySettingsError, readIdentitySettings } from './identity-settings.ts';
 
 const read = (env: Environment) => readIdentitySettings(env, ['istio-ca']);
 
@@ -10,6 +10,7 @@ test('nobody but the API server is believed unless it is said', () => {
     issuers: [],
     nodeAccounts: new Set(),
     externalCa: undefined,
+    needsMeshAuthority: false,
     ownCertificate: { kind: 'ca' },
   });
   // Inside Kubernetes the API server judges its own issuer's tokens.
@@ -51,7 +52,7 @@ test('what cannot work is refused by the name of the variable', () => {
     [{ JWT_RULE: '{"issuer":"https://a","audiences":[1]}' }, /audiences is no list/],
     [{ TOKEN_ISSUER: 'file:///a' }, /TOKEN_ISSUER/],
     [{ CA_TRUSTED_NODE_ACCOUNTS: 'ztunnel' }, /CA_TRUSTED_NODE_ACCOUNTS: "ztunnel"/],
-    [{ EXTERNAL_CA: 'ISTIOD_RA_ISTIO_API' }, /EXTERNAL_CA: "ISTIOD_RA_ISTIO_API" is not known/],
+    [{ EXTERNAL_CA: 'VAULT' }, /EXTERNAL_CA: "VAULT" is not known/],
     [{ EXTERNAL_CA: 'ISTIOD_RA_KUBERNETES_API' }, /needs a signer/],
     [{ EXTERNAL_CA: 'ISTIOD_RA_KUBERNETES_API', K8S_SIGNER: 'a' }, /K8S_SIGNER: "a"/],
   ];
@@ -60,4 +61,18 @@ test('what cannot work is refused by the name of the variable', () => {
       () => read(env),
       (error) => error instanceof IdentitySettingsError && message.test(error.message),
     );
+});
+
+test('the CA of the mesh configuration signs with ISTIOD_RA_ISTIO_API, never istiod', () => {
+  const { externalCa, needsMeshAuthority } = read({ EXTERNAL_CA: 'ISTIOD_RA_ISTIO_API' });
+  assert.deepEqual([externalCa, needsMeshAuthority], [undefined, true]);
+});
+
+test('flags name the files of istiod’s own certificate, all that it needs', () => {
+  const none = { certificate: undefined, key: undefined, root: undefined };
+  assert.equal(flaggedCertificate(none), undefined);
+  const at = { certificate: '/tls.crt', key: '/tls.key', root: '/ca.crt' };
+  assert.deepEqual(flaggedCertificate(at), { kind: 'files', at });
+  assert.throws(() => flaggedCertificate({ ...none, certificate: '/tls.crt' }), /--tlsKeyFile is missing/);
+  assert.throws(() => flaggedCertificate({ ...none, root: '/ca.crt' }), /--tlsCertFile is missing/);
 });

@@ -27,7 +27,11 @@ export interface IdentitySettings {
 export type OwnCertificateSource =
   | { readonly kind: 'ca' }
   | { readonly kind: 'signer'; readonly signer: string }
-  | { readonly kind: 'files' };
+  | {
+      readonly kind: 'files';
+      /** Instead of Istio's places for them (flags tlsCertFile, tlsKeyFile, caCertFile). */
+      readonly at?: { readonly certificate: string; readonly key: string; readonly root: string | undefined };
+    };
 
 export interface ExternalCaSettings {
   /** K8S_SIGNER. */
@@ -133,4 +137,22 @@ function ownCertificate(provider: string): OwnCertificateSource {
   throw new IdentitySettingsError(
     `PILOT_CERT_PROVIDER: "${provider}" is not known; give istiod, custom (files in ./var/run/secrets/istiod/tls), or k8s.io/DOMAIN/NAME for a signer of the cluster`,
   );
+}
+
+/**
+ * The files that flags name instead of what PILOT_CERT_PROVIDER says; undefined where they name none. Raises {@link IdentitySettingsError} for one
+ * without the others that it needs.
+ */
+export function flaggedCertificate(flags: {
+  readonly certificate: string | undefined;
+  readonly key: string | undefined;
+  readonly root: string | undefined;
+}): OwnCertificateSource | undefined {
+  const { certificate, key, root } = flags;
+  if (!certificate && !key && !root) return undefined;
+  if (!certificate || !key)
+    throw new IdentitySettingsError(
+      `--${certificate ? 'tlsKeyFile' : 'tlsCertFile'} is missing: istiod's own certificate from files needs --tlsCertFile and --tlsKeyFile, and --caCertFile where it does not lead to the CA's root`,
+    );
+  return { kind: 'files', at: { certificate, key, root: root || undefined } };
 }

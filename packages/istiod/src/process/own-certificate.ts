@@ -51,8 +51,9 @@ export async function keepOwnCertificate(
   const { after, log, now, readFile = (path) => readFileSync(path, 'utf8') } = options;
   if (source.kind === 'ca')
     return { current: () => undefined, roots: () => '', subscribe: () => undefined, close: () => undefined };
+  const places = placesOf(source);
   const obtain = (): Promise<{ readonly chain: string; readonly key: string }> =>
-    source.kind === 'signer' ? askSigner(source.signer, options) : Promise.resolve(readFiles(readFile));
+    source.kind === 'signer' ? askSigner(source.signer, options) : Promise.resolve(readFiles(places, readFile));
   const listeners = new Set<() => void>();
   let current = await obtain();
   let cancel: () => void = () => undefined;
@@ -83,7 +84,7 @@ export async function keepOwnCertificate(
     roots: () => {
       if (source.kind === 'signer') return options.rootsOf(source.signer) ?? '';
       try {
-        return readFile(ROOT_FILE);
+        return places.root === undefined ? '' : readFile(places.root);
       } catch {
         return '';
       }
@@ -124,12 +125,28 @@ async function askSigner(
   return { chain, key: exportPrivateKey(key) };
 }
 
-function readFiles(readFile: (path: string) => string): { readonly chain: string; readonly key: string } {
-  const chain = readFile(join(FILES, 'tls.crt'));
-  const key = readFile(join(FILES, 'tls.key'));
+interface Places {
+  readonly certificate: string;
+  readonly key: string;
+  readonly root: string | undefined;
+}
+
+const placesOf = (source: OwnCertificateSource): Places =>
+  (source.kind === 'files' ? source.at : undefined) ?? {
+    certificate: join(FILES, 'tls.crt'),
+    key: join(FILES, 'tls.key'),
+    root: ROOT_FILE,
+  };
+
+function readFiles(
+  places: Places,
+  readFile: (path: string) => string,
+): { readonly chain: string; readonly key: string } {
+  const chain = readFile(places.certificate);
+  const key = readFile(places.key);
   const [leaf] = parseCertificates(chain);
   // While files are exchanged one may be newer than the other.
   if (leaf === undefined || !leaf.publicKeyInfo.equals(publicKeyInfo(importPrivateKey(key))))
-    throw new Error(`${join(FILES, 'tls.key')} is not the key of the certificate in ${join(FILES, 'tls.crt')}`);
+    throw new Error(`${places.key} is not the key of the certificate in ${places.certificate}`);
   return { chain, key };
 }
