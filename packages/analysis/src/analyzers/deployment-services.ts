@@ -7,23 +7,31 @@ import { groupBy } from '../overlap.ts';
 import { serviceFacts } from '../services.ts';
 import { templateOf } from '../workloads.ts';
 
+const labelKey = (namespace: string, label: readonly [key: string, value: unknown]): string =>
+  JSON.stringify([namespace, ...label]);
+
 /** Deployments behind several services that disagree about a port. */
 export const deploymentServices: Analyzer = {
   name: 'deployment.MultiServiceAnalyzer',
   description: 'Checks that services of the same Deployment agree about protocols and ports',
   inputs: ['Deployment', 'Service', 'Namespace'],
   run: (context) => {
-    const services = context.objects('Service').map((entry) => ({ entry, facts: serviceFacts(entry) }));
+    const services = context
+      .objects('Service')
+      .map((entry, index) => ({ entry, facts: serviceFacts(entry), index }))
+      .filter(({ facts }) => !isEmptySelector(facts.selector));
+    // By one label of their selector: only those that share it can select a template, and a mesh has many of both.
+    const byLabel = groupBy(services, ({ entry, facts }) => {
+      const [label = ['', '']] = Object.entries(facts.selector ?? {});
+      return labelKey(entry.namespace, label);
+    });
     for (const deployment of context.objects('Deployment')) {
       const template = templateOf(deployment);
       if (!isInjected(context, template)) continue;
-      const ports = services
-        .filter(
-          ({ entry, facts }) =>
-            entry.namespace === deployment.namespace &&
-            !isEmptySelector(facts.selector) &&
-            selectorMatches(facts.selector, template.labels),
-        )
+      const ports = Object.entries(template.labels)
+        .flatMap((label) => byLabel.get(labelKey(deployment.namespace, label)) ?? [])
+        .filter(({ facts }) => selectorMatches(facts.selector, template.labels))
+        .sort((a, b) => a.index - b.index)
         .flatMap(({ entry, facts }) =>
           facts.ports.map((port) => ({
             service: entry.name,
