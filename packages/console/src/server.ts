@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { gzip } from 'node:zlib';
-import { type ClosableKubeClient, type KubeConfig } from '@istio-ts/kube';
+import type { ClosableKubeClient, KubeConfig } from '@istio-ts/kube';
 import { MetricsRegistry } from '@istio-ts/metrics';
 import { createAddons } from './addons.ts';
 import { readDashboards } from './dashboards.ts';

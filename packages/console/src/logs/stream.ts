@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { KubeClient } from '@istio-ts/kube';
+import type { LogLine } from '../api.ts';
 import { securityHeaders } from '../http/static-files.ts';
 import { logLine } from './access-log.ts';
 
@@ -41,6 +42,9 @@ export async function streamLogs(client: KubeClient, query: LogQuery, response: 
       response.on('close', done);
     });
   };
+  // Without following all lines come at once, so those of several containers can be put in the order of their times.
+  const gathered: LogLine[] = [];
+  const inOrder = !query.follow && query.containers.length > 1;
   const heartbeat = setInterval(() => void send(': alive\n\n'), heartbeatMs);
   const read = async (container: string): Promise<void> => {
     try {
@@ -54,7 +58,8 @@ export async function streamLogs(client: KubeClient, query: LogQuery, response: 
       });
       for await (const line of lines) {
         if (gone.signal.aborted) return;
-        await send(`data: ${JSON.stringify(logLine(container, line))}\n\n`);
+        if (inOrder) gathered.push(logLine(container, line));
+        else await send(`data: ${JSON.stringify(logLine(container, line))}\n\n`);
       }
     } catch (error) {
       if (gone.signal.aborted) return;
@@ -65,6 +70,8 @@ export async function streamLogs(client: KubeClient, query: LogQuery, response: 
   };
   try {
     await Promise.all(query.containers.map(read));
+    gathered.sort((a, b) => (a.time ?? 0) - (b.time ?? 0));
+    for (const line of gathered) await send(`data: ${JSON.stringify(line)}\n\n`);
     await send('event: end\ndata: {}\n\n');
   } finally {
     clearInterval(heartbeat);

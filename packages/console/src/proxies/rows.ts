@@ -21,34 +21,66 @@ import {
 import { domainSummary, matchOf } from '@istio-ts/istioctl/proxy-config/route-table';
 import { secretRows } from '@istio-ts/istioctl/proxy-config/secret-table';
 import { parseCertificates } from '@istio-ts/security';
-import type { CertificateState, ProxyDetail, ProxyRow } from '../api.ts';
+import type { CertificateState, ObjectName, ProxyDetail, ProxyRow } from '../api.ts';
+import { serviceOf } from '../mesh/hosts.ts';
+import { domainSuffix } from '../sources/mesh-reader.ts';
 import { originsOf, withoutSecrets } from './provenance.ts';
 
-const row = (name: string, cells: Readonly<Record<string, string>>, json: Json): ProxyRow => ({
+/** A row; `clusters` are those that it leads to: their services are among what it came from. */
+const row = (
+  name: string,
+  cells: Readonly<Record<string, string>>,
+  json: Json,
+  clusters: readonly string[] = [],
+): ProxyRow => ({
   name,
   cells,
-  from: originsOf(json),
+  from: [...originsOf(json), ...servicesOf(clusters, originsOf(json))],
   json: withoutSecrets(json),
 });
+
+/** The services of Kubernetes that clusters forward to, without those that are known already. */
+function servicesOf(clusters: readonly string[], known: readonly ObjectName[]): readonly ObjectName[] {
+  const services = clusters.flatMap((name) => {
+    const service = serviceOf(parseClusterName(name).fqdn, domainSuffix);
+    return service ? [{ kind: 'Service', ...service }] : [];
+  });
+  const distinct = new Map(services.map((service) => [`${service.namespace}/${service.name}`, service]));
+  for (const { kind, namespace, name } of known) if (kind === 'Service') distinct.delete(`${namespace}/${name}`);
+  return [...distinct.values()];
+}
+
+/** The clusters that a filter chain or a route leads to, without the routes of another resource. */
+function clustersIn(value: unknown, depth = 0): readonly string[] {
+  if (depth > 30 || typeof value !== 'object' || value === null) return [];
+  if (Array.isArray(value)) return value.flatMap((item) => clustersIn(item, depth + 1));
+  return Object.entries(value).flatMap(([key, child]) => {
+    if (key === 'cluster' && typeof child === 'string') return [child];
+    if (key === 'weightedClusters') return list((child as Json | null)?.clusters).map(({ name }) => text(name));
+    return clustersIn(child, depth + 1);
+  });
+}
 
 function listenerRow(listener: Json): ProxyRow {
   const chains = chainsOf(listener);
   const [first] = chains;
+  const address = addressesOf(listener).join(', ');
   return row(
-    text(listener.name),
+    text(listener.name) || `${address}:${portOf(listener)}`,
     {
-      Address: addressesOf(listener).join(', '),
+      Address: address,
       Port: String(portOf(listener)),
       Type: typeOfListener(listener),
       Match: chains.length === 1 && first ? chainMatch(first) : `${chains.length} filter chains`,
       Destination: [...new Set(chains.map(destinationOf))].slice(0, 3).join('; '),
     },
     listener,
+    clustersIn(chains),
   );
 }
 
 function routeRows(config: Json): readonly ProxyRow[] {
-  const name = text(config.name);
+  const name = text(config.name) || 'static';
   return list(config.virtualHosts).flatMap((host) => {
     const domains = domainSummary(texts(host.domains));
     return list(host.routes).map((route, index) =>
@@ -62,6 +94,7 @@ function routeRows(config: Json): readonly ProxyRow[] {
           Destination: routeDestination(route),
         },
         route,
+        clustersIn(route.route),
       ),
     );
   });
@@ -108,6 +141,7 @@ function endpointRows(assignment: Json): readonly ProxyRow[] {
         Cluster: endpoint.cluster,
       },
       endpoints[at] ?? {},
+      [endpoint.cluster],
     ),
   );
 }

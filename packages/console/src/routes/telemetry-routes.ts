@@ -7,6 +7,7 @@ import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import { readPod } from '../mesh/pods.ts';
 
 import type { Services } from '../services.ts';
+import { SourceError } from '../sources/http-get.ts';
 import { namespaceOfService, summarize } from '../traces/jaeger.ts';
 
 /** Prometheus refuses ranges with more points by itself; queries have a bound of their own. */
@@ -111,10 +112,19 @@ function tagsOf(query: URLSearchParams): Readonly<Record<string, string>> {
   );
 }
 
+/** Says what is missing, and where it comes from. */
+function absent(error: unknown): never {
+  if (!(error instanceof SourceError)) throw error;
+  throw new ApiFailure(
+    502,
+    `There are no traces: ${error.message}. Install a trace store with kubectl apply -f addons/jaeger.yaml`,
+  );
+}
+
 async function searchTraces({ traces }: Services, { caller, query, now }: Call): Promise<TraceList> {
   const { all, names } = await caller.mesh.cluster.visible();
   const mayShow = (service: string): boolean => all || names.includes(namespaceOfService(service) ?? '');
-  const known = (await traces.services()).filter(mayShow);
+  const known = (await traces.services().catch(absent)).filter(mayShow);
   const service = traceService(query.get('service') ?? '');
   if (service === '') return { items: [], services: known };
   if (!mayShow(service))
@@ -141,7 +151,7 @@ async function oneTrace({ traces }: Services, { caller, params }: Call): Promise
   const id = params.id ?? '';
   if (!/^[0-9a-fA-F]{1,32}$/.test(id)) throw new ApiFailure(400, `"${id.slice(0, 64)}" is not the id of a trace`);
   const { all, names } = await caller.mesh.cluster.visible();
-  const trace = await traces.one(id);
+  const trace = await traces.one(id).catch(absent);
   const mayShow = (service: string): boolean => all || names.includes(namespaceOfService(service) ?? '');
   if (!trace?.all.some(({ service }) => mayShow(service)))
     throw new ApiFailure(404, `there is no trace ${id}: it may be too old to be kept`);

@@ -1,5 +1,5 @@
 import { type InputKind, inputTypes } from '@istio-ts/analysis/input-kinds';
-import { KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
+import { isNotFound, KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
 import { type Visible, visibleNamespaces } from '../session/access.ts';
 import { Cached } from './cached.ts';
 import { inBatches } from './in-batches.ts';
@@ -63,9 +63,20 @@ export class ClusterReader {
     } catch (error) {
       if (!(error instanceof KubeApiError)) throw error;
       if (error.status === 404 || error.status === 405) return { items: [], unknown: true };
-      if (error.status === 403) return { items: [], forbidden: error.message };
+      if (error.status === 403)
+        return (await this.#serves(kind)) ? { items: [], forbidden: error.message } : { items: [], unknown: true };
       throw error;
     }
+  }
+
+  /** Whether the cluster has a kind: the API server says no to both, to who may not see a kind and for a kind that is not there. */
+  async #serves(kind: InputKind): Promise<boolean> {
+    const { group, version, kind: name } = inputTypes[kind];
+    if (group === '') return true;
+    return this.client.resolve(`${group}/${version}`, name).then(
+      () => true,
+      (error) => !isNotFound(error),
+    );
   }
 
   /** Forgets the lists, because the user has changed something. */
