@@ -96,7 +96,7 @@ test('ClusterTrustBundles are as Kubernetes wants them', { skip: obstacleToRealA
     '--runtime-config=certificates.k8s.io/v1beta1/clustertrustbundles=true,certificates.k8s.io/v1alpha1/clustertrustbundles=true',
   ]);
   const client = createKubeClient(loadKubeConfig({ env: {}, kubeconfig: api.kubeconfig }));
-  const [first, second] = ['first', 'second'].map(
+  const [first = '', second = ''] = ['first', 'second'].map(
     (organization) => createRootCertificate({ organization, now: new Date() }).root,
   );
   let roots = first + first;

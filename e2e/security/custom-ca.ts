@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { proves } from '@istio-ts/xds/field-proof';
 import { certificateManagerKinds, startCertificateManager } from '../support/certificate-manager.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { run, until } from '../support/shell.ts';
@@ -100,10 +101,21 @@ spec:
     ISTIO_META_CERT_SIGNER: ${namespace}
 `;
 
-/** The installation of the task "Custom CA Integration using Kubernetes CSR". In the place of cert-manager, which needs containers, stands a program of the tests. */
+/** The task "Custom CA Integration using Kubernetes CSR". In the place of cert-manager, which needs containers, stands a program of the tests. */
 export function customAuthority(cluster: () => Cluster): void {
   let manager: ReturnType<typeof startCertificateManager> | undefined;
   after(() => manager?.close());
+  const curl = async (url: string): Promise<string> => {
+    const { stdout, stderr } = await run(
+      'bash',
+      [
+        '-c',
+        `SLEEP_POD_FOO=$(kubectl get pod -n foo -l app=sleep -o jsonpath={.items..metadata.name}); kubectl exec "$SLEEP_POD_FOO" -n foo -c sleep -- curl -s ${url}`,
+      ],
+      { env: cluster().env },
+    );
+    return stdout + stderr;
+  };
 
   test('custom CA: the signers are there', async () => {
     await cluster().apply(certificateManagerKinds);
@@ -155,6 +167,32 @@ export function customAuthority(cluster: () => Cluster): void {
     await sample('foo', 'sleep', 'sleep.yaml');
     await sample('bar', 'httpbin', 'httpbin.yaml');
     for (const namespace of ['foo', 'bar']) await cluster().podsReady(namespace);
+  });
+
+  test('custom CA: workloads of one signer reach each other, those of two do not', async () => {
+    proves('MeshConfig.caCertificates[].certSigners[]', 'MeshConfig.caCertificates[].pem');
+    await until('an answer in the namespace', async () => {
+      const answer = await curl('http://httpbin.foo:8000/html');
+      return /<h1>/i.test(answer) || undefined;
+    });
+    await until('a refusal from the other', async () => {
+      const answer = await curl('http://httpbin.bar:8000/html');
+      assert.doesNotMatch(answer, /<h1>/i);
+      return /CERTIFICATE_VERIFY_FAILED/.test(answer) || undefined;
+    });
+    const signers = new Set(manager?.signed());
+    for (const name of ['foo', 'bar', 'istio-system']) assert.ok(signers.has(`clusterissuers.cert-manager.io/${name}`));
+    const pod = await cluster().podOf('foo', 'httpbin');
+    const secrets = JSON.parse(await cluster().istioctl('proxy-config', 'secret', `${pod}.foo`, '-o', 'json')) as {
+      readonly dynamicActiveSecrets: readonly {
+        readonly name: string;
+        readonly secret: { readonly tlsCertificate?: { readonly certificateChain: { readonly inlineBytes: string } } };
+      }[];
+    };
+    const shown = secrets.dynamicActiveSecrets.find(({ name }) => name === 'default')?.secret.tlsCertificate;
+    const certificate = new X509Certificate(Buffer.from(shown?.certificateChain.inlineBytes ?? '', 'base64'));
+    assert.equal(certificate.issuer, 'CN=foo');
+    assert.equal(certificate.subjectAltName, 'URI:spiffe://cluster.local/ns/foo/sa/httpbin');
   });
 
   test('ClusterTrustBundle: istiod writes it, sidecars and other pods mount it', async () => {

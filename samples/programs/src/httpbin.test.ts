@@ -22,6 +22,12 @@ test('shows what was sent', async () => {
   assert.equal((answer.headers as Record<string, string>)['X-One'], 'two');
 });
 
+test('has a page', async () => {
+  const answer = await fetch(`${base}/html`);
+  assert.match(answer.headers.get('content-type') ?? '', /^text\/html/);
+  assert.match(await answer.text(), /<h1>/);
+});
+
 test('answers with the wanted status', async () => {
   assert.equal((await fetch(`${base}/status/418`)).status, 418);
   assert.equal((await fetch(`${base}/status/abc`)).status, 400);

@@ -59,6 +59,12 @@ export async function httpbin(request: IncomingMessage, response: ServerResponse
       return void response
         .writeHead(200, { 'content-type': 'text/html' })
         .end('<!doctype html><title>httpbin</title><h1>httpbin</h1><p>Try /get, /headers, /status/418, /delay/2.</p>');
+    case 'html':
+      return void response
+        .writeHead(200, { 'content-type': 'text/html; charset=utf-8' })
+        .end(
+          '<!doctype html>\n<html lang="en">\n<head><title>A page</title></head>\n<body>\n<h1>A page of httpbin</h1>\n<p>It is here to be fetched.</p>\n</body>\n</html>\n',
+        );
     case 'get':
       return json(response, common);
     case 'post':

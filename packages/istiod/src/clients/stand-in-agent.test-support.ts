@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Logger } from '@istio-ts/agent/log';
 import { startSdsServer } from '@istio-ts/agent/sds/server';
 import { SecretStore } from '@istio-ts/agent/sds/store';
 import { type DeltaDiscoveryRequest, type DeltaDiscoveryResponse, decode, encode } from '@istio-ts/envoy';
@@ -63,7 +64,8 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
   const store = new SecretStore();
   await obtainCertificate(channel, metadata, store);
   const sdsSocket = join(directory, 'sds');
-  const sds = await startSdsServer({ socketFile: sdsSocket, store, want: () => undefined, log: silent });
+  const agentLog: Logger = { ...silent, scope: () => agentLog };
+  const sds = await startSdsServer({ socketFile: sdsSocket, store, want: () => undefined, log: agentLog });
 
   const own = new Map<string, DeltaDiscoveryResponse[]>();
   const rejections: string[] = [];
