@@ -7,6 +7,7 @@ import type {
   RouteConfiguration,
 } from '@istio-ts/envoy';
 import type { ProxyScope, ScopedProxy } from '@istio-ts/mesh/model';
+import type { EffectiveTelemetry } from '@istio-ts/mesh/telemetry';
 import { protoDuration } from '../duration.ts';
 import { connectionOptions, headerSettings, pathSettings, type ProxyRole } from '../proxy-settings/http-connection.ts';
 import { proxySettings } from '../proxy-settings/settings.ts';
@@ -26,6 +27,8 @@ export interface HttpConnectionManagerInput {
   readonly proxy: ScopedProxy;
   readonly mesh: MeshConfig;
   readonly tracing: HttpConnectionManager_Tracing | undefined;
+  /** What Telemetries say for this proxy; `role` decides which side of the traffic counts. */
+  readonly telemetry: EffectiveTelemetry;
   readonly role: ProxyRole;
   readonly statPrefix: string;
   readonly routes: RouteSource;

@@ -1,8 +1,10 @@
 import { isIP } from 'node:net';
 import type { HttpConnectionManager_Tracing, Listener } from '@istio-ts/envoy';
 import type { ProxyScope, ScopedProxy } from '@istio-ts/mesh/model';
+import type { EffectiveTelemetry } from '@istio-ts/mesh/telemetry';
 import { seesDynamicHosts } from '../cluster/dynamic-hosts.ts';
 import { protoDuration } from '../duration.ts';
+import { telemetryOf } from '../telemetry/effective.ts';
 import { tracing } from '../telemetry/tracing.ts';
 
 /** What every listener of a proxy depends on; the parts keep their identity while they do not change. */
@@ -10,6 +12,8 @@ export interface ListenerContext {
   readonly proxy: ScopedProxy;
   readonly mesh: ProxyScope['mesh'];
   readonly tracing: HttpConnectionManager_Tracing | undefined;
+  /** What Telemetries say for this proxy, for each side of the traffic. */
+  readonly telemetry: EffectiveTelemetry;
   readonly trustDomain: string;
   /** Some service's hosts are resolved when requests arrive (ServiceEntry, DYNAMIC_DNS). */
   readonly dynamicHosts: boolean;
@@ -19,6 +23,7 @@ export const listenerContext = (scope: ProxyScope): ListenerContext => ({
   proxy: scope.proxy,
   mesh: scope.mesh,
   tracing: tracing(scope),
+  telemetry: telemetryOf(scope),
   trustDomain: scope.trustDomain,
   dynamicHosts: seesDynamicHosts(scope),
 });
@@ -28,6 +33,7 @@ export const contextInputs = (context: ListenerContext): readonly [object, ...un
   context.proxy,
   context.mesh,
   context.tracing,
+  context.telemetry,
   context.trustDomain,
   context.dynamicHosts,
 ];
