@@ -1,4 +1,4 @@
-// Writes docs/networking-fields.md, docs/security-fields.md and docs/annotations.md: every field of those APIs, every annotation, and the test that proves it. Part of `npm run docs`.
+// Writes docs/networking-fields.md, docs/security-fields.md, docs/telemetry-fields.md and docs/annotations.md: every field of those APIs, every annotation, and the test that proves it. Part of `npm run docs`.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { annotationTable, unknownAnnotations } from '@istio-ts/xds/testing/fields/annotations';

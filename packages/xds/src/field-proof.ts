@@ -1,9 +1,9 @@
 /**
- * Says in a test which fields of the networking or security API it proves, by their names in the schemas: `Kind.spec.path`, with `[]` after lists and maps
+ * Says in a test which fields of the networking, security or telemetry API it proves, by their names in the schemas: `Kind.spec.path`, with `[]` after lists and maps
  * (`VirtualService.spec.http[].match[].withoutHeaders`). A field that has fields of its own is named as a whole only where the test is about all of them. Values that mean
  * things of their own have names too (`PeerAuthentication.spec.mtls.mode=STRICT`).
  *
- * Nothing happens at run time: `npm run docs` collects the calls out of the test sources for `docs/networking-fields.md` and `docs/security-fields.md`, so arguments are string literals.
+ * Nothing happens at run time: `npm run docs` collects the calls out of the test sources for `docs/networking-fields.md`, `docs/security-fields.md` and `docs/telemetry-fields.md`, so arguments are string literals.
  */
 export function proves(..._fields: readonly string[]): void {}
 

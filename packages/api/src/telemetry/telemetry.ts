@@ -16,15 +16,17 @@ import {
 } from '../schema/schema.ts';
 
 const workloadMode = enumOf(['CLIENT_AND_SERVER', 'CLIENT', 'SERVER'], 'Side of the traffic; default both.');
-const modeSelector = object('Which traffic.', { mode: workloadMode });
-const providers = list(
-  object('A provider of the mesh configuration.', { name: required(string('Its name.', { minLength: 1 })) }),
-  'Providers; absent: the mesh’s default ones.',
-);
+/** Each kind of telemetry has fields of its own for these, which are proven one by one. */
+const modeSelector = () => object('Which traffic.', { mode: workloadMode });
+const providers = () =>
+  list(
+    object('A provider of the mesh configuration.', { name: required(string('Its name.', { minLength: 1 })) }),
+    'Providers; absent: the mesh’s default ones.',
+  );
 
 const tracing = object('Tracing.', {
-  match: as(modeSelector, 'Which traffic.'),
-  providers,
+  match: modeSelector(),
+  providers: providers(),
   randomSamplingPercentage: number('Share of requests that are traced, in percent.', { minimum: 0, maximum: 100 }),
   disableSpanReporting: boolean('Report no spans.'),
   customTags: map(
@@ -52,7 +54,7 @@ const tracing = object('Tracing.', {
 });
 
 const metrics = object('Metrics.', {
-  providers,
+  providers: providers(),
   overrides: list(
     object('A change of metrics.', {
       match: object(
@@ -101,8 +103,8 @@ const metrics = object('Metrics.', {
 });
 
 const accessLogging = object('Access logs.', {
-  match: as(modeSelector, 'Which traffic.'),
-  providers,
+  match: modeSelector(),
+  providers: providers(),
   disabled: boolean('Write no access log.'),
   filter: object('Which requests are logged.', { expression: string('CEL expression.') }),
 });

@@ -1,6 +1,5 @@
 /** Fields that stand among those of the networking API and are not about where traffic goes: which part of Istio's API they belong to. */
 const owners = {
-  'telemetry API': ['MeshConfig.enableTracing', 'MeshConfig.defaultProviders', 'MeshConfig.enablePrometheusMerge'],
   'ambient mode': ['MeshConfig.hboneIdleTimeout', 'MeshConfig.serviceScopeConfigs'],
   // Envoy's dynamic forward proxy names in SNI the host of each request, whatever its cluster says; Istio has removed `certificates`.
   'without effect': ['MeshConfig.outboundTrafficPolicy.tls.sni', 'MeshConfig.certificates'],

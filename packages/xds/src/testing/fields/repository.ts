@@ -4,11 +4,11 @@ import { loadAll } from 'js-yaml';
 import type { AnnotationEvidence } from './annotations.ts';
 import { proofsIn, type SourceFile, usesEnvoy } from './proofs.ts';
 import type { Evidence } from './table.ts';
-import { networkingKinds } from './tree.ts';
+import { networkingKinds, telemetryKinds } from './tree.ts';
 
 /** Where proofs stand: tests beside the code and all of the end-to-end tests. */
 const testSources = ['packages/*/src/**/*.test.ts', 'packages/xds/src/**/*.cases.ts', 'e2e/**/*.ts'];
-/** What reads the networking and security APIs. */
+/** What reads these APIs. */
 const productSources = 'packages/{mesh,xds,istiod,agent,injector}/src/**/*.ts';
 
 /** What reads annotations: programs and injection templates. The list of all of them, and what looks for wrong ones, give them no effect. */
@@ -34,7 +34,9 @@ function goldenFields(text: string): readonly string[] {
   return loadAll(text).flatMap((document) => {
     const { kind, spec } = (document ?? {}) as { readonly kind?: string; readonly spec?: unknown };
     if (kind === 'MeshConfig') return fieldNames(spec, kind);
-    return networkingKinds.some((known) => known === kind) ? fieldNames(spec, `${kind}.spec`) : [];
+    return [...networkingKinds, ...telemetryKinds].some((known) => known === kind)
+      ? fieldNames(spec, `${kind}.spec`)
+      : [];
   });
 }
 

@@ -37,6 +37,15 @@ test('what of MeshConfig is about security stands with the security kinds', () =
   assert.ok(names('MeshConfig').every((name) => !names('MeshConfig (security)').includes(name)));
 });
 
+test('what of MeshConfig is about logs, metrics and traces stands with Telemetry', () => {
+  const names = (kind: 'MeshConfig' | 'MeshConfig (telemetry)') => fieldsOf(kind).map(({ name }) => name);
+  assert.equal(kindOfField('MeshConfig.defaultConfig.tracing.sampling'), 'MeshConfig (telemetry)');
+  assert.equal(kindOfField('MeshConfig.defaultConfig.concurrency'), 'MeshConfig');
+  assert.ok(names('MeshConfig (telemetry)').includes('MeshConfig.extensionProviders[].envoyOtelAls.logFormat.text'));
+  assert.ok(!names('MeshConfig (telemetry)').includes('MeshConfig.extensionProviders[].envoyExtAuthzGrpc.failOpen'));
+  assert.ok(names('MeshConfig').every((name) => !names('MeshConfig (telemetry)').includes(name)));
+});
+
 test('fields are named by their path, messages that recur by one row', () => {
   const fields = fieldsOf('VirtualService');
   const names = fields.map(({ name }) => name);

@@ -4,12 +4,14 @@ import {
   canonicalName,
   type Field,
   type FieldKind,
+  fieldKinds,
   fieldsNamed,
   fieldsOf,
   kindOfField,
   networkingKinds,
   prefixOf,
   securityKinds,
+  telemetryKinds,
 } from './tree.ts';
 
 /** What the table is made of. */
@@ -35,11 +37,11 @@ export interface UnknownField {
   readonly message: string;
 }
 
-const ownName = (name: string) => name.replaceAll('[]', '').split('.').at(-1) ?? '';
+const ownName = (name: string) => name.replace(/=.*/, '').replaceAll('[]', '').split('.').at(-1) ?? '';
 
-/** The calls that name no field of the networking or security kinds. */
+/** The calls that name no field of the kinds that have tables. */
 export function unknownFields(proofs: readonly Proof[]): readonly UnknownField[] {
-  const all = new Map([...networkingKinds, ...securityKinds].map((kind) => [kind, fieldsOf(kind)]));
+  const all = new Map(fieldKinds.map((kind) => [kind, fieldsOf(kind)]));
   return proofs.flatMap((proof) => {
     const name = canonicalName(proof.field);
     const kind = kindOfField(name);
@@ -84,7 +86,6 @@ const states: readonly Row['state'][] = [
   'no test names it',
   'not built',
   'without effect',
-  'telemetry API',
   'ambient mode',
 ];
 
@@ -98,6 +99,7 @@ interface Page {
 export const fieldPages = {
   'networking-fields.md': { title: 'Fields of the networking API and their proofs', kinds: networkingKinds },
   'security-fields.md': { title: 'Fields of the security API and their proofs', kinds: securityKinds },
+  'telemetry-fields.md': { title: 'Fields of the telemetry API and their proofs', kinds: telemetryKinds },
 } as const satisfies Readonly<Record<string, Page>>;
 
 const anchor = (kind: FieldKind) => kind.toLowerCase().replaceAll(/[()]/g, '').replaceAll(' ', '-');
@@ -123,7 +125,7 @@ export function fieldTable(evidence: Evidence, page: Page = fieldPages['networki
     '- **without effect**: Istio’s documentation gives it none, or Envoy does.',
     ...(page.kinds.includes('MeshConfig')
       ? [
-          '- **telemetry API**, **ambient mode**: it belongs to that part of Istio, and is no matter of this table; what of MeshConfig is about certificates and external authorisers stands in [security-fields.md](security-fields.md).',
+          '- **ambient mode**: it belongs to that part of Istio, and is no matter of this table; what of MeshConfig is about certificates and external authorisers stands in [security-fields.md](security-fields.md), what is about logs, metrics and traces in [telemetry-fields.md](telemetry-fields.md).',
         ]
       : []),
     '',

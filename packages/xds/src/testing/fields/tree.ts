@@ -29,33 +29,83 @@ export const securityKinds = [
   'MeshConfig (security)',
 ] as const;
 export type SecurityKind = (typeof securityKinds)[number];
-export type FieldKind = NetworkingKind | SecurityKind;
 
-/** Fields of MeshConfig that stand with the security kinds. */
-const meshSecurity = [
-  'MeshConfig.extensionProviders[].name',
-  'MeshConfig.extensionProviders[].envoyExtAuthzHttp',
-  'MeshConfig.extensionProviders[].envoyExtAuthzGrpc',
-  'MeshConfig.certificates',
-  'MeshConfig.ca',
-  'MeshConfig.caCertificates',
-  'MeshConfig.meshMTLS',
-  'MeshConfig.tlsDefaults',
-];
+/** What the mesh tells: https://istio.io/latest/docs/reference/config/telemetry/, and what of MeshConfig is about logs, metrics and traces. */
+export const telemetryKinds = ['Telemetry', 'MeshConfig (telemetry)'] as const;
+export type TelemetryKind = (typeof telemetryKinds)[number];
+
+export const fieldKinds = [...networkingKinds, ...securityKinds, ...telemetryKinds] as const;
+export type FieldKind = NetworkingKind | SecurityKind | TelemetryKind;
+
+/** The parts of MeshConfig that stand with the security and the telemetry kinds, by their fields. */
+const meshParts = {
+  'MeshConfig (security)': [
+    'MeshConfig.extensionProviders[].name',
+    'MeshConfig.extensionProviders[].envoyExtAuthzHttp',
+    'MeshConfig.extensionProviders[].envoyExtAuthzGrpc',
+    'MeshConfig.certificates',
+    'MeshConfig.ca',
+    'MeshConfig.caCertificates',
+    'MeshConfig.meshMTLS',
+    'MeshConfig.tlsDefaults',
+  ],
+  'MeshConfig (telemetry)': [
+    'MeshConfig.enableTracing',
+    'MeshConfig.accessLogFile',
+    'MeshConfig.accessLogFormat',
+    'MeshConfig.accessLogEncoding',
+    'MeshConfig.enableEnvoyAccessLogService',
+    'MeshConfig.disableEnvoyListenerLog',
+    'MeshConfig.enablePrometheusMerge',
+    'MeshConfig.inboundClusterStatName',
+    'MeshConfig.outboundClusterStatName',
+    'MeshConfig.defaultProviders',
+    'MeshConfig.defaultConfig.tracing',
+    'MeshConfig.defaultConfig.tracingServiceName',
+    'MeshConfig.defaultConfig.zipkinAddress',
+    'MeshConfig.defaultConfig.envoyAccessLogService',
+    'MeshConfig.defaultConfig.envoyMetricsService',
+    'MeshConfig.defaultConfig.envoyMetricsServiceAddress',
+    'MeshConfig.defaultConfig.statsdUdpAddress',
+    'MeshConfig.defaultConfig.extraStatTags',
+    'MeshConfig.defaultConfig.proxyStatsMatcher',
+    'MeshConfig.defaultConfig.statsCompression',
+    'MeshConfig.defaultConfig.fileFlushInterval',
+    'MeshConfig.defaultConfig.fileFlushMinSizeKb',
+    'MeshConfig.extensionProviders[].zipkin',
+    'MeshConfig.extensionProviders[].lightstep',
+    'MeshConfig.extensionProviders[].datadog',
+    'MeshConfig.extensionProviders[].stackdriver',
+    'MeshConfig.extensionProviders[].opencensus',
+    'MeshConfig.extensionProviders[].skywalking',
+    'MeshConfig.extensionProviders[].opentelemetry',
+    'MeshConfig.extensionProviders[].prometheus',
+    'MeshConfig.extensionProviders[].envoyFileAccessLog',
+    'MeshConfig.extensionProviders[].envoyHttpAls',
+    'MeshConfig.extensionProviders[].envoyTcpAls',
+    'MeshConfig.extensionProviders[].envoyOtelAls',
+  ],
+} as const satisfies Readonly<Partial<Record<FieldKind, readonly string[]>>>;
+type MeshPart = keyof typeof meshParts;
+const isMeshPart = (kind: FieldKind): kind is MeshPart => Object.hasOwn(meshParts, kind);
+
 const isAt = (place: string, name: string) =>
   name === place || name.startsWith(`${place}.`) || name.startsWith(`${place}[]`);
-const isMeshSecurity = (name: string) => meshSecurity.some((place) => isAt(place, name));
+
+/** The part of MeshConfig that a field belongs to, where it is one of those above. */
+const meshPartOf = (name: string): MeshPart | undefined =>
+  (Object.keys(meshParts) as MeshPart[]).find((part) => meshParts[part].some((place) => isAt(place, name)));
 
 /** Under which name the fields of a kind stand, and their schema. */
 const rootOf = (kind: FieldKind): { readonly name: string; readonly schema: AnySchema } =>
-  kind === 'MeshConfig' || kind === 'MeshConfig (security)'
+  kind === 'MeshConfig' || isMeshPart(kind)
     ? { name: 'MeshConfig', schema: meshConfig }
     : kind === 'MeshNetworks'
       ? { name: kind, schema: meshNetworks }
       : { name: `${kind}.spec`, schema: kindsByName[kind].spec };
 
 /** How fields of a kind are called after its name; the table of the kind leaves that out. */
-export const prefixOf = (kind: FieldKind): string => (kind === 'MeshConfig (security)' ? 'MeshConfig.' : `${kind}.`);
+export const prefixOf = (kind: FieldKind): string => (isMeshPart(kind) ? 'MeshConfig.' : `${kind}.`);
 
 /** The name a field has in the table: settings of a proxy are those of the mesh's `defaultConfig`. */
 export const canonicalName = (name: string): string =>
@@ -63,15 +113,13 @@ export const canonicalName = (name: string): string =>
 
 /** The kind of a field, by its name. */
 export const kindOfField = (name: string): FieldKind | undefined =>
-  isMeshSecurity(name)
-    ? 'MeshConfig (security)'
-    : [...networkingKinds, ...securityKinds].find((kind) => name.startsWith(`${rootOf(kind).name}.`));
+  meshPartOf(name) ?? fieldKinds.find((kind) => !isMeshPart(kind) && name.startsWith(`${rootOf(kind).name}.`));
 
 /** Whether a field stands in the table of a kind: of MeshConfig, telemetry's own and security's are not about where traffic goes. */
 function isListed(kind: FieldKind, name: string): boolean {
-  if (kind === 'MeshConfig') return name !== 'MeshConfig.extensionProviders[]' && !isMeshSecurity(name);
+  if (kind === 'MeshConfig') return name !== 'MeshConfig.extensionProviders[]' && meshPartOf(name) === undefined;
   // Their way from the root is kept too.
-  return kind !== 'MeshConfig (security)' || isMeshSecurity(name) || meshSecurity.some((place) => isAt(name, place));
+  return !isMeshPart(kind) || meshParts[kind].some((place) => isAt(place, name) || isAt(name, place));
 }
 
 /** A row of the table: a field that has no fields of its own, or one whose fields are listed already at another place of its kind. */
@@ -105,6 +153,24 @@ const namedValues: Readonly<Record<string, readonly string[]>> = {
     'connection.sni',
     'experimental.envoy.filters',
   ],
+  'Telemetry.spec.tracing[].match.mode': ['CLIENT', 'SERVER', 'CLIENT_AND_SERVER'],
+  'Telemetry.spec.accessLogging[].match.mode': ['CLIENT', 'SERVER', 'CLIENT_AND_SERVER'],
+  'Telemetry.spec.metrics[].overrides[].match.mode': ['CLIENT', 'SERVER', 'CLIENT_AND_SERVER'],
+  'Telemetry.spec.metrics[].overrides[].match.metric': [
+    'ALL_METRICS',
+    'REQUEST_COUNT',
+    'REQUEST_DURATION',
+    'REQUEST_SIZE',
+    'RESPONSE_SIZE',
+    'TCP_OPENED_CONNECTIONS',
+    'TCP_CLOSED_CONNECTIONS',
+    'TCP_SENT_BYTES',
+    'TCP_RECEIVED_BYTES',
+    'GRPC_REQUEST_MESSAGES',
+    'GRPC_RESPONSE_MESSAGES',
+  ],
+  'Telemetry.spec.metrics[].overrides[].tagOverrides[].operation': ['UPSERT', 'REMOVE'],
+  'MeshConfig.accessLogEncoding': ['TEXT', 'JSON'],
 };
 
 /** How a field's own value is reached: through lists and maps. */
