@@ -88,6 +88,9 @@ describe('HTTP servers of istiod', () => {
     assert.deepEqual(JSON.parse((await get(ports.debug, '/debug/syncz')).body), []);
     assert.deepEqual(JSON.parse((await get(ports.debug, '/debug/registryz')).body), ['a']);
     assert.match((await get(ports.debug, '/debug')).body, /\/debug\/registryz/);
+    // Kiali asks for them where the metrics are.
+    assert.deepEqual(JSON.parse((await get(ports.monitoring, '/debug/syncz')).body), []);
+    assert.deepEqual(JSON.parse((await get(ports.monitoring, '/debug/registryz')).body), ['a']);
     assert.equal((await get(ports.debug, '/debug/config_dump')).status, 400);
     assert.equal((await get(ports.debug, '/debug/config_dump?proxyID=x.y')).status, 404);
     assert.equal((await get(ports.debug, '/debug/constructor')).status, 404);

@@ -41,7 +41,7 @@ export interface HttpServersOptions {
 export interface HttpServers {
   /** `/ready` and `/debug/*`. */
   readonly debug: HttpServer;
-  /** `/metrics` and `/version`. */
+  /** `/metrics`, `/version` and, as Kiali asks there, `/debug/*`. */
   readonly monitoring: HttpServer;
   /** `/inject`, `/validate` and `/ready` over TLS. */
   readonly webhooks: HttpServer;
@@ -69,7 +69,7 @@ export function createHttpServers(options: HttpServersOptions): HttpServers {
   return {
     debug: createHttpServer({ routes: debugRoutes, maxBodyBytes: 64 * 1024, log }),
     monitoring: createHttpServer({
-      routes: { '/metrics': metrics, '/version': version, '/ready': ready },
+      routes: { ...debugRoutes, '/metrics': metrics, '/version': version },
       maxBodyBytes: 64 * 1024,
       log,
     }),

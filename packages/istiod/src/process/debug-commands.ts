@@ -1,24 +1,44 @@
 import type { Mesh, MeshSources } from '@istio-ts/mesh';
 import type { Engine } from '@istio-ts/xds';
+import { istioTypes } from '@istio-ts/api/resource-types';
 import { configKinds } from '../config/config-kinds.ts';
 import type { Distribution } from './config-distribution.ts';
+import { registryEndpoints, registryService } from './registry-view.ts';
 
 /** The debug commands that show the mesh as istiod knows it (istio-surface.md, Debug endpoints). Certificates are not among what they show. */
-export function debugCommands(mesh: Mesh, sources: MeshSources, engine: Engine) {
+export function debugCommands(mesh: Mesh, sources: MeshSources, engine: Engine, clusterId: string) {
   return {
-    registryz: { help: 'All services', run: () => [...mesh.services.values()] },
-    endpointz: { help: 'Endpoints of all services', run: () => [...mesh.endpoints.values()] },
+    registryz: {
+      help: 'All services',
+      run: () => [...mesh.services.values()].map((service) => registryService(service, clusterId)),
+    },
+    endpointz: {
+      help: 'Endpoints of all services',
+      run: () =>
+        [...mesh.endpoints.entries()].flatMap(([key, endpoints]) => {
+          const service = mesh.services.get(key);
+          return service === undefined ? [] : registryEndpoints(endpoints, service, clusterId);
+        }),
+    },
     instancesz: { help: 'All workloads', run: () => [...mesh.workloads.values()] },
     configz: {
       help: 'All configuration of Istio that is in force',
       run: () =>
-        configKinds.flatMap((kind) =>
-          [...sources.configs(kind).values()].map(({ origin, labels, annotations, spec }) => ({
+        configKinds.flatMap((kind) => {
+          const { group, version } = istioTypes[kind];
+          return [...sources.configs(kind).values()].map(({ origin, labels, annotations, createdAt, spec }) => ({
             kind,
-            metadata: { name: origin.name, namespace: origin.namespace, labels, annotations },
+            apiVersion: `${group}/${version}`,
+            metadata: {
+              name: origin.name,
+              namespace: origin.namespace,
+              creationTimestamp: new Date(createdAt).toISOString(),
+              labels,
+              annotations,
+            },
             spec,
-          })),
-        ),
+          }));
+        }),
     },
     problemsz: { help: 'Objects that are ignored, and why', run: () => [...mesh.problems.values()].flat() },
     mesh: { help: 'The mesh configuration in force', run: () => mesh.config.current },

@@ -103,7 +103,7 @@ export function createProxyServices(
     systemNamespace: settings.namespace,
     debugNamespaces: settings.debugNamespaces,
     commands: {
-      ...debugCommands(mesh, sources, engine),
+      ...debugCommands(mesh, sources, engine, settings.clusterId),
       ...deliveryCommands({ clusterId: settings.clusterId, synced, distribution }),
     },
   });
