@@ -35,6 +35,7 @@ export function deployment(
       metadata: { name, namespace: ns, creationTimestamp: '2026-01-01T00:00:00Z' },
       spec: {
         replicas: 1,
+        selector: { matchLabels: { app } },
         template: { metadata: { labels }, spec: { containers: [{ name: 'app', image: `${app}:1` }] } },
       },
     },
@@ -69,7 +70,7 @@ export const service = (
   apiVersion: 'v1',
   kind: 'Service',
   metadata: { name, namespace: ns },
-  spec: { selector, ports: [{ name: 'http', port: 80, targetPort: 8080 }], clusterIP: '10.0.0.1' },
+  spec: { selector, ports: [{ name: 'http', port: 80, targetPort: 8080 }] },
 });
 
 export const config = (
