@@ -209,6 +209,46 @@ export type CelExprReference = {
   readonly value?: CelExprConstant;
 };
 
+/** skywalking.v3.KeyStringValuePair */
+export type KeyStringValuePair = {
+  readonly key?: string;
+  readonly value?: string;
+};
+
+/** skywalking.v3.KeyIntValuePair */
+export type KeyIntValuePair = {
+  readonly key?: string;
+  readonly value?: Int64;
+};
+
+/** skywalking.v3.CPU */
+export type CPU = {
+  readonly usagePercent?: number;
+};
+
+/** skywalking.v3.Instant */
+export type Instant = {
+  readonly seconds?: Int64;
+  readonly nanos?: number;
+};
+
+/** skywalking.v3.DetectPoint */
+export type DetectPoint =
+  | 'client'
+  | 'server'
+  | 'proxy';
+
+/** skywalking.v3.Command */
+export type Command = {
+  readonly command?: string;
+  readonly args?: readonly KeyStringValuePair[];
+};
+
+/** skywalking.v3.Commands */
+export type Commands = {
+  readonly commands?: readonly Command[];
+};
+
 /** envoy.admin.v3.Certificates */
 export type Certificates = {
   readonly certificates?: readonly Certificate[];
@@ -5017,6 +5057,22 @@ export type CommonKeyValue = {
   readonly value?: AnyValue;
 };
 
+/** opentelemetry.proto.common.v1.InstrumentationScope */
+export type InstrumentationScope = {
+  readonly name?: string;
+  readonly version?: string;
+  readonly attributes?: readonly CommonKeyValue[];
+  readonly droppedAttributesCount?: number;
+};
+
+/** opentelemetry.proto.common.v1.EntityRef */
+export type EntityRef = {
+  readonly schemaUrl?: string;
+  readonly type?: string;
+  readonly idKeys?: readonly string[];
+  readonly descriptionKeys?: readonly string[];
+};
+
 /** envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig */
 export type OpenTelemetryAccessLogConfig = {
   readonly commonConfig?: CommonGrpcAccessLogConfig;
@@ -7700,7 +7756,7 @@ export type RateLimitStrategy = {
 };
 
 /** google.rpc.Status */
-export type Status = {
+export type RpcStatus = {
   readonly code?: number;
   readonly message?: string;
   readonly details?: readonly Any[];
@@ -7741,7 +7797,7 @@ export type RateLimitQuotaBucketSettings_ExpiredAssignmentBehavior = {
 export type RateLimitQuotaBucketSettings_DenyResponseSettings = {
   readonly httpStatus?: HttpStatus;
   readonly httpBody?: Bytes;
-  readonly grpcStatus?: Status;
+  readonly grpcStatus?: RpcStatus;
   readonly responseHeadersToAdd?: readonly HeaderValueOption[];
 };
 
@@ -10874,7 +10930,7 @@ export type OkHttpResponse = {
 
 /** envoy.service.auth.v3.CheckResponse */
 export type CheckResponse = {
-  readonly status?: Status;
+  readonly status?: RpcStatus;
   readonly deniedResponse?: DeniedHttpResponse;
   readonly okResponse?: OkHttpResponse;
   readonly errorResponse?: DeniedHttpResponse;
@@ -10896,7 +10952,7 @@ export type ResourceName = {
 /** envoy.service.discovery.v3.ResourceError */
 export type ResourceError = {
   readonly resourceName?: ResourceName;
-  readonly errorDetail?: Status;
+  readonly errorDetail?: RpcStatus;
 };
 
 /** envoy.service.discovery.v3.DiscoveryRequest */
@@ -10907,7 +10963,7 @@ export type DiscoveryRequest = {
   readonly resourceLocators?: readonly ResourceLocator[];
   readonly typeUrl?: string;
   readonly responseNonce?: string;
-  readonly errorDetail?: Status;
+  readonly errorDetail?: RpcStatus;
 };
 
 /** envoy.service.discovery.v3.DiscoveryResponse */
@@ -10931,7 +10987,7 @@ export type DeltaDiscoveryRequest = {
   readonly resourceLocatorsUnsubscribe?: readonly ResourceLocator[];
   readonly initialResourceVersions?: { readonly [key: string]: string };
   readonly responseNonce?: string;
-  readonly errorDetail?: Status;
+  readonly errorDetail?: RpcStatus;
 };
 
 /** envoy.service.discovery.v3.DeltaDiscoveryResponse */
@@ -11389,7 +11445,7 @@ export type RedisProxyExternalAuthRequest = {
 
 /** envoy.service.redis_auth.v3.RedisProxyExternalAuthResponse */
 export type RedisProxyExternalAuthResponse = {
-  readonly status?: Status;
+  readonly status?: RpcStatus;
   readonly expiration?: Timestamp;
   readonly message?: string;
 };
@@ -11987,6 +12043,276 @@ export type IstioCertificateRequest = {
 /** istio.v1.auth.IstioCertificateResponse */
 export type IstioCertificateResponse = {
   readonly certChain?: readonly string[];
+};
+
+/** skywalking.v3.SegmentObject */
+export type SegmentObject = {
+  readonly traceId?: string;
+  readonly traceSegmentId?: string;
+  readonly spans?: readonly SpanObject[];
+  readonly service?: string;
+  readonly serviceInstance?: string;
+  readonly isSizeLimited?: boolean;
+};
+
+/** skywalking.v3.SegmentReference */
+export type SegmentReference = {
+  readonly refType?: RefType;
+  readonly traceId?: string;
+  readonly parentTraceSegmentId?: string;
+  readonly parentSpanId?: number;
+  readonly parentService?: string;
+  readonly parentServiceInstance?: string;
+  readonly parentEndpoint?: string;
+  readonly networkAddressUsedAtPeer?: string;
+};
+
+/** skywalking.v3.SpanObject */
+export type SpanObject = {
+  readonly spanId?: number;
+  readonly parentSpanId?: number;
+  readonly startTime?: Int64;
+  readonly endTime?: Int64;
+  readonly refs?: readonly SegmentReference[];
+  readonly operationName?: string;
+  readonly peer?: string;
+  readonly spanType?: SpanType;
+  readonly spanLayer?: SpanLayer;
+  readonly componentId?: number;
+  readonly isError?: boolean;
+  readonly tags?: readonly KeyStringValuePair[];
+  readonly logs?: readonly Log[];
+  readonly skipAnalysis?: boolean;
+};
+
+/** skywalking.v3.Log */
+export type Log = {
+  readonly time?: Int64;
+  readonly data?: readonly KeyStringValuePair[];
+};
+
+/** skywalking.v3.ID */
+export type ID = {
+  readonly id?: readonly string[];
+};
+
+/** skywalking.v3.SegmentCollection */
+export type SegmentCollection = {
+  readonly segments?: readonly SegmentObject[];
+};
+
+/** skywalking.v3.SpanAttachedEvent.SpanReference */
+export type SpanAttachedEvent_SpanReference = {
+  readonly type?: SpanAttachedEvent_SpanReferenceType;
+  readonly traceId?: string;
+  readonly traceSegmentId?: string;
+  readonly spanId?: string;
+};
+
+/** skywalking.v3.SpanAttachedEvent.SpanReferenceType */
+export type SpanAttachedEvent_SpanReferenceType =
+  | 'SKYWALKING'
+  | 'ZIPKIN';
+
+/** skywalking.v3.SpanAttachedEvent */
+export type SpanAttachedEvent = {
+  readonly startTime?: Instant;
+  readonly event?: string;
+  readonly endTime?: Instant;
+  readonly tags?: readonly KeyStringValuePair[];
+  readonly summary?: readonly KeyIntValuePair[];
+  readonly traceContext?: SpanAttachedEvent_SpanReference;
+};
+
+/** skywalking.v3.SpanType */
+export type SpanType =
+  | 'Entry'
+  | 'Exit'
+  | 'Local';
+
+/** skywalking.v3.RefType */
+export type RefType =
+  | 'CrossProcess'
+  | 'CrossThread';
+
+/** skywalking.v3.SpanLayer */
+export type SpanLayer =
+  | 'Unknown'
+  | 'Database'
+  | 'RPCFramework'
+  | 'Http'
+  | 'MQ'
+  | 'Cache'
+  | 'FAAS'
+  | 'GenAI';
+
+/** opentelemetry.proto.resource.v1.Resource */
+export type ResourceResource = {
+  readonly attributes?: readonly CommonKeyValue[];
+  readonly droppedAttributesCount?: number;
+  readonly entityRefs?: readonly EntityRef[];
+};
+
+/** opentelemetry.proto.logs.v1.ResourceLogs */
+export type ResourceLogs = {
+  readonly resource?: ResourceResource;
+  readonly scopeLogs?: readonly ScopeLogs[];
+  readonly schemaUrl?: string;
+};
+
+/** opentelemetry.proto.logs.v1.ScopeLogs */
+export type ScopeLogs = {
+  readonly scope?: InstrumentationScope;
+  readonly logRecords?: readonly LogRecord[];
+  readonly schemaUrl?: string;
+};
+
+/** opentelemetry.proto.logs.v1.LogRecord */
+export type LogRecord = {
+  readonly timeUnixNano?: Int64;
+  readonly observedTimeUnixNano?: Int64;
+  readonly severityNumber?: SeverityNumber;
+  readonly severityText?: string;
+  readonly body?: AnyValue;
+  readonly attributes?: readonly CommonKeyValue[];
+  readonly droppedAttributesCount?: number;
+  readonly flags?: number;
+  readonly traceId?: Bytes;
+  readonly spanId?: Bytes;
+  readonly eventName?: string;
+};
+
+/** opentelemetry.proto.logs.v1.SeverityNumber */
+export type SeverityNumber =
+  | 'SEVERITY_NUMBER_UNSPECIFIED'
+  | 'SEVERITY_NUMBER_TRACE'
+  | 'SEVERITY_NUMBER_TRACE2'
+  | 'SEVERITY_NUMBER_TRACE3'
+  | 'SEVERITY_NUMBER_TRACE4'
+  | 'SEVERITY_NUMBER_DEBUG'
+  | 'SEVERITY_NUMBER_DEBUG2'
+  | 'SEVERITY_NUMBER_DEBUG3'
+  | 'SEVERITY_NUMBER_DEBUG4'
+  | 'SEVERITY_NUMBER_INFO'
+  | 'SEVERITY_NUMBER_INFO2'
+  | 'SEVERITY_NUMBER_INFO3'
+  | 'SEVERITY_NUMBER_INFO4'
+  | 'SEVERITY_NUMBER_WARN'
+  | 'SEVERITY_NUMBER_WARN2'
+  | 'SEVERITY_NUMBER_WARN3'
+  | 'SEVERITY_NUMBER_WARN4'
+  | 'SEVERITY_NUMBER_ERROR'
+  | 'SEVERITY_NUMBER_ERROR2'
+  | 'SEVERITY_NUMBER_ERROR3'
+  | 'SEVERITY_NUMBER_ERROR4'
+  | 'SEVERITY_NUMBER_FATAL'
+  | 'SEVERITY_NUMBER_FATAL2'
+  | 'SEVERITY_NUMBER_FATAL3'
+  | 'SEVERITY_NUMBER_FATAL4';
+
+/** opentelemetry.proto.collector.logs.v1.ExportLogsServiceRequest */
+export type ExportLogsServiceRequest = {
+  readonly resourceLogs?: readonly ResourceLogs[];
+};
+
+/** opentelemetry.proto.collector.logs.v1.ExportLogsServiceResponse */
+export type ExportLogsServiceResponse = {
+  readonly partialSuccess?: ExportLogsPartialSuccess;
+};
+
+/** opentelemetry.proto.collector.logs.v1.ExportLogsPartialSuccess */
+export type ExportLogsPartialSuccess = {
+  readonly rejectedLogRecords?: Int64;
+  readonly errorMessage?: string;
+};
+
+/** opentelemetry.proto.trace.v1.ResourceSpans */
+export type ResourceSpans = {
+  readonly resource?: ResourceResource;
+  readonly scopeSpans?: readonly ScopeSpans[];
+  readonly schemaUrl?: string;
+};
+
+/** opentelemetry.proto.trace.v1.ScopeSpans */
+export type ScopeSpans = {
+  readonly scope?: InstrumentationScope;
+  readonly spans?: readonly Span[];
+  readonly schemaUrl?: string;
+};
+
+/** opentelemetry.proto.trace.v1.Span.Event */
+export type Span_Event = {
+  readonly timeUnixNano?: Int64;
+  readonly name?: string;
+  readonly attributes?: readonly CommonKeyValue[];
+  readonly droppedAttributesCount?: number;
+};
+
+/** opentelemetry.proto.trace.v1.Span.Link */
+export type Span_Link = {
+  readonly traceId?: Bytes;
+  readonly spanId?: Bytes;
+  readonly traceState?: string;
+  readonly attributes?: readonly CommonKeyValue[];
+  readonly droppedAttributesCount?: number;
+  readonly flags?: number;
+};
+
+/** opentelemetry.proto.trace.v1.Span.SpanKind */
+export type Span_SpanKind =
+  | 'SPAN_KIND_UNSPECIFIED'
+  | 'SPAN_KIND_INTERNAL'
+  | 'SPAN_KIND_SERVER'
+  | 'SPAN_KIND_CLIENT'
+  | 'SPAN_KIND_PRODUCER'
+  | 'SPAN_KIND_CONSUMER';
+
+/** opentelemetry.proto.trace.v1.Span */
+export type Span = {
+  readonly traceId?: Bytes;
+  readonly spanId?: Bytes;
+  readonly traceState?: string;
+  readonly parentSpanId?: Bytes;
+  readonly flags?: number;
+  readonly name?: string;
+  readonly kind?: Span_SpanKind;
+  readonly startTimeUnixNano?: Int64;
+  readonly endTimeUnixNano?: Int64;
+  readonly attributes?: readonly CommonKeyValue[];
+  readonly droppedAttributesCount?: number;
+  readonly events?: readonly Span_Event[];
+  readonly droppedEventsCount?: number;
+  readonly links?: readonly Span_Link[];
+  readonly droppedLinksCount?: number;
+  readonly status?: TraceStatus;
+};
+
+/** opentelemetry.proto.trace.v1.Status.StatusCode */
+export type Status_StatusCode =
+  | 'STATUS_CODE_UNSET'
+  | 'STATUS_CODE_OK'
+  | 'STATUS_CODE_ERROR';
+
+/** opentelemetry.proto.trace.v1.Status */
+export type TraceStatus = {
+  readonly message?: string;
+  readonly code?: Status_StatusCode;
+};
+
+/** opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest */
+export type ExportTraceServiceRequest = {
+  readonly resourceSpans?: readonly ResourceSpans[];
+};
+
+/** opentelemetry.proto.collector.trace.v1.ExportTraceServiceResponse */
+export type ExportTraceServiceResponse = {
+  readonly partialSuccess?: ExportTracePartialSuccess;
+};
+
+/** opentelemetry.proto.collector.trace.v1.ExportTracePartialSuccess */
+export type ExportTracePartialSuccess = {
+  readonly rejectedSpans?: Int64;
+  readonly errorMessage?: string;
 };
 
 /** grpc.health.v1.HealthCheckRequest */
@@ -13573,7 +13899,7 @@ export type MessageTypes = {
   readonly 'google.rpc.RequestInfo': RpcRequestInfo;
   readonly 'google.rpc.ResourceInfo': ResourceInfo;
   readonly 'google.rpc.RetryInfo': RetryInfo;
-  readonly 'google.rpc.Status': Status;
+  readonly 'google.rpc.Status': RpcStatus;
   readonly 'grpc.health.v1.HealthCheckRequest': GrpcHealthHealthCheckRequest;
   readonly 'grpc.health.v1.HealthCheckResponse': HealthCheckResponse;
   readonly 'grpc.reflection.v1.ErrorResponse': GrpcReflectionV1ErrorResponse;
@@ -13616,10 +13942,42 @@ export type MessageTypes = {
   readonly 'istio.workload.Service': Service;
   readonly 'istio.workload.WeightedWaypoint': WeightedWaypoint;
   readonly 'istio.workload.Workload': Workload;
+  readonly 'opentelemetry.proto.collector.logs.v1.ExportLogsPartialSuccess': ExportLogsPartialSuccess;
+  readonly 'opentelemetry.proto.collector.logs.v1.ExportLogsServiceRequest': ExportLogsServiceRequest;
+  readonly 'opentelemetry.proto.collector.logs.v1.ExportLogsServiceResponse': ExportLogsServiceResponse;
+  readonly 'opentelemetry.proto.collector.trace.v1.ExportTracePartialSuccess': ExportTracePartialSuccess;
+  readonly 'opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest': ExportTraceServiceRequest;
+  readonly 'opentelemetry.proto.collector.trace.v1.ExportTraceServiceResponse': ExportTraceServiceResponse;
   readonly 'opentelemetry.proto.common.v1.AnyValue': AnyValue;
   readonly 'opentelemetry.proto.common.v1.ArrayValue': ArrayValue;
+  readonly 'opentelemetry.proto.common.v1.EntityRef': EntityRef;
+  readonly 'opentelemetry.proto.common.v1.InstrumentationScope': InstrumentationScope;
   readonly 'opentelemetry.proto.common.v1.KeyValue': CommonKeyValue;
   readonly 'opentelemetry.proto.common.v1.KeyValueList': KeyValueList;
+  readonly 'opentelemetry.proto.logs.v1.LogRecord': LogRecord;
+  readonly 'opentelemetry.proto.logs.v1.ResourceLogs': ResourceLogs;
+  readonly 'opentelemetry.proto.logs.v1.ScopeLogs': ScopeLogs;
+  readonly 'opentelemetry.proto.resource.v1.Resource': ResourceResource;
+  readonly 'opentelemetry.proto.trace.v1.ResourceSpans': ResourceSpans;
+  readonly 'opentelemetry.proto.trace.v1.ScopeSpans': ScopeSpans;
+  readonly 'opentelemetry.proto.trace.v1.Span': Span;
+  readonly 'opentelemetry.proto.trace.v1.Span.Event': Span_Event;
+  readonly 'opentelemetry.proto.trace.v1.Span.Link': Span_Link;
+  readonly 'opentelemetry.proto.trace.v1.Status': TraceStatus;
+  readonly 'skywalking.v3.CPU': CPU;
+  readonly 'skywalking.v3.Command': Command;
+  readonly 'skywalking.v3.Commands': Commands;
+  readonly 'skywalking.v3.ID': ID;
+  readonly 'skywalking.v3.Instant': Instant;
+  readonly 'skywalking.v3.KeyIntValuePair': KeyIntValuePair;
+  readonly 'skywalking.v3.KeyStringValuePair': KeyStringValuePair;
+  readonly 'skywalking.v3.Log': Log;
+  readonly 'skywalking.v3.SegmentCollection': SegmentCollection;
+  readonly 'skywalking.v3.SegmentObject': SegmentObject;
+  readonly 'skywalking.v3.SegmentReference': SegmentReference;
+  readonly 'skywalking.v3.SpanAttachedEvent': SpanAttachedEvent;
+  readonly 'skywalking.v3.SpanAttachedEvent.SpanReference': SpanAttachedEvent_SpanReference;
+  readonly 'skywalking.v3.SpanObject': SpanObject;
   readonly 'udpa.type.v1.TypedStruct': UdpaTypeTypedStruct;
   readonly 'xds.annotations.v3.FieldMigrateAnnotation': FieldMigrateAnnotation;
   readonly 'xds.annotations.v3.FieldSecurityAnnotation': FieldSecurityAnnotation;
