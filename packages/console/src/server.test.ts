@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { deployment, meshed, namespace, service } from './mesh/objects.test-support.ts';
@@ -112,7 +114,24 @@ describe('a console on an API server', () => {
       ['DELETE', '/api/config/DestinationRule/shop/api'],
     ] as const)
       assert.equal((await ask(open.port, path, { method, body: { yaml: destinationRule(1) } })).status, 403);
-    assert.equal((await ask(open.port, '/api/login', { method: 'POST', body: { token: admin } })).status, 400);
+    // Who gives a token is somebody, here too.
+    const answer = await ask(open.port, '/api/login', { method: 'POST', body: { token: admin } });
+    assert.deepEqual([answer.status, answer.json.mayWrite], [200, true]);
+    const cookie = String(answer.headers['set-cookie']?.[0] ?? '').split(';')[0] ?? '';
+    assert.match((await ask(open.port, '/api/session', { headers: { cookie } })).json.user, /:admin$/);
+    assert.equal((await ask(open.port, '/api/session', { headers: bearer('nonsense') })).json.user, undefined);
+  });
+
+  test('metrics on a port of their own, as Kiali has them', async () => {
+    const probe = createServer();
+    const port = await new Promise<number>((resolve) =>
+      probe.listen(0, '127.0.0.1', () => resolve((probe.address() as AddressInfo).port)),
+    );
+    await new Promise((resolve) => probe.close(resolve));
+    const console = await cluster.console([`--metrics-port=${port}`, '--auth-strategy=anonymous']);
+    assert.match((await ask(port, '/metrics')).text, /^# /);
+    assert.equal((await ask(port, '/api/session')).status, 404);
+    assert.equal((await ask(console.port, '/kiali/healthz')).text, 'ok\n');
   });
 
   test('with tokens: who has none learns nothing, who has one sees what they may', async () => {

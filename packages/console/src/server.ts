@@ -80,15 +80,38 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     server.once('error', reject);
     server.listen(settings.port, settings.host, () => resolve());
   });
+  const servers = [server];
+  if (settings.metricsPort !== undefined)
+    servers.push(await serveMetrics(metrics, settings.host, settings.metricsPort));
   return {
     port: (server.address() as AddressInfo).port,
     close: async () => {
       sessions.close();
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
+      await Promise.all(
+        servers.map((each) => {
+          const closed = new Promise((resolve) => each.close(resolve));
+          each.closeAllConnections();
+          return closed;
+        }),
+      );
     },
   };
+}
+
+/** `/metrics` on a port of its own, for who may read these and nothing else. */
+async function serveMetrics(metrics: MetricsRegistry, host: string, port: number): Promise<Server> {
+  const server = createServer((request, response) => {
+    if (pathOf(request) !== '/metrics')
+      return void response.writeHead(404, { 'content-type': 'text/plain' }).end('here is /metrics only\n');
+    response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }).end(metrics.text());
+  });
+  server.headersTimeout = 20_000;
+  server.maxConnections = 100;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => resolve());
+  });
+  return server;
 }
 
 function createHandler(services: Services, pages: StaticFiles) {
@@ -142,7 +165,7 @@ function createHandler(services: Services, pages: StaticFiles) {
     if (request.method !== 'GET' && request.method !== 'HEAD')
       throw new ApiFailure(405, `${request.method} is not possible here`, { headers: { allow: 'GET, HEAD' } });
     const path = url.pathname;
-    if (path === '/healthz' || path === '/readyz') {
+    if (path === '/healthz' || path === '/readyz' || path === '/kiali/healthz') {
       response.writeHead(200, { 'content-type': 'text/plain' }).end('ok\n');
       return path;
     }

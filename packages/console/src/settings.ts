@@ -6,6 +6,8 @@ import type { AuthStrategy } from './api.ts';
 export interface Settings {
   readonly host: string;
   readonly port: number;
+  /** A further port with nothing but `/metrics`; undefined: none. */
+  readonly metricsPort: number | undefined;
   /** PEM files of the server's certificate and key; undefined: plain HTTP. */
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
   readonly prometheusUrl: string;
@@ -44,6 +46,7 @@ export function consoleFlags(env: Readonly<Record<string, string | undefined>>):
   return [
     from('host', 'text', '0.0.0.0', 'Address to listen on'),
     from('port', 'integer', '20001', 'Port to listen on'),
+    from('metrics-port', 'integer', '0', 'Further port with the metrics only; 0: they are on --port alone'),
     from('tls-cert-file', 'text', '', 'Certificate (PEM); with --tls-key-file the console speaks HTTPS'),
     from('tls-key-file', 'text', '', 'Private key (PEM)'),
     from('prometheus-url', 'text', `http://prometheus.${namespace}:9090`, 'Where metrics are asked for'),
@@ -52,7 +55,12 @@ export function consoleFlags(env: Readonly<Record<string, string | undefined>>):
     from('loki-url', 'text', `http://loki.${namespace}:3100`, 'Where Loki answers'),
     from('istio-namespace', 'text', 'istio-system', 'Namespace of the control plane'),
     from('revision', 'text', 'default', 'Revision of the control plane whose configuration is checked'),
-    from('auth-strategy', 'text', 'token', 'Who may use the console: token (of Kubernetes) or anonymous (read only)'),
+    from(
+      'auth-strategy',
+      'text',
+      'token',
+      'Who may use the console: token (of Kubernetes) or anonymous (read only for who gives no token)',
+    ),
     from('read-only', 'boolean', 'false', 'Refuse every change, whoever asks'),
     from('page', 'text', '', 'Page that / opens, for example dashboards'),
     from('cluster', 'text', 'Kubernetes', 'Name of the cluster for people'),
@@ -83,6 +91,8 @@ export function readSettings(args: ParsedArguments): Settings {
     throw new UsageError(`--auth-strategy: "${strategy}" is neither token nor anonymous`);
   const port = args.integer('port');
   if (port < 0 || port > 65535) throw new UsageError(`--port: ${port} is not a port`);
+  const metricsPort = args.integer('metrics-port');
+  if (metricsPort < 0 || metricsPort > 65535) throw new UsageError(`--metrics-port: ${metricsPort} is not a port`);
   const page = args.text('page');
   if (!/^[a-z]*$/.test(page)) throw new UsageError(`--page: "${page}" is not the name of a page, for example graph`);
   const [certFile, keyFile] = [args.text('tls-cert-file'), args.text('tls-key-file')];
@@ -92,6 +102,7 @@ export function readSettings(args: ParsedArguments): Settings {
   return {
     host: args.text('host'),
     port,
+    metricsPort: metricsPort || undefined,
     tls: certFile === '' ? undefined : { certFile, keyFile },
     prometheusUrl: url(args, 'prometheus-url'),
     tracingUrl: url(args, 'tracing-url'),

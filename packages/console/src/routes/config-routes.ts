@@ -32,7 +32,7 @@ export function configRoutes(services: Services): readonly Route[] {
     if (caller.user === undefined)
       throw new ApiFailure(
         403,
-        'without a token this console shows only: it was started with --auth-strategy anonymous',
+        'without a token this console shows only: sign in with a token of Kubernetes to change something',
       );
   };
   /** What an object has become. */

@@ -54,12 +54,18 @@ export class Sessions {
     return this.#options.strategy;
   }
 
-  /** Who asks: by the cookie's name, or by a token in the header Authorization. Undefined: nobody who is known. Raises ApiFailure 401 for a bad token. */
+  /**
+   * Who asks: by the cookie's name, or by a token in the header Authorization. Undefined: nobody who is known; where anonymous callers may look, it is one
+   * of them. Raises ApiFailure 401 for a bad token.
+   */
   async callerOf(sessionId: string | undefined, authorization: string | undefined): Promise<Caller | undefined> {
-    if (this.#options.strategy === 'anonymous') return this.#anonymous;
     const [, token] = /^Bearer +(\S+)$/i.exec(authorization ?? '') ?? [];
     if (token !== undefined) return this.#bearer(token);
-    if (sessionId === undefined) return undefined;
+    const known = sessionId === undefined ? undefined : this.#known(sessionId);
+    return known ?? (this.#options.strategy === 'anonymous' ? this.#anonymous : undefined);
+  }
+
+  #known(sessionId: string): Caller | undefined {
     const entry = this.#entries.get(keyOf(sessionId));
     const now = this.#options.now();
     if (!entry || entry.until <= now || entry.lastUsed + idleMs <= now) {
@@ -72,8 +78,6 @@ export class Sessions {
 
   /** Checks a token and remembers it; gives the name for the cookie. Raises ApiFailure. */
   async begin(token: string): Promise<{ readonly sessionId: string; readonly caller: Caller }> {
-    if (this.#options.strategy === 'anonymous')
-      throw new ApiFailure(400, 'this console knows nobody by a token: it was started with --auth-strategy anonymous');
     const sessionId = randomBytes(32).toString('base64url');
     const caller = await this.#open(keyOf(sessionId), token, sessionId, lifetimeMs);
     return { sessionId, caller };
