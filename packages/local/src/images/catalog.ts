@@ -89,6 +89,31 @@ function sample(machine: Machine, program: string, changes: Partial<Image> = {})
 /** As whom the images of Bookinfo run. */
 const bookinfoUser = { user: 1000, group: 1000 } as const;
 
+/** Kiali's command line and the parts of its configuration that the console has too. */
+const KIALI = `#!/bin/sh
+config=
+while [ $# -gt 0 ]; do
+  case "$1" in
+    -config|--config) config="$2"; shift ;;
+    -config=*|--config=*) config="\${1#*=}" ;;
+  esac
+  shift
+done
+value() { [ -r "$config" ] && sed -n "s/^ *$1: *[\"']\\{0,1\\}\\([A-Za-z0-9_-]*\\).*/\\1/p" "$config" | head -n 1; }
+# Kiali's other ways to log in need a provider that the console does not speak to.
+[ "$(value strategy)" = anonymous ] && strategy=anonymous || strategy=token
+[ "$(value view_only_mode)" = true ] && readonly=true || readonly=false
+namespace=$(value istio_namespace)
+export CONSOLE_ISTIO_NAMESPACE="\${CONSOLE_ISTIO_NAMESPACE:-\${namespace:-\${ACTIVE_NAMESPACE:-istio-system}}}"
+exec ${INSIDE_NODE} ${INSIDE_PROGRAMS}/console.mjs server --auth-strategy "$strategy" --read-only="$readonly" --metrics-port 9090
+`;
+
+/** Grafana's variables that the console has too. */
+const GRAFANA = `#!/bin/sh
+[ "\${GF_AUTH_ANONYMOUS_ENABLED:-true}" = true ] && strategy=anonymous || strategy=token
+exec ${INSIDE_NODE} ${INSIDE_PROGRAMS}/console.mjs server --page dashboards --port "\${GF_SERVER_HTTP_PORT:-3000}" --auth-strategy "$strategy" --read-only
+`;
+
 const istioUser = { user: 1337, group: 1337 } as const;
 
 const ROWS: readonly Row[] = [
@@ -158,7 +183,47 @@ const ROWS: readonly Row[] = [
   {
     names: ['console', 'istio-ts-console'],
     image: (_, machine) =>
-      hostImage(machine, 'console', { entrypoint: [INSIDE_NODE, `${INSIDE_PROGRAMS}/console.mjs`] }),
+      hostImage(machine, 'console', {
+        user: 1000,
+        group: 1000,
+        entrypoint: [INSIDE_NODE, `${INSIDE_PROGRAMS}/console.mjs`],
+      }),
+  },
+  // The addons' programs that are not on this machine: ours answer in their place, and say so.
+  {
+    names: ['kiali'],
+    image: (_, machine) =>
+      hostImage(machine, 'kiali', {
+        user: 1000,
+        group: 1000,
+        entrypoint: ['/opt/kiali/kiali'],
+        files: [script('/opt/kiali/kiali', KIALI)],
+      }),
+  },
+  {
+    names: ['grafana', 'grafana-oss'],
+    image: (_, machine) =>
+      hostImage(machine, 'grafana', {
+        user: 472,
+        group: 0,
+        workingDir: '/usr/share/grafana',
+        entrypoint: ['/run.sh'],
+        files: [
+          { kind: 'directory', path: '/usr/share/grafana', mode: 0o755 },
+          { kind: 'directory', path: '/var/lib/grafana', mode: 0o777 },
+          script('/run.sh', GRAFANA),
+        ],
+      }),
+  },
+  {
+    names: ['loki'],
+    image: (_, machine) =>
+      hostImage(machine, 'loki', {
+        user: 10001,
+        group: 10001,
+        entrypoint: ['/usr/bin/loki'],
+        files: [script('/usr/bin/loki', launcher('local-loki', '--max-semi-space-size=1 '))],
+      }),
   },
   {
     names: BOUTIQUE,
