@@ -49,6 +49,7 @@ spec:
       env:
         EXTERNAL_CA: ISTIOD_RA_KUBERNETES_API
   meshConfig:
+    accessLogFile: /dev/stdout
     defaultConfig:
       proxyMetadata:
         ISTIO_META_CERT_SIGNER: istio-system
@@ -177,8 +178,14 @@ export function customAuthority(cluster: () => Cluster): void {
     });
     await until('a refusal from the other', async () => {
       const answer = await curl('http://httpbin.bar:8000/html');
-      assert.doesNotMatch(answer, /<h1>/i);
-      return /CERTIFICATE_VERIFY_FAILED/.test(answer) || undefined;
+      assert.match(answer, /upstream connect error .* connection failure/);
+      return true;
+    });
+    // Envoy tells the reason to its log only, not to the client.
+    await until('the reason in the log', async () => {
+      const log = await cluster().kubectl('logs', '-n', 'foo', '-l', 'app=sleep', '-c', 'istio-proxy', '--tail=-1');
+      assert.match(log, /httpbin\.bar.*CERTIFICATE_VERIFY_FAILED|CERTIFICATE_VERIFY_FAILED.*httpbin\.bar/);
+      return true;
     });
     const signers = new Set(manager?.signed());
     for (const name of ['foo', 'bar', 'istio-system']) assert.ok(signers.has(`clusterissuers.cert-manager.io/${name}`));
