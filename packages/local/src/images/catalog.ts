@@ -99,7 +99,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-value() { [ -r "$config" ] && sed -n "s/^ *$1: *[\"']\\{0,1\\}\\([A-Za-z0-9_-]*\\).*/\\1/p" "$config" | head -n 1; }
+value() { [ -r "$config" ] && sed -n "s/^ *$1: *['\\"]\\{0,1\\}\\([A-Za-z0-9_-]*\\).*/\\1/p" "$config" | head -n 1; }
 # Kiali's other ways to log in need a provider that the console does not speak to.
 [ "$(value strategy)" = anonymous ] && strategy=anonymous || strategy=token
 [ "$(value view_only_mode)" = true ] && readonly=true || readonly=false
@@ -281,6 +281,25 @@ const ROWS: readonly Row[] = [
           ENABLE_RATINGS: String(!name.base.endsWith('v1')),
           STAR_COLOR: name.base.endsWith('v3') ? 'red' : 'black',
         },
+      }),
+  },
+  {
+    names: ['ratelimit'],
+    image: (_, machine) =>
+      hostImage(machine, 'ratelimit', {
+        entrypoint: ['/bin/ratelimit'],
+        files: [
+          script('/bin/ratelimit', launcher('ratelimit', '--max-semi-space-size=4 ')),
+          { kind: 'directory', path: '/data', mode: 0o755 },
+        ],
+      }),
+  },
+  {
+    names: ['access-log-service', 'metric-service'],
+    image: (name, machine) =>
+      hostImage(machine, name.base, {
+        entrypoint: [INSIDE_NODE, `${INSIDE_PROGRAMS}/${name.base}.mjs`],
+        cmd: ['server'],
       }),
   },
   { names: ['ext-authz'], image: (_, machine) => sample(machine, 'ext-authz') },
