@@ -1,8 +1,9 @@
 import { syncState, syncStatuses, type SyncStatus } from '@istio-ts/istioctl/commands/sync-status';
 import { askControlPlane, controlPlanePods, debugPort } from '@istio-ts/istioctl/pods/control-plane';
+import { podName } from '@istio-ts/istioctl/pods/find-pod';
 import { podHttp } from '@istio-ts/istioctl/pods/pod-http';
-import { type ConfigDump, fetchConfigDump } from '@istio-ts/istioctl/proxy-config/config-dump';
-import type { KubeClient } from '@istio-ts/kube';
+import { type ConfigDump, fetchConfigDump, parseConfigDump } from '@istio-ts/istioctl/proxy-config/config-dump';
+import { KubeApiError, type KubeClient } from '@istio-ts/kube';
 import type { ProxyDetail, ProxyState } from '../api.ts';
 import { ApiFailure } from '../http/failure.ts';
 import { certificatesOf, proxyRows } from './rows.ts';
@@ -113,9 +114,44 @@ export const logLevelsOf = (body: string): Readonly<Record<string, string>> =>
     }),
   );
 
-/** The configuration of one pod's Envoy. */
-export const proxyDump = (client: KubeClient, namespace: string, pod: string): Promise<ConfigDump> =>
-  fetchConfigDump(client, { namespace, name: pod }, adminPort);
+/** A proxy's configuration, and who told it. */
+export interface ProxyDump {
+  readonly dump: ConfigDump;
+  /** Undefined: the proxy itself; else why istiod was asked instead, which knows what it sends. */
+  readonly insteadBecause: string | undefined;
+}
+
+/**
+ * The configuration of one pod's Envoy: of itself, or, for those who may not reach it, what istiod sends it. Raises KubeApiError for who may reach
+ * neither, and CliError when Envoy does not answer.
+ */
+export async function proxyDump(
+  client: KubeClient,
+  istioNamespace: string,
+  namespace: string,
+  pod: string,
+): Promise<ProxyDump> {
+  try {
+    return { dump: await fetchConfigDump(client, { namespace, name: pod }, adminPort), insteadBecause: undefined };
+  } catch (error) {
+    if (!(error instanceof KubeApiError) || error.status !== 403) throw error;
+    const istiods = await controlPlanePods(client, istioNamespace);
+    // Each istiod knows the proxies that are connected to it.
+    for (const istiod of istiods.map(podName)) {
+      const path = `/debug/config_dump?proxyID=${encodeURIComponent(`${pod}.${namespace}`)}`;
+      const body = await podHttp(client, istiod, debugPort, path).catch((failure: unknown) => {
+        if (failure instanceof KubeApiError) throw error;
+        return undefined;
+      });
+      if (body !== undefined)
+        return {
+          dump: parseConfigDump(body, `istiod's answer about ${pod}.${namespace}`),
+          insteadBecause: `This is what istiod sends the proxy. The proxy itself was not asked: ${error.message}`,
+        };
+    }
+    throw error;
+  }
+}
 
 /** Everything about one proxy. Raises as `listProxies`, and CliError when the pod's Envoy does not answer. */
 export async function proxyDetail(
@@ -125,9 +161,9 @@ export async function proxyDetail(
   pod: string,
   now: number,
 ): Promise<ProxyDetail> {
-  const [states, dump, levels] = await Promise.all([
+  const [states, { dump, insteadBecause }, levels] = await Promise.all([
     listProxies(client, istioNamespace).catch((error: Error) => error),
-    proxyDump(client, namespace, pod),
+    proxyDump(client, istioNamespace, namespace, pod),
     podHttp(client, { namespace, name: pod }, adminPort, '/logging', 'POST').catch(() => ''),
   ]);
   const known = Array.isArray(states)
@@ -143,5 +179,12 @@ export async function proxyDetail(
     message:
       states instanceof Error ? states.message : 'It is connected to no istiod: its istio-proxy container logs why',
   };
-  return { ...state, ...proxyRows(dump), certificates: certificatesOf(dump, now), logLevels: logLevelsOf(levels) };
+  const message = [state.message, insteadBecause].filter((each) => each !== undefined).join('. ');
+  return {
+    ...state,
+    ...(message !== '' && { message }),
+    ...proxyRows(dump),
+    certificates: certificatesOf(dump, now),
+    logLevels: logLevelsOf(levels),
+  };
 }
