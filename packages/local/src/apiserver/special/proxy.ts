@@ -26,6 +26,16 @@ const HOP_HEADERS = new Set([
   'host',
 ]);
 
+/**
+ * The path below which the API server shows the program, without a slash at the end: `/api/v1/namespaces/n/services/s:80/proxy`. A redirect to a path of
+ * the program has to lead there and not to the API server's own paths.
+ */
+const shownAt = (path: string): string => /^.*?\/proxy(?=\/|$)/.exec(path)?.[0] ?? path;
+
+function locationOf(location: string, path: string): string {
+  return /^\/(?!\/)/.test(location) ? shownAt(path) + location : location;
+}
+
 function forward(call: Call, dial: () => Promise<Duplex>): Promise<void> {
   const { request, response, url, info } = call;
   return new Promise((resolve, reject) => {
@@ -38,7 +48,7 @@ function forward(call: Call, dial: () => Promise<Duplex>): Promise<void> {
           agent,
           method: request.method,
           path: `/${info.rest}${url.search}`,
-          headers: { ...headers, host: 'localhost' },
+          headers: { ...headers, host: 'localhost', 'x-forwarded-uri': url.pathname },
         });
         outgoing.on('error', (error) =>
           reject(new ApiError(503, 'ServiceUnavailable', `error trying to reach service: ${error.message}`)),
@@ -47,6 +57,7 @@ function forward(call: Call, dial: () => Promise<Duplex>): Promise<void> {
           const answer = Object.fromEntries(
             Object.entries(incoming.headers).filter(([name]) => !HOP_HEADERS.has(name)),
           );
+          if (typeof answer.location === 'string') answer.location = locationOf(answer.location, url.pathname);
           response.writeHead(incoming.statusCode ?? 502, answer);
           incoming.pipe(response);
           incoming.on('end', resolve);
