@@ -1,7 +1,7 @@
 import type { Chart } from '../../src/api.ts';
 import { amount, bytes, bytesPerSecond, milliseconds, percent, rate } from '../state/format.ts';
 
-/** How the values of a unit are written. Percent values of charts are shares of 1. */
+/** How the values of a unit are written. Percent values of charts are 0 to 100. */
 export function unitFormat(unit: Chart['unit']): (value: number) => string {
   switch (unit) {
     case 'rps':
@@ -11,7 +11,7 @@ export function unitFormat(unit: Chart['unit']): (value: number) => string {
     case 'Bps':
       return bytesPerSecond;
     case 'percent':
-      return percent;
+      return (value) => percent(value / 100);
     case 'bytes':
       return bytes;
     case 'count':

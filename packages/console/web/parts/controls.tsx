@@ -180,7 +180,7 @@ export function Field(props: {
   readonly value: string;
   readonly onChange: (value: string) => void;
   readonly hint?: string;
-  readonly type?: 'text' | 'number' | 'password' | 'datetime-local';
+  readonly type?: 'text' | 'number';
   readonly placeholder?: string;
   readonly list?: readonly string[];
   readonly required?: boolean;
@@ -209,10 +209,8 @@ export function Field(props: {
       ) : (
         <input
           {...shared}
-          type={props.type ?? 'text'}
+          {...(props.type === 'number' ? { type: 'number' as const, min: props.min, max: props.max } : { type: 'text' as const })}
           autocomplete="off"
-          min={props.min}
-          max={props.max}
           list={props.list ? `${id}-list` : undefined}
           onInput={(event) => props.onChange(event.currentTarget.value)}
         />

@@ -1,6 +1,7 @@
+import { signal } from '@preact/signals';
 import type { ApiError, ObjectName } from '../../src/api.ts';
 import { t } from '../texts.ts';
-import { signal } from '@preact/signals';
+import { base } from './base.ts';
 
 /** An answer that is not what was asked for; `status` 0: no answer at all. */
 export class RequestError extends Error {
@@ -18,8 +19,6 @@ export class RequestError extends Error {
 
 /** Counts up when the server answered 401: the session has ended. */
 export const refused = signal(0);
-
-const base = new URL('.', document.baseURI).pathname;
 
 export const apiAddress = (path: string): string => `${base}api/${path}`;
 
@@ -61,7 +60,8 @@ export async function sendJson<T>(
 ): Promise<T> {
   const response = await send(path, {
     method,
-    ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    headers: { 'x-istio-console': 'pages', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     ...(signal ? { signal } : {}),
   });
   const text = await response.text();

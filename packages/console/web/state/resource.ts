@@ -19,6 +19,9 @@ export const refreshes = signal(0);
 export const underWay = signal(0);
 export const answeredAt = signal<number | undefined>(undefined);
 
+const timed = (path: string): string =>
+  path.replace(/NOW-(\d+)/g, (_, seconds: string) => String(Date.now() - Number(seconds) * 1000));
+
 interface Known<T> {
   readonly data?: T | undefined;
   readonly error?: RequestError | undefined;
@@ -32,7 +35,7 @@ export interface ResourceOptions {
   readonly keep?: boolean;
 }
 
-/** Reads `path` of the API (undefined: nothing yet). */
+/** Reads `path` of the API (undefined: nothing yet). `NOW-SECONDS` in it stands for the time so long before each reading, in milliseconds. */
 export function useResource<T>(
   path: string | undefined,
   { poll = true, keep = false }: ResourceOptions = {},
@@ -59,7 +62,7 @@ export function useResource<T>(
       underWay.value += 1;
       setKnown((before) => ({ ...(before.of === path || keep ? before : {}), loading: true }));
       try {
-        const data = await getJson<T>(path, { signal: own.signal });
+        const data = await getJson<T>(timed(path), { signal: own.signal });
         if (own !== abort || ended) return;
         answeredAt.value = Date.now();
         setKnown({ data, loading: false, of: path });

@@ -1,4 +1,5 @@
 import { computed, signal } from '@preact/signals';
+import { base as folder } from './base.ts';
 
 /** Where the person is: the address holds the state of every page. */
 export interface Place {
@@ -7,7 +8,7 @@ export interface Place {
   readonly query: URLSearchParams;
 }
 
-const base = new URL(document.baseURI).pathname.replace(/\/$/, '');
+const base = folder.replace(/\/$/, '');
 
 function here(): Place {
   const path = decodeURI(location.pathname.slice(base.length)) || '/';

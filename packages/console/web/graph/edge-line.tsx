@@ -1,0 +1,53 @@
+import type { JSX } from 'preact';
+import type { GraphEdge } from '../../src/api.ts';
+import { iconShape } from '../parts/icons.tsx';
+import { edgeState, edgeWidth } from './labels.ts';
+import type { Layout } from './layout.ts';
+
+export interface EdgeLineProps {
+  readonly edge: GraphEdge;
+  readonly line: Layout['edges'][string];
+  readonly label: readonly string[];
+  readonly lock: boolean;
+  readonly motion: boolean;
+  readonly simple: boolean;
+  readonly tone: 'plain' | 'selected' | 'near' | 'dim' | 'found';
+}
+
+/** A call: colour by its errors, width by its rate, dots that run as fast as it is busy. */
+export function EdgeLine({ edge, line, motion, simple, tone }: EdgeLineProps): JSX.Element {
+  const state = edgeState(edge);
+  const seconds = Math.max(0.5, 3.2 - Math.log10(1 + edge.traffic.requestsPerSecond * 10));
+  return (
+    <g class={`edge ${state} ${tone}`} data-edge={edge.id}>
+      <path class="line" d={line.path} stroke-width={edgeWidth(edge)} marker-end={simple ? undefined : `url(#arrow-${state})`} />
+      {!simple && <path class="reach" d={line.path} />}
+      {motion && state !== 'idle' && <path class="dots" d={line.path} style={{ animationDuration: `${seconds.toFixed(1)}s` }} />}
+    </g>
+  );
+}
+
+/** The figures of a call on a small plate; drawn after all lines so that none crosses it. */
+export function EdgePlate({ edge, line, label, lock, tone }: EdgeLineProps): JSX.Element | null {
+  const text = label.join(' · ');
+  const locked = edge.mutualTls >= 0.995;
+  const open = lock && edge.mutualTls < 0.005 && edgeState(edge) !== 'idle';
+  const sign = lock && (locked || open || edge.mutualTls > 0);
+  if (text === '' && !sign) return null;
+  const width = text.length * 5.9 + (sign ? 14 : 0) + 10;
+  return (
+    <g class={`plate ${edgeState(edge)} ${tone}`} transform={`translate(${line.label.x - width / 2} ${line.label.y - 9})`} data-edge={edge.id}>
+      <rect width={width} height={18} rx={9} />
+      {sign && (
+        <path
+          class={locked ? 'lock' : 'lock open'}
+          d={iconShape(locked ? 'lock' : 'unlocked')}
+          transform="translate(5 3.5) scale(.68)"
+        />
+      )}
+      <text x={(sign ? 14 : 0) + (width - (sign ? 14 : 0)) / 2} y={12.5}>
+        {text}
+      </text>
+    </g>
+  );
+}

@@ -1,0 +1,57 @@
+import type { JSX } from 'preact';
+import type { Graph, GraphEdge } from '../../src/api.ts';
+import { errorClass } from '../parts/health.tsx';
+import { Icon } from '../parts/icons.tsx';
+import { DataTable } from '../parts/table.tsx';
+import { bytesPerSecond, milliseconds, percent, rate } from '../state/format.ts';
+import { t } from '../texts.ts';
+import { nodeTitle } from './names.ts';
+import type { Found } from './query.ts';
+
+/** The graph's edges as a table: the same for those who cannot see or do not want the drawing. */
+export function EdgeTable(props: { readonly graph: Graph; readonly found: Found | undefined; readonly selected: string | undefined; readonly onSelect: (id: string) => void }): JSX.Element {
+  const { graph, found } = props;
+  const nodes = new Map(graph.nodes.map((node) => [node.id, [nodeTitle(node), node.version].filter(Boolean).join(' ')]));
+  const rows = found ? graph.edges.filter(({ id, source, target }) => found.edges.has(id) || found.nodes.has(source) || found.nodes.has(target)) : graph.edges;
+  const tcp = ({ traffic }: GraphEdge) => traffic.tcpSentBytesPerSecond + traffic.tcpReceivedBytesPerSecond;
+  return (
+    <DataTable<GraphEdge>
+      label={t.graph.edges}
+      rows={rows}
+      rowKey={({ id }) => id}
+      selected={({ id }) => id === props.selected}
+      columns={[
+        {
+          id: 'from',
+          title: t.graph.from,
+          head: true,
+          sort: ({ source }) => nodes.get(source) ?? source,
+          cell: (edge) => (
+            <button type="button" class="link" onClick={() => props.onSelect(edge.id)}>
+              {nodes.get(edge.source)}
+            </button>
+          ),
+        },
+        { id: 'to', title: t.graph.to, sort: ({ target }) => nodes.get(target) ?? target, cell: ({ target }) => nodes.get(target) },
+        { id: 'protocol', title: t.graph.protocol, sort: ({ protocol }) => protocol, cell: ({ protocol }) => protocol.toUpperCase() },
+        { id: 'rps', title: t.common.requests, number: true, sort: ({ traffic }) => traffic.requestsPerSecond, cell: ({ traffic }) => `${rate(traffic.requestsPerSecond)}/s` },
+        {
+          id: 'errors',
+          title: t.common.errors,
+          number: true,
+          sort: ({ traffic }) => traffic.errorRate,
+          cell: ({ traffic }) => <span class={errorClass(traffic.errorRate)}>{percent(traffic.errorRate)}</span>,
+        },
+        { id: 'p95', title: t.common.latency, number: true, sort: ({ traffic }) => traffic.p95 ?? -1, cell: ({ traffic }) => (traffic.p95 === undefined ? '–' : milliseconds(traffic.p95)) },
+        { id: 'tcp', title: 'TCP', number: true, sort: tcp, cell: (edge) => (tcp(edge) === 0 ? '–' : bytesPerSecond(tcp(edge))) },
+        {
+          id: 'mtls',
+          title: t.graph.encrypted,
+          sort: ({ mutualTls }) => mutualTls,
+          cell: ({ mutualTls }) =>
+            mutualTls >= 0.995 ? <Icon name="lock" size={14} label={t.graph.encrypted} /> : mutualTls < 0.005 ? <span class="warn">{t.graph.plain}</span> : t.graph.partly(percent(mutualTls)),
+        },
+      ]}
+    />
+  );
+}
