@@ -11,7 +11,7 @@ import type { EffectiveTelemetry } from '@istio-ts/mesh/telemetry';
 import { protoDuration } from '../duration.ts';
 import { connectionOptions, headerSettings, pathSettings, type ProxyRole } from '../proxy-settings/http-connection.ts';
 import { proxySettings } from '../proxy-settings/settings.ts';
-import { httpAccessLog } from '../telemetry/access-log.ts';
+import { type AccessLogs, httpAccessLog } from '../telemetry/access-log.ts';
 import { typed } from '../typed.ts';
 import { withDryRuns } from './dry-run-tracing.ts';
 import { httpFilters } from './order.ts';
@@ -29,6 +29,7 @@ export interface HttpConnectionManagerInput {
   readonly tracing: HttpConnectionManager_Tracing | undefined;
   /** What Telemetries say for this proxy; `role` decides which side of the traffic counts. */
   readonly telemetry: EffectiveTelemetry;
+  readonly accessLogs: AccessLogs;
   readonly role: ProxyRole;
   readonly statPrefix: string;
   readonly routes: RouteSource;
@@ -74,7 +75,7 @@ export function httpConnectionManager(input: HttpConnectionManagerInput): Config
       acceptHttp10: metadata.HTTP10 === '1' || metadata.HTTP10 === true,
       idleTimeout: idle,
     }),
-    accessLog: [...httpAccessLog(input), ...input.metrics],
+    accessLog: [...httpAccessLog(input, input.role), ...input.metrics],
     requestIdExtension: {
       typedConfig: typed('envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig', {
         useRequestIdForTraceSampling: true,

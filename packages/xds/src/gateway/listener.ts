@@ -66,7 +66,7 @@ function tcpFilters(
       tcpProxy({
         targets: routing.targets,
         ...routing.limits,
-        accessLog: [...tcpAccessLog(context), ...tcpMetrics(context.proxy, { side: 'source' })],
+        accessLog: [...tcpAccessLog(context, 'gateway'), ...tcpMetrics(context.proxy, { side: 'source' })],
       }),
     ),
   ];
@@ -219,7 +219,7 @@ function build(
       filterChains: filterChains.map((one) => withinTime(one, context)),
       ...(listenerFilters.length > 0 ? { listenerFilters } : {}),
       ...accepting(context.proxy),
-      accessLog: listenerAccessLog(context),
+      accessLog: listenerAccessLog(context, 'gateway'),
     },
     origins: uniqueOrigins([...servers.map((s) => s.gateway.origin), ...routed.flatMap((r) => r.origins)]),
   };
@@ -247,7 +247,7 @@ function buildQuic(
       first.listenerPort,
       listeningOn(address, first.listenerPort, scope.proxy),
       withoutEqualMatches(withoutRepeatedNames(chains)),
-      listenerAccessLog(context),
+      listenerAccessLog(context, 'gateway'),
     ),
     origins: uniqueOrigins(offering.map((s) => s.gateway.origin)),
   };

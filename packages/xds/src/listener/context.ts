@@ -4,6 +4,7 @@ import type { ProxyScope, ScopedProxy } from '@istio-ts/mesh/model';
 import type { EffectiveTelemetry } from '@istio-ts/mesh/telemetry';
 import { seesDynamicHosts } from '../cluster/dynamic-hosts.ts';
 import { protoDuration } from '../duration.ts';
+import { type AccessLogs, accessLogs } from '../telemetry/access-log.ts';
 import { telemetryOf } from '../telemetry/effective.ts';
 import { tracing } from '../telemetry/tracing.ts';
 
@@ -14,6 +15,7 @@ export interface ListenerContext {
   readonly tracing: HttpConnectionManager_Tracing | undefined;
   /** What Telemetries say for this proxy, for each side of the traffic. */
   readonly telemetry: EffectiveTelemetry;
+  readonly accessLogs: AccessLogs;
   readonly trustDomain: string;
   /** Some service's hosts are resolved when requests arrive (ServiceEntry, DYNAMIC_DNS). */
   readonly dynamicHosts: boolean;
@@ -24,6 +26,7 @@ export const listenerContext = (scope: ProxyScope): ListenerContext => ({
   mesh: scope.mesh,
   tracing: tracing(scope),
   telemetry: telemetryOf(scope),
+  accessLogs: accessLogs(scope),
   trustDomain: scope.trustDomain,
   dynamicHosts: seesDynamicHosts(scope),
 });
@@ -34,6 +37,7 @@ export const contextInputs = (context: ListenerContext): readonly [object, ...un
   context.mesh,
   context.tracing,
   context.telemetry,
+  context.accessLogs,
   context.trustDomain,
   context.dynamicHosts,
 ];

@@ -69,7 +69,7 @@ function tcpFilters(
       [to.cluster],
       tcpProxy({
         targets: [{ cluster: to.cluster, weight: 1 }],
-        accessLog: [...tcpAccessLog(context), ...tcpMetrics(context.proxy, { side: 'destination', mutualTls })],
+        accessLog: [...tcpAccessLog(context, 'inbound'), ...tcpMetrics(context.proxy, { side: 'destination', mutualTls })],
         afterTlsHandshake: mutualTls,
         ...to.limits,
       }),

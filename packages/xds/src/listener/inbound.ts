@@ -138,7 +138,7 @@ function boundListener(input: InboundInput, ingress: SidecarIngress, mode: Mutua
     listenerFiltersTimeout: detectionTimeout(mesh),
     continueOnListenerFiltersTimeout: true,
     ...accepting(proxy),
-    accessLog: listenerAccessLog(context),
+    accessLog: listenerAccessLog(context, 'inbound'),
   };
 }
 
@@ -186,7 +186,9 @@ function blackhole(context: ListenerContext, port: number): FilterChain {
   return {
     name: 'virtualInbound-blackhole',
     filterChainMatch: { destinationPort: port },
-    filters: [tcpProxy({ targets: [{ cluster: BLACKHOLE_CLUSTER, weight: 1 }], accessLog: tcpAccessLog(context) })],
+    filters: [
+      tcpProxy({ targets: [{ cluster: BLACKHOLE_CLUSTER, weight: 1 }], accessLog: tcpAccessLog(context, 'inbound') }),
+    ],
   };
 }
 
@@ -266,7 +268,7 @@ function buildListener(input: InboundInput): Generated<Listener> {
       continueOnListenerFiltersTimeout: true,
       ...(proxy.interceptionMode === 'TPROXY' ? { transparent: true } : {}),
       ...accepting(proxy),
-      accessLog: listenerAccessLog(context),
+      accessLog: listenerAccessLog(context, 'inbound'),
     },
     origins: uniqueOrigins(origins),
   };

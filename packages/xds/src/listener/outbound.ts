@@ -54,7 +54,7 @@ function tcpFilter(
     ...routing.limits,
     ...(statPrefix !== undefined ? { statPrefix } : {}),
     accessLog: [
-      ...tcpAccessLog(context),
+      ...tcpAccessLog(context, 'outbound'),
       ...tcpMetrics(context.proxy, { side: 'source', ...(without !== undefined && { without }) }),
     ],
   });
@@ -131,7 +131,7 @@ function build({ context, plan, isWildcard, restCluster }: ListenerInput): Liste
         }
       : {}),
     ...(plan.bound ? accepting(proxy) : { bindToPort: false }),
-    accessLog: listenerAccessLog(context),
+    accessLog: listenerAccessLog(context, 'outbound'),
   };
 }
 
@@ -199,7 +199,7 @@ function buildVirtualOutbound({ context, cluster, requests, ports }: VirtualOutb
     ...(requests === undefined ? {} : findingRequests(context, ports)),
     ...(proxy.interceptionMode === 'TPROXY' ? { transparent: true } : {}),
     ...accepting(proxy),
-    accessLog: listenerAccessLog(context),
+    accessLog: listenerAccessLog(context, 'outbound'),
   };
 }
 

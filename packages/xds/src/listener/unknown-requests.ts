@@ -70,7 +70,7 @@ export const httpProxyListener = memoByInputs(
       trafficDirection: 'OUTBOUND',
       filterChains: [{ filters: [byName(context, name, { kind: 'rds', name: HTTP_PROXY_ROUTES })] }],
       ...accepting(context.proxy),
-      accessLog: listenerAccessLog(context),
+      accessLog: listenerAccessLog(context, 'outbound'),
     };
   },
 );

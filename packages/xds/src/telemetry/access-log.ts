@@ -1,107 +1,34 @@
-import type { AccessLog, JsonObject, SubstitutionFormatString } from '@istio-ts/envoy';
+import type { AccessLog, AccessLogFilter } from '@istio-ts/envoy';
 import type { ProxyScope, ScopedProxy } from '@istio-ts/mesh/model';
+import type { EffectiveAccessLogging } from '@istio-ts/mesh/telemetry';
 import { memoByInputs } from '../memo.ts';
+import type { ProxyRole } from '../proxy-settings/http-connection.ts';
 import { typed } from '../typed.ts';
+import { meshFileLog, type ProviderLogs, providerLogs, serviceOfProvider } from './access-log-provider.ts';
+import { telemetryOf } from './effective.ts';
+import { type ProviderTarget, providerTarget } from './provider-service.ts';
 
 type MeshConfig = ProxyScope['mesh'];
 
-/** Fields of Istio's default access log, in the order of its documented text format: JSON key and command. */
-const FIELDS: readonly (readonly [key: string, command: string])[] = [
-  ['start_time', '%START_TIME%'],
-  ['method', '%REQ(:METHOD)%'],
-  ['path', '%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%'],
-  ['protocol', '%PROTOCOL%'],
-  ['response_code', '%RESPONSE_CODE%'],
-  ['response_flags', '%RESPONSE_FLAGS%'],
-  ['response_code_details', '%RESPONSE_CODE_DETAILS%'],
-  ['connection_termination_details', '%CONNECTION_TERMINATION_DETAILS%'],
-  ['upstream_transport_failure_reason', '%UPSTREAM_TRANSPORT_FAILURE_REASON%'],
-  ['bytes_received', '%BYTES_RECEIVED%'],
-  ['bytes_sent', '%BYTES_SENT%'],
-  ['duration', '%DURATION%'],
-  ['upstream_service_time', '%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%'],
-  ['x_forwarded_for', '%REQ(X-FORWARDED-FOR)%'],
-  ['user_agent', '%REQ(USER-AGENT)%'],
-  ['request_id', '%REQ(X-REQUEST-ID)%'],
-  ['authority', '%REQ(:AUTHORITY)%'],
-  ['upstream_host', '%UPSTREAM_HOST%'],
-  ['upstream_cluster', '%UPSTREAM_CLUSTER_RAW%'],
-  ['upstream_local_address', '%UPSTREAM_LOCAL_ADDRESS%'],
-  ['downstream_local_address', '%DOWNSTREAM_LOCAL_ADDRESS%'],
-  ['downstream_remote_address', '%DOWNSTREAM_REMOTE_ADDRESS%'],
-  ['requested_server_name', '%REQUESTED_SERVER_NAME%'],
-  ['route_name', '%ROUTE_NAME%'],
-];
-
-const QUOTED: ReadonlySet<string> = new Set([
-  'upstream_transport_failure_reason',
-  'x_forwarded_for',
-  'user_agent',
-  'request_id',
-  'authority',
-  'upstream_host',
-]);
-
-/** The text format that Istio's documentation of access logs shows as the default. */
-function defaultText(): string {
-  const command = new Map(FIELDS);
-  const at = (key: string): string => command.get(key) ?? '';
-  const request = new Set(['method', 'path', 'protocol']);
-  const rest = FIELDS.filter(([key]) => key !== 'start_time' && !request.has(key)).map(([key, value]) =>
-    QUOTED.has(key) ? `"${value}"` : value,
-  );
-  return `[${at('start_time')}] "${at('method')} ${at('path')} ${at('protocol')}" ${rest.join(' ')}\n`;
+/** Access logs of one side of the traffic. */
+interface SideLogs {
+  readonly http: readonly AccessLog[];
+  /** One line when a connection ends, though metrics also hear of its begin. */
+  readonly tcp: readonly AccessLog[];
+  /** Of listeners themselves: connections for which they have no filter chain. */
+  readonly listener: readonly AccessLog[];
 }
 
-const DEFAULT_TEXT = defaultText();
-const DEFAULT_JSON: JsonObject = Object.fromEntries(FIELDS);
-
-function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function parseJsonFormat(text: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    // Not JSON: the default format stands in.
-    return undefined;
-  }
-}
-
-function logFormat(mesh: MeshConfig): SubstitutionFormatString {
-  const custom = mesh.accessLogFormat ?? '';
-  if (mesh.accessLogEncoding === 'JSON') {
-    return { jsonFormat: (custom === '' ? undefined : parseJsonFormat(custom)) ?? DEFAULT_JSON };
-  }
-  const textFormat = custom === '' ? DEFAULT_TEXT : custom;
-  return { textFormatSource: { inlineString: textFormat.endsWith('\n') ? textFormat : `${textFormat}\n` } };
-}
-
-const fileLog = memoByInputs(
-  (mesh: MeshConfig) => [mesh],
-  (mesh): AccessLog => ({
-    name: 'envoy.access_loggers.file',
-    typedConfig: typed('envoy.extensions.access_loggers.file.v3.FileAccessLog', {
-      path: mesh.accessLogFile ?? '',
-      logFormat: logFormat(mesh),
-    }),
-  }),
-);
-
-const enabled = (mesh: MeshConfig): boolean => mesh.accessLogFile !== undefined && mesh.accessLogFile !== '';
-
-/** Whose log it is. */
-interface Place {
-  readonly mesh: MeshConfig;
-  readonly proxy: Pick<ScopedProxy, 'metadata'>;
+/** Access logs of a proxy, by the side of the traffic on which it stands. */
+export interface AccessLogs {
+  readonly client: SideLogs;
+  readonly server: SideLogs;
 }
 
 /** Cluster in the bootstrap of proxies that are started with an `envoyAccessLogService`; Envoy refuses listeners that name one which is not there. */
 const SERVICE_CLUSTER = 'envoy_accesslog_service';
 
-function hasService({ mesh, proxy }: Place): boolean {
+function hasService(mesh: MeshConfig, proxy: Pick<ScopedProxy, 'metadata'>): boolean {
   if (mesh.enableEnvoyAccessLogService !== true) return false;
   const config = proxy.metadata.PROXY_CONFIG as { readonly envoyAccessLogService?: { readonly address?: unknown } };
   return Boolean(config?.envoyAccessLogService?.address);
@@ -122,28 +49,114 @@ const serviceLog = (protocol: 'http' | 'tcp'): AccessLog => {
         : typed('envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig', { commonConfig }),
   };
 };
-const httpServiceLog = serviceLog('http');
-const ends = { filter: { logTypeFilter: { types: ['TcpConnectionEnd'] } } } as const;
-const tcpServiceLog: AccessLog = { ...serviceLog('tcp'), ...ends };
+const SERVICE_LOGS: ProviderLogs = { http: serviceLog('http'), tcp: serviceLog('tcp') };
 
-/** Access log of HTTP requests (meshConfig.accessLogFile, accessLogFormat, accessLogEncoding, enableEnvoyAccessLogService); empty when none is configured. */
-export const httpAccessLog = (place: Place): readonly AccessLog[] => [
-  ...(enabled(place.mesh) ? [fileLog(place.mesh)] : []),
-  ...(hasService(place) ? [httpServiceLog] : []),
-];
+const ENDS: AccessLogFilter = { logTypeFilter: { types: ['TcpConnectionEnd'] } };
+const NO_CHAIN: AccessLogFilter = { responseFlagFilter: { flags: ['NR'] } };
 
-/** Access log of TCP connections: one line when a connection ends, though metrics also hear of its begin. */
-export const tcpAccessLog = (place: Place): readonly AccessLog[] => [
-  ...(enabled(place.mesh) ? [{ ...fileLog(place.mesh), ...ends }] : []),
-  ...(hasService(place) ? [tcpServiceLog] : []),
-];
+const celFilter = (expression: string): AccessLogFilter => ({
+  extensionFilter: {
+    name: 'envoy.access_loggers.extension_filters.cel',
+    typedConfig: typed('envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter', { expression }),
+  },
+});
 
-/** Access log of a listener itself: connections for which it has no filter chain. */
-export function listenerAccessLog(place: Place): readonly AccessLog[] {
-  if (place.mesh.disableEnvoyListenerLog === true) return [];
-  const filter = { responseFlagFilter: { flags: ['NR'] } };
-  return [
-    ...(enabled(place.mesh) ? [{ ...fileLog(place.mesh), filter }] : []),
-    ...(hasService(place) ? [{ ...tcpServiceLog, filter }] : []),
-  ];
+function filtered(log: AccessLog, ...filters: readonly (AccessLogFilter | undefined)[]): AccessLog {
+  const [first, ...more] = filters.filter((one) => one !== undefined);
+  if (first === undefined) return log;
+  return { ...log, filter: more.length === 0 ? first : { andFilter: { filters: [first, ...more] } } };
 }
+
+/** A provider's loggers, and which requests and connections they write down. */
+interface FilteredLogs extends ProviderLogs {
+  readonly filter?: AccessLogFilter;
+}
+
+function sideLogs(logs: readonly FilteredLogs[], mesh: MeshConfig): SideLogs {
+  const of = (kind: 'http' | 'tcp', own?: AccessLogFilter): readonly AccessLog[] =>
+    logs.flatMap(({ [kind]: log, filter }) => (log === undefined ? [] : [filtered(log, own, filter)]));
+  return {
+    http: of('http'),
+    tcp: of('tcp', ENDS),
+    listener: mesh.disableEnvoyListenerLog === true ? [] : of('tcp', NO_CHAIN),
+  };
+}
+
+type Targets = readonly (ProviderTarget | undefined)[];
+
+/** Services of the logs of one side; an entry for each log. */
+const targetsOf = (scope: Pick<ProxyScope, 'serviceByHost'>, logging: EffectiveAccessLogging): Targets =>
+  logging.kind === 'mesh'
+    ? []
+    : logging.logs.map(({ provider }) => {
+        const service = serviceOfProvider(provider);
+        return service === undefined ? undefined : providerTarget(scope, service);
+      });
+
+interface Side {
+  readonly mesh: MeshConfig;
+  readonly proxy: ScopedProxy;
+  readonly logging: EffectiveAccessLogging;
+  readonly targets: Targets;
+}
+
+const logsOfSide = memoByInputs(
+  ({ mesh, proxy, logging, targets }: Side) => [
+    mesh,
+    proxy,
+    logging,
+    ...targets.flatMap((target) => [target?.cluster, target?.hostname]),
+  ],
+  ({ mesh, proxy, logging, targets }): SideLogs => {
+    if (logging.kind === 'mesh') {
+      const path = mesh.accessLogFile ?? '';
+      const file = path === '' ? undefined : meshFileLog(path, mesh);
+      return sideLogs(
+        [...(file ? [{ http: file, tcp: file }] : []), ...(hasService(mesh, proxy) ? [SERVICE_LOGS] : [])],
+        mesh,
+      );
+    }
+    return sideLogs(
+      logging.logs.map(({ provider, filter }, i) => ({
+        ...providerLogs(provider, targets[i], mesh),
+        ...(filter !== undefined && { filter: celFilter(filter) }),
+      })),
+      mesh,
+    );
+  },
+);
+
+const pair = memoByInputs(
+  ({ client, server }: AccessLogs) => [client, server],
+  (logs) => logs,
+);
+
+/**
+ * The access logs of a proxy: those that Telemetries and `defaultProviders.accessLogging` name, else those of the mesh (`accessLogFile`,
+ * `enableEnvoyAccessLogService`). The identical object as long as nothing that it is made of changed.
+ */
+export function accessLogs(scope: Pick<ProxyScope, 'mesh' | 'proxy' | 'telemetries' | 'serviceByHost'>): AccessLogs {
+  const { mesh, proxy } = scope;
+  const telemetry = telemetryOf(scope);
+  const of = (logging: EffectiveAccessLogging): SideLogs =>
+    logsOfSide({ mesh, proxy, logging, targets: targetsOf(scope, logging) });
+  return pair({ client: of(telemetry.client.accessLogging), server: of(telemetry.server.accessLogging) });
+}
+
+interface Logged {
+  readonly accessLogs: AccessLogs;
+}
+
+/** Only what arrives at a sidecar is the server's side; gateways are clients. */
+const side = ({ accessLogs: logs }: Logged, role: ProxyRole): SideLogs =>
+  role === 'inbound' ? logs.server : logs.client;
+
+/** Access log of HTTP requests; empty when none is configured. */
+export const httpAccessLog = (context: Logged, role: ProxyRole): readonly AccessLog[] => side(context, role).http;
+
+/** Access log of TCP connections. */
+export const tcpAccessLog = (context: Logged, role: ProxyRole): readonly AccessLog[] => side(context, role).tcp;
+
+/** Access log of a listener itself. */
+export const listenerAccessLog = (context: Logged, role: ProxyRole): readonly AccessLog[] =>
+  side(context, role).listener;
