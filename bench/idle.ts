@@ -56,23 +56,41 @@ for (const { name, test } of kinds) {
 
 const client = createKubeClient(loadKubeConfig({ env: process.env, context: 'istio-local' }));
 
-/** Milliseconds from the creation of a pod to its readiness, as a watch sees it; the pod is removed again. */
-async function podReadyMs(pod: KubeObject): Promise<number> {
+/** When the agent of a pod had its certificate, by its own log; milliseconds since 1970. */
+async function certificateAt(namespace: string, pod: string): Promise<number> {
+  for await (const line of await client.logs(namespace, pod, { container: 'istio-proxy' }))
+    if (line.includes('generated new workload certificate')) return Date.parse(line.slice(0, line.indexOf('\t')));
+  throw new Error(`the log of ${namespace}/${pod} tells of no certificate`);
+}
+
+interface PodTimes {
+  /** Milliseconds from the pod's creation to its readiness. */
+  readonly ready: number;
+  /** Milliseconds from the moment in which the node took the pod to its first certificate. */
+  readonly certificate: number;
+}
+
+/** Creates a pod and removes it when it is ready, as a watch sees it. */
+async function podTimes(pod: KubeObject, hasProxy: boolean): Promise<PodTimes> {
   const { name = '', namespace = '' } = pod.metadata;
   const ready = Promise.withResolvers<number>();
   let started = 0;
+  let taken = 0;
   const watch = client.watch(kubernetesTypes.Pod, { namespace, fieldSelector: `metadata.name=${name}` }, (event) => {
     if (event.type === 'SYNCED' || event.type === 'DELETED') return;
     const status = event.object.status as
       | { readonly conditions?: readonly { readonly type: string; readonly status: string }[] }
       | undefined;
+    const spec = event.object.spec as { readonly nodeName?: string } | undefined;
+    if (taken === 0 && spec?.nodeName !== undefined) taken = Date.now();
     if (status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True'))
       ready.resolve(performance.now() - started);
   });
   try {
     started = performance.now();
     await client.create(kubernetesTypes.Pod, pod);
-    return await ready.promise;
+    const readyMs = await ready.promise;
+    return { ready: readyMs, certificate: hasProxy ? (await certificateAt(namespace, name)) - taken : Number.NaN };
   } finally {
     watch.close();
     await client.delete(kubernetesTypes.Pod, name, namespace, { gracePeriodSeconds: 0 });
@@ -107,20 +125,22 @@ async function istiodReadyMs(): Promise<string> {
 }
 
 const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
-const times = async (count: number, measure: (round: number) => Promise<number>) => {
-  const values: number[] = [];
-  for (let round = 0; round < count; round++) values.push(await measure(round));
-  return `${(median(values) / 1000).toFixed(2)} s (median of ${count}: ${values.map((ms) => (ms / 1000).toFixed(2)).join(', ')})`;
+const listed = (values: readonly number[]) =>
+  `${(median(values) / 1000).toFixed(2)} s (median of ${values.length}: ${values.map((ms) => (ms / 1000).toFixed(2)).join(', ')})`;
+const times = async (prefix: string, namespace: string, hasProxy: boolean): Promise<readonly PodTimes[]> => {
+  const values: PodTimes[] = [];
+  for (let round = 0; round < 5; round++)
+    values.push(await podTimes(whoami(`${prefix}-${round}`, namespace), hasProxy));
+  return values;
 };
 
 console.log('\nStart-up');
 console.log(`  istiod, to ready              ${await istiodReadyMs()}`);
-console.log(
-  `  a pod without sidecar, ready  ${await times(5, (round) => podReadyMs(whoami(`bench-plain-${round}`, 'default')))}`,
-);
-console.log(
-  `  a pod with sidecar, ready     ${await times(5, (round) => podReadyMs(whoami(`bench-mesh-${round}`, 'istio-app')))}`,
-);
+const plain = await times('bench-plain', 'default', false);
+console.log(`  a pod without sidecar, ready  ${listed(plain.map(({ ready }) => ready))}`);
+const meshed = await times('bench-mesh', 'istio-app', true);
+console.log(`  a pod with sidecar, ready     ${listed(meshed.map(({ ready }) => ready))}`);
+console.log(`    from the node to certificate ${listed(meshed.map(({ certificate }) => certificate))}`);
 client.close();
 
 /** Milliseconds until a program of the project has printed and ended. */
