@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { eventually } from '@istio-ts/envoy/testing/run-envoy';
 import { CountersUnavailable, type Hit } from './counters.ts';
-import { startRedis, withoutRedis } from './redis.test-support.ts';
+import { startRedis, withoutRedis } from './testing/redis.ts';
 import { createRedisCounters } from './redis-counters.ts';
 import { RespReader } from './resp.ts';
 import { openRespClient, type RespClientOptions } from './resp-client.ts';

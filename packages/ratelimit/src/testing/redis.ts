@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '@istio-ts/envoy/testing/free-port';
 import { eventually } from '@istio-ts/envoy/testing/run-envoy';
-import { openRespClient } from './resp-client.ts';
+import { openRespClient } from '../resp-client.ts';
 
 /** A reason to skip a test that needs a Redis, false when there is one. */
 export const withoutRedis: string | false =
