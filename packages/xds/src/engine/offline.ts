@@ -48,6 +48,12 @@ export interface OfflineResult {
   readonly errors: readonly GenerationError[];
 }
 
+/** The mesh configuration as the charts install it when nothing is chosen: its metrics go to Prometheus. */
+export const chartMeshConfig = (): MeshConfig => ({
+  ...defaultMeshConfig(),
+  defaultProviders: { metrics: ['prometheus'] },
+});
+
 /** Generates the configuration of a proxy from objects in memory: the same code as in the server, on another source. */
 export function generateOffline(
   objects: Iterable<KubeObject>,
@@ -55,7 +61,7 @@ export function generateOffline(
   options: OfflineOptions = {},
 ): OfflineResult {
   const sources = new MeshSources({
-    meshConfig: options.meshConfig ?? defaultMeshConfig(),
+    meshConfig: options.meshConfig ?? chartMeshConfig(),
     ...(options.meshNetworks && { meshNetworks: options.meshNetworks }),
     checkPatches: envoyFilterProblems,
   });

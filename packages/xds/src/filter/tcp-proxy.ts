@@ -9,6 +9,8 @@ export interface TcpProxyInput {
   /** Name in Envoy's statistics; the only cluster's name by default. */
   readonly statPrefix?: string;
   readonly accessLog: readonly AccessLog[];
+  /** How often the log hears of a connection while it is open; only of its begin and end where not given. */
+  readonly reportingInterval?: string | undefined;
   readonly idleTimeout?: string;
   readonly maxConnectionDuration?: string;
   readonly hashPolicy?: readonly HashPolicy[];
@@ -43,7 +45,10 @@ export function tcpProxy(input: TcpProxyInput): ConfigListenerFilter {
       ? { tunnelingConfig: { hostname: input.tunnel.hostname, ...(input.tunnel.usePost ? { usePost: true } : {}) } }
       : {}),
     accessLog: input.accessLog,
-    accessLogOptions: { flushAccessLogOnConnected: true },
+    accessLogOptions: {
+      flushAccessLogOnConnected: true,
+      ...(input.reportingInterval !== undefined && { accessLogFlushInterval: input.reportingInterval }),
+    },
     ...(input.afterTlsHandshake === true
       ? { upstreamConnectMode: 'ON_DOWNSTREAM_TLS_HANDSHAKE', maxEarlyDataBytes: MAX_EARLY_DATA_BYTES }
       : {}),

@@ -15,7 +15,7 @@ import { serverNames, type TcpRouting, tcpRoutings, tlsRoutings } from '../liste
 import { BLACKHOLE_CLUSTER } from '../names.ts';
 import { proxySettings } from '../proxy-settings/settings.ts';
 import { listenerAccessLog, tcpAccessLog } from '../telemetry/access-log.ts';
-import { httpMetrics, tcpMetrics } from '../telemetry/metrics.ts';
+import { httpMetrics, reportingInterval, tcpMetrics } from '../telemetry/metrics.ts';
 import { quicFilterChains, quicListener } from './http3.ts';
 import { type BoundServer, boundServers, hostsOn, socketPath } from './server.ts';
 import { serverTls } from './tls.ts';
@@ -36,7 +36,7 @@ function httpFilters({ scope, context, address }: Building, server: BoundServer)
       // A server's own name is there to find it again in the statistics.
       statPrefix: server.server.name || `outbound_${address}_${server.listenerPort};`,
       routes: { kind: 'rds', name: server.routeName },
-      metrics: httpMetrics(context.proxy, { side: 'source' }),
+      metrics: httpMetrics(context, { side: 'source' }),
       // Any route of a gateway may lead to a port whose protocol is sniffed.
       filters: [
         ...inboundPolicies(scope).http,
@@ -66,7 +66,8 @@ function tcpFilters(
       tcpProxy({
         targets: routing.targets,
         ...routing.limits,
-        accessLog: [...tcpAccessLog(context, 'gateway'), ...tcpMetrics(context.proxy, { side: 'source' })],
+        accessLog: [...tcpAccessLog(context, 'gateway'), ...tcpMetrics(context, { side: 'source' })],
+        reportingInterval: reportingInterval(context, 'source'),
       }),
     ),
   ];

@@ -12,7 +12,7 @@ import { tcpProxy } from '../filter/tcp-proxy.ts';
 import { type Wire, wireFilters } from '../filter/wire-protocol.ts';
 import type { Handling } from '../protocol.ts';
 import { tcpAccessLog } from '../telemetry/access-log.ts';
-import { httpMetrics, tcpMetrics } from '../telemetry/metrics.ts';
+import { httpMetrics, reportingInterval, tcpMetrics } from '../telemetry/metrics.ts';
 import { peerMetadataFilter } from '../telemetry/peer.ts';
 import type { connectionLimits } from './connection-limits.ts';
 import { type ListenerContext, plainHttpProtocols } from './context.ts';
@@ -51,7 +51,7 @@ function httpFilter({ context, policies }: ChainInput, to: Destination, mutualTl
     role: 'inbound',
     statPrefix: to.statPrefix,
     routes: { kind: 'inline', config: to.routes },
-    metrics: httpMetrics(context.proxy, { side: 'destination', mutualTls }),
+    metrics: httpMetrics(context, { side: 'destination', mutualTls }),
     filters: policies.http,
   });
 }
@@ -69,7 +69,8 @@ function tcpFilters(
       [to.cluster],
       tcpProxy({
         targets: [{ cluster: to.cluster, weight: 1 }],
-        accessLog: [...tcpAccessLog(context, 'inbound'), ...tcpMetrics(context.proxy, { side: 'destination', mutualTls })],
+        accessLog: [...tcpAccessLog(context, 'inbound'), ...tcpMetrics(context, { side: 'destination', mutualTls })],
+        reportingInterval: reportingInterval(context, 'destination'),
         afterTlsHandshake: mutualTls,
         ...to.limits,
       }),

@@ -11,7 +11,7 @@ import { memoByInputs } from '../memo.ts';
 import { BLACKHOLE_CLUSTER, PASSTHROUGH_CLUSTER } from '../names.ts';
 import { httpProxyPort } from '../route/http-proxy.ts';
 import { listenerAccessLog, tcpAccessLog } from '../telemetry/access-log.ts';
-import { httpMetrics, tcpMetrics } from '../telemetry/metrics.ts';
+import { httpMetrics, reportingInterval, tcpMetrics } from '../telemetry/metrics.ts';
 import { withoutEqualMatches } from './chain-match.ts';
 import {
   accepting,
@@ -55,8 +55,9 @@ function tcpFilter(
     ...(statPrefix !== undefined ? { statPrefix } : {}),
     accessLog: [
       ...tcpAccessLog(context, 'outbound'),
-      ...tcpMetrics(context.proxy, { side: 'source', ...(without !== undefined && { without }) }),
+      ...tcpMetrics(context, { side: 'source', ...(without !== undefined && { without }) }),
     ],
+    reportingInterval: reportingInterval(context, 'source'),
   });
 }
 
@@ -86,7 +87,7 @@ function build({ context, plan, isWildcard, restCluster }: ListenerInput): Liste
           role: 'outbound',
           statPrefix: `outbound_${plan.address}_${plan.port};`,
           routes: { kind: 'rds', name: plan.http },
-          metrics: httpMetrics(proxy, { side: 'source' }),
+          metrics: httpMetrics(context, { side: 'source' }),
           // A VirtualService may lead requests from any port to one whose protocol is sniffed.
           filters: [...alpnFilters(context.proxy), ...(context.dynamicHosts ? [dynamicHostsFilter(mesh, proxy)] : [])],
         }),

@@ -25,7 +25,7 @@ const byName = (context: ListenerContext, name: string, routes: RouteSource): Co
     role: 'outbound',
     statPrefix: `outbound_${name};`,
     routes,
-    metrics: httpMetrics(context.proxy, { side: 'source' }),
+    metrics: httpMetrics(context, { side: 'source' }),
     filters: [...alpnFilters(context.proxy), dynamicHostsFilter(context.mesh, context.proxy)],
   });
 

@@ -16,4 +16,3 @@ export const telemetryOf: (scope: Input) => EffectiveTelemetry = memoByInputs(
 /** The side of the traffic on which what a listener serves is: only what arrives at a sidecar is the server's. */
 export const telemetryOfRole = (telemetry: EffectiveTelemetry, role: ProxyRole): ModeTelemetry =>
   role === 'inbound' ? telemetry.server : telemetry.client;
-

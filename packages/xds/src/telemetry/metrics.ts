@@ -1,232 +1,206 @@
-import type { AccessLog, Config_Counter, Config_Histogram, Config_Tag } from '@istio-ts/envoy';
+import type { AccessLog, AccessLogFilter, Config_Gauge, Config_Tag } from '@istio-ts/envoy';
 import type { ScopedProxy } from '@istio-ts/mesh/model';
+import type { EffectiveMetrics, EffectiveTelemetry } from '@istio-ts/mesh/telemetry';
+import { STANDARD_METRICS, type StandardMetric } from '@istio-ts/mesh/telemetry-metrics';
+import { protoDuration } from '../duration.ts';
 import { memoWhileHeld } from '../memo.ts';
 import { typed } from '../typed.ts';
-import { type PeerFact, peerFact } from './peer.ts';
-import { format, type TagSource, tag, text } from './tag.ts';
-
-/** Who reports: the client's proxy, or the server's proxy on a connection with or without mutual TLS. */
-export type Reporter =
-  /** `without` names the cluster of a TCP proxy that forwards to servers of which nothing is known. */
-  | { readonly side: 'source'; readonly without?: string }
-  | { readonly side: 'destination'; readonly mutualTls: boolean };
-
-interface MetricsInput {
-  readonly proxy: ScopedProxy;
-  readonly side: 'source' | 'destination';
-  readonly mutualTls: boolean;
-  readonly without: string | undefined;
-}
+import { compileExpression } from './expression.ts';
+import { httpLabels, type Label, type LabelsInput, type Reporter, tcpLabels } from './labels.ts';
+import { format, tag } from './tag.ts';
 
 /** A ceiling for the label sets of one proxy; more are not counted, which protects its memory. */
 const MAX_COUNTERS = 5000;
 const MAX_HISTOGRAMS = 2000;
+/** The same for open TCP connections, where these are reported. */
+const MAX_OPEN_CONNECTIONS = 5000;
 
-/** Labels of a workload, in Istio's names without the `source_` or `destination_` before them. */
-type WorkloadLabel =
-  | 'workload'
-  | 'workload_namespace'
-  | 'app'
-  | 'version'
-  | 'canonical_service'
-  | 'canonical_revision'
-  | 'cluster';
-type WorkloadTags = Readonly<Record<WorkloadLabel, TagSource>>;
-
-const own = (proxy: ScopedProxy): WorkloadTags => ({
-  workload: text(proxy.workloadName),
-  workload_namespace: text(proxy.namespace),
-  app: text(proxy.labels.app ?? proxy.canonicalName),
-  version: text(proxy.labels.version ?? proxy.canonicalRevision),
-  canonical_service: text(proxy.canonicalName),
-  canonical_revision: text(proxy.canonicalRevision === '' ? 'latest' : proxy.canonicalRevision),
-  cluster: text(proxy.clusterId),
-});
-
-/** The server, from the metadata of the endpoint that served. */
-const upstream = (key: string): string => `%UPSTREAM_METADATA(istio.peer:${key})%`;
-const SERVER: WorkloadTags = {
-  workload: format(upstream('workload')),
-  workload_namespace: format(upstream('namespace')),
-  app: format(upstream('app')),
-  version: format(upstream('version')),
-  canonical_service: format(upstream('canonical_service')),
-  canonical_revision: format(upstream('canonical_revision')),
-  cluster: format(upstream('cluster')),
-};
-
-/** The client, from its certificate. */
-const certified = (fact: PeerFact): TagSource => format(peerFact(fact));
-const CLIENT: WorkloadTags = {
-  workload: certified('workload'),
-  workload_namespace: certified('namespace'),
-  app: certified('app'),
-  version: certified('version'),
-  canonical_service: certified('app'),
-  canonical_revision: certified('version'),
-  cluster: certified('cluster'),
-};
-
-/** A client without mutual TLS, of which nothing that it says of itself can be believed, or a server that the mesh does not know. */
-const STRANGER: WorkloadTags = {
-  workload: text(undefined),
-  workload_namespace: text(undefined),
-  app: text(undefined),
-  version: text(undefined),
-  canonical_service: text(undefined),
-  canonical_revision: text('latest'),
-  cluster: text(undefined),
-};
-
-const coalesce = (...operators: readonly (readonly [command: string, parameter?: string])[]): string =>
-  `%COALESCE(${JSON.stringify({ operators: operators.map(([command, param]) => (param === undefined ? command : { command, param })) })})%`;
-
-interface SideTags {
-  readonly source: WorkloadTags;
-  readonly destination: WorkloadTags;
-  readonly sourcePrincipal: TagSource;
-  readonly destinationPrincipal: TagSource;
-  readonly service: TagSource;
-  readonly serviceName: TagSource;
-  readonly serviceNamespace: TagSource;
-  readonly security: TagSource;
+interface MetricsInput extends LabelsInput {
+  readonly metrics: EffectiveMetrics;
 }
 
-function sideTags({ proxy, side, mutualTls, without }: MetricsInput, protocol: 'http' | 'tcp'): SideTags {
-  if (side === 'source' && without !== undefined) {
-    return {
-      source: own(proxy),
-      destination: STRANGER,
-      sourcePrincipal: text(undefined),
-      destinationPrincipal: text(undefined),
-      service: text(undefined),
-      serviceName: text(without),
-      serviceNamespace: text(undefined),
-      security: text(undefined),
-    };
-  }
-  if (side === 'source') {
-    return {
-      source: own(proxy),
-      destination: SERVER,
-      sourcePrincipal: format('%UPSTREAM_LOCAL_URI_SAN%'),
-      destinationPrincipal: format('%UPSTREAM_PEER_URI_SAN%'),
-      service: format(
-        protocol === 'http'
-          ? coalesce(['CLUSTER_METADATA', 'istio.svc:host'], ['REQ', ':authority'])
-          : '%CLUSTER_METADATA(istio.svc:host)%',
-      ),
-      serviceName: format(coalesce(['CLUSTER_METADATA', 'istio.svc:name'], ['UPSTREAM_CLUSTER'])),
-      serviceNamespace: format('%CLUSTER_METADATA(istio.svc:namespace)%'),
-      security: text(undefined),
-    };
-  }
-  return {
-    source: mutualTls ? CLIENT : STRANGER,
-    destination: own(proxy),
-    sourcePrincipal: mutualTls ? format('%DOWNSTREAM_PEER_URI_SAN%') : text(undefined),
-    destinationPrincipal: mutualTls ? format('%DOWNSTREAM_LOCAL_URI_SAN%') : text(undefined),
-    service: format('%CLUSTER_METADATA(istio.svc:host)%'),
-    serviceName: format(coalesce(['CLUSTER_METADATA', 'istio.svc:name'], ['UPSTREAM_CLUSTER'])),
-    serviceNamespace: format('%CLUSTER_METADATA(istio.svc:namespace)%'),
-    security: text(mutualTls ? 'mutual_tls' : 'none'),
-  };
-}
+type AccessLoggersStatsConfig = Parameters<typeof typed<'envoy.extensions.access_loggers.stats.v3.Config'>>[1];
 
-/** Labels that all of Istio's standard metrics have (Istio Standard Metrics, Labels). */
-function commonTags(input: MetricsInput, protocol: 'http' | 'tcp'): readonly Config_Tag[] {
-  const tags = sideTags(input, protocol);
-  const workload = (prefix: 'source' | 'destination', values: WorkloadTags) =>
-    (Object.keys(values) as WorkloadLabel[]).map((label) => tag(`${prefix}_${label}`, values[label]));
+function logger(metrics: Omit<AccessLoggersStatsConfig, 'statsScope'>, filter?: AccessLogFilter): readonly AccessLog[] {
+  const parts = Object.entries(metrics).filter(([, list]) => Array.isArray(list) && list.length > 0);
+  if (parts.length === 0) return [];
   return [
-    tag('reporter', text(input.side)),
-    ...workload('source', tags.source),
-    tag('source_principal', tags.sourcePrincipal),
-    ...workload('destination', tags.destination),
-    tag('destination_principal', tags.destinationPrincipal),
-    tag('destination_service', tags.service),
-    tag('destination_service_name', tags.serviceName),
-    tag('destination_service_namespace', tags.serviceNamespace),
-    tag('request_protocol', protocol === 'tcp' ? text('tcp') : { kind: 'request protocol' }),
-    tag('response_flags', format('%RESPONSE_FLAGS%')),
-    tag('connection_security_policy', tags.security),
+    {
+      name: 'envoy.access_loggers.stats',
+      ...(filter !== undefined && { filter }),
+      typedConfig: typed('envoy.extensions.access_loggers.stats.v3.Config', {
+        // All loggers of a proxy share one scope, so that the ceilings hold for the whole proxy. Series that nothing adds to any more are
+        // forgotten as the bootstrap says.
+        statsScope: {
+          prefix: '',
+          sharingName: 'istio',
+          maxCounters: MAX_COUNTERS,
+          maxHistograms: MAX_HISTOGRAMS,
+          maxGauges: MAX_OPEN_CONNECTIONS,
+          enableEviction: true,
+        },
+        ...Object.fromEntries(parts),
+      }),
+    },
   ];
-}
-
-function logger(counters: readonly Config_Counter[], histograms: readonly Config_Histogram[]): AccessLog {
-  return {
-    name: 'envoy.access_loggers.stats',
-    typedConfig: typed('envoy.extensions.access_loggers.stats.v3.Config', {
-      // All loggers of a proxy share one scope, so that the ceilings hold for the whole proxy.
-      statsScope: { prefix: '', sharingName: 'istio', maxCounters: MAX_COUNTERS, maxHistograms: MAX_HISTOGRAMS },
-      ...(counters.length > 0 ? { counters } : {}),
-      ...(histograms.length > 0 ? { histograms } : {}),
-    }),
-  };
 }
 
 /** Older Envoys have no such access logger, or one that refuses this; they serve without these metrics. */
 const isTooOld = ({ lacks }: ScopedProxy): boolean => lacks?.includes('metrics') === true;
 
-const inputsOf = ({ proxy, side, mutualTls, without }: MetricsInput) => [proxy, side, mutualTls, without] as const;
+/** The labels of one metric with what a Telemetry changes of them; undefined where the metric is disabled. A label whose expression is wrong stays as it was. */
+function tagsOf(
+  metric: StandardMetric,
+  labels: readonly Label[],
+  { metrics, proxy }: MetricsInput,
+): readonly Config_Tag[] | undefined {
+  const override = metrics.overrides.get(metric);
+  if (override?.disabled === true) return undefined;
+  const result = new Map(labels);
+  for (const [name, change] of override?.tags ?? []) {
+    if (change.kind === 'remove') {
+      result.delete(name);
+      continue;
+    }
+    const compiled = compileExpression(change.value, proxy);
+    if (compiled.kind === 'source') result.set(name, compiled.source);
+  }
+  return [...result].map(([name, source]) => tag(name, source));
+}
+
+/** Makes the entries of those of `metrics` that are not disabled. */
+const entries = <T>(
+  metrics: readonly StandardMetric[],
+  labels: readonly Label[],
+  input: MetricsInput,
+  make: (stat: { readonly name: string; readonly tags: readonly Config_Tag[] }, metric: StandardMetric) => T,
+): readonly T[] =>
+  metrics.flatMap((metric) => {
+    const tags = tagsOf(metric, labels, input);
+    return tags === undefined ? [] : [make({ name: STANDARD_METRICS[metric], tags }, metric)];
+  });
+
+const inputsOf = ({ proxy, side, mutualTls, without, metrics }: MetricsInput) =>
+  [proxy, metrics, side, mutualTls, without] as const;
+
+const HISTOGRAMS = {
+  REQUEST_DURATION: { unit: 'Milliseconds', valueFormat: '%DURATION%' },
+  REQUEST_SIZE: { unit: 'Bytes', valueFormat: '%DOWNSTREAM_WIRE_BYTES_RECEIVED%' },
+  RESPONSE_SIZE: { unit: 'Bytes', valueFormat: '%DOWNSTREAM_WIRE_BYTES_SENT%' },
+} as const;
+
+/** Counted by the filter grpc_stats. */
+const MESSAGES = {
+  GRPC_REQUEST_MESSAGES: '%FILTER_STATE(envoy.filters.http.grpc_stats:FIELD:request_message_count)%',
+  GRPC_RESPONSE_MESSAGES: '%FILTER_STATE(envoy.filters.http.grpc_stats:FIELD:response_message_count)%',
+} as const;
+const isGrpc: AccessLogFilter = {
+  headerFilter: { header: { name: 'content-type', stringMatch: { prefix: 'application/grpc' } } },
+};
 
 const httpLoggers = memoWhileHeld(inputsOf, (input): readonly AccessLog[] => {
   if (isTooOld(input.proxy)) return [];
-  const tags = [
-    ...commonTags(input, 'http'),
-    tag('response_code', format('%RESPONSE_CODE%')),
-    tag('grpc_response_status', format('%GRPC_STATUS_NUMBER%')),
-  ];
+  const labels = httpLabels(input);
   return [
-    logger(
-      [{ stat: { name: 'istio_requests_total', tags }, valueFixed: 1 }],
-      [
-        {
-          stat: { name: 'istio_request_duration_milliseconds', tags },
-          unit: 'Milliseconds',
-          valueFormat: '%DURATION%',
-        },
-        { stat: { name: 'istio_request_bytes', tags }, unit: 'Bytes', valueFormat: '%DOWNSTREAM_WIRE_BYTES_RECEIVED%' },
-        { stat: { name: 'istio_response_bytes', tags }, unit: 'Bytes', valueFormat: '%DOWNSTREAM_WIRE_BYTES_SENT%' },
-      ],
+    ...logger({
+      counters: entries(['REQUEST_COUNT'], labels, input, (stat) => ({ stat, valueFixed: 1 })),
+      histograms: entries(keysOf(HISTOGRAMS), labels, input, (stat, metric) => ({ stat, ...at(HISTOGRAMS, metric) })),
+    }),
+    ...logger(
+      {
+        counters: entries(keysOf(MESSAGES), labels, input, (stat, metric) => ({
+          stat,
+          valueFormat: at(MESSAGES, metric),
+        })),
+      },
+      isGrpc,
     ),
   ];
 });
 
+const keysOf = <K extends string>(table: Readonly<Record<K, unknown>>): readonly K[] => Object.keys(table) as K[];
+const at = <V>(table: Readonly<Record<string, V>>, key: string): V => table[key] as V;
+
+const onType = (...types: NonNullable<NonNullable<AccessLogFilter['logTypeFilter']>['types']>): AccessLogFilter => ({
+  logTypeFilter: { types },
+});
+
+const BYTES = { TCP_SENT_BYTES: '%BYTES_SENT%', TCP_RECEIVED_BYTES: '%BYTES_RECEIVED%' } as const;
+
+/**
+ * What has gone through a connection that is still open. Envoy's numbers are those since the connection began, so they are kept per connection and
+ * set back when it ends, when the counter gets the whole; the agent adds them to the counter in what it shows.
+ */
+function openBytes(input: MetricsInput, labels: readonly Label[]): readonly Config_Gauge[] {
+  return entries(keysOf(BYTES), labels, input, ({ name, tags }, metric): readonly Config_Gauge[] => {
+    const stat = { name: `${name}_open`, tags: [...tags, tag('connection', format('%CONNECTION_ID%'))] };
+    return [
+      { stat, valueFormat: at(BYTES, metric), set: { logType: 'TcpPeriodic' } },
+      { stat, valueFixed: 0, set: { logType: 'TcpConnectionEnd' } },
+    ];
+  }).flat();
+}
+
 const tcpLoggers = memoWhileHeld(inputsOf, (input): readonly AccessLog[] => {
   if (isTooOld(input.proxy)) return [];
-  const tags = commonTags(input, 'tcp');
-  // Byte counts of periodic logs are cumulative, so they are read once, at the end of the connection.
+  const labels = tcpLabels(input);
+  const count = (metric: StandardMetric) =>
+    entries([metric], labels, input, (stat) => ({ stat, valueFixed: 1 }) as const);
   return [
-    {
-      ...logger([{ stat: { name: 'istio_tcp_connections_opened_total', tags }, valueFixed: 1 }], []),
-      filter: { logTypeFilter: { types: ['TcpUpstreamConnected'] } },
-    },
-    {
-      ...logger(
-        [
-          { stat: { name: 'istio_tcp_connections_closed_total', tags }, valueFixed: 1 },
-          { stat: { name: 'istio_tcp_sent_bytes_total', tags }, valueFormat: '%BYTES_SENT%' },
-          { stat: { name: 'istio_tcp_received_bytes_total', tags }, valueFormat: '%BYTES_RECEIVED%' },
+    ...logger({ counters: count('TCP_OPENED_CONNECTIONS') }, onType('TcpUpstreamConnected')),
+    ...(input.metrics.reportingInterval === undefined
+      ? []
+      : logger({ gauges: openBytes(input, labels) }, onType('TcpPeriodic', 'TcpConnectionEnd'))),
+    ...logger(
+      {
+        counters: [
+          ...count('TCP_CLOSED_CONNECTIONS'),
+          ...entries(keysOf(BYTES), labels, input, (stat, metric) => ({ stat, valueFormat: at(BYTES, metric) })),
         ],
-        [],
-      ),
-      filter: { logTypeFilter: { types: ['TcpConnectionEnd'] } },
-    },
+      },
+      onType('TcpConnectionEnd'),
+    ),
   ];
 });
 
-const input = (proxy: ScopedProxy, reporter: Reporter): MetricsInput => ({
-  proxy,
-  side: reporter.side,
-  mutualTls: reporter.side === 'destination' && reporter.mutualTls,
-  without: reporter.side === 'source' ? reporter.without : undefined,
-});
+/** Where metrics are made: a proxy with what is said of its telemetry. */
+interface Place {
+  readonly proxy: ScopedProxy;
+  readonly telemetry: EffectiveTelemetry;
+}
+
+/** What is said for Prometheus; other providers take no metrics from proxies. */
+const forPrometheus = ({ telemetry }: Place, side: 'source' | 'destination'): EffectiveMetrics | undefined =>
+  (side === 'source' ? telemetry.client : telemetry.server).metrics.find(
+    ({ provider }) => provider.prometheus !== undefined,
+  );
+
+function input(place: Place, reporter: Reporter): MetricsInput | undefined {
+  const metrics = forPrometheus(place, reporter.side);
+  if (metrics === undefined) return undefined;
+  return {
+    proxy: place.proxy,
+    metrics,
+    side: reporter.side,
+    mutualTls: reporter.side === 'destination' && reporter.mutualTls,
+    without: reporter.side === 'source' ? reporter.without : undefined,
+  };
+}
 
 /** Access loggers that count HTTP and gRPC requests as Istio's standard metrics. */
-export const httpMetrics = (proxy: ScopedProxy, reporter: Reporter): readonly AccessLog[] =>
-  httpLoggers(input(proxy, reporter));
+export function httpMetrics(place: Place, reporter: Reporter): readonly AccessLog[] {
+  const given = input(place, reporter);
+  return given === undefined ? [] : httpLoggers(given);
+}
 
 /** Access loggers that count TCP connections and bytes as Istio's standard metrics. */
-export const tcpMetrics = (proxy: ScopedProxy, reporter: Reporter): readonly AccessLog[] =>
-  tcpLoggers(input(proxy, reporter));
+export function tcpMetrics(place: Place, reporter: Reporter): readonly AccessLog[] {
+  const given = input(place, reporter);
+  return given === undefined ? [] : tcpLoggers(given);
+}
+
+/** How often open TCP connections are reported, where a Telemetry says it (`reportingInterval`); otherwise only when they begin and end. */
+export function reportingInterval(place: Place, side: 'source' | 'destination'): string | undefined {
+  const interval = forPrometheus(place, side)?.reportingInterval;
+  return interval === undefined ? undefined : protoDuration(interval);
+}

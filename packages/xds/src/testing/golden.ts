@@ -5,6 +5,9 @@ import type { KubeObject } from '@istio-ts/kube/object';
 import { dump } from 'js-yaml';
 import { generateOffline, type OfflineProxy, typeUrls } from '../engine/index.ts';
 
+/** What the charts write into every mesh configuration. */
+const ofChart = { defaultProviders: { metrics: ['prometheus'] } };
+
 /**
  * A golden test is a pair of files: `NAME.in.yaml` holds objects, among them
  * - `kind: Proxy` (apiVersion `golden/v1`), for which configuration is generated: `metadata.name`, `metadata.namespace`, `metadata.labels` and in
@@ -30,7 +33,7 @@ export function runGolden(file: string): string {
       namespace: proxy.metadata.namespace ?? 'default',
       ...(proxy.metadata.labels && { labels: proxy.metadata.labels }),
     },
-    { ...(meshConfig && { meshConfig: decodeMeshConfig(meshConfig.spec).value }) },
+    { ...(meshConfig && { meshConfig: decodeMeshConfig({ ...ofChart, ...(meshConfig.spec as object) }).value }) },
   );
   const shown: Record<string, unknown[]> = {};
   for (const [type, patterns] of Object.entries(spec.show ?? {})) {
