@@ -31,7 +31,7 @@ async function stateOf(name: Name, address: string): Promise<AddonState> {
       // Our own programs say on their first page what they are.
       ask(`${new URL(address).origin}/`, { timeoutMs: 2_000, limit: 1 << 20 }).catch(() => undefined),
     ]);
-    const builtIn = ownName.test(answer.body) || ownName.test(front?.body ?? '');
+    const builtIn = [answer, front].some((each) => each && (ownName.test(each.server) || ownName.test(each.body)));
     if (builtIn)
       return {
         name,
@@ -39,8 +39,14 @@ async function stateOf(name: Name, address: string): Promise<AddonState> {
         address,
         message: `This is what istio-ts puts in its place; kubectl apply -f ${manifest} on a cluster with containers brings the real program`,
       };
-    if (answer.status >= 500)
-      return { name, state: 'absent', address, message: `it answers with status ${answer.status}: it may be starting` };
+    // Who asks for a password is there.
+    if (answer.status >= 400 && answer.status !== 401 && answer.status !== 403)
+      return {
+        name,
+        state: 'absent',
+        address,
+        message: `${path} answers with status ${answer.status}: it may be starting`,
+      };
     return { name, state: 'real', address };
   } catch (error) {
     if (!(error instanceof SourceError)) throw error;

@@ -98,6 +98,17 @@ describe('a console on an API server', () => {
     assert.match((await ask(open.port, '/metrics')).text, /console_requests_total\{.*code="302".*\} \d+/);
     const grafana = await cluster.console(['--page=dashboards', '--auth-strategy=anonymous']);
     assert.equal((await ask(grafana.port, '/')).headers.location, '/dashboards');
+    assert.equal((await ask(grafana.port, '/api/health')).json.database, 'ok');
+    const asking = await cluster.console([
+      `--grafana-url=http://127.0.0.1:${grafana.port}`,
+      `--loki-url=http://127.0.0.1:${prometheus.port}`,
+      '--auth-strategy=anonymous',
+    ]);
+    const { json } = await ask(asking.port, '/api/session');
+    assert.deepEqual(
+      json.addons.slice(2).map(({ name, state }: { name: string; state: string }) => `${name} ${state}`),
+      ['grafana built-in', 'loki real'],
+    );
   });
 
   test('nobody in particular reads, and changes nothing', async () => {

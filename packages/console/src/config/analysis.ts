@@ -1,5 +1,5 @@
 import {
-  analyze,
+  analyzeInSteps,
   analyzers,
   createSnapshot,
   type FileObject,
@@ -102,9 +102,15 @@ export class Analyst {
     });
     const { names } = await this.#cluster.visible();
     const visible = new Set(names);
-    return analyze(snapshot, {
+    const steps = analyzeInSteps(snapshot, {
       wanted: (message, namespace) => message.object !== undefined && (namespace === '' || visible.has(namespace)),
     });
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done) return value;
+      // Others are answered between two analyzers.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 }
 

@@ -52,6 +52,12 @@ export interface OpenRoute extends Omit<Route, 'handle'> {
 export function sessionRoutes(services: Services): readonly OpenRoute[] {
   const limit = new RateLimit(attempts, 60_000);
   return [
+    // Probes of Grafana ask here.
+    {
+      method: 'GET',
+      path: '/api/health',
+      handle: async () => ({ database: 'ok', version: VERSION, commit: 'istio-console' }),
+    },
     { method: 'GET', path: '/api/session', handle: ({ caller }) => sessionOf(services, caller) },
     {
       method: 'POST',

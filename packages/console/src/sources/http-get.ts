@@ -17,6 +17,8 @@ export class SourceError extends Error {
 export interface SourceAnswer {
   readonly status: number;
   readonly contentType: string;
+  /** What the program calls itself (header Server). */
+  readonly server: string;
   readonly body: string;
 }
 
@@ -74,6 +76,7 @@ export function ask(address: string, options: SourceRequest = {}): Promise<Sourc
           resolve({
             status: response.statusCode ?? 0,
             contentType: String(response.headers['content-type'] ?? ''),
+            server: String(response.headers.server ?? ''),
             body: Buffer.concat(chunks).toString('utf8'),
           });
         });

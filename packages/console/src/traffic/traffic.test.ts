@@ -14,7 +14,7 @@ test('all traffic of a page comes from four queries, however many namespaces the
       return [];
     },
     range: async () => [],
-    raw: async () => ({ status: 200, contentType: '', body: '' }),
+    raw: async () => ({ status: 200, contentType: '', server: '', body: '' }),
   };
   const names = Array.from({ length: 50 }, (_, at) => `ns-${at}`);
   assert.deepEqual(await readTraffic(prometheus, names, 60, 0), noTraffic);
