@@ -17,7 +17,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.
 const [command, ...words] = process.argv.slice(2);
 try {
   if (command === 'stop') await stopDemo(options, words);
-  else await startDemo(options);
+  else await startDemo(options, words);
 } catch (error) {
   process.stderr.write(
     ` ✗ ${error instanceof DemoError || error instanceof ConnectionError || error instanceof KubeApiError ? error.message : ((error as Error).stack ?? String(error))}\n`,

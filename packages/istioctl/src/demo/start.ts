@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import {
@@ -126,6 +126,19 @@ async function deploy(client: KubeClient, root: string): Promise<void> {
   await client.patch(kubernetesTypes.Namespace, shop, undefined, 'apply', { ...namespace, metadata: done }, apply);
 }
 
+/** Prometheus, Grafana, Jaeger, Kiali and Loki, as `kubectl apply -f samples/addons` brings them. */
+async function bringAddons(client: KubeClient, root: string): Promise<void> {
+  const folder = join(root, 'samples', 'addons');
+  const files = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
+  const apply = { fieldManager: 'istio-ts-demo', force: true } as const;
+  for (const file of files.sort())
+    for (const object of parseManifests(readFileSync(join(folder, file), 'utf8'), file)) {
+      const type = await client.resolve(object.apiVersion, object.kind);
+      const { name = '', namespace = control } = object.metadata;
+      await client.patch(type, name, type.namespaced ? namespace : undefined, 'apply', object, apply);
+    }
+}
+
 async function lastLines(client: KubeClient, pod: string, container: string | undefined): Promise<string> {
   const lines: string[] = [];
   for (const previous of [false, true]) {
@@ -148,6 +161,7 @@ async function waitForPods(
   client: KubeClient,
   options: DemoOptions,
   namespaces: readonly string[] = [control, shop],
+  what = 'Istio and Online Boutique',
 ): Promise<number> {
   const started = options.now();
   let shown = '';
@@ -161,7 +175,7 @@ async function waitForPods(
     }
     const ready = list.filter(({ done }) => done).length;
     const waiting = list.filter(({ done }) => !done);
-    const line = ` • Istio and Online Boutique: ${ready} of ${list.length} pods are ready${waiting.length > 0 && waiting.length <= 3 ? `, waiting for ${waiting.map(({ name }) => name.replace(/-[^-]+-[^-]+$/, '')).join(', ')}` : ''}`;
+    const line = ` • ${what}: ${ready} of ${list.length} pods are ready${waiting.length > 0 && waiting.length <= 3 ? `, waiting for ${waiting.map(({ name }) => name.replace(/-[^-]+-[^-]+$/, '')).join(', ')}` : ''}`;
     if (line !== shown) {
       if (options.interactive) options.out(`\r\x1b[K${line}`);
       else options.out(`${line}\n`);
@@ -190,22 +204,40 @@ function programFolders(root: string): string {
   return [join(root, 'bin'), ...(kubectl === brought ? [brought] : [])].join(delimiter);
 }
 
-function summary(address: string, root: string): string {
+function summary(address: string, root: string, hasAddons: boolean): string {
+  const console = hasAddons
+    ? 'istioctl dashboard kiali                           (or grafana, jaeger, prometheus)'
+    : 'npm start -- --addons                              (Prometheus, Jaeger and the console)';
   return `
 The shop         http://${address}/
 First            export PATH=${programFolders(root)}:$PATH
 Kubernetes       kubectl get pods -n ${shop}                    (context ${context})
 istioctl         istioctl proxy-status
                  istioctl proxy-config routes deploy/frontend -n ${shop}
+See it           ${console}
 Stop             npm stop                                           (npm start brings it back)
 `;
 }
 
-/** `npm start`: the local cluster, Istio and Online Boutique, each brought up only when it is not there. Raises DemoError. */
-export async function startDemo(options: DemoOptions): Promise<void> {
+/** True when the console is there, which is the addon that shows the others. */
+async function hasConsole(client: KubeClient): Promise<boolean> {
+  const { items } = await client.list(kubernetesTypes.Deployment, { namespace: control });
+  return items.some(({ metadata }) => metadata.name === 'kiali');
+}
+
+/**
+ * `npm start`: the local cluster, Istio and Online Boutique, each brought up only when it is not there; with `--addons` also the programs that show what
+ * the mesh does. Raises DemoError.
+ */
+export async function startDemo(options: DemoOptions, words: readonly string[] = []): Promise<void> {
+  const unknown = words.find((word) => word !== '--addons');
+  if (unknown !== undefined) throw new DemoError(`npm start does not know ${unknown}: there is npm start -- --addons`);
+  const wantsAddons = words.includes('--addons');
   const existing = connect();
   if (existing && (await isRunning(existing))) {
-    options.out(`The mesh is already running.\n${summary(await ingressAddress(existing), options.root)}`);
+    if (wantsAddons) await addAddons(existing, options);
+    const text = summary(await ingressAddress(existing), options.root, await hasConsole(existing));
+    options.out(`The mesh is already running.\n${text}`);
     existing.close();
     return;
   }
@@ -224,12 +256,19 @@ export async function startDemo(options: DemoOptions): Promise<void> {
     }
     const count = await waitForPods(client, options);
     options.out(` ✓ Istio and Online Boutique: ${count} pods are ready\n`);
-    options.out(
-      `\nThe mesh is up after ${seconds(options.now() - begun)}.\n${summary(await ingressAddress(client), options.root)}`,
-    );
+    const up = seconds(options.now() - begun);
+    if (wantsAddons) await addAddons(client, options);
+    const text = summary(await ingressAddress(client), options.root, await hasConsole(client));
+    options.out(`\nThe mesh is up after ${up}.\n${text}`);
   } finally {
     client.close();
   }
+}
+
+async function addAddons(client: KubeClient, options: DemoOptions): Promise<void> {
+  await bringAddons(client, options.root);
+  await waitForPods(client, options, [control], 'Addons');
+  options.out(' ✓ Addons: Prometheus, Grafana, Jaeger, Kiali and Loki are ready\n');
 }
 
 /** `npm stop`. */
