@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { customResourceDefinitions } from '@istio-ts/api/crds';
+import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import { parseArguments } from '@istio-ts/command-line/arguments';
 import { type ClosableKubeClient, createKubeClient, type KubeObject, loadKubeConfig } from '@istio-ts/kube';
 import { startTestServer, type TestServer } from '@istio-ts/local/apiserver/test-support';
@@ -132,7 +133,8 @@ export async function startTestCluster(): Promise<TestCluster> {
   writeFileSync(join(dashboards, 'broken.json'), '{');
   const running: RunningConsole[] = [];
   const create = async (...objects: readonly KubeObject[]): Promise<void> => {
-    for (const object of objects) {
+    for (const written of objects) {
+      const object = await withOwner(client, written);
       const type = await client.resolve(object.apiVersion, object.kind);
       const { status, ...stored } = object;
       await client.create(type, stored as KubeObject);
@@ -185,5 +187,26 @@ export async function startTestCluster(): Promise<TestCluster> {
       await server.close();
       for (const folder of [pages, dashboards]) rmSync(folder, { recursive: true, force: true });
     },
+  };
+}
+
+/** Pods whose owner is not there are collected as garbage: this makes their ReplicaSet, without anybody who would fill it. */
+async function withOwner(client: ClosableKubeClient, object: KubeObject): Promise<KubeObject> {
+  const owner = object.kind === 'Pod' ? object.metadata.ownerReferences?.[0] : undefined;
+  if (!owner) return object;
+  const { namespace = '', labels = {} } = object.metadata;
+  const made = await client.create(kubernetesTypes.ReplicaSet, {
+    apiVersion: 'apps/v1',
+    kind: 'ReplicaSet',
+    metadata: { name: owner.name, namespace },
+    spec: {
+      replicas: 0,
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { containers: [{ name: 'app', image: 'app:1' }] } },
+    },
+  });
+  return {
+    ...object,
+    metadata: { ...object.metadata, ownerReferences: [{ ...owner, uid: made.metadata.uid ?? '' }] },
   };
 }
