@@ -92,6 +92,8 @@ export interface NamespaceList {
 }
 
 // ---- GET /api/graph?namespaces=a,b&type=versionedApp&duration=60&at=MS
+// In graphs of versions and workloads services stand between who calls and who answers (`services=false`: they do not). What has no traffic is shown
+// too (`idle=false`: it is not).
 
 export type GraphType = 'app' | 'versionedApp' | 'workload' | 'service';
 
@@ -214,7 +216,8 @@ export interface Detail extends ListItem {
 
 // ---- GET /api/config?namespaces=a,b&kinds=VirtualService,Gateway
 // ---- GET, PUT, DELETE /api/config/KIND/NS/NAME; POST /api/config (apply); POST /api/config/check
-// Writing is done with the caller's own rights at the Kubernetes API.
+// Writing is done with the caller's own rights at the Kubernetes API; PUT and POST /api/config answer with the ConfigDetail that has become of it. The
+// Gateway API's Gateway is of kind KubernetesGateway here, for Istio has a Gateway too.
 
 export interface ValidationMessage {
   readonly code: string;

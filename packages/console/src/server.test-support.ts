@@ -7,7 +7,7 @@ import { customResourceDefinitions } from '@istio-ts/api/crds';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import { parseArguments } from '@istio-ts/command-line/arguments';
 import { type ClosableKubeClient, createKubeClient, type KubeObject, loadKubeConfig } from '@istio-ts/kube';
-import { startTestServer, type TestServer } from '@istio-ts/local/apiserver/test-support';
+import { HOST_RUNTIME, startTestServer, type TestServer } from '@istio-ts/local/apiserver/test-support';
 import { type RunningConsole, startConsole } from './server.ts';
 import { consoleFlags, readSettings } from './settings.ts';
 import type { Sample } from './sources/prometheus.ts';
@@ -65,7 +65,10 @@ export function ask(port: number, path: string, { method = 'GET', body, headers 
   });
 }
 
-const listen = async (server: Server): Promise<number> => {
+/** Nothing listens at these. */
+const nobody = ['prometheus', 'tracing', 'grafana', 'loki'].map((name) => `--${name}-url=http://127.0.0.1:1`);
+
+export const listen = async (server: Server): Promise<number> => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return (server.address() as AddressInfo).port;
 };
@@ -119,8 +122,11 @@ export interface TestCluster {
   close(): Promise<void>;
 }
 
-export async function startTestCluster(): Promise<TestCluster> {
-  const server = await startTestServer();
+/** `ports`: where the ports of all pods lead to on this machine. */
+export async function startTestCluster(ports: ReadonlyMap<number, number> = new Map()): Promise<TestCluster> {
+  const dial: typeof HOST_RUNTIME.dial = (namespace, pod, port) =>
+    HOST_RUNTIME.dial(namespace, pod, ports.get(port) ?? 1);
+  const server = await startTestServer({ runtime: { ...HOST_RUNTIME, dial } });
   const kubeconfig = join(server.directory, 'kubeconfig');
   const config = loadKubeConfig({ kubeconfig, env: {} });
   const client = createKubeClient(config);
@@ -168,7 +174,9 @@ export async function startTestCluster(): Promise<TestCluster> {
     },
     console: async (flags) => {
       const log: string[] = [];
-      const settings = readSettings(parseArguments(['--host=127.0.0.1', '--port=0', ...flags], consoleFlags({})));
+      const settings = readSettings(
+        parseArguments([...nobody, '--host=127.0.0.1', '--port=0', ...flags], consoleFlags({})),
+      );
       const console = await startConsole({
         settings,
         config,
