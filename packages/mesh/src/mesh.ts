@@ -14,10 +14,11 @@ import { type Cell, type Collection, type Graph, index, join, mapMany, ordered }
 import { createDestinationRules } from './derived/destination-rules.ts';
 import { createEndpointSummaries, type EndpointSummaries } from './derived/endpoint-summaries.ts';
 import { createEndpoints } from './derived/endpoints.ts';
+import { createForeignHosts, type ForeignHost } from './derived/foreign-hosts.ts';
 import { createNetworkGateways, createNetworkOf } from './derived/networks.ts';
 import { createPatchMetadata } from './derived/patch-metadata.ts';
 import { createServices } from './derived/services.ts';
-import { createForeignHosts, type ForeignHost } from './derived/foreign-hosts.ts';
+import { createTelemetryProblems } from './derived/telemetry-problems.ts';
 import { createVirtualServices } from './derived/virtual-services.ts';
 import { createWorkloads } from './derived/workloads.ts';
 import type { NamespaceRules } from './destination-rule.ts';
@@ -92,6 +93,7 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
   const settings: MeshOptions = { ...defaultMeshOptions, ...options };
   const { domainSuffix } = settings;
   const { graph, meshConfig } = sources;
+  const telemetries = byNamespace(sources.configs('Telemetry'));
   const peerAuthentications = byNamespace(sources.configs('PeerAuthentication'));
   const networkOf = createNetworkOf(sources, settings);
   const workloads = createWorkloads(sources, settings, networkOf);
@@ -146,7 +148,7 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
     tokenKeys,
     wantedKeys,
     authorizationPolicies: byNamespace(sources.configs('AuthorizationPolicy')),
-    telemetries: byNamespace(sources.configs('Telemetry')),
+    telemetries,
     envoyFilters: byNamespace(sources.configs('EnvoyFilter')),
     wasmPlugins: byNamespace(sources.configs('WasmPlugin')),
     trafficExtensions: byNamespace(sources.configs('TrafficExtension')),
@@ -154,6 +156,8 @@ export function createMesh(sources: MeshSources, options: Partial<MeshOptions> =
     secrets: sources.secrets,
     trustBundles: sources.trustBundles,
     foreignHosts: createForeignHosts(sources, virtualServices, services),
-    problems: join([sources.problems, problems], { name: 'problems of objects' }),
+    problems: join([sources.problems, problems, createTelemetryProblems(sources, telemetries)], {
+      name: 'problems of objects',
+    }),
   };
 }

@@ -2,8 +2,6 @@ import type {
   AuthorizationPolicySpec,
   DestinationRuleSpec,
   EnvoyFilterSpec,
-  TrafficExtensionSpec,
-  WasmPluginSpec,
   GatewaySpec,
   MeshConfig,
   MeshNetworks,
@@ -12,7 +10,9 @@ import type {
   ServiceEntrySpec,
   SidecarSpec,
   TelemetrySpec,
+  TrafficExtensionSpec,
   VirtualServiceSpec,
+  WasmPluginSpec,
   WorkloadEntrySpec,
 } from '@istio-ts/api';
 import { istioTypes, kubernetesTypes } from '@istio-ts/api/resource-types';
@@ -41,8 +41,8 @@ import { type IngressClassFacts, type IngressFacts, readIngress, readIngressClas
 import { textMap } from './kubernetes/read.ts';
 import type { Config, Origin } from './model.ts';
 import { standInFor } from './stand-in.ts';
-import type { TrustBundles } from './trust-bundles.ts';
 import type { FetchedKeys } from './token-keys.ts';
+import type { TrustBundles } from './trust-bundles.ts';
 
 /** Why an object is not part of the mesh, or not its newest version. */
 export interface Problem {
@@ -115,6 +115,10 @@ export interface MeshSourcesOptions extends GraphOptions {
   readonly checkPatches?: (
     filter: Config<EnvoyFilterSpec>,
   ) => readonly { readonly path: string; readonly message: string }[];
+  /** Finds what proxies cannot do of what Telemetries ask for. */
+  readonly checkTelemetry?: (
+    telemetry: Config<TelemetrySpec>,
+  ) => readonly { readonly path: string; readonly message: string }[];
 }
 
 /**
@@ -148,6 +152,7 @@ export class MeshSources {
   readonly problems: SourceCollection<readonly Problem[]>;
   readonly #configs: { readonly [K in keyof ConfigKinds]: SourceCollection<Config<ConfigKinds[K]>> };
 
+  readonly checkTelemetry: MeshSourcesOptions['checkTelemetry'];
   readonly #checkFilter: MeshSourcesOptions['checkPatches'];
   readonly #selection = new DiscoverySelection((namespace) => this.namespaces.get(namespace)?.labels);
   readonly #gates: {
@@ -167,6 +172,7 @@ export class MeshSources {
     const graph = new Graph(options);
     this.graph = graph;
     this.#checkFilter = options.checkPatches;
+    this.checkTelemetry = options.checkTelemetry;
     this.meshConfig = new SourceCell(graph, options.meshConfig, { name: 'mesh configuration' });
     this.meshNetworks = new SourceCell(graph, options.meshNetworks ?? { networks: {} }, { name: 'mesh networks' });
     this.trustBundles = new SourceCell<TrustBundles>(graph, { domains: {} }, { name: 'trust bundles' });

@@ -1,13 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { http } from '../builtins.ts';
-import { adminStream } from '../envoy/admin.ts';
 import type { AdminOptions } from '../envoy/admin.ts';
-import { asObject, textField } from '../json.ts';
+import { adminStream } from '../envoy/admin.ts';
 import type { Json } from '../json.ts';
+import { asObject, textField } from '../json.ts';
 import type { Logger } from '../log.ts';
 import type { AgentMetrics } from './agent-metrics.ts';
 import { istioMetricNames, LineChunks } from './metric-names.ts';
 import { fillMissingLabels } from './missing-labels.ts';
+import { OpenConnections } from './open-connections.ts';
 
 /** Where the application's own metrics are (`ISTIO_PROMETHEUS_ANNOTATIONS`, from the pod's `prometheus.io/*`). */
 export interface ApplicationScrape {
@@ -48,15 +49,21 @@ export interface MergeOptions {
 
 export const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
-/** Envoy's statistics as Istio shows them. */
-const istioMetrics = (text: string): string => fillMissingLabels(istioMetricNames(text));
+/** Envoy's statistics as Istio shows them, batch by batch of lines; `end` gives what could be told only at the end. */
+function istioMetrics(): TextChange {
+  const open = new OpenConnections();
+  return {
+    change: (text) => open.take(fillMissingLabels(istioMetricNames(text))),
+    end: () => open.end(),
+  };
+}
 
 /** Envoy's statistics with Istio's names and values, passed through as they come. */
 export async function sendEnvoyMetrics(query: string, options: MergeOptions, response: ServerResponse): Promise<void> {
   try {
     const envoy = await adminStream('GET', `/stats/prometheus${query}`, { ...options.admin, timeoutMs: 30_000 });
     response.writeHead(envoy.statusCode ?? 502, { 'content-type': PROMETHEUS_TYPE });
-    await pass(envoy, response, istioMetrics);
+    await pass(envoy, response, istioMetrics());
     response.end();
   } catch (error) {
     options.metrics.scrapeFailure('envoy');
@@ -79,7 +86,7 @@ export async function sendMergedMetrics(
   try {
     const envoy = await adminStream('GET', `/stats/prometheus${query}`, { ...options.admin, timeoutMs: 30_000 });
     if (envoy.statusCode !== 200) throw new Error(`status ${envoy.statusCode}`);
-    await pass(envoy, response, istioMetrics);
+    await pass(envoy, response, istioMetrics());
   } catch (error) {
     metrics.scrapeFailure('envoy');
     log.warn("Envoy's metrics cannot be had", { error: error instanceof Error ? error.message : String(error) });
@@ -87,7 +94,7 @@ export async function sendMergedMetrics(
   if (options.application !== undefined) {
     try {
       const application = await scrapeApplication(options.application, request);
-      await pass(application, response, withoutEnd);
+      await pass(application, response, { change: withoutEnd, end: () => '' });
     } catch (error) {
       metrics.scrapeFailure('application');
       log.warn("the application's metrics cannot be had", {
@@ -130,19 +137,28 @@ function scrapeApplication(target: ApplicationScrape, request: IncomingMessage):
   });
 }
 
+/** What happens to batches of whole lines on their way. */
+interface TextChange {
+  readonly change: (lines: string) => string;
+  /** What comes after the last batch. */
+  readonly end: () => string;
+}
+
 /** Copies with a change per batch of lines, no faster than the reader reads. */
-function pass(source: IncomingMessage, target: ServerResponse, change: (text: string) => string): Promise<void> {
+function pass(source: IncomingMessage, target: ServerResponse, { change, end }: TextChange): Promise<void> {
   return new Promise((resolve, reject) => {
     const lines = new LineChunks();
     const put = (text: string): void => {
-      if (text !== '' && !target.write(Buffer.from(change(text), 'latin1'))) {
+      if (text !== '' && !target.write(Buffer.from(text, 'latin1'))) {
         source.pause();
         target.once('drain', () => source.resume());
       }
     };
-    source.on('data', (chunk: Buffer) => put(lines.push(chunk)));
+    const putChanged = (text: string): void => put(text === '' ? '' : change(text));
+    source.on('data', (chunk: Buffer) => putChanged(lines.push(chunk)));
     source.on('end', () => {
-      put(lines.end());
+      putChanged(lines.end());
+      put(end());
       resolve();
     });
     source.on('error', reject);

@@ -2,8 +2,8 @@ import { connect } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { http } from '../builtins.ts';
 import { checkGrpcHealth } from '../http2/health-check.ts';
-import { asObject, field, textField } from '../json.ts';
 import type { Json } from '../json.ts';
+import { asObject, field, textField } from '../json.ts';
 
 /** A probe of the kubelet that injection moved to the agent, because the kubelet has no certificate of the mesh. */
 export type AppProbe = (

@@ -1,5 +1,5 @@
-import { adminText } from '../envoy/admin.ts';
 import type { AdminOptions } from '../envoy/admin.ts';
+import { adminText } from '../envoy/admin.ts';
 
 /** Statistics that readiness depends on, and nothing else, so that Envoy's answer stays small. */
 const FILTER =

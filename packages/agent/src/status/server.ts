@@ -1,10 +1,10 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { http } from '../builtins.ts';
 import { ENVOY_STATS_PATH } from '../bootstrap/listeners.ts';
-import { PROMETHEUS_TYPE, sendEnvoyMetrics, sendMergedMetrics } from './metrics-merge.ts';
+import { http } from '../builtins.ts';
 import type { MergeOptions } from './metrics-merge.ts';
-import { runProbe } from './probes.ts';
+import { PROMETHEUS_TYPE, sendEnvoyMetrics, sendMergedMetrics } from './metrics-merge.ts';
 import type { AppProbe, ProbeTarget } from './probes.ts';
+import { runProbe } from './probes.ts';
 import type { Readiness } from './readiness.ts';
 
 export interface StatusServerOptions {

@@ -1,10 +1,10 @@
 import { defaultMeshConfig } from '@istio-ts/api';
 import { createMesh, type Mesh, MeshSources } from '@istio-ts/mesh';
-import { createEngine, type Engine, envoyFilterProblems } from '@istio-ts/xds';
+import { createEngine, type Engine, envoyFilterProblems, telemetryProblems } from '@istio-ts/xds';
+import type { Logger } from '../log.ts';
 import { createEngineReports } from '../metrics/engine.ts';
 import { registerEndpointMetrics, registerFilterMetrics } from '../metrics/kubernetes.ts';
 import { registerMeshMetrics } from '../metrics/mesh.ts';
-import type { Logger } from '../log.ts';
 import type { Ground } from './ground.ts';
 
 /** The way from objects to the configuration of proxies; nothing is in it until the watches fill the sources. */
@@ -20,6 +20,7 @@ export function createModel({ settings, logger, metrics }: Ground): Model {
   const sources = new MeshSources({
     meshConfig: defaultMeshConfig(),
     checkPatches: envoyFilterProblems,
+    checkTelemetry: telemetryProblems,
     onError: ({ collection, key, error }) =>
       log.error(`${collection} ${key}: ${error instanceof Error ? (error.stack ?? error.message) : error}`),
   });

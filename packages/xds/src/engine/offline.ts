@@ -1,4 +1,5 @@
 import { defaultMeshConfig, type MeshConfig, type MeshNetworks } from '@istio-ts/api';
+import type { KubeObject } from '@istio-ts/kube/object';
 import {
   createMesh,
   type FetchedKeys,
@@ -7,10 +8,10 @@ import {
   type Problem,
   type TrustBundles,
 } from '@istio-ts/mesh';
-import type { KubeObject } from '@istio-ts/kube/object';
 import type { ProxyScope } from '@istio-ts/mesh/model';
 import { envoyFilterProblems } from '../envoy-filter/index.ts';
 import type { ProxyNode, XdsResource } from '../source.ts';
+import { telemetryProblems } from '../telemetry/problems.ts';
 import { createEngine } from './engine.ts';
 import type { GenerationError } from './proxy-class.ts';
 import { typeUrls } from './type-urls.ts';
@@ -64,6 +65,7 @@ export function generateOffline(
     meshConfig: options.meshConfig ?? chartMeshConfig(),
     ...(options.meshNetworks && { meshNetworks: options.meshNetworks }),
     checkPatches: envoyFilterProblems,
+    checkTelemetry: telemetryProblems,
   });
   const mesh = createMesh(sources, options.mesh ?? {});
   sources.batch(() => {

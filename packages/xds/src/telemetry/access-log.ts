@@ -6,6 +6,7 @@ import type { ProxyRole } from '../proxy-settings/http-connection.ts';
 import { typed } from '../typed.ts';
 import { meshFileLog, type ProviderLogs, providerLogs, serviceOfProvider } from './access-log-provider.ts';
 import { telemetryOf } from './effective.ts';
+import { compileCondition } from './expression.ts';
 import { type ProviderTarget, providerTarget } from './provider-service.ts';
 
 type MeshConfig = ProxyScope['mesh'];
@@ -117,10 +118,13 @@ const logsOfSide = memoByInputs(
       );
     }
     return sideLogs(
-      logging.logs.map(({ provider, filter }, i) => ({
-        ...providerLogs(provider, targets[i], mesh),
-        ...(filter !== undefined && { filter: celFilter(filter) }),
-      })),
+      logging.logs.flatMap(({ provider, filter }, i) => {
+        const logs = providerLogs(provider, targets[i], mesh);
+        if (filter === undefined) return [logs];
+        // Envoy would refuse the whole listener for an expression that it cannot compute; nobody knows what it was meant to keep out of the log.
+        const condition = compileCondition(filter);
+        return condition.kind === 'problem' ? [] : [{ ...logs, filter: celFilter(condition.cel) }];
+      }),
       mesh,
     );
   },

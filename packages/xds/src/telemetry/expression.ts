@@ -212,28 +212,48 @@ function edited(expression: string, edits: readonly Edit[]): string {
 const firstLine = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
 
-/** Turns the CEL expression of a label's value into what Envoy computes. Attributes that a request does not have give an empty value, shown as `unknown`. */
-export function compileExpression(expression: string, proxy: ScopedProxy): Compiled {
+interface Parsed {
+  readonly root: CelNode;
+  /** The expression with Envoy's names for what Istio calls otherwise, on one line. */
+  readonly cel: string;
+}
+
+function parsed(expression: string): Parsed | { readonly problem: string } {
   let root: CelNode;
   try {
     root = parseCel(expression);
   } catch (error) {
-    return problem(`is not a CEL expression: ${firstLine(error)}`);
+    return { problem: `is not a CEL expression: ${firstLine(error)}` };
   }
-  if (root.op === 'value' && ['string', 'bigint', 'number', 'boolean'].includes(typeof root.args))
-    return { kind: 'source', source: text(String(root.args)) };
   const edits: Edit[] = [];
   try {
     visit(root, edits);
   } catch (error) {
-    if (error instanceof Unsupported) return problem(error.message);
+    if (error instanceof Unsupported) return { problem: error.message };
     throw error;
   }
+  return { root, cel: edited(expression, edits).replaceAll(/\s*\n\s*/g, ' ') };
+}
+
+/** Turns the CEL expression of a label's value into what Envoy computes. Attributes that a request does not have give an empty value, shown as `unknown`. */
+export function compileExpression(expression: string, proxy: ScopedProxy): Compiled {
+  const result = parsed(expression);
+  if ('problem' in result) return problem(result.problem);
+  const { root, cel } = result;
+  if (root.op === 'value' && ['string', 'bigint', 'number', 'boolean'].includes(typeof root.args))
+    return { kind: 'source', source: text(String(root.args)) };
   const path = pathOf(root);
   const cheap = path === undefined ? undefined : command(path, proxy);
   if (cheap !== undefined) return { kind: 'source', source: cheap };
-  const cel = edited(expression, edits).replaceAll(/\s*\n\s*/g, ' ');
   // The formatter takes this for the end of the command.
   if (/\)(:\d+)?%/.test(cel)) return problem('must not have a percent sign right after a closing parenthesis');
   return { kind: 'source', source: format(`%CEL(${cel})%`) };
+}
+
+/** A CEL expression that says which requests are meant, in Envoy's names, or why Envoy cannot compute it. */
+export function compileCondition(
+  expression: string,
+): { readonly kind: 'cel'; readonly cel: string } | { readonly kind: 'problem'; readonly message: string } {
+  const result = parsed(expression);
+  return 'problem' in result ? { kind: 'problem', message: result.problem } : { kind: 'cel', cel: result.cel };
 }

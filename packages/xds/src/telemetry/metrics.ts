@@ -48,6 +48,8 @@ function logger(metrics: Omit<AccessLoggersStatsConfig, 'statsScope'>, filter?: 
 /** Older Envoys have no such access logger, or one that refuses this; they serve without these metrics. */
 const isTooOld = ({ lacks }: ScopedProxy): boolean => lacks?.includes('metrics') === true;
 
+const LABEL = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
 /** The labels of one metric with what a Telemetry changes of them; undefined where the metric is disabled. A label whose expression is wrong stays as it was. */
 function tagsOf(
   metric: StandardMetric,
@@ -58,6 +60,7 @@ function tagsOf(
   if (override?.disabled === true) return undefined;
   const result = new Map(labels);
   for (const [name, change] of override?.tags ?? []) {
+    if (!LABEL.test(name)) continue;
     if (change.kind === 'remove') {
       result.delete(name);
       continue;

@@ -1,7 +1,35 @@
 import { istioMetricNames } from '@istio-ts/agent/status/metric-names';
 import { fillMissingLabels } from '@istio-ts/agent/status/missing-labels';
+import { OpenConnections } from '@istio-ts/agent/status/open-connections';
 import type { RunningEnvoy } from './envoy.ts';
 
 /** Envoy's metrics as a scrape gets them from the agent. */
-export const scrape = async (envoy: RunningEnvoy): Promise<string> =>
-  fillMissingLabels(istioMetricNames(await envoy.admin('/stats/prometheus')));
+export async function scrape(envoy: Pick<RunningEnvoy, 'admin'>): Promise<string> {
+  const open = new OpenConnections();
+  const text = fillMissingLabels(istioMetricNames(await envoy.admin('/stats/prometheus')));
+  return open.take(text) + open.end();
+}
+
+/** A line of an exposition. */
+export interface Sample {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** The samples of an exposition. */
+export const samples = (text: string): readonly Sample[] =>
+  text.split('\n').flatMap((line) => {
+    const [, name, labels = '', value] = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
+    return name === undefined
+      ? []
+      : [
+          {
+            name,
+            labels: Object.fromEntries(
+              [...labels.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map((m) => [m[1] ?? '', m[2] ?? '']),
+            ),
+            value: Number(value),
+          },
+        ];
+  });

@@ -88,7 +88,7 @@ export interface ScopeParts extends Partial<Omit<ProxyScope, 'proxy' | 'serviceB
 export function scope(parts: ScopeParts): ProxyScope {
   const services = parts.services ?? [];
   return {
-    mesh: { defaultProviders: { metrics: ['prometheus'] } } as ProxyScope['mesh'],
+    mesh: { defaultProviders: { metrics: ['prometheus'] } } as Partial<ProxyScope['mesh']> as ProxyScope['mesh'],
     virtualServices: [],
     gateways: [],
     inbound: [] as readonly InboundTarget[],
