@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { MetricsRegistry } from '@istio-ts/metrics';
 import { describe, it } from 'node:test';
 import { istioTypes, kubernetesTypes } from '@istio-ts/api/resource-types';
 import { KubeApiError, type KubeObject } from '@istio-ts/kube';
@@ -6,6 +7,7 @@ import { FakeCluster, settle } from '../fake-cluster.test-support.ts';
 import { recordingLogger } from '../log.test-support.ts';
 import { createConfigStatusWriter, wantedConditions } from './config-status.ts';
 import { keepRootCertificates, rootCertificateConfigMap } from './root-certificates.ts';
+import { createWebhookMetrics } from '../metrics/kubernetes.ts';
 import { keepWebhookCertificates } from './webhook-certificates.ts';
 
 const namespace = (name: string, deleting = false): KubeObject => ({
@@ -114,10 +116,12 @@ describe('webhook certificates', () => {
     cluster.put(mutating, webhook('other-revision', { app: 'sidecar-injector', 'istio.io/rev': 'canary' }));
     cluster.put(mutating, webhook('strangers', { app: 'policy' }));
     cluster.put(validating, { ...webhook('istio-validator-istio-system', {}), kind: 'ValidatingWebhookConfiguration' });
+    const metrics = new MetricsRegistry();
     const keeper = keepWebhookCertificates(
       cluster.client,
       { revision: 'default', validationName: 'istio-validator-istio-system', root: () => 'ROOT' },
       recordingLogger(),
+      createWebhookMetrics(metrics),
     );
     await settle();
     assert.deepEqual(bundles(cluster.get(mutating, undefined, 'own')), ['ROOT Ignore', 'ROOT Ignore']);
@@ -127,6 +131,9 @@ describe('webhook certificates', () => {
       'ROOT Fail',
       'ROOT Fail',
     ]);
+    assert.match(metrics.text(), /^webhook_patch_attempts_total\{name="own"\} 1$/m);
+    assert.match(metrics.text(), /^galley_validation_config_updates 1$/m);
+    assert.doesNotMatch(metrics.text(), /^webhook_patch_failures_total\{/m);
     // Who configured that validation stays open while istiod is away gets that.
     const open = { ...webhook('istio-validator-istio-system', {}), kind: 'ValidatingWebhookConfiguration' };
     const annotations = { 'istio-ts/validation-failure-policy': 'Ignore' };

@@ -2,6 +2,7 @@ import type { ResourceType } from '@istio-ts/kube';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import { KubeApiError, type KubeClient, type KubeObject, type Watch } from '@istio-ts/kube';
 import type { Logger } from '../log.ts';
+import type { createWebhookMetrics } from '../metrics/kubernetes.ts';
 
 interface Webhook {
   readonly name: string;
@@ -48,6 +49,7 @@ export function keepWebhookCertificates(
   client: KubeClient,
   options: { readonly revision: string; readonly validationName: string; readonly root: () => string },
   log: Logger,
+  metrics: ReturnType<typeof createWebhookMetrics>,
 ): { readonly refresh: () => void; readonly close: () => void } {
   const known = new Map<string, { readonly object: KubeObject; readonly target: Target }>();
   const ownRevision = (object: KubeObject) =>
@@ -76,9 +78,17 @@ export function keepWebhookCertificates(
     );
     if (patch.length === 0) return;
     const name = entry.object.metadata.name ?? '';
+    const validates = entry.target.type.kind === 'ValidatingWebhookConfiguration';
+    metrics.attempt(name);
     client.patch(entry.target.type, name, undefined, 'json', patch, { fieldManager: 'istiod' }).then(
-      () => log.info(`gave ${entry.target.type.kind} ${name} the CA of this control plane`),
+      () => {
+        if (validates) metrics.validationUpdated();
+        log.info(`gave ${entry.target.type.kind} ${name} the CA of this control plane`);
+      },
       (error: Error) => {
+        const reason = error instanceof KubeApiError ? error.reason : 'unreachable';
+        metrics.failure(name, reason);
+        if (validates) metrics.validationUpdated(reason);
         if (!(error instanceof KubeApiError && (error.status === 404 || error.status === 409)))
           log.warn(`cannot patch ${entry.target.type.kind} ${name}: ${error.message}`);
       },

@@ -49,6 +49,8 @@ test('what the API server tells of is counted by kind and event', async () => {
     '{event="add",type="Pod"} 1',
     '{event="add",type="Service"} 1',
   ]);
+  assert.deepEqual([...series('pilot_inbound_updates')].sort(), ['{type="config"} 3', '{type="svc"} 1']);
+  assert.deepEqual([...series('pilot_push_triggers')].sort(), ['{type="config"} 3', '{type="service"} 1']);
   watch.close();
 });
 

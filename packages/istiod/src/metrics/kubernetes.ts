@@ -10,12 +10,54 @@ export type ObjectEvent = 'add' | 'update' | 'delete';
 
 const istioResources = new Set(Object.values(istioTypes).map(({ group, resource }) => `${group}/${resource}`));
 
-/** Counts what the API server tells of: of Istio's kinds, and of those that services and endpoints are made of. */
+/** What an object changes for proxies, as Istio's dashboards call it; undefined: nothing, or only together with others. */
+function triggerOf({ group, resource, kind }: ResourceType): 'config' | 'service' | 'endpoint' | 'secret' | undefined {
+  if (istioResources.has(`${group}/${resource}`)) return 'config';
+  if (kind === 'Service') return 'service';
+  if (kind === 'EndpointSlice') return 'endpoint';
+  return kind === 'Secret' ? 'secret' : undefined;
+}
+
+const inboundTypes = { config: 'config', service: 'svc', endpoint: 'eds', secret: 'config' } as const;
+
+/**
+ * Counts what the API server tells of: of Istio's kinds, and of those that services and endpoints are made of. `pilot_push_triggers` counts the changes for
+ * which configuration is looked at anew; only what is different afterwards is sent.
+ */
 export function createEventMetrics(metrics: MetricsRegistry): (type: ResourceType, event: ObjectEvent) => void {
+  const inbound = metrics.counter('pilot_inbound_updates', 'Changes of what proxies are configured from, by type.');
+  const triggers = metrics.counter('pilot_push_triggers', 'Changes for which configuration is made anew, by reason.');
   const config = metrics.counter('pilot_k8s_cfg_events', 'Changes of configuration in Kubernetes.');
   const registry = metrics.counter('pilot_k8s_reg_events', 'Changes of services, endpoints, pods and nodes.');
-  return ({ group, resource, kind }, event) =>
-    (istioResources.has(`${group}/${resource}`) ? config : registry).add({ type: kind, event });
+  return (type, event) => {
+    const trigger = triggerOf(type);
+    (trigger === 'config' ? config : registry).add({ type: type.kind, event });
+    if (trigger === undefined) return;
+    inbound.add({ type: trigger === 'service' && event === 'delete' ? 'svcdelete' : inboundTypes[trigger] });
+    triggers.add({ type: trigger });
+  };
+}
+
+/** Clusters whose objects are watched: the one that istiod runs in. */
+export function registerClusterMetrics(metrics: MetricsRegistry): void {
+  metrics.gauge('istiod_managed_clusters', 'Clusters that this istiod watches.').set(1, { cluster_type: 'local' });
+}
+
+/** What becomes of the CA's root in webhooks, by the names of their configurations. */
+export function createWebhookMetrics(metrics: MetricsRegistry): {
+  readonly attempt: (name: string) => void;
+  readonly failure: (name: string, reason: string) => void;
+  readonly validationUpdated: (failure?: string) => void;
+} {
+  const attempts = metrics.counter('webhook_patch_attempts_total', 'Webhook patching attempts');
+  const failures = metrics.counter('webhook_patch_failures_total', 'Webhook patching total failures');
+  const updates = metrics.counter('galley_validation_config_updates', 'k8s webhook configuration updates');
+  const errors = metrics.counter('galley_validation_config_update_error', 'k8s webhook configuration update error');
+  return {
+    attempt: (name) => attempts.add({ name }),
+    failure: (name, reason) => failures.add({ name, reason }),
+    validationUpdated: (failure) => (failure === undefined ? updates.add() : errors.add({ reason: failure })),
+  };
 }
 
 type Slices = Pick<MeshSources, 'endpointSlices' | 'pods'>;

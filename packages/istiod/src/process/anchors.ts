@@ -1,6 +1,7 @@
 import { keepClusterTrustBundle } from '../controllers/cluster-trust-bundle.ts';
 import { keepRootCertificates } from '../controllers/root-certificates.ts';
 import { keepWebhookCertificates } from '../controllers/webhook-certificates.ts';
+import { createWebhookMetrics } from '../metrics/kubernetes.ts';
 import type { Certificates } from './certificates.ts';
 import type { Ground } from './ground.ts';
 import type { Model } from './model.ts';
@@ -12,7 +13,7 @@ const renewalMs = 24 * 3600 * 1000;
  * or the mesh configuration changes. `renewServers` has the servers show the certificate as it is now; it may raise an error.
  */
 export function publishAnchors(
-  { settings, client, logger, log }: Ground,
+  { settings, client, metrics, logger, log }: Ground,
   { mesh, sources }: Pick<Model, 'mesh' | 'sources'>,
   certificates: Certificates,
   renewServers: () => void,
@@ -34,6 +35,7 @@ export function publishAnchors(
     client,
     { revision: settings.revision, validationName: settings.validationWebhookName, root: anchors },
     logger('webhooks', 'CA certificates in webhook configurations'),
+    createWebhookMetrics(metrics),
   );
 
   const renew = (): void => {

@@ -3,7 +3,7 @@ import { watchMesh } from '@istio-ts/mesh';
 import { reportAnalysis } from '../analysis/report-analysis.ts';
 import { isConfiguration, readConfigSources, readsKubernetes } from '../config/config-sources.ts';
 import { watchMeshConfig } from '../config/mesh-config.ts';
-import { createEventMetrics } from '../metrics/kubernetes.ts';
+import { createEventMetrics, registerClusterMetrics } from '../metrics/kubernetes.ts';
 import { candidacy, type Ground } from './ground.ts';
 import type { Model } from './model.ts';
 import { reportProblems, wasRefused } from './report-problems.ts';
@@ -65,6 +65,7 @@ export function startWatches(ground: Ground, model: Model, observe: (object: Kub
     if (wasRefused(object)) refusedBefore.push(object);
   };
   let problems: ReturnType<typeof reportProblems> | undefined;
+  registerClusterMetrics(metrics);
   const meshWatch = watchMesh(client, sources, {
     admits: (object) => {
       recheck(object);
