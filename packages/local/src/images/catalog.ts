@@ -216,6 +216,24 @@ const ROWS: readonly Row[] = [
       }),
   },
   {
+    names: ['prometheus'],
+    image: (_, machine) =>
+      hostImage(machine, 'prometheus', {
+        user: 65534,
+        group: 65534,
+        workingDir: '/prometheus',
+        entrypoint: ['prometheus'],
+        cmd: ['--config.file=/etc/prometheus/prometheus.yml', '--storage.tsdb.path=/prometheus'],
+        files: [
+          { kind: 'directory', path: '/prometheus', mode: 0o777 },
+          // The real program where the machine has it, else a store of ours with the same configuration and API.
+          ...(machine.has('prometheus')
+            ? []
+            : [script('/usr/local/bin/prometheus', launcher('metrics-store', '--max-semi-space-size=4 '))]),
+        ],
+      }),
+  },
+  {
     names: ['loki'],
     image: (_, machine) =>
       hostImage(machine, 'loki', {
