@@ -2,17 +2,18 @@ import type { Cluster, Listener, RouteConfiguration } from '@istio-ts/envoy';
 import type { ProxyScope } from '@istio-ts/mesh/model';
 import { buildInboundClusters, type ClusterInputs, fixedClusters } from '../cluster/index.ts';
 import { ownKeyClusters } from '../cluster/token-keys.ts';
-import { sniDnatClusters } from '../gateway/sni-dnat.ts';
 import { patchListeners } from '../envoy-filter/listener.ts';
 import { contextsOf } from '../envoy-filter/patch.ts';
 import { patchesOf } from '../envoy-filter/patch-set.ts';
 import { patchRouteConfigurations } from '../envoy-filter/route.ts';
 import { withPlugins } from '../extension/listener.ts';
+import { sniDnatClusters } from '../gateway/sni-dnat.ts';
 import type { Generated } from '../generated.ts';
 import { buildListeners } from '../listener/index.ts';
 import { limitListeners } from '../proxy-settings/listener.ts';
 import { adjustRoutes } from '../proxy-settings/route.ts';
 import { buildRoutes } from '../route/index.ts';
+import { collectorClusters } from '../telemetry/own-tracing.ts';
 
 /** The translation that an engine runs: each a pure function of its arguments that returns the same objects as long as they depend on nothing that changed. */
 export interface Generators {
@@ -42,5 +43,6 @@ export const defaultGenerators: Generators = {
     ...fixedClusters(scope),
     ...sniDnatClusters(scope),
     ...ownKeyClusters(scope),
+    ...collectorClusters(scope),
   ],
 };

@@ -2,16 +2,17 @@ import type {
   AccessLog,
   ConfigListenerFilter,
   HttpConnectionManager,
-  HttpConnectionManager_Tracing,
   HttpFilter,
   RouteConfiguration,
 } from '@istio-ts/envoy';
 import type { ProxyScope, ScopedProxy } from '@istio-ts/mesh/model';
 import type { EffectiveTelemetry } from '@istio-ts/mesh/telemetry';
 import { protoDuration } from '../duration.ts';
-import { connectionOptions, headerSettings, pathSettings, type ProxyRole } from '../proxy-settings/http-connection.ts';
+import { connectionOptions, headerSettings, type ProxyRole, pathSettings } from '../proxy-settings/http-connection.ts';
 import { proxySettings } from '../proxy-settings/settings.ts';
 import { type AccessLogs, httpAccessLog } from '../telemetry/access-log.ts';
+import { telemetryOfRole } from '../telemetry/effective.ts';
+import { type ProxyTracing, tracingOfRole } from '../telemetry/tracing.ts';
 import { typed } from '../typed.ts';
 import { withDryRuns } from './dry-run-tracing.ts';
 import { httpFilters } from './order.ts';
@@ -26,7 +27,8 @@ export type RouteSource =
 export interface HttpConnectionManagerInput {
   readonly proxy: ScopedProxy;
   readonly mesh: MeshConfig;
-  readonly tracing: HttpConnectionManager_Tracing | undefined;
+  /** How requests are traced; `role` decides which side of the traffic counts. */
+  readonly tracing: ProxyTracing;
   /** What Telemetries say for this proxy; `role` decides which side of the traffic counts. */
   readonly telemetry: EffectiveTelemetry;
   readonly accessLogs: AccessLogs;
@@ -59,6 +61,8 @@ export function httpConnectionManager(input: HttpConnectionManagerInput): Config
   const { metadata } = proxy;
   const settings = proxySettings(input);
   const idle = typeof metadata.IDLE_TIMEOUT === 'string' ? protoDuration(metadata.IDLE_TIMEOUT) : undefined;
+  const traced = tracingOfRole(input.tracing, input.role);
+  const { tracing: wanted } = telemetryOfRole(input.telemetry, input.role);
   const config: HttpConnectionManager = {
     statPrefix: input.statPrefix,
     ...(input.routes.kind === 'rds'
@@ -70,7 +74,9 @@ export function httpConnectionManager(input: HttpConnectionManagerInput): Config
         }
       : { routeConfig: input.routes.config }),
     httpFilters: httpFilters(input.filters, settings.proxyHeaders?.envoyDebugHeaders?.disabled === true),
-    ...(input.tracing !== undefined ? { tracing: withDryRuns(input.tracing, input.filters) } : {}),
+    ...(traced !== undefined && {
+      tracing: traced.istioTags ? withDryRuns(traced.settings, input.filters) : traced.settings,
+    }),
     ...connectionOptions(settings, {
       acceptHttp10: metadata.HTTP10 === '1' || metadata.HTTP10 === true,
       idleTimeout: idle,
@@ -78,7 +84,7 @@ export function httpConnectionManager(input: HttpConnectionManagerInput): Config
     accessLog: [...httpAccessLog(input, input.role), ...input.metrics],
     requestIdExtension: {
       typedConfig: typed('envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig', {
-        useRequestIdForTraceSampling: true,
+        useRequestIdForTraceSampling: wanted.kind !== 'provider' || wanted.useRequestIdForTraceSampling,
       }),
     },
     upgradeConfigs: [{ upgradeType: 'websocket' }],

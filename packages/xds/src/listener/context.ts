@@ -1,18 +1,18 @@
 import { isIP } from 'node:net';
-import type { HttpConnectionManager_Tracing, Listener } from '@istio-ts/envoy';
+import type { Listener } from '@istio-ts/envoy';
 import type { ProxyScope, ScopedProxy } from '@istio-ts/mesh/model';
 import type { EffectiveTelemetry } from '@istio-ts/mesh/telemetry';
 import { seesDynamicHosts } from '../cluster/dynamic-hosts.ts';
 import { protoDuration } from '../duration.ts';
 import { type AccessLogs, accessLogs } from '../telemetry/access-log.ts';
 import { telemetryOf } from '../telemetry/effective.ts';
-import { tracing } from '../telemetry/tracing.ts';
+import { type ProxyTracing, tracing } from '../telemetry/tracing.ts';
 
 /** What every listener of a proxy depends on; the parts keep their identity while they do not change. */
 export interface ListenerContext {
   readonly proxy: ScopedProxy;
   readonly mesh: ProxyScope['mesh'];
-  readonly tracing: HttpConnectionManager_Tracing | undefined;
+  readonly tracing: ProxyTracing;
   /** What Telemetries say for this proxy, for each side of the traffic. */
   readonly telemetry: EffectiveTelemetry;
   readonly accessLogs: AccessLogs;

@@ -4,7 +4,15 @@ import type { ProxyScope, ScopedProxy } from '@istio-ts/mesh/model';
 import { memoByInputs } from '../memo.ts';
 
 /** The settings of a proxy that the control plane has to do with; the others are its agent's. */
-const FIELDS = ['proxyHeaders', 'connectionSettings', 'gatewayTopology'] as const;
+const FIELDS = [
+  'proxyHeaders',
+  'connectionSettings',
+  'gatewayTopology',
+  'tracing',
+  'zipkinAddress',
+  'serviceCluster',
+  'tracingServiceName',
+] as const;
 type Field = (typeof FIELDS)[number];
 
 export type ProxyHeaders = NonNullable<ProxyConfig['proxyHeaders']>;
@@ -43,12 +51,17 @@ const read = memoByInputs(
       typeof own === 'object' && own !== null ? only(own as Readonly<Record<string, unknown>>) : {},
     );
     // What a proxy says of itself is as its owner wrote it: what cannot be read is left out.
-    const { proxyHeaders, connectionSettings, gatewayTopology } = decodeProxyConfig(merged).value;
+    const { proxyHeaders, connectionSettings, gatewayTopology, tracing, ...naming } = decodeProxyConfig(merged).value;
+    const { zipkinAddress, serviceCluster, tracingServiceName } = naming;
     const isEdge = connectionSettings?.profile === 'EDGE' && proxy.type === 'router';
     return {
       ...(proxyHeaders && { proxyHeaders }),
       ...(connectionSettings && { connectionSettings: { ...(isEdge ? EDGE : {}), ...connectionSettings } }),
       ...(gatewayTopology && { gatewayTopology }),
+      ...(tracing && { tracing }),
+      ...(zipkinAddress && { zipkinAddress }),
+      ...(serviceCluster && { serviceCluster }),
+      ...(tracingServiceName && { tracingServiceName }),
     };
   },
 );

@@ -2,6 +2,7 @@ import { isHttp } from '@istio-ts/mesh';
 import type { ProxyScope, Service, VirtualService } from '@istio-ts/mesh/model';
 import { type PatchSet, type ProxyPatches, patchesOf } from '../envoy-filter/patch-set.ts';
 import { memoByInputs } from '../memo.ts';
+import { mayTrace } from '../telemetry/tracing.ts';
 import { followAlias } from './destination.ts';
 import { mostSpecific } from './host-name.ts';
 import { retryPolicy } from './retry.ts';
@@ -146,8 +147,7 @@ const withClusterRetries = memoByInputs(
 export function leanRoutes(scope: LeanScope): LeanRoutes {
   const { mesh, proxy, virtualServices, serviceByHost, tokenKeys } = scope;
   const left = leftByPatches(patchesOf(scope));
-  const untraced =
-    !(mesh.extensionProviders ?? []).some(({ zipkin, opentelemetry }) => zipkin ?? opentelemetry) && !left.traces;
+  const untraced = !mayTrace({ mesh, proxy }) && !left.traces;
   const possible =
     (proxy.type === 'sidecar' || proxy.type === 'router') &&
     proxy.lacks?.includes('cluster retries') !== true &&
