@@ -1,5 +1,12 @@
-import type { AnyValue, CommonKeyValue, JsonObject, SubstitutionFormatString } from '@istio-ts/envoy';
+import type {
+  AnyValue,
+  CommonKeyValue,
+  JsonObject,
+  SubstitutionFormatString,
+  TypedExtensionConfig,
+} from '@istio-ts/envoy';
 import type { ProxyScope } from '@istio-ts/mesh/model';
+import { typed } from '../typed.ts';
 
 type MeshConfig = ProxyScope['mesh'];
 
@@ -69,15 +76,44 @@ function parseJsonFormat(text: string): JsonObject | undefined {
   }
 }
 
+/** Commands that Envoy has as extensions, which a format has to name. */
+const FORMATTERS: readonly (readonly [command: string, formatter: TypedExtensionConfig])[] = [
+  [
+    '%REQ_WITHOUT_QUERY(',
+    {
+      name: 'envoy.formatter.req_without_query',
+      typedConfig: typed('envoy.extensions.formatter.req_without_query.v3.ReqWithoutQuery', {}),
+    },
+  ],
+  [
+    '%METADATA(',
+    {
+      name: 'envoy.formatter.metadata',
+      typedConfig: typed('envoy.extensions.formatter.metadata.v3.Metadata', {}),
+    },
+  ],
+];
+
+/** The extensions that a format needs, in whatever form it is given. */
+export function formattersOf(format: unknown): { readonly formatters?: readonly TypedExtensionConfig[] } {
+  const text = JSON.stringify(format) ?? '';
+  const needed = FORMATTERS.filter(([command]) => text.includes(command)).map(([, formatter]) => formatter);
+  return needed.length > 0 ? { formatters: needed } : {};
+}
+
 /** A line per entry; the default format for none. */
 export const textFormat = (text: string | undefined): SubstitutionFormatString => {
   const line = text || DEFAULT_TEXT;
-  return { textFormatSource: { inlineString: line.endsWith('\n') ? line : `${line}\n` } };
+  return {
+    textFormatSource: { inlineString: line.endsWith('\n') ? line : `${line}\n` },
+    ...formattersOf(line),
+  };
 };
 
 /** An object per entry, with values that are formats or objects of formats; Istio's default fields for none. */
 export const jsonFormat = (labels: JsonObject | undefined): SubstitutionFormatString => ({
   jsonFormat: labels === undefined || Object.keys(labels).length === 0 ? DEFAULT_JSON : labels,
+  ...formattersOf(labels),
 });
 
 /** The format that the mesh configuration says for all logs: `accessLogEncoding` and `accessLogFormat`. */

@@ -2,7 +2,7 @@ import type { ExtensionProvider } from '@istio-ts/api';
 import type { AccessLog, CommonGrpcAccessLogConfig, JsonObject } from '@istio-ts/envoy';
 import type { ProxyScope } from '@istio-ts/mesh/model';
 import { typed } from '../typed.ts';
-import { DEFAULT_TEXT, jsonFormat, meshFormat, otelAttributes, textFormat } from './access-log-format.ts';
+import { DEFAULT_TEXT, formattersOf, jsonFormat, meshFormat, otelAttributes, textFormat } from './access-log-format.ts';
 import type { ProviderTarget } from './provider-service.ts';
 
 type MeshConfig = ProxyScope['mesh'];
@@ -48,6 +48,10 @@ function fileLog(name: string, { path, logFormat, omitEmptyValues }: File, mesh:
   };
 }
 
+const grpcService = ({ cluster, hostname }: ProviderTarget) => ({
+  envoyGrpc: { clusterName: cluster, authority: hostname },
+});
+
 function common(
   target: ProviderTarget,
   logName: string,
@@ -56,7 +60,7 @@ function common(
   return {
     logName,
     transportApiVersion: 'V3',
-    grpcService: { envoyGrpc: { clusterName: target.cluster, authority: target.hostname } },
+    grpcService: grpcService(target),
     ...(filterStateObjectsToLog && filterStateObjectsToLog.length > 0 && { filterStateObjectsToLog }),
   };
 }
@@ -88,11 +92,13 @@ const tcpServiceLog = (als: TcpAls, target: ProviderTarget): AccessLog => ({
 const otelLog = ({ logName, logFormat }: OtelAls, target: ProviderTarget): AccessLog => ({
   name: 'envoy.access_loggers.open_telemetry',
   typedConfig: typed('envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig', {
-    commonConfig: common(target, logName || 'otel_envoy_accesslog', undefined),
+    logName: logName || 'otel_envoy_accesslog',
+    grpcService: grpcService(target),
     // As in Istio: records carry what the format says, and not also the names of the log, zone and node.
     disableBuiltinLabels: true,
     body: { stringValue: logFormat?.text || DEFAULT_TEXT },
     ...(logFormat?.labels !== undefined && { attributes: { values: otelAttributes(logFormat.labels as JsonObject) } }),
+    ...formattersOf(logFormat),
   }),
 });
 
