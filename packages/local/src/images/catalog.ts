@@ -222,14 +222,17 @@ const ROWS: readonly Row[] = [
         user: 65534,
         group: 65534,
         workingDir: '/prometheus',
-        entrypoint: ['prometheus'],
+        entrypoint: ['/usr/local/bin/prometheus-in-cluster'],
         cmd: ['--config.file=/etc/prometheus/prometheus.yml', '--storage.tsdb.path=/prometheus'],
         files: [
           { kind: 'directory', path: '/prometheus', mode: 0o777 },
-          // The real program where the machine has it, else a store of ours with the same configuration and API.
-          ...(machine.has('prometheus')
-            ? []
-            : [script('/usr/local/bin/prometheus', launcher('metrics-store', '--max-semi-space-size=4 '))]),
+          script(
+            '/usr/local/bin/prometheus-in-cluster',
+            // The real program where the machine has it, else a store of ours with the same configuration and API.
+            machine.has('prometheus')
+              ? launcher('local-prometheus', '--max-semi-space-size=1 ').replace('"$@"', 'prometheus "$@"')
+              : launcher('metrics-store', '--max-semi-space-size=4 '),
+          ),
         ],
       }),
   },
