@@ -425,6 +425,12 @@ spec:
     assert.deepEqual([...new Set(statuses.slice(0, 10))], [401]);
     assert.deepEqual([...new Set(statuses.slice(10))], [429]);
     assert.equal(fresh.log.join('\n').includes('wrong-'), false);
+    // By the other way too.
+    const other = await cluster.console([]);
+    const codes: number[] = [];
+    for (let at = 0; at < 12; at++)
+      codes.push((await ask(other.port, '/api/namespaces', { headers: bearer(`wrong-${at}`) })).status);
+    assert.deepEqual([...new Set(codes.slice(0, 10)), ...new Set(codes.slice(10))], [401, 429]);
   });
 
   test('bodies that are too large are refused before they are read', async () => {

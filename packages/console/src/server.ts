@@ -8,6 +8,7 @@ import { MetricsRegistry } from '@istio-ts/metrics';
 import { createAddons } from './addons.ts';
 import { readDashboards } from './dashboards.ts';
 import { ApiFailure, failureOf } from './http/failure.ts';
+import { RateLimit, refuseTooMany } from './http/rate-limit.ts';
 import { type Route, Router, streamed } from './http/router.ts';
 import { readFolder, securityHeaders, StaticFiles } from './http/static-files.ts';
 import { configRoutes } from './routes/config-routes.ts';
@@ -22,6 +23,9 @@ import type { Settings } from './settings.ts';
 import { SourceError } from './sources/http-get.ts';
 import { createPrometheus } from './sources/prometheus.ts';
 import { createTraces } from './traces/jaeger.ts';
+
+/** From one address. */
+const wrongTokensAMinute = 10;
 
 /** What a console is started with. */
 export interface ConsoleOptions {
@@ -59,6 +63,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     dashboards: readDashboards(options.dashboardsDir, log),
     addons: createAddons(settings, now),
     analystOf: createAnalysts(settings, now),
+    wrongTokens: new RateLimit(wrongTokensAMinute, 60_000),
     metrics,
     now,
     log,
@@ -142,7 +147,11 @@ function createHandler(services: Services, pages: StaticFiles) {
         403,
         'this request comes from a page of another site, or does not say where it comes from: programs send the header X-Istio-Console',
       );
-    const caller = await sessions.callerOf(sessionIdOf(request), request.headers.authorization).catch((error) => {
+    const { authorization } = request.headers;
+    const address = request.socket.remoteAddress ?? '';
+    if (authorization !== undefined) refuseTooMany(services.wrongTokens.waiting(address, now()));
+    const caller = await sessions.callerOf(sessionIdOf(request), authorization).catch((error) => {
+      if (error instanceof ApiFailure && error.status === 401) services.wrongTokens.attempt(address, now());
       // Whoever has a bad token can still log in with a good one.
       if (isOpen.has(route)) return undefined;
       throw error;

@@ -2,6 +2,7 @@ import type { MetricsRegistry } from '@istio-ts/metrics';
 import type { AddonState } from './api.ts';
 import { Analyst } from './config/analysis.ts';
 import type { Dashboard } from './dashboards.ts';
+import type { RateLimit } from './http/rate-limit.ts';
 import type { Caller } from './session/caller.ts';
 import type { Sessions } from './session/sessions.ts';
 import type { Settings } from './settings.ts';
@@ -17,6 +18,8 @@ export interface Services {
   readonly dashboards: ReadonlyMap<string, Dashboard>;
   readonly addons: () => Promise<readonly AddonState[]>;
   readonly analystOf: (caller: Caller) => Analyst;
+  /** Wrong tokens by address. */
+  readonly wrongTokens: RateLimit;
   readonly metrics: MetricsRegistry;
   readonly now: () => number;
   readonly log: (line: string) => void;

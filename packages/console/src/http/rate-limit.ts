@@ -1,3 +1,5 @@
+import { ApiFailure } from './failure.ts';
+
 /** Allows so many attempts per key in a time, and forgets keys when their time is over. */
 export class RateLimit {
   readonly #limit: number;
@@ -27,8 +29,23 @@ export class RateLimit {
     return entry.count > this.#limit ? entry.until - now : 0;
   }
 
+  /** Milliseconds to wait for who has tried too often, without counting. */
+  waiting(key: string, now: number): number {
+    const entry = this.#seen.get(key);
+    return entry && entry.until > now && entry.count >= this.#limit ? entry.until - now : 0;
+  }
+
   /** Takes back what was counted: a right token is no attack. */
   succeeded(key: string): void {
     this.#seen.delete(key);
   }
+}
+
+/** Raises ApiFailure 429 where there is a time to wait (milliseconds). */
+export function refuseTooMany(waitMs: number): void {
+  const seconds = String(Math.ceil(waitMs / 1000));
+  if (waitMs > 0)
+    throw new ApiFailure(429, `too many wrong tokens from here: try again in ${seconds} seconds`, {
+      headers: { 'retry-after': seconds },
+    });
 }

@@ -1,5 +1,5 @@
 import type { Explanation, ProxyList } from '../api.ts';
-import { readExplainRequest } from '../explain.ts';
+import { explainRequest, readExplainRequest } from '../explain.ts';
 import { readJson } from '../http/body.ts';
 import { ApiFailure } from '../http/failure.ts';
 import { nameParam } from '../http/query.ts';
@@ -37,10 +37,7 @@ export function proxyRoutes({ settings }: Services): readonly Route[] {
       handle: async ({ caller, request }): Promise<Explanation> => {
         const asked = readExplainRequest(await readJson(request));
         await caller.mesh.namespaces([asked.namespace]);
-        throw new ApiFailure(
-          501,
-          'this build of the console cannot explain requests: it lacks the simulation of proxies',
-        );
+        return explainRequest(caller.client, asked);
       },
     },
   ];

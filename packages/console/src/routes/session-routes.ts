@@ -1,16 +1,13 @@
 import { VERSION } from '@istio-ts/api/version';
 import type { Session } from '../api.ts';
 import { readJson, textField } from '../http/body.ts';
-import { ApiFailure } from '../http/failure.ts';
-import { RateLimit } from '../http/rate-limit.ts';
+import { refuseTooMany } from '../http/rate-limit.ts';
 import type { Route } from '../http/router.ts';
 import { sessionCookie } from '../session/cookie.ts';
 import type { Caller } from '../session/caller.ts';
 import type { Services } from '../services.ts';
 import type { MeshState } from '../sources/mesh-reader.ts';
 
-/** Wrong tokens from one address in a minute. */
-const attempts = 10;
 const maxLogin = 64 << 10;
 
 /** Versions of the control planes that run, by the tags of their images. */
@@ -50,7 +47,7 @@ export interface OpenRoute extends Omit<Route, 'handle'> {
 }
 
 export function sessionRoutes(services: Services): readonly OpenRoute[] {
-  const limit = new RateLimit(attempts, 60_000);
+  const limit = services.wrongTokens;
   return [
     // Probes of Grafana ask here.
     {
@@ -65,11 +62,7 @@ export function sessionRoutes(services: Services): readonly OpenRoute[] {
       changes: true,
       handle: async ({ request, response, now }) => {
         const address = request.socket.remoteAddress ?? '';
-        const wait = limit.attempt(address, now);
-        if (wait > 0)
-          throw new ApiFailure(429, `too many wrong tokens from here: try again in ${Math.ceil(wait / 1000)} seconds`, {
-            headers: { 'retry-after': String(Math.ceil(wait / 1000)) },
-          });
+        refuseTooMany(limit.attempt(address, now));
         const token = textField(await readJson(request, maxLogin), 'token').trim();
         const { sessionId, caller } = await services.sessions.begin(token);
         limit.succeeded(address);

@@ -28,15 +28,16 @@ export interface SessionOptions {
 interface Entry {
   readonly caller: Caller;
   readonly client: ClosableKubeClient;
-  readonly started: number;
   lastUsed: number;
   readonly until: number;
+  checkedUntil: number;
 }
 
 /** Who has given a token. Tokens stay in this process: browsers get a random name for them. */
 export class Sessions {
   readonly #options: SessionOptions;
   readonly #entries = new Map<string, Entry>();
+  readonly #opening = new Map<string, Promise<Caller>>();
   readonly #anonymous: Caller;
 
   constructor(options: SessionOptions) {
@@ -97,9 +98,31 @@ export class Sessions {
     const key = `bearer ${keyOf(token)}`;
     const now = this.#options.now();
     const entry = this.#entries.get(key);
-    if (entry && entry.until > now) return entry.caller;
-    this.#remove(key);
-    return this.#open(key, token, undefined, bearerMs);
+    if (entry && entry.checkedUntil > now) {
+      entry.lastUsed = now;
+      return entry.caller;
+    }
+    // Requests that come together have their token checked together.
+    let opening = this.#opening.get(key);
+    if (!opening) {
+      opening = (entry ? this.#checkAgain(key, token, entry) : this.#open(key, token, undefined, lifetimeMs)).finally(
+        () => this.#opening.delete(key),
+      );
+      this.#opening.set(key, opening);
+    }
+    return opening;
+  }
+
+  /** Streams of the caller go on meanwhile: the client stays. */
+  async #checkAgain(key: string, token: string, entry: Entry): Promise<Caller> {
+    const { own, now } = this.#options;
+    if ((await userOf(token, own, entry.client)) === undefined) {
+      this.#remove(key);
+      throw notAccepted();
+    }
+    entry.lastUsed = now();
+    entry.checkedUntil = now() + bearerMs;
+    return entry.caller;
   }
 
   async #open(key: string, token: string, sessionId: string | undefined, lifetime: number): Promise<Caller> {
@@ -115,17 +138,19 @@ export class Sessions {
     );
     try {
       const user = await userOf(token, own, client);
-      if (user === undefined)
-        throw new ApiFailure(
-          401,
-          'Kubernetes does not accept this token: it may have expired. Make a new one with kubectl create token NAME',
-        );
+      if (user === undefined) throw notAccepted();
       const cluster = new ClusterReader(client, own, now);
       const visible = await cluster.visible();
       const mayWrite = !readOnly && (await mayWriteSomewhere(client, visible));
       const caller: Caller = { user, client, mesh: new MeshReader(cluster, now), mayWrite, sessionId };
       this.#makeRoom();
-      this.#entries.set(key, { caller, client, started: now(), lastUsed: now(), until: now() + lifetime });
+      this.#entries.set(key, {
+        caller,
+        client,
+        lastUsed: now(),
+        until: now() + lifetime,
+        checkedUntil: now() + bearerMs,
+      });
       return caller;
     } catch (error) {
       client.close();
@@ -151,5 +176,11 @@ export class Sessions {
     entry.client.close();
   }
 }
+
+const notAccepted = (): ApiFailure =>
+  new ApiFailure(
+    401,
+    'Kubernetes does not accept this token: it may have expired. Make a new one with kubectl create token NAME',
+  );
 
 const keyOf = (secret: string): string => createHash('sha256').update(secret).digest('base64url');

@@ -33,6 +33,9 @@ const peer = (side: string, name: string | undefined): Readonly<Record<string, s
   };
 };
 
+const withoutRevisions = (metric: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(metric).filter(([label]) => !label.includes('_canonical_')));
+
 /** The answers of Prometheus to the four queries. */
 export function answersOf(talks: readonly Talk[]) {
   const requests: Sample[] = [];
@@ -73,7 +76,7 @@ export function answersOf(talks: readonly Talk[]) {
       const metric = { ...flow, ...answer, response_code: talk.code ?? '200', grpc_response_status: status };
       requests.push({ metric, value: talk.rate });
       for (const le of [String(talk.within ?? 10), '+Inf'])
-        latencies.push({ metric: { ...flow, le }, value: talk.rate });
+        latencies.push({ metric: { ...withoutRevisions(flow), le }, value: talk.rate });
     }
   }
   return { requests, latencies, sent, received };

@@ -29,11 +29,10 @@ export interface RequestFlow extends Flow {
   readonly rate: number;
 }
 
-/** Requests per second that took at most so long. */
+/** How long the requests of a flow took. */
 export interface LatencyFlow extends Flow {
-  /** Milliseconds; Infinity for the last bucket. */
-  readonly bound: number;
-  readonly rate: number;
+  /** Requests per second that took at most so many milliseconds; Infinity for the last bucket. Empty buckets may be missing. */
+  readonly buckets: readonly (readonly [bound: number, rate: number])[];
 }
 
 export interface TcpFlow extends Flow {
@@ -50,20 +49,18 @@ export interface TrafficSamples {
 
 export const noTraffic: TrafficSamples = { requests: [], latencies: [], tcp: [] };
 
-const peers = ['source', 'destination'].flatMap((side) => [
-  `${side}_workload`,
-  `${side}_workload_namespace`,
-  `${side}_canonical_service`,
-  `${side}_canonical_revision`,
-]);
-const flowLabels = [
+const sides = ['source', 'destination'] as const;
+const workloads = sides.flatMap((side) => [`${side}_workload`, `${side}_workload_namespace`]);
+const revisions = sides.flatMap((side) => [`${side}_canonical_service`, `${side}_canonical_revision`]);
+const pathLabels = [
   'reporter',
-  ...peers,
+  ...workloads,
   'destination_service',
   'destination_service_name',
   'destination_service_namespace',
   'request_protocol',
 ];
+const flowLabels = [...pathLabels, ...revisions];
 const requestLabels = [
   ...flowLabels,
   'response_code',
@@ -71,7 +68,8 @@ const requestLabels = [
   'response_flags',
   'connection_security_policy',
 ];
-const latencyLabels = ['le', ...flowLabels];
+// Buckets are by far the most: what the requests of the same workload tell already is left out.
+const latencyLabels = ['le', ...pathLabels];
 const tcpLabels = [...flowLabels, 'response_flags', 'connection_security_policy'];
 
 /** A value within a PromQL string. */
@@ -139,20 +137,42 @@ export function samplesOf(answers: {
     samples
       .filter(({ value }) => value > 0)
       .map(({ metric, value }) => ({ ...flowOf(metric, 'tcp'), direction, bytesPerSecond: value }));
+  const requests = answers.requests
+    .filter(({ value }) => value > 0)
+    .map(({ metric, value }) => ({
+      ...flowOf(metric),
+      code: metric.response_code ?? '',
+      grpcStatus: metric.grpc_response_status ?? '',
+      rate: value,
+    }));
   return {
-    requests: answers.requests
-      .filter(({ value }) => value > 0)
-      .map(({ metric, value }) => ({
-        ...flowOf(metric),
-        code: metric.response_code ?? '',
-        grpcStatus: metric.grpc_response_status ?? '',
-        rate: value,
-      })),
-    latencies: answers.latencies
-      .filter(({ value }) => value > 0)
-      .map(({ metric, value }) => ({ ...flowOf(metric), bound: boundOf(metric.le), rate: value })),
+    requests,
+    latencies: latenciesOf(answers.latencies, requests),
     tcp: [...tcp(answers.sent, 'sent'), ...tcp(answers.received, 'received')],
   };
+}
+
+/** Puts the buckets of each flow together; which application and version its workloads are the requests tell. */
+function latenciesOf(samples: readonly Sample[], requests: readonly RequestFlow[]): readonly LatencyFlow[] {
+  const known = new Map<string, Peer>();
+  for (const { source, destination } of requests)
+    for (const peer of [source, destination]) known.set(`${peer.namespace}/${peer.workload}`, peer);
+  const named = (peer: Peer): Peer => known.get(`${peer.namespace}/${peer.workload}`) ?? peer;
+  const buckets = new Map<string, [bound: number, rate: number][]>();
+  const flows = new Map<string, Flow>();
+  for (const { metric, value } of samples) {
+    if (!(value > 0)) continue;
+    const key = pathLabels.map((label) => metric[label] ?? '').join('\u0000');
+    const own = buckets.get(key);
+    if (own) {
+      own.push([boundOf(metric.le), value]);
+      continue;
+    }
+    const flow = flowOf(metric);
+    flows.set(key, { ...flow, source: named(flow.source), destination: named(flow.destination) });
+    buckets.set(key, [[boundOf(metric.le), value]]);
+  }
+  return [...flows].map(([key, flow]) => ({ ...flow, buckets: buckets.get(key) ?? [] }));
 }
 
 const boundOf = (le: string | undefined): number => (le === '+Inf' || le === undefined ? Infinity : Number(le));

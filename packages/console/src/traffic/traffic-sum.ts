@@ -29,8 +29,8 @@ export class TrafficSum {
     this.codes.set(code, (this.codes.get(code) ?? 0) + flow.rate);
   }
 
-  addLatency({ bound, rate }: LatencyFlow): void {
-    this.#buckets.set(bound, (this.#buckets.get(bound) ?? 0) + rate);
+  addLatency({ buckets }: LatencyFlow): void {
+    for (const [bound, rate] of buckets) this.#buckets.set(bound, (this.#buckets.get(bound) ?? 0) + rate);
   }
 
   addTcp({ direction, bytesPerSecond }: TcpFlow): void {
