@@ -3,6 +3,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { buildPages } from './build-pages.mjs';
 import { dataFolders } from './data-folders.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -56,29 +57,6 @@ const lazyHttp = {
     }));
   },
 };
-
-/** The console's pages: one script, one style sheet, and the graph's layout for a thread of its own. They work without a network. */
-async function buildPages(bundle, to) {
-  const web = join(root, 'packages', 'console', 'web');
-  if (!existsSync(join(web, 'main.tsx'))) return;
-  await bundle({
-    absWorkingDir: root,
-    entryPoints: { app: join(web, 'main.tsx'), layout: join(web, 'graph', 'layout-thread.ts') },
-    outdir: to,
-    bundle: true,
-    format: 'esm',
-    platform: 'browser',
-    target: ['chrome109', 'firefox115', 'safari16.4'],
-    jsx: 'automatic',
-    jsxImportSource: 'preact',
-    tsconfigRaw: {},
-    define: { 'process.env.NODE_ENV': '"production"' },
-    minify: true,
-    legalComments: 'linked',
-    logLevel: 'warning',
-  });
-  for (const file of ['index.html', 'icon.svg']) cpSync(join(web, file), join(to, file));
-}
 
 /** Builds all bundles into `out` (dist by default); throws when a source does not compile. */
 export async function build(out = join(root, 'dist')) {

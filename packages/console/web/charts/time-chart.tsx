@@ -86,10 +86,12 @@ export function TimeChart(props: TimeChartProps): JSX.Element {
               width: 1.5,
               spanGaps: false,
               points: { show: false },
-              ...(props.stack || props.fill ? { fill: `${colour}${props.stack ? '55' : '18'}` } : {}),
+              ...(props.stack ? { fill: `${colour}66` } : props.fill ? { fill: `${colour}18` } : {}),
             };
           }),
         ],
+        // Each area ends where the one below begins.
+        bands: props.stack ? props.series.slice(1).map((_, index) => ({ series: [index + 2, index + 1] as [number, number] })) : [],
         hooks: {
           setCursor: [(chart) => setPointer(chart.cursor.idx ?? undefined)],
           setSelect: [

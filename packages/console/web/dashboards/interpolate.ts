@@ -9,7 +9,12 @@ export const allChoice = '$__all';
 const escaped = (value: string): string => value.replace(/[.*+?^${}()|[\]\\]/g, '\\\\$&');
 
 /** The text that stands for a variable in PromQL: one value as it is, several as alternatives of a regular expression. */
-function valueOf(variable: Variable | undefined, chosen: readonly string[], options: readonly string[], format: string): string {
+function valueOf(
+  variable: Variable | undefined,
+  chosen: readonly string[],
+  options: readonly string[],
+  format: string,
+): string {
   const all = chosen.length === 0 ? variable?.includeAll === true : chosen.includes(allChoice);
   if (all && variable?.allValue) return variable.allValue;
   const values = all ? options : chosen;
@@ -34,7 +39,13 @@ export interface Window {
 const scrape = 15;
 
 /** A query with variables replaced: `$name`, `${name}`, `${name:format}`, `[[name]]`, and Grafana's own `$__interval`, `$__rate_interval`, `$__range`. */
-export function interpolate(text: string, variables: readonly Variable[], choices: Choices, options: ReadonlyMap<string, readonly string[]>, window: Window): string {
+export function interpolate(
+  text: string,
+  variables: readonly Variable[],
+  choices: Choices,
+  options: ReadonlyMap<string, readonly string[]>,
+  window: Window,
+): string {
   const range = Math.max(1, Math.round((window.to - window.from) / 1000));
   const own: Readonly<Record<string, string>> = {
     __interval: `${window.step}s`,
@@ -44,14 +55,17 @@ export function interpolate(text: string, variables: readonly Variable[], choice
     __range_s: String(range),
     __range_ms: String(range * 1000),
   };
-  return text.replace(/\$\{(\w+)(?::(\w+))?\}|\[\[(\w+)(?::(\w+))?\]\]|\$(\w+)/g, (whole, braced, format, bracketed, otherFormat, bare) => {
-    const name = String(braced ?? bracketed ?? bare);
-    const known = own[name];
-    if (known !== undefined) return known;
-    const variable = variables.find((each) => each.name === name);
-    if (!variable && !choices.has(name)) return whole;
-    return valueOf(variable, choices.get(name) ?? [], options.get(name) ?? [], String(format ?? otherFormat ?? ''));
-  });
+  return text.replace(
+    /\$\{(\w+)(?::(\w+))?\}|\[\[(\w+)(?::(\w+))?\]\]|\$(\w+)/g,
+    (whole, braced, format, bracketed, otherFormat, bare) => {
+      const name = String(braced ?? bracketed ?? bare);
+      const known = own[name];
+      if (known !== undefined) return known;
+      const variable = variables.find((each) => each.name === name);
+      if (!variable && !choices.has(name)) return whole;
+      return valueOf(variable, choices.get(name) ?? [], options.get(name) ?? [], String(format ?? otherFormat ?? ''));
+    },
+  );
 }
 
 /** What a query of a variable asks for. */

@@ -79,10 +79,13 @@ export interface Dashboard {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const fields = (value: unknown): Fields => (typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : {});
+const fields = (value: unknown): Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : {};
 const list = (value: unknown): readonly Fields[] => (Array.isArray(value) ? value.map(fields) : []);
-const text = (value: unknown, otherwise = ''): string => (typeof value === 'string' ? value : typeof value === 'number' ? String(value) : otherwise);
-const number = (value: unknown): number | undefined => (typeof value === 'number' && Number.isFinite(value) ? value : undefined);
+const text = (value: unknown, otherwise = ''): string =>
+  typeof value === 'string' ? value : typeof value === 'number' ? String(value) : otherwise;
+const number = (value: unknown): number | undefined =>
+  typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 
 const seconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
 
@@ -112,7 +115,10 @@ function fieldConfigOf(value: unknown): FieldConfig {
     decimals: number(defaults.decimals),
     min: number(defaults.min),
     max: number(defaults.max),
-    thresholds: list(fields(defaults.thresholds).steps).map((step) => ({ value: number(step.value) ?? null, colour: text(step.color, 'green') })),
+    thresholds: list(fields(defaults.thresholds).steps).map((step) => ({
+      value: number(step.value) ?? null,
+      colour: text(step.color, 'green'),
+    })),
     stacked: !['', 'none'].includes(text(fields(custom.stacking).mode)),
     fill: (number(custom.fillOpacity) ?? 0) > 0,
     displayName: text(defaults.displayName) || undefined,
@@ -142,7 +148,9 @@ function panelOf(value: Fields, index: number): Panel {
   const place = fields(value.gridPos);
   const options = fields(value.options);
   const config = fields(value.fieldConfig);
-  const organize = list(value.transformations).filter(({ id }) => id === 'organize').map((each) => fields(each.options));
+  const organize = list(value.transformations)
+    .filter(({ id }) => id === 'organize')
+    .map((each) => fields(each.options));
   return {
     id: number(value.id) ?? index,
     type: text(value.type, 'timeseries'),
@@ -165,8 +173,20 @@ function panelOf(value: Fields, index: number): Panel {
     overrides: overridesOf(config.overrides),
     reduce: text((fields(options.reduceOptions).calcs as readonly unknown[] | undefined)?.[0], 'lastNotNull'),
     content: text(options.content) || text(value.content),
-    excluded: new Set(organize.flatMap(({ excludeByName }) => Object.entries(fields(excludeByName)).filter(([, on]) => on === true).map(([name]) => name))),
-    renamed: new Map(organize.flatMap(({ renameByName }) => Object.entries(fields(renameByName)).map(([name, to]): [string, string] => [name, text(to)]).filter(([, to]) => to !== ''))),
+    excluded: new Set(
+      organize.flatMap(({ excludeByName }) =>
+        Object.entries(fields(excludeByName))
+          .filter(([, on]) => on === true)
+          .map(([name]) => name),
+      ),
+    ),
+    renamed: new Map(
+      organize.flatMap(({ renameByName }) =>
+        Object.entries(fields(renameByName))
+          .map(([name, to]): [string, string] => [name, text(to)])
+          .filter(([, to]) => to !== ''),
+      ),
+    ),
   };
 }
 
@@ -185,8 +205,16 @@ function variableOf(value: Fields): Variable {
     multi: value.multi === true,
     includeAll: value.includeAll === true,
     allValue: text(value.allValue),
-    initial: (Array.isArray(current) ? current.map((each) => text(each)) : [text(current)]).filter((each) => each !== ''),
-    options: kind === 'custom' || kind === 'interval' ? query.split(',').map((each) => each.trim().replace(/^.* : /, '')).filter((each) => each !== '' && each !== 'auto') : [],
+    initial: (Array.isArray(current) ? current.map((each) => text(each)) : [text(current)]).filter(
+      (each) => each !== '',
+    ),
+    options:
+      kind === 'custom' || kind === 'interval'
+        ? query
+            .split(',')
+            .map((each) => each.trim().replace(/^.* : /, ''))
+            .filter((each) => each !== '' && each !== 'auto')
+        : [],
     hidden: number(value.hide) === 2 || kind === 'datasource' || kind === 'constant',
   };
 }

@@ -25,7 +25,9 @@ function answers({ data }: Result): readonly Answer[] {
   if (!data) return [];
   if (data.resultType === 'scalar') return [{ labels: {}, points: [point(data.result as Sample)] }];
   if (!Array.isArray(data.result)) return [];
-  return (data.result as readonly { readonly metric: Labels; readonly value?: Sample; readonly values?: readonly Sample[] }[]).map(({ metric, value, values }) => ({
+  return (
+    data.result as readonly { readonly metric: Labels; readonly value?: Sample; readonly values?: readonly Sample[] }[]
+  ).map(({ metric, value, values }) => ({
     labels: metric,
     points: (values ?? (value ? [value] : [])).map(point),
   }));
@@ -33,20 +35,32 @@ function answers({ data }: Result): readonly Answer[] {
 
 /** Raises RequestError. */
 export async function askInstant(expr: string, time: number, signal: AbortSignal): Promise<readonly Answer[]> {
-  return answers(await getJson<Result>(`query?${new URLSearchParams({ query: expr, time: String(time / 1000) })}`, { signal }));
+  return answers(
+    await getJson<Result>(`query?${new URLSearchParams({ query: expr, time: String(time / 1000) })}`, { signal }),
+  );
 }
 
 /** Raises RequestError. */
-export async function askRange(expr: string, { from, to, step }: Window, signal: AbortSignal): Promise<readonly Answer[]> {
+export async function askRange(
+  expr: string,
+  { from, to, step }: Window,
+  signal: AbortSignal,
+): Promise<readonly Answer[]> {
   // Times on multiples of the step: points do not wander between two readings.
   const end = Math.floor(to / 1000 / step) * step;
   const start = Math.ceil(from / 1000 / step) * step;
-  return answers(await getJson<Result>(`query_range?${new URLSearchParams({ query: expr, start: String(start), end: String(Math.max(end, start)), step: String(step) })}`, { signal }));
+  return answers(
+    await getJson<Result>(
+      `query_range?${new URLSearchParams({ query: expr, start: String(start), end: String(Math.max(end, start)), step: String(step) })}`,
+      { signal },
+    ),
+  );
 }
 
 /** The name of a series by a target's legend; without one its labels, or the query where it has none. */
 export function legendOf({ legend, expr }: Pick<Target, 'legend' | 'expr'>, labels: Labels): string {
-  if (legend !== '' && legend !== '__auto') return legend.replace(/\{\{\s*([\w.]+)\s*\}\}/g, (_, name: string) => labels[name] ?? '');
+  if (legend !== '' && legend !== '__auto')
+    return legend.replace(/\{\{\s*([\w.]+)\s*\}\}/g, (_, name: string) => labels[name] ?? '');
   const { __name__: name = '', ...rest } = labels;
   const pairs = Object.entries(rest);
   if (legend === '__auto' && pairs.length === 1) return pairs[0]?.[1] ?? '';

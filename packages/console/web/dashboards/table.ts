@@ -26,11 +26,17 @@ const overrideOf = (overrides: readonly Override[], name: string): Override | un
 
 const written = (field: FieldConfig, unit: string | undefined) => {
   const format = grafanaUnit(unit ?? field.unit, field.decimals);
-  return (value: string | number): string => (typeof value === 'number' ? (field.mappings.get(String(value)) ?? (Number.isFinite(value) ? format(value) : '–')) : value);
+  return (value: string | number): string =>
+    typeof value === 'number'
+      ? (field.mappings.get(String(value)) ?? (Number.isFinite(value) ? format(value) : '–'))
+      : value;
 };
 
 /** Answers of several queries as one table: rows with the same labels become one, each query has a column of values (Grafana's `merge`). */
-export function tableOf(panel: Panel, data: readonly TargetData[]): { readonly columns: readonly TableColumn[]; readonly rows: readonly TableRow[] } {
+export function tableOf(
+  panel: Panel,
+  data: readonly TargetData[],
+): { readonly columns: readonly TableColumn[]; readonly rows: readonly TableRow[] } {
   const several = data.length > 1;
   const rows = new Map<string, Record<string, string | number>>();
   const labels = new Set<string>();
@@ -45,14 +51,24 @@ export function tableOf(panel: Panel, data: readonly TargetData[]): { readonly c
       if (value !== undefined) row[several ? `Value #${target.refId}` : 'Value'] = value;
       rows.set(key, row);
     }
-  const values = data.map(({ target }) => (several ? `Value #${target.refId}` : 'Value')).filter((name) => !panel.excluded.has(name));
+  const values = data
+    .map(({ target }) => (several ? `Value #${target.refId}` : 'Value'))
+    .filter((name) => !panel.excluded.has(name));
   const column = (id: string, number: boolean): TableColumn => {
     const override = overrideOf(panel.overrides, panel.renamed.get(id) ?? id) ?? overrideOf(panel.overrides, id);
-    return { id, number, title: override?.displayName ?? panel.renamed.get(id) ?? id, format: written(panel.field, override?.unit) };
+    return {
+      id,
+      number,
+      title: override?.displayName ?? panel.renamed.get(id) ?? id,
+      format: written(panel.field, override?.unit),
+    };
   };
   const hidden = (id: string) => overrideOf(panel.overrides, id)?.hidden === true;
   return {
-    columns: [...[...labels].sort().map((name) => column(name, false)), ...values.map((name) => column(name, true))].filter(({ id }) => !hidden(id)),
+    columns: [
+      ...[...labels].sort().map((name) => column(name, false)),
+      ...values.map((name) => column(name, true)),
+    ].filter(({ id }) => !hidden(id)),
     rows: [...rows].map(([key, cells]) => ({ key, cells })),
   };
 }

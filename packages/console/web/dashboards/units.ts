@@ -1,8 +1,20 @@
 import { amount, bytes, milliseconds, rate } from '../state/format.ts';
 
-const fixed = (value: number, decimals: number | undefined): string => (decimals === undefined ? amount(value) : value.toFixed(decimals));
+const fixed = (value: number, decimals: number | undefined): string =>
+  decimals === undefined ? amount(value) : value.toFixed(decimals);
 
-const perSecond: Readonly<Record<string, string>> = { reqps: 'req/s', rps: 'reads/s', wps: 'writes/s', ops: 'ops/s', cps: '/s', pps: 'packets/s', iops: 'io/s', opm: '/min', cpm: '/min', mps: 'msg/s' };
+const perSecond: Readonly<Record<string, string>> = {
+  reqps: 'req/s',
+  rps: 'reads/s',
+  wps: 'writes/s',
+  ops: 'ops/s',
+  cps: '/s',
+  pps: 'packets/s',
+  iops: 'io/s',
+  opm: '/min',
+  cpm: '/min',
+  mps: 'msg/s',
+};
 
 /** How values of one of Grafana's units are written; unknown ones as plain numbers with the unit's name behind. */
 export function grafanaUnit(unit: string, decimals?: number): (value: number) => string {
@@ -13,13 +25,23 @@ export function grafanaUnit(unit: string, decimals?: number): (value: number) =>
     case 'none':
     case 'short':
     case 'string':
-      return (value) => (Math.abs(value) >= 1e6 ? `${fixed(value / 1e6, decimals ?? 1)}M` : Math.abs(value) >= 1e4 ? `${fixed(value / 1e3, decimals ?? 1)}k` : fixed(value, decimals));
+      return (value) =>
+        Math.abs(value) >= 1e6
+          ? `${fixed(value / 1e6, decimals ?? 1)}M`
+          : Math.abs(value) >= 1e4
+            ? `${fixed(value / 1e3, decimals ?? 1)}k`
+            : fixed(value, decimals);
     case 'percentunit':
       return (value) => `${fixed(value * 100, decimals)}%`;
     case 'percent':
       return (value) => `${fixed(value, decimals)}%`;
     case 's':
-      return (value) => (value >= 86_400 ? `${fixed(value / 86_400, decimals)} d` : value >= 3600 ? `${fixed(value / 3600, decimals)} h` : milliseconds(value * 1000));
+      return (value) =>
+        value >= 86_400
+          ? `${fixed(value / 86_400, decimals)} d`
+          : value >= 3600
+            ? `${fixed(value / 3600, decimals)} h`
+            : milliseconds(value * 1000);
     case 'dtdurations':
       return (value) => milliseconds(value * 1000);
     case 'ms':

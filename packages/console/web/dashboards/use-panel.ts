@@ -48,8 +48,11 @@ export function usePanel(panel: Panel, window: Window, visible: boolean, replace
     Promise.all(
       panel.targets.map(async (target, index): Promise<TargetData> => {
         const expr = queries[index] ?? '';
-        const instant = target.instant || (instantTypes.has(panel.type) && target.format === 'table') || panel.type === 'table';
-        const answers = await inTurn(() => (instant ? askInstant(expr, window.to, abort.signal) : askRange(expr, window, abort.signal)));
+        const instant =
+          target.instant || (instantTypes.has(panel.type) && target.format === 'table') || panel.type === 'table';
+        const answers = await inTurn(() =>
+          instant ? askInstant(expr, window.to, abort.signal) : askRange(expr, window, abort.signal),
+        );
         return { target, answers };
       }),
     )

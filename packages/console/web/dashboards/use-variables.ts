@@ -19,12 +19,18 @@ export function chosenValues(variable: Variable, options: readonly string[]): re
   if (variable.initial.includes(allChoice) || variable.initial.includes('All')) return [allChoice];
   const known = variable.initial.filter((value) => options.includes(value));
   if (known.length > 0) return known;
-  if (variable.kind === 'textbox' || variable.kind === 'constant') return variable.query === '' ? variable.initial : [variable.query];
+  if (variable.kind === 'textbox' || variable.kind === 'constant')
+    return variable.query === '' ? variable.initial : [variable.query];
   if (variable.includeAll) return [allChoice];
   return options.slice(0, 1);
 }
 
-async function optionsOf(variable: Variable, replace: (text: string) => string, now: number, signal: AbortSignal): Promise<readonly string[]> {
+async function optionsOf(
+  variable: Variable,
+  replace: (text: string) => string,
+  now: number,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
   if (variable.kind !== 'query') return variable.options;
   const asked = readVariableQuery(replace(variable.query));
   switch (asked.kind) {
@@ -36,7 +42,12 @@ async function optionsOf(variable: Variable, replace: (text: string) => string, 
     }
     case 'queryResult': {
       const answers = await askInstant(asked.expr, now, signal);
-      const lines = answers.map(({ labels: { __name__: name = '', ...rest }, points }) => `${name}{${Object.entries(rest).map(([label, value]) => `${label}="${value}"`).join(',')}} ${points[0]?.[1] ?? ''}`);
+      const lines = answers.map(
+        ({ labels: { __name__: name = '', ...rest }, points }) =>
+          `${name}{${Object.entries(rest)
+            .map(([label, value]) => `${label}="${value}"`)
+            .join(',')}} ${points[0]?.[1] ?? ''}`,
+      );
       return [...new Set(applyRegex(lines, variable.regex))].sort();
     }
     case 'unknown':
@@ -56,7 +67,12 @@ export function useVariables(variables: readonly Variable[], window: Window): Va
       const found = new Map<string, readonly string[]>();
       const choices = new Map<string, readonly string[]>();
       for (const variable of variables) {
-        const values = await optionsOf(variable, (text) => interpolate(text, variables, choices, found, window), window.to, abort.signal);
+        const values = await optionsOf(
+          variable,
+          (text) => interpolate(text, variables, choices, found, window),
+          window.to,
+          abort.signal,
+        );
         found.set(variable.name, values);
         choices.set(variable.name, chosenValues(variable, values));
       }
@@ -73,7 +89,9 @@ export function useVariables(variables: readonly Variable[], window: Window): Va
   const known = options ?? new Map<string, readonly string[]>();
   return {
     options: known,
-    choices: new Map(variables.map((variable) => [variable.name, chosenValues(variable, known.get(variable.name) ?? [])])),
+    choices: new Map(
+      variables.map((variable) => [variable.name, chosenValues(variable, known.get(variable.name) ?? [])]),
+    ),
     ready: options !== undefined,
     problem,
   };

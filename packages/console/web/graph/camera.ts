@@ -9,10 +9,16 @@ export const zoomLimits = { least: 0.06, most: 2.5 } as const;
 
 const within = (k: number) => Math.min(Math.max(k, zoomLimits.least), zoomLimits.most);
 
-/** Everything in the middle; small graphs are not blown up. */
-export function fitting(layout: Pick<Layout, 'width' | 'height'>, width: number, height: number): Camera {
-  const k = within(Math.min(width / Math.max(layout.width, 1), height / Math.max(layout.height, 1), 1.1));
-  return { k, x: (width - layout.width * k) / 2, y: (height - layout.height * k) / 2 };
+/** Everything in the middle; small graphs are not blown up. `top` and `right` are pixels that something lies over. */
+export function fitting(
+  layout: Pick<Layout, 'width' | 'height'>,
+  width: number,
+  height: number,
+  { top = 0, right = 0 } = {},
+): Camera {
+  const free = { width: Math.max(width - right, 100), height: Math.max(height - top, 100) };
+  const k = within(Math.min(free.width / Math.max(layout.width, 1), free.height / Math.max(layout.height, 1), 1.1));
+  return { k, x: (free.width - layout.width * k) / 2, y: top + (free.height - layout.height * k) / 2 };
 }
 
 /** Zooms so that the point of the screen stays where it is. */
@@ -51,10 +57,14 @@ export const touches = (a: Box, b: Box): boolean =>
 
 /** How much of a card can be read: shapes only, names, everything. */
 export type Detail = 'shape' | 'name' | 'full';
-export const detailAt = (k: number): Detail => (k < 0.3 ? 'shape' : k < 0.55 ? 'name' : 'full');
+export const detailAt = (k: number): Detail => (k < 0.3 ? 'shape' : k < 0.46 ? 'name' : 'full');
 
 /** The node nearest in a direction, for the arrow keys: what lies straight ahead counts before what lies beside. */
-export function neighbour(layout: Layout, from: string, direction: 'left' | 'right' | 'up' | 'down'): string | undefined {
+export function neighbour(
+  layout: Layout,
+  from: string,
+  direction: 'left' | 'right' | 'up' | 'down',
+): string | undefined {
   const start = layout.nodes[from];
   if (!start) return undefined;
   let best: { id: string; cost: number } | undefined;

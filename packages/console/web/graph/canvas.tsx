@@ -22,9 +22,11 @@ export function Canvas(props: {
   readonly options: SceneOptions;
   readonly found: Found | undefined;
   readonly selected: string | undefined;
+  /** Pixels on the right that something lies over. */
+  readonly inset: number;
   readonly onSelect: (id: string | undefined) => void;
 }): JSX.Element {
-  const { graph, layout, options, found, selected, onSelect } = props;
+  const { graph, layout, options, found, selected, inset, onSelect } = props;
   const svg = useRef<SVGSVGElement>(null);
   const [size, setSize] = useState({ width: 0, height: 0 });
   const [camera, setCamera] = useState<Camera>({ x: 0, y: 0, k: 1 });
@@ -43,12 +45,21 @@ export function Canvas(props: {
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
-  const fit = useCallback(() => setCamera(fitting(layout, size.width, size.height)), [layout, size]);
+  // A view that a person has chosen is not taken away; one that shows everything goes on doing so.
+  const chosen = useRef(false);
+  const fit = useCallback(() => {
+    chosen.current = false;
+    setCamera(fitting(layout, size.width, size.height, { top: size.height > 400 ? 44 : 0, right: inset }));
+  }, [layout, size, inset]);
+  const move = (change: (before: Camera) => Camera) => {
+    chosen.current = true;
+    setCamera(change);
+  };
   // A graph that is new to the eye is shown whole; one that only grew a little stays where it is.
   useEffect(() => {
     if (size.width === 0) return;
     const shape = `${Math.round(layout.width / 200)} ${Math.round(layout.height / 200)} ${Math.round(size.width / 80)} ${Math.round(size.height / 80)}`;
-    if (fitted.current === shape) return;
+    if (fitted.current === shape && chosen.current) return;
     fitted.current = shape;
     fit();
   }, [layout, size, fit]);
@@ -60,7 +71,7 @@ export function Canvas(props: {
       event.preventDefault();
       const box = element.getBoundingClientRect();
       const at = { x: event.clientX - box.left, y: event.clientY - box.top };
-      setCamera((before) => zoomed(before, Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0016)), at));
+      move((before) => zoomed(before, Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0016)), at));
     };
     element.addEventListener('wheel', wheel, { passive: false });
     return () => element.removeEventListener('wheel', wheel);
@@ -77,7 +88,7 @@ export function Canvas(props: {
     const direction = directions[event.key];
     if (direction && event.shiftKey) {
       const step = 80;
-      setCamera((before) => ({
+      move((before) => ({
         ...before,
         x: before.x + (direction === 'left' ? step : direction === 'right' ? -step : 0),
         y: before.y + (direction === 'up' ? step : direction === 'down' ? -step : 0),
@@ -88,10 +99,10 @@ export function Canvas(props: {
       if (next !== undefined && at) {
         wantsFocus.current = true;
         setFocused(next);
-        setCamera((before) => showing(before, at, size.width, size.height));
+        move((before) => showing(before, at, size.width, size.height));
       }
-    } else if (event.key === '+' || event.key === '=') setCamera((before) => zoomed(before, 1.25, middle));
-    else if (event.key === '-') setCamera((before) => zoomed(before, 0.8, middle));
+    } else if (event.key === '+' || event.key === '=') move((before) => zoomed(before, 1.25, middle));
+    else if (event.key === '-') move((before) => zoomed(before, 0.8, middle));
     else if (event.key === '0') fit();
     else if (event.key === 'Enter' || event.key === ' ') onSelect(stop === selected ? undefined : stop);
     else if (event.key === 'Escape') onSelect(undefined);
@@ -123,7 +134,7 @@ export function Canvas(props: {
         ref={svg}
         role="group"
         aria-label={t.graph.canvas(graph.nodes.length, graph.edges.length)}
-        class={`graph detail-${detail}`}
+        class={`graph detail-${detail} ${camera.k < 0.85 ? 'far' : ''}`}
         onKeyDown={keys}
         onPointerDown={(event) => {
           if (event.button !== 0) return;
@@ -140,7 +151,7 @@ export function Canvas(props: {
           if (!from.moved && Math.abs(dx) + Math.abs(dy) < 4) return;
           if (!from.moved) event.currentTarget.setPointerCapture(event.pointerId);
           drag.current = { x: event.clientX, y: event.clientY, moved: true };
-          setCamera((before) => ({ ...before, x: before.x + dx, y: before.y + dy }));
+          move((before) => ({ ...before, x: before.x + dx, y: before.y + dy }));
         }}
         onPointerUp={() => {
           // The click that ends a drag is not one.
@@ -167,10 +178,10 @@ export function Canvas(props: {
         <g transform={`translate(${camera.x.toFixed(1)} ${camera.y.toFixed(1)}) scale(${camera.k.toFixed(4)})`}>{scene}</g>
       </svg>
       <div class="canvas-tools" role="group" aria-label={t.graph.view}>
-        <button type="button" class="button icon" aria-label={t.graph.zoomIn} title={t.graph.zoomIn} onClick={() => setCamera((before) => zoomed(before, 1.3, middle))}>
+        <button type="button" class="button icon" aria-label={t.graph.zoomIn} title={t.graph.zoomIn} onClick={() => move((before) => zoomed(before, 1.3, middle))}>
           <Icon name="plus" />
         </button>
-        <button type="button" class="button icon" aria-label={t.graph.zoomOut} title={t.graph.zoomOut} onClick={() => setCamera((before) => zoomed(before, 0.77, middle))}>
+        <button type="button" class="button icon" aria-label={t.graph.zoomOut} title={t.graph.zoomOut} onClick={() => move((before) => zoomed(before, 0.77, middle))}>
           <Icon name="minus" />
         </button>
         <button type="button" class="button icon" aria-label={t.graph.fit} title={t.graph.fit} onClick={fit}>

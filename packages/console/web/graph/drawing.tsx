@@ -11,12 +11,14 @@ import { areasOn, chosenLabels, isOn } from './toolbar.tsx';
 import { useLayout } from './use-layout.ts';
 
 /** Boxes around namespaces cost the layout much; large graphs do without. */
-const mostWithAreas = 150;
+const mostWithAreas = 60;
 
 /** Places a graph and draws it. */
-export function Drawing(props: { readonly graph: Graph; readonly found: Found | undefined; readonly selected: string | undefined; readonly onSelect: (id: string | undefined) => void }): JSX.Element {
+export function Drawing(props: { readonly graph: Graph; readonly found: Found | undefined; readonly selected: string | undefined; readonly inset?: number; readonly onSelect: (id: string | undefined) => void }): JSX.Element {
   const { graph } = props;
   const boxes = areasOn() && graph.nodes.length <= mostWithAreas && new Set(graph.nodes.map(({ namespace }) => namespace)).size > 1;
+  // Errors are on few edges: they get no room of their own everywhere.
+  const lines = Math.max(1, chosenLabels().filter((kind) => kind !== 'errors' && kind !== 'tcp').length);
   const input = useMemo((): LayoutInput => {
     const namespaces = new Map(graph.groups.map((group) => [group.id, group.kind]));
     return {
@@ -26,8 +28,9 @@ export function Drawing(props: { readonly graph: Graph; readonly found: Found | 
         ...(boxes && kind !== 'unknown' && namespace !== '' ? { area: namespace } : {}),
       })),
       edges: graph.edges.map(({ id, source, target }) => ({ id, source, target })),
+      lines,
     };
-  }, [graph, boxes]);
+  }, [graph, boxes, lines]);
   const { layout, pending, problem } = useLayout(input);
   const labels = chosenLabels().join(',');
   const locks = isOn('locks');
@@ -44,7 +47,7 @@ export function Drawing(props: { readonly graph: Graph; readonly found: Found | 
         </Notice>
       )}
       {layout ? (
-        <Canvas graph={graph} layout={layout} options={options} found={props.found} selected={props.selected} onSelect={props.onSelect} />
+        <Canvas graph={graph} layout={layout} options={options} found={props.found} selected={props.selected} inset={props.inset ?? 0} onSelect={props.onSelect} />
       ) : (
         <div class="canvas">{pending && <p class="placing">{t.graph.placing}</p>}</div>
       )}

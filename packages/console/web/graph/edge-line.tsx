@@ -27,27 +27,32 @@ export function EdgeLine({ edge, line, motion, simple, tone }: EdgeLineProps): J
   );
 }
 
+const plateLine = 14;
+
 /** The figures of a call on a small plate; drawn after all lines so that none crosses it. */
 export function EdgePlate({ edge, line, label, lock, tone }: EdgeLineProps): JSX.Element | null {
-  const text = label.join(' · ');
   const locked = edge.mutualTls >= 0.995;
   const open = lock && edge.mutualTls < 0.005 && edgeState(edge) !== 'idle';
   const sign = lock && (locked || open || edge.mutualTls > 0);
-  if (text === '' && !sign) return null;
-  const width = text.length * 5.9 + (sign ? 14 : 0) + 10;
+  if (label.length === 0 && !sign) return null;
+  const indent = sign ? 14 : 0;
+  const width = Math.max(...label.map((line) => line.length), 0) * 6.3 + indent + 8;
+  const height = Math.max(1, label.length) * plateLine + 3;
   return (
-    <g class={`plate ${edgeState(edge)} ${tone}`} transform={`translate(${line.label.x - width / 2} ${line.label.y - 9})`} data-edge={edge.id}>
-      <rect width={width} height={18} rx={9} />
+    <g class={`plate ${edgeState(edge)} ${tone}`} transform={`translate(${line.label.x - width / 2} ${line.label.y - height / 2})`} data-edge={edge.id}>
+      <rect width={width} height={height} rx={8} />
       {sign && (
         <path
           class={locked ? 'lock' : 'lock open'}
           d={iconShape(locked ? 'lock' : 'unlocked')}
-          transform="translate(5 3.5) scale(.68)"
+          transform="translate(5 3) scale(.68)"
         />
       )}
-      <text x={(sign ? 14 : 0) + (width - (sign ? 14 : 0)) / 2} y={12.5}>
-        {text}
-      </text>
+      {label.map((each, index) => (
+        <text key={each} x={indent + (width - indent) / 2} y={12 + index * plateLine}>
+          {each}
+        </text>
+      ))}
     </g>
   );
 }

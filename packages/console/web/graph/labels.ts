@@ -43,6 +43,9 @@ export function edgeState({ traffic, protocol }: GraphEdge): EdgeState {
 
 /** Width of a line in pixels: grows with the logarithm of the rate. */
 export function edgeWidth({ traffic, protocol }: GraphEdge): number {
-  const load = protocol === 'tcp' ? (traffic.tcpSentBytesPerSecond + traffic.tcpReceivedBytesPerSecond) / 1000 : traffic.requestsPerSecond;
+  const load =
+    protocol === 'tcp'
+      ? (traffic.tcpSentBytesPerSecond + traffic.tcpReceivedBytesPerSecond) / 1000
+      : traffic.requestsPerSecond;
   return Math.min(5, 1.3 + Math.log10(1 + load) * 1.1);
 }

@@ -1,5 +1,6 @@
 // Places the graph's cards in layers from left to right. Pure, so that it runs in a thread of its own and in tests.
 import { Graph, layout } from '@dagrejs/dagre';
+import { foldLayers } from './fold.ts';
 
 export interface LayoutNode {
   readonly id: string;
@@ -18,6 +19,8 @@ export interface LayoutEdge {
 export interface LayoutInput {
   readonly nodes: readonly LayoutNode[];
   readonly edges: readonly LayoutEdge[];
+  /** Lines of figures that an edge usually has; 1 when it is not said. */
+  readonly lines?: number;
 }
 
 export interface Point {
@@ -40,8 +43,12 @@ export interface Layout {
   readonly edges: Readonly<Record<string, { readonly path: string; readonly label: Point; readonly box: Box }>>;
 }
 
-export const card = { width: 176, height: 48 } as const;
-const inBox = { padding: 10, head: 22, gap: 8 } as const;
+export const card = { width: 178, height: 50 } as const;
+const inBox = { padding: 9, head: 22, gap: 8 } as const;
+/** Room that is kept free for the figures of an edge. */
+const plate = { width: 66, line: 15 } as const;
+/** Up to so many nodes the figures of edges have room of their own; in larger graphs nobody reads them all. */
+const mostWithPlates = 60;
 /** From so many nodes on the quicker way of ranking is taken: seconds become tenths. */
 const large = 120;
 
@@ -69,18 +76,31 @@ const sizeOf = ({ members, boxed }: Unit): { width: number; height: number } =>
       }
     : card;
 
-export function layoutGraph({ nodes, edges }: LayoutInput): Layout {
+/** Places a graph. Boxes around several layers are more than the layout can do with some graphs: those are placed without. */
+export function layoutGraph(input: LayoutInput): Layout {
+  try {
+    return place(input);
+  } catch (error) {
+    if (!input.nodes.some(({ area }) => area !== undefined)) throw error;
+    return place({ ...input, nodes: input.nodes.map(({ area: _, ...node }) => node) });
+  }
+}
+
+function place({ nodes, edges, lines = 1 }: LayoutInput): Layout {
+  const plateHeight = 6 + plate.line * lines;
   const units = unitsOf(nodes);
   const unitOf = new Map(units.flatMap((unit) => unit.members.map(({ id }) => [id, unit.id] as const)));
   const areas = new Set(nodes.flatMap(({ area }) => (area === undefined ? [] : [area])));
+  const withPlates = nodes.length <= mostWithPlates;
+  const pairs = Map.groupBy(edges, ({ source, target }) => `${unitOf.get(source)}\n${unitOf.get(target)}`);
   const graph = new Graph({ multigraph: true, compound: true });
   graph.setGraph({
     rankdir: 'LR',
-    nodesep: 22,
-    edgesep: 14,
-    ranksep: 96,
-    marginx: 24,
-    marginy: 24,
+    nodesep: 24,
+    edgesep: 12,
+    ranksep: withPlates ? 30 : 84,
+    marginx: 20,
+    marginy: 20,
     ranker: nodes.length > large ? 'longest-path' : 'network-simplex',
   });
   graph.setDefaultEdgeLabel(() => ({}));
@@ -94,14 +114,29 @@ export function layoutGraph({ nodes, edges }: LayoutInput): Layout {
   for (const { source, target } of edges) {
     const from = unitOf.get(source);
     const to = unitOf.get(target);
-    if (from !== undefined && to !== undefined && from !== to) graph.setEdge(from, to, {});
+    if (from === undefined || to === undefined || from === to) continue;
+    const count = pairs.get(`${from}\n${to}`)?.length ?? 1;
+    graph.setEdge(
+      from,
+      to,
+      withPlates ? { width: plate.width, height: (plateHeight + (count > 1 ? 10 : 0)) * count, labelpos: 'c' } : {},
+    );
   }
   layout(graph);
+
+  const drawnSize = graph.graph() as { width?: number; height?: number };
+  const strip = nodes.length > mostWithPlates && (drawnSize.height ?? 0) > (drawnSize.width ?? 0);
+  const placed = units.map((unit) => {
+    const { x = 0, y = 0 } = graph.node(unit.id) as Partial<Point>;
+    return { id: unit.id, x, y, ...sizeOf(unit) };
+  });
+  const folded = strip ? foldLayers(placed) : undefined;
+  const middles = folded?.places ?? new Map(placed.map(({ id, x, y }) => [id, { x, y }]));
 
   const places: Record<string, Point> = {};
   const groups: Record<string, Box> = {};
   for (const unit of units) {
-    const { x = 0, y = 0 } = graph.node(unit.id) as { x?: number; y?: number };
+    const { x, y } = middles.get(unit.id) ?? { x: 0, y: 0 };
     const { width, height } = sizeOf(unit);
     if (unit.boxed) groups[unit.members[0]?.group ?? unit.id] = { x: x - width / 2, y: y - height / 2, width, height };
     for (const [index, { id }] of unit.members.entries())
@@ -110,7 +145,8 @@ export function layoutGraph({ nodes, edges }: LayoutInput): Layout {
         : { x, y };
   }
   const boxes: Record<string, Box> = {};
-  for (const area of areas) {
+  // A folded graph has no boxes around several layers: they would overlap.
+  for (const area of folded ? [] : areas) {
     const { x = 0, y = 0, width = 0, height = 0 } = graph.node(`area ${area}`) as Partial<Box>;
     boxes[area] = { x: x - width / 2, y: y - height / 2, width, height };
   }
@@ -121,14 +157,15 @@ export function layoutGraph({ nodes, edges }: LayoutInput): Layout {
     if (!from || !to) continue;
     const one = unitOf.get(source);
     const other = unitOf.get(target);
-    const way =
-      one === undefined || other === undefined || one === other
-        ? []
-        : ((graph.edge(one, other) as { points?: readonly Point[] } | undefined)?.points ?? []).slice(1, -1);
-    const line = one === other ? loop(from, to) : curve(from, to, way);
-    drawn[id] = { ...line, box: boxOf(line.points) };
+    if (one === undefined || other === undefined) continue;
+    const route = one === other || folded ? undefined : (graph.edge(one, other) as Route | undefined);
+    const same = pairs.get(`${one}\n${other}`) ?? [];
+    // Several edges between the same boxes have their figures below each other.
+    const shift = (same.findIndex((edge) => edge.id === id) - (same.length - 1) / 2) * (plateHeight + 10);
+    const line = one === other ? loop(from, to) : curve(from, to, route, withPlates ? shift : 0);
+    drawn[id] = { path: line.path, label: line.label, box: boxOf(line.points) };
   }
-  const { width = 0, height = 0 } = graph.graph() as { width?: number; height?: number };
+  const { width = 0, height = 0 } = folded ?? drawnSize;
   return {
     width: Number.isFinite(width) ? width : 0,
     height: Number.isFinite(height) ? height : 0,
@@ -137,6 +174,11 @@ export function layoutGraph({ nodes, edges }: LayoutInput): Layout {
     areas: boxes,
     edges: drawn,
   };
+}
+
+/** The way of an edge as the layout keeps it free, and the middle of the room for its figures. */
+interface Route extends Partial<Point> {
+  readonly points?: readonly Point[];
 }
 
 interface Line {
@@ -148,20 +190,31 @@ interface Line {
 const round = (value: number): number => Math.round(value * 10) / 10;
 
 /** A line that leaves and enters cards level, through the points that the layout kept free for it. */
-function curve(from: Point, to: Point, way: readonly Point[]): Line {
+function curve(from: Point, to: Point, route: Route | undefined, shift: number): Line {
   const forward = to.x >= from.x;
   const side = forward ? card.width / 2 : -card.width / 2;
   const start = { x: from.x + side, y: from.y };
   // The arrow's head needs a little room.
   const end = { x: to.x - side - (forward ? 7 : -7), y: to.y };
-  const points = [start, ...way.filter(({ x }) => (forward ? x > start.x && x < end.x : x < start.x && x > end.x)), end];
+  const between = ({ x }: Point) => (forward ? x > start.x + 2 && x < end.x - 2 : x < start.x - 2 && x > end.x + 2);
+  const middle = route?.x === undefined || route.y === undefined ? undefined : { x: route.x, y: route.y + shift };
+  // The room for the figures is passed level, from its one end to the other.
+  const level =
+    middle && between(middle)
+      ? [-0.5, 0.5].map((part) => ({ x: middle.x + (forward ? part : -part) * plate.width * 0.9, y: middle.y }))
+      : [];
+  const others = (route?.points ?? [])
+    .slice(1, -1)
+    .filter((point) => between(point) && !level.some(({ x }) => Math.abs(x - point.x) < plate.width));
+  const points = [start, ...[...others, ...level].sort((a, b) => (forward ? a.x - b.x : b.x - a.x)), end];
   let path = `M${round(start.x)} ${round(start.y)}`;
   for (const [index, point] of points.entries()) {
     const before = points[index - 1];
     if (!before) continue;
-    const middle = round((before.x + point.x) / 2);
-    path += `C${middle} ${round(before.y)} ${middle} ${round(point.y)} ${round(point.x)} ${round(point.y)}`;
+    const turn = round((before.x + point.x) / 2);
+    path += `C${turn} ${round(before.y)} ${turn} ${round(point.y)} ${round(point.x)} ${round(point.y)}`;
   }
+  if (middle && level.length > 0) return { path, label: { x: round(middle.x), y: round(middle.y) }, points };
   const half = Math.max(1, Math.floor(points.length / 2));
   const [a = start, b = end] = [points[half - 1], points[half]];
   return { path, label: { x: round((a.x + b.x) / 2), y: round((a.y + b.y) / 2) }, points };

@@ -29,8 +29,8 @@ export const badgeIcon: Readonly<Record<Badge, IconName>> = {
   dead: 'error',
 };
 
-/** Characters that fit in a card's line. */
-const room = { title: 21, boxed: 21 } as const;
+/** Characters of a title that are shown at most, and from how many on they are set narrower; pixels that there are for them. */
+const room = { most: 24, narrow: { full: 16, name: 12 }, width: card.width - 52 } as const;
 const clipped = (text: string, most: number) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
 export interface NodeCardProps {
@@ -59,8 +59,10 @@ export function NodeCard(props: NodeCardProps): JSX.Element {
   const { node, at, detail } = props;
   const title = props.boxed ? (node.version ?? nodeTitle(node)) : nodeTitle(node);
   const second = props.boxed
-    ? (node.workload ?? '')
-    : [node.version, props.showNamespace ? node.namespace : undefined].filter(Boolean).join(' · ');
+    ? node.workload?.startsWith(node.app ?? ' ')
+      ? ''
+      : (node.workload ?? '')
+    : [node.version, props.showNamespace && node.namespace !== title ? node.namespace : undefined].filter(Boolean).join(' · ');
   const tcp = node.incoming.tcpReceivedBytesPerSecond + node.incoming.tcpSentBytesPerSecond;
   const load =
     node.incoming.requestsPerSecond > 0 ? `${rate(node.incoming.requestsPerSecond)}/s` : tcp > 0 ? 'TCP' : '';
@@ -76,21 +78,26 @@ export function NodeCard(props: NodeCardProps): JSX.Element {
       aria-pressed={props.tone === 'selected'}
       data-node={node.id}
     >
-      <rect class="body" width={card.width} height={card.height} rx={node.kind === 'service' ? 24 : 8} />
+      <rect class="body" width={card.width} height={card.height} rx={node.kind === 'service' ? card.height / 2 : 8} />
       {detail === 'shape' ? (
-        <rect class="fill" x={0} y={0} width={card.width} height={card.height} rx={node.kind === 'service' ? 24 : 8} />
+        <rect class="fill" x={0} y={0} width={card.width} height={card.height} rx={node.kind === 'service' ? card.height / 2 : 8} />
       ) : (
         <>
-          <rect class="stripe" x={9} y={10} width={28} height={28} rx={node.kind === 'service' ? 14 : 7} />
-          <path class="kind" d={iconShape(kindIcon[node.kind])} transform="translate(15 16)" />
-          <text class="title" x={44} y={second === '' && load === '' ? 28 : detail === 'name' ? 29 : 21}>
-            {clipped(title, room.title)}
+          <rect class="stripe" x={9} y={11} width={28} height={28} rx={node.kind === 'service' ? 14 : 7} />
+          <path class="kind" d={iconShape(kindIcon[node.kind])} transform="translate(15 17)" />
+          <text
+            class="title"
+            x={44}
+            y={(second === '' && load === '') || detail === 'name' ? 30 : 22}
+            {...(title.length > room.narrow[detail] ? { textLength: room.width, lengthAdjust: 'spacingAndGlyphs' as const } : {})}
+          >
+            {clipped(title, room.most)}
           </text>
           {detail === 'full' && (
-            <text class="second" x={44} y={37}>
+            <text class="second" x={44} y={38}>
               {load !== '' && <tspan class="load">{load}</tspan>}
               {errors !== '' && <tspan class={node.incoming.errorRate >= 0.1 ? 'bad' : 'warn'}>{` ${errors}`}</tspan>}
-              {second !== '' && <tspan>{`${load === '' ? '' : '  '}${clipped(second, 22 - load.length - errors.length)}`}</tspan>}
+              {second !== '' && <tspan>{`${load === '' ? '' : '  '}${clipped(second, 21 - load.length - errors.length)}`}</tspan>}
             </text>
           )}
           {props.showBadges && node.badges.length > 0 && (

@@ -16,7 +16,7 @@ interface PanelProps {
 }
 
 /** What is selected, in words and numbers; the whole graph when nothing is. */
-export function Panel({ graph, selected, onSelect }: PanelProps): JSX.Element {
+export function Panel({ graph, selected, onSelect, onClose }: PanelProps & { readonly onClose: () => void }): JSX.Element {
   const node = graph.nodes.find(({ id }) => id === selected);
   const edge = graph.edges.find(({ id }) => id === selected);
   return (
@@ -26,7 +26,7 @@ export function Panel({ graph, selected, onSelect }: PanelProps): JSX.Element {
       ) : edge ? (
         <EdgePanel graph={graph} edge={edge} onSelect={onSelect} />
       ) : (
-        <SummaryPanel graph={graph} onSelect={onSelect} />
+        <SummaryPanel graph={graph} onSelect={onSelect} onClose={onClose} />
       )}
     </aside>
   );
@@ -227,7 +227,7 @@ function Latencies({ traffic }: { readonly traffic: Traffic }): JSX.Element {
   );
 }
 
-function Ranking(props: { readonly graph: Graph; readonly title: string; readonly none: string; readonly rows: readonly (readonly [GraphEdge, string])[]; readonly tone: string; readonly onSelect: (id: string) => void }): JSX.Element {
+function Ranking(props: { readonly graph: Graph; readonly title: string; readonly none: string; readonly rows: readonly (readonly [GraphEdge, string, string?])[]; readonly onSelect: (id: string) => void }): JSX.Element {
   return (
     <section>
       <h3>{props.title}</h3>
@@ -236,7 +236,7 @@ function Ranking(props: { readonly graph: Graph; readonly title: string; readonl
       ) : (
         <table class="mini">
           <tbody>
-            {props.rows.map(([edge, value]) => (
+            {props.rows.map(([edge, value, tone = '']) => (
               <tr key={edge.id}>
                 <th scope="row">
                   <button type="button" class="link" onClick={() => props.onSelect(edge.id)}>
@@ -245,7 +245,7 @@ function Ranking(props: { readonly graph: Graph; readonly title: string; readonl
                     </span>
                   </button>
                 </th>
-                <td class={`number ${props.tone}`}>{value}</td>
+                <td class={`number ${tone}`}>{value}</td>
               </tr>
             ))}
           </tbody>
@@ -255,13 +255,20 @@ function Ranking(props: { readonly graph: Graph; readonly title: string; readonl
   );
 }
 
-function SummaryPanel({ graph, onSelect }: { readonly graph: Graph; readonly onSelect: (id: string) => void }): JSX.Element {
+/** Figures of all edges together. */
+export function totalsOf(graph: Graph): { readonly requests: number; readonly errors: number; readonly tcp: number; readonly locked: number } {
   const http = graph.edges.filter(({ protocol }) => protocol !== 'tcp');
   const requests = http.reduce((sum, { traffic }) => sum + traffic.requestsPerSecond, 0);
   const failed = http.reduce((sum, { traffic }) => sum + traffic.requestsPerSecond * traffic.errorRate, 0);
   const tcp = graph.edges.reduce((sum, { traffic }) => sum + traffic.tcpSentBytesPerSecond + traffic.tcpReceivedBytesPerSecond, 0);
   const busy = graph.edges.filter(({ traffic, protocol }) => (protocol === 'tcp' ? traffic.tcpSentBytesPerSecond > 0 : traffic.requestsPerSecond > 0));
   const locked = busy.length === 0 ? 0 : busy.reduce((sum, { mutualTls }) => sum + mutualTls, 0) / busy.length;
+  return { requests, errors: requests === 0 ? 0 : failed / requests, tcp, locked };
+}
+
+function SummaryPanel({ graph, onSelect, onClose }: { readonly graph: Graph; readonly onSelect: (id: string) => void; readonly onClose: () => void }): JSX.Element {
+  const { requests, errors, tcp, locked } = totalsOf(graph);
+  const http = graph.edges.filter(({ protocol }) => protocol !== 'tcp');
   const worst = http
     .filter(({ traffic }) => traffic.errorRate > 0)
     .sort((a, b) => b.traffic.errorRate * b.traffic.requestsPerSecond - a.traffic.errorRate * a.traffic.requestsPerSecond)
@@ -272,7 +279,7 @@ function SummaryPanel({ graph, onSelect }: { readonly graph: Graph; readonly onS
     .slice(0, 5);
   return (
     <>
-      <h2>{t.graph.summary}</h2>
+      <PanelHead kind={t.graph.title} title={t.graph.summary} onClose={onClose} />
       <dl class="figures">
         <div>
           <dt>{t.graph.nodes}</dt>
@@ -297,7 +304,7 @@ function SummaryPanel({ graph, onSelect }: { readonly graph: Graph; readonly onS
         </div>
         <div>
           <dt>{t.common.errors}</dt>
-          <dd class={errorClass(requests === 0 ? 0 : failed / requests)}>{percent(requests === 0 ? 0 : failed / requests)}</dd>
+          <dd class={errorClass(errors)}>{percent(errors)}</dd>
         </div>
         {tcp > 0 && (
           <div>
@@ -306,8 +313,8 @@ function SummaryPanel({ graph, onSelect }: { readonly graph: Graph; readonly onS
           </div>
         )}
       </dl>
-      <Ranking graph={graph} title={t.graph.worst} none={t.graph.noErrors} tone="bad" rows={worst.map((edge) => [edge, percent(edge.traffic.errorRate)])} onSelect={onSelect} />
-      <Ranking graph={graph} title={t.graph.slowest} none={t.graph.noCalls} tone="" rows={slowest.map((edge) => [edge, milliseconds(edge.traffic.p95 ?? 0)])} onSelect={onSelect} />
+      <Ranking graph={graph} title={t.graph.worst} none={t.graph.noErrors} rows={worst.map((edge) => [edge, percent(edge.traffic.errorRate), errorClass(edge.traffic.errorRate)])} onSelect={onSelect} />
+      <Ranking graph={graph} title={t.graph.slowest} none={t.graph.noCalls} rows={slowest.map((edge) => [edge, milliseconds(edge.traffic.p95 ?? 0)])} onSelect={onSelect} />
       <Legend />
     </>
   );

@@ -25,7 +25,10 @@ interface Token {
 }
 
 function tokens(text: string): readonly Token[] {
-  return [...text.matchAll(/"[^"]*"|<=|>=|!=|[=<>~()]|[^\s=<>~()!]+|!/g)].map((found) => ({ text: found[0], at: found.index }));
+  return [...text.matchAll(/"[^"]*"|<=|>=|!=|[=<>~()]|[^\s=<>~()!]+|!/g)].map((found) => ({
+    text: found[0],
+    at: found.index,
+  }));
 }
 
 const operators: ReadonlySet<string> = new Set(['=', '!=', '<', '<=', '>', '>=', '~']);
@@ -98,7 +101,8 @@ export function parseQuery(text: string): Query | undefined {
     }
     position += 1;
     const value = peek();
-    if (value === undefined || isOperator(value) || value === ')' || value === '(') return fail(`A value is missing after “${operator}”.`);
+    if (value === undefined || isOperator(value) || value === ')' || value === '(')
+      return fail(`A value is missing after “${operator}”.`);
     position += 1;
     return { kind: 'compare', field, operator, value: unquoted(value).toLowerCase() };
   };
@@ -152,7 +156,11 @@ function compare(value: string | number | undefined, operator: Operator, wanted:
 }
 
 /** Undefined: the query says nothing about such a thing (a field that it does not have). */
-function holds(query: Query, read: (field: string) => { readonly value: string | number | undefined } | undefined, word: (text: string) => boolean): boolean | undefined {
+function holds(
+  query: Query,
+  read: (field: string) => { readonly value: string | number | undefined } | undefined,
+  word: (text: string) => boolean,
+): boolean | undefined {
   switch (query.kind) {
     case 'and': {
       const left = holds(query.left, read, word);
@@ -193,7 +201,11 @@ export function find(graph: Graph, text: string): Found | undefined {
         const read = nodeFields[field];
         return read && { value: read(node) };
       },
-      (word) => nodeTitle(node).toLowerCase().includes(word) || node.health.state === word || node.kind.toLowerCase() === word || node.badges.some((badge) => badge === word),
+      (word) =>
+        nodeTitle(node).toLowerCase().includes(word) ||
+        node.health.state === word ||
+        node.kind.toLowerCase() === word ||
+        node.badges.some((badge) => badge === word),
     ),
   );
   const edges = graph.edges.filter((edge) =>
@@ -203,7 +215,10 @@ export function find(graph: Graph, text: string): Found | undefined {
         const read = edgeFields[field];
         return read && { value: read(edge) };
       },
-      (word) => edge.protocol === word || (word === 'mtls' && edge.mutualTls > 0.5) || (word === 'failing' && edge.traffic.errorRate >= 0.1),
+      (word) =>
+        edge.protocol === word ||
+        (word === 'mtls' && edge.mutualTls > 0.5) ||
+        (word === 'failing' && edge.traffic.errorRate >= 0.1),
     ),
   );
   return { nodes: new Set(nodes.map(({ id }) => id)), edges: new Set(edges.map(({ id }) => id)) };
@@ -214,6 +229,8 @@ export function hide(graph: Graph, found: Found | undefined): Graph {
   if (!found || (found.nodes.size === 0 && found.edges.size === 0)) return graph;
   const nodes = graph.nodes.filter(({ id }) => !found.nodes.has(id));
   const left = new Set(nodes.map(({ id }) => id));
-  const edges = graph.edges.filter(({ id, source, target }) => !found.edges.has(id) && left.has(source) && left.has(target));
+  const edges = graph.edges.filter(
+    ({ id, source, target }) => !found.edges.has(id) && left.has(source) && left.has(target),
+  );
   return { ...graph, nodes, edges };
 }

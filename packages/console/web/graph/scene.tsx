@@ -86,8 +86,8 @@ export function Scene(props: SceneProps): JSX.Element {
     <>
       {Object.entries(layout.areas).map(([name, box]) => (
         <g key={`area ${name}`} class="area">
-          <rect x={box.x} y={box.y} width={box.width} height={box.height} rx={14} />
-          <text x={box.x + 14} y={box.y + 20} style={{ fontSize: detail === 'full' ? '12px' : detail === 'name' ? '18px' : '40px' }}>
+          <rect x={box.x} y={box.y - 18} width={box.width} height={box.height + 18} rx={14} />
+          <text x={box.x + 12} y={box.y - 2} style={{ fontSize: detail === 'full' ? '12px' : detail === 'name' ? '18px' : '40px' }}>
             {name}
           </text>
         </g>
@@ -125,7 +125,7 @@ export function Scene(props: SceneProps): JSX.Element {
                 at={at}
                 detail={detail}
                 boxed={node.group !== undefined && boxed.has(node.group)}
-                showNamespace={several}
+                showNamespace={several && Object.keys(layout.areas).length === 0}
                 showBadges={props.badges}
                 tone={tone(node.id, near?.nodes.has(node.id) === true, found?.nodes.has(node.id) === true)}
                 tabStop={node.id === props.focused}

@@ -23,6 +23,7 @@ export function useLayout(input: LayoutInput): Placed {
   const key = useMemo(
     () =>
       [
+        `lines ${input.lines ?? 1}`,
         ...input.nodes.map(({ id, group, area }) => `${id} ${group ?? ''} ${area ?? ''}`).sort(),
         ...input.edges.map(({ id }) => id).sort(),
       ].join('\n'),

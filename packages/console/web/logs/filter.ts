@@ -23,7 +23,10 @@ export function matcher(text: string): { readonly test: (line: string) => boolea
   return { test: plain, bad: false };
 }
 
-export function filterLines(lines: readonly LogLine[], { contains, without, statuses, containers }: LogFilter): readonly LogLine[] {
+export function filterLines(
+  lines: readonly LogLine[],
+  { contains, without, statuses, containers }: LogFilter,
+): readonly LogLine[] {
   const wanted = contains.trim() === '' ? undefined : matcher(contains).test;
   const unwanted = without.trim() === '' ? undefined : matcher(without).test;
   return lines.filter(({ text, container, request }) => {

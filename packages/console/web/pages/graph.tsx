@@ -1,16 +1,19 @@
 import type { JSX } from 'preact';
 import { useMemo } from 'preact/hooks';
 import type { Graph } from '../../src/api.ts';
-import { Panel } from '../graph/panel.tsx';
+import { Panel, totalsOf } from '../graph/panel.tsx';
 import { type Found, find, hide } from '../graph/query.ts';
 import { Replay } from '../graph/replay.tsx';
 import { EdgeTable } from '../graph/table.tsx';
 import { chosenType, Toolbar } from '../graph/toolbar.tsx';
 import { Drawing } from '../graph/drawing.tsx';
+import { errorClass } from '../parts/health.tsx';
 import { chosenNamespaces } from '../parts/namespaces.tsx';
+import { Icon } from '../parts/icons.tsx';
 import { Empty, ErrorNotice, Notice, Skeleton } from '../parts/notice.tsx';
 import { Page } from '../parts/page.tsx';
 import { chosenDuration } from '../parts/time.tsx';
+import { percent, rate } from '../state/format.ts';
 import { messageOf } from '../state/request.ts';
 import { useResource } from '../state/resource.ts';
 import { queryValue, setQuery } from '../state/router.ts';
@@ -41,6 +44,7 @@ export function GraphPage(): JSX.Element {
   const graph = useMemo(() => whole && hide(whole, hidden.found), [whole, hidden]);
   const sought = useMemo(() => attempt(graph, findText), [graph, findText]);
   const selected = queryValue('selected') || undefined;
+  const open = selected !== undefined || queryValue('summary') === 'on';
   const select = (id: string | undefined) => setQuery({ selected: id });
   return (
     <Page title={t.graph.title} full>
@@ -65,11 +69,37 @@ export function GraphPage(): JSX.Element {
               <EdgeTable graph={graph} found={sought.found} selected={selected} onSelect={select} />
             </div>
           ) : (
-            <Drawing graph={graph} found={sought.found} selected={selected} onSelect={select} />
+            <Drawing graph={graph} found={sought.found} selected={selected} inset={open ? 330 : 0} onSelect={select} />
           )}
-          <Panel graph={graph} selected={selected} onSelect={select} />
+          {open ? (
+            <Panel graph={graph} selected={selected} onSelect={select} onClose={() => setQuery({ summary: undefined })} />
+          ) : (
+            <Chip graph={graph} />
+          )}
         </div>
       )}
     </Page>
+  );
+}
+
+/** The whole graph in one line; opens the summary. */
+function Chip({ graph }: { readonly graph: Graph }): JSX.Element {
+  const { requests, errors, locked } = totalsOf(graph);
+  return (
+    <button type="button" class="graph-chip" aria-label={t.graph.openSummary} title={t.graph.openSummary} onClick={() => setQuery({ summary: 'on' })}>
+      <span>
+        <b>{graph.nodes.length}</b> {t.graph.nodes.toLowerCase()}
+      </span>
+      <span>
+        <b>{rate(requests)}</b> {t.common.perSecond}
+      </span>
+      <span>
+        <b class={errorClass(errors)}>{percent(errors)}</b> {t.common.errors.toLowerCase()}
+      </span>
+      <span>
+        <Icon name="lock" size={12} /> <b>{percent(locked)}</b>
+      </span>
+      <Icon name="left" size={13} />
+    </button>
   );
 }

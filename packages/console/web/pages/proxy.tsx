@@ -193,7 +193,7 @@ function Certificates({ certificates }: { readonly certificates: readonly Certif
               return (
                 <div>
                   <span class={tone}>{left < 0 ? t.proxies.expired(span(-left / 1000)) : t.proxies.expiresIn(span(left / 1000))}</span> <span class="faint">{dateTime(notAfter)}</span>
-                  <svg class="bar" width="120" height="5" aria-hidden="true">
+                  <svg class="bar block" width="120" height="5" aria-hidden="true">
                     <rect width="120" height="5" rx="2.5" class="track" />
                     <rect width={120 * share} height="5" rx="2.5" class={tone === '' ? 'fill' : tone} />
                   </svg>

@@ -6,6 +6,7 @@ import { dateTime, milliseconds } from '../state/format.ts';
 import { type Resource, useResource } from '../state/resource.ts';
 import { href, queryValue } from '../state/router.ts';
 import { t } from '../texts.ts';
+import { shortNames } from '../traces/colour.ts';
 import { type ComparedCall, compareTraces } from '../traces/compare.ts';
 
 export function ComparePage(): JSX.Element {
@@ -96,6 +97,7 @@ function Difference({ call, most }: { readonly call: ComparedCall; readonly most
 
 function Calls({ calls }: { readonly calls: readonly ComparedCall[] }): JSX.Element {
   const most = Math.max(...calls.map(({ first, second }) => Math.max(first?.duration ?? 0, second?.duration ?? 0)), 1e-9);
+  const short = shortNames(calls.map(({ service }) => service));
   return (
     <div class="table-box">
       <table class="table compare">
@@ -115,7 +117,7 @@ function Calls({ calls }: { readonly calls: readonly ComparedCall[] }): JSX.Elem
             // biome-ignore lint/suspicious/noArrayIndexKey: the order of calls is what tells them apart
             <tr key={index} class={call.first && call.second ? '' : 'one-sided'}>
               <th scope="row" style={{ paddingLeft: `${12 + call.depth * 16}px` }}>
-                <strong>{call.service}</strong> <span class="soft">{call.operation}</span>
+                <strong>{short(call.service)}</strong> <span class="soft">{call.operation}</span>
               </th>
               <Side side={call.first} most={most} tone="s1" />
               <Side side={call.second} most={most} tone="s2" />

@@ -9,7 +9,7 @@ import { clock, dateTime, milliseconds } from '../state/format.ts';
 import { useResource } from '../state/resource.ts';
 import { href, queryValue, setQuery } from '../state/router.ts';
 import { t } from '../texts.ts';
-import { serviceColours } from '../traces/colour.ts';
+import { serviceColours, shortNames } from '../traces/colour.ts';
 import { type SpanRow, timeByService, waterfall } from '../traces/tree.ts';
 import { Waterfall } from '../traces/waterfall.tsx';
 
@@ -88,6 +88,7 @@ function TraceView({ trace }: { readonly trace: Trace }): JSX.Element {
 
 function ServiceTimes({ rows, colours }: { readonly rows: readonly SpanRow[]; readonly colours: ReadonlyMap<string, number> }): JSX.Element {
   const times = timeByService(rows);
+  const short = shortNames(times.map(({ service }) => service));
   const most = Math.max(...times.map(({ time }) => time), 1e-9);
   return (
     <table class="mini">
@@ -97,7 +98,7 @@ function ServiceTimes({ rows, colours }: { readonly rows: readonly SpanRow[]; re
             <th scope="row">
               <span class="row">
                 <i class={`swatch s${colours.get(service) ?? 1}`} />
-                <span class="clip">{service}</span>
+                <span class="clip">{short(service)}</span>
                 <span class="faint">{spans}</span>
               </span>
             </th>

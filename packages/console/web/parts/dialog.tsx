@@ -20,6 +20,7 @@ export function Dialog(props: {
     if (!dialog) return;
     const before = document.activeElement;
     dialog.showModal();
+    dialog.querySelector<HTMLElement>('h2')?.focus();
     return () => {
       dialog.close();
       if (before instanceof HTMLElement) before.focus();
@@ -37,7 +38,7 @@ export function Dialog(props: {
     >
       <header class="row spread">
         <div>
-          <h2 id={id}>{props.title}</h2>
+          <h2 id={id} tabIndex={-1}>{props.title}</h2>
           {props.lead && <p class="soft">{props.lead}</p>}
         </div>
         <button type="button" class="button quiet icon" aria-label={t.common.close} onClick={onClose}>

@@ -12,7 +12,13 @@ export const config = {
   clean: 'No messages',
   levels: { Error: 'Error', Warning: 'Warning', Info: 'Info' },
   problems: (errors: number, warnings: number, infos: number) =>
-    [errors > 0 ? count(errors, 'error') : '', warnings > 0 ? count(warnings, 'warning') : '', infos > 0 ? count(infos, 'note') : ''].filter(Boolean).join(', '),
+    [
+      errors > 0 ? count(errors, 'error') : '',
+      warnings > 0 ? count(warnings, 'warning') : '',
+      infos > 0 ? count(infos, 'note') : '',
+    ]
+      .filter(Boolean)
+      .join(', '),
   empty: 'No configuration here',
   emptyHelp: 'Choose other namespaces or kinds. A mesh works without any: everything then has its defaults.',
   apiVersion: 'Version',
@@ -88,7 +94,8 @@ export const wizards = {
   even: 'Evenly',
   allTo: (version: string) => `All to ${version}`,
   sum: 'Sum',
-  fewVersions: 'There is one version only: its workloads need different labels “version” to shift traffic between them.',
+  fewVersions:
+    'There is one version only: its workloads need different labels “version” to shift traffic between them.',
   noVersions: 'Its pods have no label “version”, so there are no versions to tell apart.',
   rules: 'Rules, first match wins',
   addRule: 'Add a rule',

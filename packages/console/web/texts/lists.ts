@@ -21,7 +21,11 @@ export const overview = {
   workloads: (number: number) => count(number, 'workload'),
   config: (number: number) => count(number, 'object'),
   problems: (errors: number, warnings: number) =>
-    errors + warnings === 0 ? 'No problems in configuration' : [errors > 0 ? count(errors, 'error') : '', warnings > 0 ? count(warnings, 'warning') : ''].filter(Boolean).join(', '),
+    errors + warnings === 0
+      ? 'No problems in configuration'
+      : [errors > 0 ? count(errors, 'error') : '', warnings > 0 ? count(warnings, 'warning') : '']
+          .filter(Boolean)
+          .join(', '),
   validation: 'Configuration',
   traffic: 'Traffic',
   graphLink: 'Graph',
@@ -54,7 +58,15 @@ export const lists = {
   emptyHelp: 'Choose other namespaces or clear the filter.',
   proxyState: (ready: number, total: number) => `${ready} of ${count(total, 'pod')} with a proxy`,
   noProxy: 'No proxy',
-  tabs: { overview: 'Overview', traffic: 'Traffic', metrics: 'Metrics', pods: 'Pods', config: 'Configuration', traces: 'Traces', logs: 'Logs' },
+  tabs: {
+    overview: 'Overview',
+    traffic: 'Traffic',
+    metrics: 'Metrics',
+    pods: 'Pods',
+    config: 'Configuration',
+    traces: 'Traces',
+    logs: 'Logs',
+  },
   facts: 'Properties',
   related: 'Belongs to',
   inbound: 'Inbound',

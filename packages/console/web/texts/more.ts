@@ -62,7 +62,8 @@ export const explain = {
   proxyAnswers: (status: number) => `The proxy itself answers with ${status}.`,
   applicationAnswers: 'The request reaches the application.',
   nothingYet: 'No request yet',
-  nothingYetHelp: 'Choose a proxy and describe a request on the left. The steps appear here, each with the resource that decided.',
+  nothingYetHelp:
+    'Choose a proxy and describe a request on the left. The steps appear here, each with the resource that decided.',
   noProxies: 'No proxy is connected.',
 } as const;
 

@@ -51,7 +51,10 @@ export function compareTraces(first: Pick<Trace, 'all'>, second: Pick<Trace, 'al
   const children = Map.groupBy(new Map([...right, ...left]).values(), ({ parent }) => parent);
   const order = [...left.keys()];
   for (const list of children.values())
-    list.sort((a, b) => (order.includes(a.key) ? order.indexOf(a.key) : 1e9) - (order.includes(b.key) ? order.indexOf(b.key) : 1e9));
+    list.sort(
+      (a, b) =>
+        (order.includes(a.key) ? order.indexOf(a.key) : 1e9) - (order.includes(b.key) ? order.indexOf(b.key) : 1e9),
+    );
   const rows: ComparedCall[] = [];
   const visit = ({ key, service, operation, depth }: Call) => {
     const a = left.get(key);

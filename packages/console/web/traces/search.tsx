@@ -10,7 +10,7 @@ import { clock, milliseconds } from '../state/format.ts';
 import { useResource } from '../state/resource.ts';
 import { href, queryList, queryValue, setQuery } from '../state/router.ts';
 import { t } from '../texts.ts';
-import { serviceColours } from './colour.ts';
+import { serviceColours, shortNames } from './colour.ts';
 import { Scatter } from './scatter.tsx';
 
 const limits = [20, 50, 100, 200] as const;
@@ -88,6 +88,7 @@ export function TraceSearch({ service: fixed }: { readonly service?: string }): 
 
 function TraceTable({ items, marked }: { readonly items: readonly TraceSummary[]; readonly marked: readonly string[] }): JSX.Element {
   const longest = Math.max(...items.map(({ duration }) => duration), 1);
+  const short = shortNames(items.flatMap(({ services }) => services.map(({ name }) => name)));
   const colours = serviceColours(items.flatMap(({ services }) => services.map(({ name }) => name)));
   return (
     <DataTable<TraceSummary>
@@ -116,7 +117,7 @@ function TraceTable({ items, marked }: { readonly items: readonly TraceSummary[]
           sort: ({ root, operation }) => `${root} ${operation}`,
           cell: (trace) => (
             <a href={href(`/traces/${trace.id}`)}>
-              <strong>{trace.root}</strong> <span class="soft">{trace.operation}</span>
+              <strong>{short(trace.root)}</strong> <span class="soft">{trace.operation}</span>
             </a>
           ),
         },
@@ -146,7 +147,7 @@ function TraceTable({ items, marked }: { readonly items: readonly TraceSummary[]
               {services.slice(0, 5).map(({ name, spans }) => (
                 <span key={name} class="pill">
                   <i class={`swatch s${colours.get(name) ?? 1}`} />
-                  {name} <span class="faint">{spans}</span>
+                  {short(name)} <span class="faint">{spans}</span>
                 </span>
               ))}
               {services.length > 5 && <span class="faint">+{services.length - 5}</span>}

@@ -33,7 +33,9 @@ function covered(start: number, end: number, others: readonly Span[]): number {
  */
 export function waterfall(trace: Pick<Trace, 'all'>): readonly SpanRow[] {
   const byId = new Map(trace.all.map((span) => [span.id, span]));
-  const children = Map.groupBy(trace.all, (span) => (span.parent !== undefined && span.parent !== span.id && byId.has(span.parent) ? span.parent : ''));
+  const children = Map.groupBy(trace.all, (span) =>
+    span.parent !== undefined && span.parent !== span.id && byId.has(span.parent) ? span.parent : '',
+  );
   for (const list of children.values()) list.sort((a, b) => a.start - b.start || b.duration - a.duration);
   const critical = criticalPath(children);
   const rows: SpanRow[] = [];
@@ -77,7 +79,9 @@ function criticalPath(children: ReadonlyMap<string, readonly Span[]>): ReadonlyS
 }
 
 /** Own time by service, the longest first. */
-export function timeByService(rows: readonly SpanRow[]): readonly { readonly service: string; readonly time: number; readonly spans: number; readonly errors: number }[] {
+export function timeByService(
+  rows: readonly SpanRow[],
+): readonly { readonly service: string; readonly time: number; readonly spans: number; readonly errors: number }[] {
   const groups = Map.groupBy(rows, ({ span }) => span.service);
   return [...groups]
     .map(([service, list]) => ({

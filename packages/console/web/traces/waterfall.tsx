@@ -4,6 +4,7 @@ import type { Trace } from '../../src/api.ts';
 import { Icon } from '../parts/icons.tsx';
 import { milliseconds } from '../state/format.ts';
 import { t } from '../texts.ts';
+import { shortNames } from './colour.ts';
 import type { SpanRow } from './tree.ts';
 import { unfolded } from './tree.ts';
 
@@ -32,6 +33,7 @@ export function Waterfall(props: {
     setFolded(next);
   };
   const stop = rows.some(({ span }) => span.id === selected) ? selected : rows[0]?.span.id;
+  const short = shortNames(trace.all.map((span) => span.service));
   const keys = (event: KeyboardEvent) => {
     const at = rows.findIndex(({ span }) => span.id === stop);
     const row = rows[at];
@@ -94,7 +96,7 @@ export function Waterfall(props: {
                 )}
                 <i class={`swatch s${colour}`} />
                 {span.error && <Icon name="error" size={12} label={t.traces.failed} />}
-                <strong>{span.service}</strong>
+                <strong>{short(span.service)}</strong>
                 <span class="soft clip">{span.operation}</span>
               </span>
               <span class="track">

@@ -35,7 +35,10 @@ export async function situationOf(detail: Detail, signal: AbortSignal): Promise<
   const { namespace, name } = detail;
   const named = detail.config.filter(({ kind }) => concerned.has(kind));
   // Objects of the namespace count too: a rule that the service's page does not show yet must not be written a second time.
-  const listed = await getJson<ConfigList>(`config?${new URLSearchParams({ namespaces: namespace, kinds: [...concerned].join(',') })}`, { signal });
+  const listed = await getJson<ConfigList>(
+    `config?${new URLSearchParams({ namespaces: namespace, kinds: [...concerned].join(',') })}`,
+    { signal },
+  );
   const keys = new Map([...named, ...listed.items].map((object) => [objectAddress(object), object]));
   const present = await Promise.all(
     [...keys.keys()].map(async (address): Promise<Present | undefined> => {
@@ -63,7 +66,10 @@ export function planned(situation: Situation, objects: readonly MeshObject[]): r
     .map((object) => {
       const { name, namespace } = object.metadata;
       const before = situation.present.find(
-        (each) => each.object.kind === object.kind && each.object.metadata.name === name && each.object.metadata.namespace === namespace,
+        (each) =>
+          each.object.kind === object.kind &&
+          each.object.metadata.name === name &&
+          each.object.metadata.namespace === namespace,
       );
       return { object, name: { kind: object.kind, namespace, name }, before, yaml: writeObject(object) };
     })
