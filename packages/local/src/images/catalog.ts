@@ -323,6 +323,18 @@ const ROWS: readonly Row[] = [
         cmd: ['server'],
       }),
   },
+  {
+    names: ['opentelemetry-collector', 'opentelemetry-collector-contrib'],
+    image: (name, machine) => {
+      const path = name.base.endsWith('-contrib') ? '/otelcol-contrib' : '/otelcol';
+      return hostImage(machine, name.base, {
+        user: 10001,
+        group: 10001,
+        entrypoint: [path],
+        files: [script(path, launcher('otel-collector').replace('"$@"', 'server "$@"'))],
+      });
+    },
+  },
   { names: ['ext-authz'], image: (_, machine) => sample(machine, 'ext-authz') },
   { names: ['tcp-echo-server'], image: (_, machine) => sample(machine, 'tcp-echo', { cmd: ['9000', 'hello'] }) },
   {
