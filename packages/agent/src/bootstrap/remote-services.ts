@@ -141,6 +141,8 @@ export function renderRemoteServices(settings: AgentSettings): {
             typedConfig: {
               '@type': 'type.googleapis.com/envoy.config.metrics.v3.MetricsServiceConfig',
               transportApiVersion: 'V3',
+              // Names and labels as on /stats/prometheus; else a receiver could not tell a label from a part of the name.
+              emitTagsAsLabels: true,
               grpcService: { envoyGrpc: { clusterName: SERVICES.envoyMetricsService } },
             } as Any,
           },
