@@ -1,9 +1,33 @@
-import type { ExplainRequest } from './api.ts';
+import { assignmentsOf, clustersOf, listenersOf, routesOf } from '@istio-ts/istioctl/proxy-config/config-dump';
+import { explain, RequestError } from '@istio-ts/simulate';
+import type { ExplainRequest, Explanation } from './api.ts';
 import { optionalText, textField } from './http/body.ts';
 import { ApiFailure } from './http/failure.ts';
 import { isName } from './http/query.ts';
+import type { ProxyDump } from './proxies/proxies.ts';
 
 const maxHeaders = 100;
+
+/** What a proxy does with a request, by its configuration. Raises ApiFailure 400 for a request that cannot be understood. */
+export function explainRequest({ dump, insteadBecause }: ProxyDump, asked: ExplainRequest): Explanation {
+  try {
+    const explanation = explain(
+      {
+        listeners: listenersOf(dump),
+        routes: routesOf(dump),
+        clusters: clustersOf(dump),
+        assignments: assignmentsOf(dump),
+      },
+      asked,
+    );
+    return insteadBecause === undefined
+      ? explanation
+      : { ...explanation, summary: `${explanation.summary} ${insteadBecause}` };
+  } catch (error) {
+    if (error instanceof RequestError) throw new ApiFailure(400, error.message, { field: error.field });
+    throw error;
+  }
+}
 
 /** Reads the body of `POST /api/explain`. Raises ApiFailure 400. */
 export function readExplainRequest(body: Readonly<Record<string, unknown>>): ExplainRequest {

@@ -165,6 +165,39 @@ describe('proxies and traces', () => {
     assert.equal((await ask(console.port, '/api/proxies/bank/pay-v1-abc12-x1', bearer(developer))).status, 403);
   });
 
+  test('what happens to a request, by the configuration of the proxy that is asked', async () => {
+    const explain = (body: object, token = admin) =>
+      ask(console.port, '/api/explain', { method: 'POST', body, ...bearer(token) });
+    const request = {
+      namespace: 'shop',
+      pod: 'web-v1-abc12-x1',
+      direction: 'outbound',
+      method: 'get',
+      url: 'http://nowhere.example:80/x',
+      headers: { 'X-A': 'b' },
+    };
+    const { status: code, json, text } = await explain(request);
+    assert.equal(code, 200, text);
+    assert.equal(json.steps[0].stage, 'listener');
+    assert.ok(
+      json.steps.every((step: { text: string; from: unknown[] }) => step.text !== '' && Array.isArray(step.from)),
+    );
+    assert.notEqual(json.summary, '');
+    assert.match((await explain(request, watcher)).json.summary, /what istiod sends the proxy/);
+    assert.equal((await explain(request, developer)).status, 403);
+    for (const wrong of [
+      { url: 'nowhere' },
+      { direction: 'up' },
+      { method: 'GET /' },
+      { pod: '../x' },
+      { caller: 'me' },
+      { headers: { a: 1 } },
+    ]) {
+      const answer = await explain({ ...request, ...wrong });
+      assert.deepEqual([answer.status, answer.json.field], [400, Object.keys(wrong)[0]], answer.text);
+    }
+  });
+
   test('traces: found by service; who sees one namespace sees its spans, and of others that they took time', async () => {
     const all = await ask(console.port, '/api/traces?service=shop/web&tags=a=b&minDuration=5&limit=3', bearer(admin));
     assert.deepEqual(all.json.services, ['jaeger-query', 'pay.bank', 'web.shop']);

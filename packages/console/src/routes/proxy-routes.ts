@@ -1,10 +1,9 @@
 import type { Explanation, ProxyList } from '../api.ts';
 import { explainRequest, readExplainRequest } from '../explain.ts';
 import { readJson } from '../http/body.ts';
-import { ApiFailure } from '../http/failure.ts';
 import { nameParam } from '../http/query.ts';
 import type { Route } from '../http/router.ts';
-import { listProxies, proxyDetail } from '../proxies/proxies.ts';
+import { listProxies, proxyDetail, proxyDump } from '../proxies/proxies.ts';
 import type { Services } from '../services.ts';
 
 export function proxyRoutes({ settings }: Services): readonly Route[] {
@@ -37,7 +36,7 @@ export function proxyRoutes({ settings }: Services): readonly Route[] {
       handle: async ({ caller, request }): Promise<Explanation> => {
         const asked = readExplainRequest(await readJson(request));
         await caller.mesh.namespaces([asked.namespace]);
-        return explainRequest(caller.client, asked);
+        return explainRequest(await proxyDump(caller.client, istioNamespace, asked.namespace, asked.pod), asked);
       },
     },
   ];
