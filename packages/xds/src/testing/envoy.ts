@@ -102,7 +102,19 @@ export async function startEnvoy(setup: EnvoySetup): Promise<RunningEnvoy> {
       },
     }),
     statsFlushInterval: '1s',
-    layeredRuntime: { layers: [{ name: 'test', staticLayer: { 're2.max_program_size.error_level': 32_768 } }] },
+    layeredRuntime: {
+      layers: [
+        {
+          name: 'test',
+          staticLayer: {
+            're2.max_program_size.error_level': 32_768,
+            // Spans are sent at once.
+            'tracing.zipkin.min_flush_spans': 1,
+            'tracing.opentelemetry.min_flush_spans': 1,
+          },
+        },
+      ],
+    },
   };
   const path = join(directory, 'envoy.json');
   await writeFile(path, JSON.stringify(bootstrap));
