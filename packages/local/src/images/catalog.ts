@@ -1,5 +1,5 @@
-import { ISTIOD_MALLOC, ISTIOD_NODE_FLAGS } from './istiod-process.ts';
 import { DEFAULT_PATH, type Image, type ImageFile, type ImageName, matchesPattern } from './image.ts';
+import { ISTIOD_MALLOC, ISTIOD_NODE_FLAGS } from './istiod-process.ts';
 
 /** What of the machine the built-in images are made of. */
 export interface Machine {

@@ -1,7 +1,7 @@
 import type { Labels } from '../labels.ts';
 import { CHUNK_SAMPLES, type Chunk, ChunkWriter, emptySamples, readChunk, type Samples } from './chunk.ts';
 
-/** Bytes that a series costs beside its samples, roughly: labels are shared with the index. */
+/** Bytes that a series costs beside its labels and samples, roughly. */
 const OVERHEAD = 400;
 
 /** One series: what it is called and its samples, oldest first. */
@@ -10,13 +10,16 @@ export class Series {
   #chunks: Chunk[] = [];
   #open: ChunkWriter | undefined;
   #chunkBytes = 0;
+  readonly #overhead: number;
 
   constructor(labels: Labels) {
     this.labels = labels;
+    // The text of the labels is the key of the series, here and with its target.
+    this.#overhead = OVERHEAD + 2 * labels.reduce((sum, text) => sum + text.length + 1, 0);
   }
 
   get bytes(): number {
-    return OVERHEAD + this.#chunkBytes + (this.#open?.size ?? 0);
+    return this.#overhead + this.#chunkBytes + (this.#open?.size ?? 0);
   }
 
   get firstTime(): number | undefined {

@@ -21,6 +21,7 @@ export class MetricsStore {
   readonly #series = new Map<string, Series>();
   /** Series by label name and value. */
   readonly #index = new Map<string, Map<string, Set<Series>>>();
+  readonly #texts = new Map<string, string>();
   #dropped = 0;
   #kept: number | undefined;
   #bytes = 0;
@@ -67,15 +68,20 @@ export class MetricsStore {
       this.#dropped++;
       return undefined;
     }
-    const series = new Series(labels);
+    const series = new Series(labels.map((text) => this.#interned(text)));
     this.#series.set(key, series);
-    for (const [name, value] of labelPairs(labels)) {
+    for (const [name, value] of labelPairs(series.labels)) {
       const values = remembered(this.#index, name, () => new Map());
       const set = values.get(value);
       if (set) set.add(series);
       else values.set(value, new Set([series]));
     }
     return series;
+  }
+
+  /** The same text once in memory: values of labels repeat. */
+  #interned(text: string): string {
+    return remembered(this.#texts, text, () => text);
   }
 
   append(labels: Labels, time: number, value: number): Appended {
@@ -150,6 +156,7 @@ export class MetricsStore {
   }
 
   #forgetBefore(time: number): void {
+    this.#texts.clear();
     let bytes = 0;
     for (const [key, series] of this.#series) {
       if (!series.forget(time)) {
