@@ -25,7 +25,7 @@ import { ComparePage } from './pages/trace-compare.tsx';
 import { TracePage } from './pages/trace.tsx';
 import { TracesPage } from './pages/traces.tsx';
 import { match, path } from './state/router.ts';
-import { readSession, needsLogin, session, sessionProblem } from './state/session.ts';
+import { isAnonymous, readSession, needsLogin, session, sessionProblem, signingIn } from './state/session.ts';
 import { settings } from './state/settings.ts';
 import { t } from './texts.ts';
 
@@ -110,7 +110,7 @@ export function App(): JSX.Element {
         </Notice>
       </main>
     );
-  if (needsLogin()) return <LoginPage />;
+  if (needsLogin() || (signingIn.value && isAnonymous())) return <LoginPage />;
   return (
     <div class={settings.value.narrowMenu ? 'shell narrow' : 'shell'}>
       <a class="skip" href="#content">

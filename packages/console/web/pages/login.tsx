@@ -4,7 +4,7 @@ import { CopyButton } from '../parts/controls.tsx';
 import { Notice } from '../parts/notice.tsx';
 import { base } from '../state/base.ts';
 import { messageOf } from '../state/request.ts';
-import { login, session } from '../state/session.ts';
+import { isAnonymous, login, session, signingIn } from '../state/session.ts';
 import { t } from '../texts.ts';
 
 export function LoginPage(): JSX.Element {
@@ -69,6 +69,17 @@ export function LoginPage(): JSX.Element {
         <button type="submit" class="button primary" disabled={busy || token.trim() === ''}>
           {t.login.submit}
         </button>
+        {isAnonymous() && (
+          <button
+            type="button"
+            class="button"
+            onClick={() => {
+              signingIn.value = false;
+            }}
+          >
+            {t.common.cancel}
+          </button>
+        )}
         <details>
           <summary>{t.login.how}</summary>
           <p class="soft">{t.login.howText}</p>

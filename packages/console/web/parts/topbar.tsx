@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { clock } from '../state/format.ts';
 import { answeredAt, refreshes, underWay } from '../state/resource.ts';
 import { path } from '../state/router.ts';
-import { logout, session } from '../state/session.ts';
+import { isAnonymous, logout, session, signingIn } from '../state/session.ts';
 import { change, dark, settings } from '../state/settings.ts';
 import { t } from '../texts.ts';
 import { Popover, Select } from './controls.tsx';
@@ -55,7 +55,19 @@ export function Topbar(): JSX.Element {
             {t.common.readOnly}
           </span>
         )}
-        {user !== undefined && session.value?.strategy === 'token' && (
+        {isAnonymous() && (
+          <button
+            type="button"
+            class="button"
+            onClick={() => {
+              signingIn.value = true;
+            }}
+          >
+            <Icon name="user" />
+            {t.nav.signIn}
+          </button>
+        )}
+        {user !== undefined && !isAnonymous() && (
           <Popover name={user} icon="user" align="right" label={<span class="clip short">{user.split(':').at(-1)}</span>}>
             {() => (
               <div class="picker">

@@ -9,6 +9,12 @@ export const sessionProblem = signal<string | undefined>(undefined);
 /** True when a token has to be given before anything is shown. */
 export const needsLogin = (): boolean => session.value?.strategy === 'token' && session.value.user === undefined;
 
+/** True for somebody who looks without a token where one can be given to do more. */
+export const isAnonymous = (): boolean => session.value?.strategy === 'anonymous' && session.value.user === 'anonymous';
+
+/** Whether somebody who may look without a token wants to give one. */
+export const signingIn = signal(false);
+
 export const mayWrite = (): boolean => session.value?.mayWrite === true;
 
 export async function readSession(): Promise<void> {
@@ -25,6 +31,7 @@ export async function readSession(): Promise<void> {
 export async function login(token: string): Promise<void> {
   await sendJson('POST', 'login', { token });
   await readSession();
+  signingIn.value = false;
 }
 
 export async function logout(): Promise<void> {

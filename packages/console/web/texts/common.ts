@@ -98,5 +98,6 @@ export const nav = {
   explain: 'Explain a request',
   settings: 'Settings',
   signIn: 'Sign in',
+  signIn: 'Sign in',
   signOut: 'Sign out',
 } as const;
