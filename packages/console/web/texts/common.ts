@@ -98,6 +98,5 @@ export const nav = {
   explain: 'Explain a request',
   settings: 'Settings',
   signIn: 'Sign in',
-  signIn: 'Sign in',
   signOut: 'Sign out',
 } as const;
