@@ -86,6 +86,15 @@ function sample(machine: Machine, program: string, changes: Partial<Image> = {})
   });
 }
 
+/** The store that keeps traces in the place of Jaeger's, Zipkin's and SkyWalking's. */
+const traceStore = (machine: Machine, title: string, flags: readonly string[]): Image =>
+  hostImage(machine, title, {
+    user: 10001,
+    group: 10001,
+    entrypoint: ['/usr/bin/trace-store', 'server', ...flags],
+    files: [script('/usr/bin/trace-store', launcher('trace-store', '--max-semi-space-size=2 '))],
+  });
+
 /** As whom the images of Bookinfo run. */
 const bookinfoUser = { user: 1000, group: 1000 } as const;
 
@@ -235,6 +244,19 @@ const ROWS: readonly Row[] = [
           ),
         ],
       }),
+  },
+  {
+    names: ['all-in-one', 'jaeger', 'zipkin', 'zipkin-slim', 'trace-store'],
+    image: (name, machine) => traceStore(machine, name.base, []),
+  },
+  {
+    names: ['skywalking-oap-server'],
+    image: (name, machine) => traceStore(machine, name.base, ['--http-ports', '12800']),
+  },
+  {
+    names: ['skywalking-ui'],
+    image: () =>
+      'SkyWalking’s pages are not built: traces that it receives are in the console, or at /jaeger/api of its server',
   },
   {
     names: ['loki'],

@@ -90,6 +90,8 @@ function read(options: HandlerOptions, url: URL): Answer | undefined {
       return json({ status: 'StatusOK' });
     case '/info':
       return json({ name: 'istio-ts trace-store', version });
+    // Zipkin's own place for it.
+    case '/prometheus':
     case '/metrics':
       return text(metricsText(store));
     default:
