@@ -6,9 +6,9 @@ import type { Json } from '../json.ts';
 import { asObject, textField } from '../json.ts';
 import type { Logger } from '../log.ts';
 import type { AgentMetrics } from './agent-metrics.ts';
+import { FoldedMetrics } from './folded-metrics.ts';
 import { istioMetricNames, LineChunks } from './metric-names.ts';
 import { fillMissingLabels } from './missing-labels.ts';
-import { OpenConnections } from './open-connections.ts';
 
 /** Where the application's own metrics are (`ISTIO_PROMETHEUS_ANNOTATIONS`, from the pod's `prometheus.io/*`). */
 export interface ApplicationScrape {
@@ -51,10 +51,10 @@ export const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** Envoy's statistics as Istio shows them, batch by batch of lines; `end` gives what could be told only at the end. */
 function istioMetrics(): TextChange {
-  const open = new OpenConnections();
+  const folded = new FoldedMetrics();
   return {
-    change: (text) => open.take(fillMissingLabels(istioMetricNames(text))),
-    end: () => open.end(),
+    change: (text) => folded.take(fillMissingLabels(istioMetricNames(text))),
+    end: () => folded.end(),
   };
 }
 

@@ -23,8 +23,8 @@ function endpointMetadata(endpoint: Endpoint): Metadata | undefined {
     filterMetadata['istio.peer'] = {
       workload: workload.workloadName,
       namespace: workload.namespace,
-      app: workload.labels.app ?? workload.canonicalName,
-      version: workload.labels.version ?? workload.canonicalRevision,
+      app: workload.labels.app ?? '',
+      version: workload.labels.version ?? '',
       canonical_service: workload.canonicalName,
       canonical_revision: workload.canonicalRevision,
       cluster: workload.clusterId,

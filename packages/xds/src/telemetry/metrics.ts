@@ -1,4 +1,11 @@
-import type { AccessLog, AccessLogFilter, Config_Gauge, Config_Tag } from '@istio-ts/envoy';
+import type {
+  AccessLog,
+  AccessLogFilter,
+  AccessLoggersStatsConfig,
+  Config_Gauge,
+  Config_Tag,
+  Scope,
+} from '@istio-ts/envoy';
 import type { ScopedProxy } from '@istio-ts/mesh/model';
 import type { EffectiveMetrics, EffectiveTelemetry } from '@istio-ts/mesh/telemetry';
 import { STANDARD_METRICS, type StandardMetric } from '@istio-ts/mesh/telemetry-metrics';
@@ -19,9 +26,24 @@ interface MetricsInput extends LabelsInput {
   readonly metrics: EffectiveMetrics;
 }
 
-type AccessLoggersStatsConfig = Parameters<typeof typed<'envoy.extensions.access_loggers.stats.v3.Config'>>[1];
+/**
+ * All loggers of a proxy share one scope, so that the ceilings hold for the whole proxy. Series that nothing adds to any more are forgotten as the
+ * bootstrap says.
+ */
+const SCOPE: Scope = {
+  prefix: '',
+  sharingName: 'istio',
+  maxCounters: MAX_COUNTERS,
+  maxHistograms: MAX_HISTOGRAMS,
+  maxGauges: MAX_OPEN_CONNECTIONS,
+  enableEviction: true,
+};
 
-function logger(metrics: Omit<AccessLoggersStatsConfig, 'statsScope'>, filter?: AccessLogFilter): readonly AccessLog[] {
+function logger(
+  metrics: Omit<AccessLoggersStatsConfig, 'statsScope'>,
+  filter?: AccessLogFilter,
+  statsScope = SCOPE,
+): readonly AccessLog[] {
   const parts = Object.entries(metrics).filter(([, list]) => Array.isArray(list) && list.length > 0);
   if (parts.length === 0) return [];
   return [
@@ -29,16 +51,7 @@ function logger(metrics: Omit<AccessLoggersStatsConfig, 'statsScope'>, filter?: 
       name: 'envoy.access_loggers.stats',
       ...(filter !== undefined && { filter }),
       typedConfig: typed('envoy.extensions.access_loggers.stats.v3.Config', {
-        // All loggers of a proxy share one scope, so that the ceilings hold for the whole proxy. Series that nothing adds to any more are
-        // forgotten as the bootstrap says.
-        statsScope: {
-          prefix: '',
-          sharingName: 'istio',
-          maxCounters: MAX_COUNTERS,
-          maxHistograms: MAX_HISTOGRAMS,
-          maxGauges: MAX_OPEN_CONNECTIONS,
-          enableEviction: true,
-        },
+        statsScope,
         ...Object.fromEntries(parts),
       }),
     },
@@ -92,11 +105,14 @@ const HISTOGRAMS = {
   RESPONSE_SIZE: { unit: 'Bytes', valueFormat: '%DOWNSTREAM_WIRE_BYTES_SENT%' },
 } as const;
 
-/** Counted by the filter grpc_stats. */
-const MESSAGES = {
-  GRPC_REQUEST_MESSAGES: '%FILTER_STATE(envoy.filters.http.grpc_stats:FIELD:request_message_count)%',
-  GRPC_RESPONSE_MESSAGES: '%FILTER_STATE(envoy.filters.http.grpc_stats:FIELD:response_message_count)%',
-} as const;
+/**
+ * Messages of a gRPC stream, counted by the filter grpc_stats as `REQUESTS,RESPONSES`. Nothing in Envoy turns that text into a number, so it is a label of
+ * the streams, and the agent multiplies.
+ */
+const MESSAGES = ['GRPC_REQUEST_MESSAGES', 'GRPC_RESPONSE_MESSAGES'] as const;
+const messageCounts = tag('messages', format('%FILTER_STATE(envoy.filters.http.grpc_stats:PLAIN)%'));
+/** A ceiling for the sets of labels and counts. They are not forgotten: a sum that falls would look like a restart of the proxy. */
+const MESSAGE_SCOPE: Scope = { prefix: '', sharingName: 'istio-messages', maxCounters: 2000 };
 const isGrpc: AccessLogFilter = {
   headerFilter: { header: { name: 'content-type', stringMatch: { prefix: 'application/grpc' } } },
 };
@@ -111,12 +127,13 @@ const httpLoggers = memoWhileHeld(inputsOf, (input): readonly AccessLog[] => {
     }),
     ...logger(
       {
-        counters: entries(keysOf(MESSAGES), labels, input, (stat, metric) => ({
-          stat,
-          valueFormat: at(MESSAGES, metric),
+        counters: entries(MESSAGES, labels, input, ({ name, tags }) => ({
+          stat: { name, tags: [...tags, messageCounts] },
+          valueFixed: 1,
         })),
       },
       isGrpc,
+      MESSAGE_SCOPE,
     ),
   ];
 });
@@ -139,7 +156,7 @@ function openBytes(input: MetricsInput, labels: readonly Label[]): readonly Conf
     const stat = { name: `${name}_open`, tags: [...tags, tag('connection', format('%CONNECTION_ID%'))] };
     return [
       { stat, valueFormat: at(BYTES, metric), set: { logType: 'TcpPeriodic' } },
-      { stat, valueFixed: 0, set: { logType: 'TcpConnectionEnd' } },
+      { stat, valueFormat: '0', set: { logType: 'TcpConnectionEnd' } },
     ];
   }).flat();
 }

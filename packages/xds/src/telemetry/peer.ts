@@ -3,7 +3,7 @@ import type { ScopedProxy } from '@istio-ts/mesh/model';
 import { typed } from '../typed.ts';
 
 /** What a server's proxy reads of a client's certificate, once per connection. The keys name filter state objects. */
-const FACTS: readonly { readonly key: string; readonly attribute: 'subject' | 'uri'; readonly pattern: string }[] = [
+const FACTS: readonly { readonly key: PeerFact; readonly attribute: 'subject' | 'uri'; readonly pattern: string }[] = [
   { key: 'workload', attribute: 'subject', pattern: '(?:.*,)?CN=([^,]*).*' },
   { key: 'app', attribute: 'subject', pattern: '(?:.*,)?OU=([^,]*).*' },
   { key: 'version', attribute: 'subject', pattern: '(?:.*,)?L=([^,]*).*' },
@@ -11,7 +11,7 @@ const FACTS: readonly { readonly key: string; readonly attribute: 'subject' | 'u
   { key: 'namespace', attribute: 'uri', pattern: 'spiffe://[^/]*/ns/([^/]*)/.*' },
 ];
 
-export type PeerFact = 'workload' | 'app' | 'version' | 'cluster' | 'namespace';
+export type PeerFact = 'workload' | 'app' | 'version' | 'version_label' | 'cluster' | 'namespace';
 
 /** Format command of a fact about the client. */
 export const peerFact = (fact: PeerFact): string => `%FILTER_STATE(peer.${fact}:PLAIN)%`;
@@ -21,19 +21,21 @@ const ATTRIBUTE = {
   uri: 'connection.uri_san_peer_certificate',
 } as const;
 
+const fact = (key: PeerFact, cel: string): FilterStateValue => ({
+  objectKey: `peer.${key}`,
+  factoryKey: 'envoy.string',
+  formatString: { textFormatSource: { inlineString: `%CEL(${cel})%` } },
+  skipIfEmpty: true,
+});
+
 const FILTER: ConfigListenerFilter = {
   name: 'istio.peer_metadata',
   typedConfig: typed('envoy.extensions.filters.network.set_filter_state.v3.Config', {
-    onDownstreamTlsHandshake: FACTS.map(
-      ({ key, attribute, pattern }): FilterStateValue => ({
-        objectKey: `peer.${key}`,
-        factoryKey: 'envoy.string',
-        formatString: {
-          textFormatSource: { inlineString: `%CEL(re.capture(${ATTRIBUTE[attribute]}, '${pattern}'))%` },
-        },
-        skipIfEmpty: true,
-      }),
-    ),
+    onDownstreamTlsHandshake: [
+      ...FACTS.map(({ key, attribute, pattern }) => fact(key, `re.capture(${ATTRIBUTE[attribute]}, '${pattern}')`)),
+      // The certificate has the canonical revision, which is `latest` for workloads without a version.
+      fact('version_label', `re.capture(${ATTRIBUTE.subject}, '(?:.*,)?L=(?:latest|([^,]*))(?:,.*)?')`),
+    ],
   }),
 };
 

@@ -1,13 +1,13 @@
+import { FoldedMetrics } from '@istio-ts/agent/status/folded-metrics';
 import { istioMetricNames } from '@istio-ts/agent/status/metric-names';
 import { fillMissingLabels } from '@istio-ts/agent/status/missing-labels';
-import { OpenConnections } from '@istio-ts/agent/status/open-connections';
 import type { RunningEnvoy } from './envoy.ts';
 
 /** Envoy's metrics as a scrape gets them from the agent. */
 export async function scrape(envoy: Pick<RunningEnvoy, 'admin'>): Promise<string> {
-  const open = new OpenConnections();
+  const folded = new FoldedMetrics();
   const text = fillMissingLabels(istioMetricNames(await envoy.admin('/stats/prometheus')));
-  return open.take(text) + open.end();
+  return folded.take(text) + folded.end();
 }
 
 /** A line of an exposition. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { MeshConfig, MeshNetworks } from '@istio-ts/api';
 import type { Cluster, ClusterLoadAssignment, Listener, RouteConfiguration } from '@istio-ts/envoy';
 import type { KubeObject } from '@istio-ts/kube/object';
-import type { MeshOptions, TrustBundles } from '@istio-ts/mesh';
+import type { MeshOptions, Problem, TrustBundles } from '@istio-ts/mesh';
 import { generateOffline, type OfflineProxy, typeUrls } from '../engine/index.ts';
 import { selfSigned } from './certificate.ts';
 import { type RunningEnvoy, startEnvoy } from './envoy.ts';
@@ -65,6 +65,8 @@ export interface OfflineEnvoySetup {
   readonly clusters?: readonly Cluster[];
   /** The DNS server that Envoy asks. */
   readonly dns?: Bound;
+  /** Takes the problems of the objects, which are errors otherwise. */
+  readonly tolerate?: (problem: Problem) => void;
   /** Further secrets of the agent, such as files by their names. */
   readonly secrets?: readonly object[];
 }
@@ -108,7 +110,8 @@ export async function startOfflineEnvoy(setup: OfflineEnvoySetup): Promise<Offli
     ...(setup.mesh && { mesh: setup.mesh }),
     ...(setup.trustBundles && { trustBundles: setup.trustBundles }),
   });
-  if (problems.length > 0)
+  if (setup.tolerate) problems.forEach(setup.tolerate);
+  else if (problems.length > 0)
     throw new Error(problems.map((one) => `${one.origin.name} ${one.path}: ${one.message}`).join('\n'));
   if (errors.length > 0)
     throw new Error(errors.map((one) => `${one.type} ${one.name}: ${String(one.error)}`).join('\n'));

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { OpenConnections } from './open-connections.ts';
+import { FoldedMetrics } from './folded-metrics.ts';
 
 test('bytes of open connections are part of the counters, whose labels know no connection', () => {
-  const open = new OpenConnections();
+  const open = new FoldedMetrics();
   const rest = [
     '# TYPE istio_requests_total counter',
     'istio_requests_total{reporter="source"} 1',
@@ -30,6 +30,28 @@ test('bytes of open connections are part of the counters, whose labels know no c
       '# TYPE istio_tcp_sent_bytes_total counter',
       'istio_tcp_sent_bytes_total{reporter="source",source_app="a"} 111',
       'istio_tcp_sent_bytes_total{reporter="source",source_app="b"} 1',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('messages of gRPC are streams times their messages', () => {
+  const folded = new FoldedMetrics();
+  const text = [
+    'istio_request_messages_total{reporter="source",source_app="a",messages="1,1"} 10',
+    'istio_request_messages_total{reporter="source",source_app="a",messages="3,6"} 2',
+    'istio_response_messages_total{reporter="source",source_app="a",messages="3,6"} 2',
+    'istio_response_messages_total{reporter="source",source_app="b",messages="unknown"} 2',
+    '',
+  ];
+  assert.equal(
+    folded.take(text.join('\n')) + folded.end(),
+    [
+      '# TYPE istio_request_messages_total counter',
+      'istio_request_messages_total{reporter="source",source_app="a"} 16',
+      '# TYPE istio_response_messages_total counter',
+      'istio_response_messages_total{reporter="source",source_app="a"} 12',
+      'istio_response_messages_total{reporter="source",source_app="b"} 0',
       '',
     ].join('\n'),
   );
