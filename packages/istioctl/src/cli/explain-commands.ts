@@ -24,7 +24,7 @@ function authzCheck(parent: Command, act: Act, path: string): void {
     );
 }
 
-/** experimental describe, authz check, envoy-stats, metrics, internal-debug, proxy-status and version. */
+/** experimental describe, authz check, simulate, envoy-stats, metrics, internal-debug, proxy-status and version. */
 export const explainCommands: CommandGroup = (program, act) => {
   const experimental = experimentalCommand(program);
   authzCheck(program, act, 'authz');
@@ -55,6 +55,37 @@ export const explainCommands: CommandGroup = (program, act) => {
     .addOption(adminPort())
     .addHelpText('after', examples('experimental describe service frontend.shop'))
     .action(act(async (session, flags, target) => (await load()).runDescribeService(session, flags, target)));
+
+  experimental
+    .command('simulate')
+    .argument('[pod-or-url]', podWords)
+    .argument('[url]', 'http://host:port/path, https:// or tcp://')
+    .description("what a pod's Envoy does with a request, and which objects decide it; nothing is sent")
+    .option('-X, --method <method>', 'method of HTTP', 'GET')
+    .option('-H, --header <header...>', 'a header of the request, as "x-user: anna"')
+    .option('--inbound', 'a request that comes to the pod; at gateways all do')
+    .option(
+      '--from <identity>',
+      'the caller by mutual TLS: NAMESPACE/SERVICE-ACCOUNT or spiffe://... (implies --inbound)',
+    )
+    .option('--claims <json>', 'what a checked token says, as JSON')
+    .option('-f, --file <file>', 'a configuration dump of Envoy instead of a pod ("-" is standard input)')
+    .addOption(new Option('-o, --output <format>', 'short, json or yaml').default('short'))
+    .addOption(adminPort())
+    .addHelpText(
+      'after',
+      examples(
+        'x simulate deploy/frontend.shop http://cart:7070/items -H "x-user: anna"',
+        'x simulate deploy/cart.shop http://cart:7070/items --from shop/frontend',
+        'x simulate deploy/istio-ingressgateway.istio-system http://shop.example.com/ -X POST --inbound',
+        'x simulate http://cart:7070/items --file dump.json -o json',
+      ),
+    )
+    .action(
+      act(async (session, flags, first, second) =>
+        (await import('../commands/simulate.ts')).runSimulate(session, flags, first, second),
+      ),
+    );
 
   experimental
     .command('envoy-stats')
