@@ -59,11 +59,14 @@ export const touches = (a: Box, b: Box): boolean =>
 export type Detail = 'shape' | 'name' | 'full';
 export const detailAt = (k: number): Detail => (k < 0.3 ? 'shape' : k < 0.46 ? 'name' : 'full');
 
-/** The node nearest in a direction, for the arrow keys: what lies straight ahead counts before what lies beside. */
+/**
+ * The node nearest in a direction, for the arrow keys: those that `linked` holds before all others, what lies straight ahead before what lies beside.
+ */
 export function neighbour(
   layout: Layout,
   from: string,
   direction: 'left' | 'right' | 'up' | 'down',
+  linked: ReadonlySet<string> = new Set(),
 ): string | undefined {
   const start = layout.nodes[from];
   if (!start) return undefined;
@@ -75,7 +78,7 @@ export function neighbour(
     const ahead = direction === 'right' ? dx : direction === 'left' ? -dx : direction === 'down' ? dy : -dy;
     const beside = direction === 'left' || direction === 'right' ? Math.abs(dy) : Math.abs(dx);
     if (ahead <= 1) continue;
-    const cost = ahead + beside * 2;
+    const cost = (ahead + beside * 2) * (linked.has(id) ? 0.001 : 1);
     if (!best || cost < best.cost) best = { id, cost };
   }
   return best?.id;

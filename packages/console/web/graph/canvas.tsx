@@ -94,7 +94,11 @@ export function Canvas(props: {
         y: before.y + (direction === 'up' ? step : direction === 'down' ? -step : 0),
       }));
     } else if (direction && stop !== undefined) {
-      const next = neighbour(layout, stop, direction);
+      const along = direction === 'left' || direction === 'right';
+      const linked = new Set(
+        along ? graph.edges.flatMap(({ source, target }) => (source === stop ? [target] : target === stop ? [source] : [])) : [],
+      );
+      const next = neighbour(layout, stop, direction, linked);
       const at = next === undefined ? undefined : layout.nodes[next];
       if (next !== undefined && at) {
         wantsFocus.current = true;

@@ -73,7 +73,7 @@ export function NodeCard(props: NodeCardProps): JSX.Element {
       class={`node ${node.health.state} ${node.kind} ${props.tone}`}
       transform={`translate(${at.x - card.width / 2} ${at.y - card.height / 2})`}
       role="button"
-      tabIndex={props.tabStop ? 0 : -1}
+      tabindex={props.tabStop ? 0 : -1}
       aria-label={nodeLabel(node)}
       aria-pressed={props.tone === 'selected'}
       data-node={node.id}
