@@ -156,7 +156,7 @@ function openBytes(input: MetricsInput, labels: readonly Label[]): readonly Conf
     const stat = { name: `${name}_open`, tags: [...tags, tag('connection', format('%CONNECTION_ID%'))] };
     return [
       { stat, valueFormat: at(BYTES, metric), set: { logType: 'TcpPeriodic' } },
-      { stat, valueFormat: '0', set: { logType: 'TcpConnectionEnd' } },
+      { stat, valueFormat: '%CEL(0)%', set: { logType: 'TcpConnectionEnd' } },
     ];
   }).flat();
 }
