@@ -1,0 +1,422 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { proves } from '@istio-ts/xds/field-proof';
+import { type Cluster, obstacle, startCluster } from './support/cluster.ts';
+import { until } from './support/shell.ts';
+import { type Mesh, settled, startMesh } from './tasks/mesh.ts';
+
+const filterRatelimit = `
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata:
+  name: filter-ratelimit
+  namespace: istio-system
+spec:
+  workloadSelector:
+    labels:
+      istio: ingressgateway
+  configPatches:
+    - applyTo: HTTP_FILTER
+      match:
+        context: GATEWAY
+        listener:
+          filterChain:
+            filter:
+              name: "envoy.filters.network.http_connection_manager"
+              subFilter:
+                name: "envoy.filters.http.router"
+      patch:
+        operation: INSERT_BEFORE
+        value:
+          name: envoy.filters.http.ratelimit
+          typed_config:
+            "@type": type.googleapis.com/envoy.extensions.filters.http.ratelimit.v3.RateLimit
+            domain: ratelimit
+            failure_mode_deny: true
+            timeout: 10s
+            rate_limit_service:
+              grpc_service:
+                envoy_grpc:
+                  cluster_name: outbound|8081||ratelimit.default.svc.cluster.local
+                  authority: ratelimit.default.svc.cluster.local
+              transport_api_version: V3
+`;
+
+const filterRatelimitSvc = `
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata:
+  name: filter-ratelimit-svc
+  namespace: istio-system
+spec:
+  workloadSelector:
+    labels:
+      istio: ingressgateway
+  configPatches:
+    - applyTo: VIRTUAL_HOST
+      match:
+        context: GATEWAY
+        routeConfiguration:
+          vhost:
+            name: ""
+            route:
+              action: ANY
+      patch:
+        operation: MERGE
+        value:
+          rate_limits:
+            - actions:
+              - request_headers:
+                  header_name: ":path"
+                  descriptor_key: "PATH"
+`;
+
+const virtualServiceApi = `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata:
+  name: bookinfo
+spec:
+  gateways:
+  - bookinfo-gateway
+  hosts:
+  - '*'
+  http:
+  - match:
+    - uri:
+        exact: /productpage
+    - uri:
+        prefix: /static
+    - uri:
+        exact: /login
+    - uri:
+        exact: /logout
+    route:
+    - destination:
+        host: productpage
+        port:
+          number: 9080
+  - match:
+    - uri:
+        prefix: /api/v1/products
+    route:
+    - destination:
+        host: productpage
+        port:
+          number: 9080
+    name: api
+`;
+
+const filterRatelimitSvcApi = `
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata:
+  name: filter-ratelimit-svc-api
+  namespace: istio-system
+spec:
+  workloadSelector:
+    labels:
+      istio: ingressgateway
+  configPatches:
+    - applyTo: HTTP_ROUTE
+      match:
+        context: GATEWAY
+        routeConfiguration:
+          vhost:
+            name: "*:8080"
+            route:
+              name: "api"
+      patch:
+        operation: MERGE
+        value:
+          route:
+            rate_limits:
+            - actions:
+              - header_value_match:
+                  descriptor_key: "PATH"
+                  descriptor_value: "api"
+                  headers:
+                    - name: ":path"
+                      safe_regex_match:
+                        google_re2: {}
+                        regex: "/api/v1/products/[1-9]{1,2}"
+`;
+
+/** What limits, as the filter or the route of the local rate limit has it. */
+const bucket = (spaces: number): string =>
+  `
+token_bucket:
+  max_tokens: 4
+  tokens_per_fill: 4
+  fill_interval: 60s
+filter_enabled:
+  runtime_key: local_rate_limit_enabled
+  default_value:
+    numerator: 100
+    denominator: HUNDRED
+filter_enforced:
+  runtime_key: local_rate_limit_enforced
+  default_value:
+    numerator: 100
+    denominator: HUNDRED
+response_headers_to_add:
+  - append: false
+    header:
+      key: x-local-rate-limit
+      value: 'true'`.replaceAll('\n', `\n${' '.repeat(spaces)}`);
+
+const localFilter = (content: string): string => `
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata:
+  name: filter-local-ratelimit-svc
+  namespace: istio-system
+spec:
+  workloadSelector:
+    labels:
+      app: productpage
+  configPatches:
+    - applyTo: HTTP_FILTER
+      match:
+        context: SIDECAR_INBOUND
+        listener:
+          filterChain:
+            filter:
+              name: "envoy.filters.network.http_connection_manager"
+      patch:
+        operation: INSERT_BEFORE
+        value:
+          name: envoy.filters.http.local_ratelimit
+          typed_config:
+            "@type": type.googleapis.com/udpa.type.v1.TypedStruct
+            type_url: type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
+            value:
+              stat_prefix: http_local_rate_limiter${content}`;
+
+const localRoute = `
+    - applyTo: HTTP_ROUTE
+      match:
+        context: SIDECAR_INBOUND
+        routeConfiguration:
+          vhost:
+            name: "inbound|http|9080"
+            route:
+              action: ANY
+      patch:
+        operation: MERGE
+        value:
+          typed_per_filter_config:
+            envoy.filters.http.local_ratelimit:
+              "@type": type.googleapis.com/udpa.type.v1.TypedStruct
+              type_url: type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
+              value:
+                stat_prefix: http_local_rate_limiter${bucket(16)}
+`;
+
+const reason = obstacle();
+
+describe('the task "Enabling Rate Limits using Envoy"', { skip: reason ?? false }, () => {
+  let cluster: Cluster | undefined;
+  let mesh: Mesh | undefined;
+  before(async () => {
+    cluster = await startCluster();
+    mesh = await startMesh(cluster);
+    await mesh.applySamples(
+      'bookinfo/platform/kube/bookinfo.yaml',
+      'bookinfo/networking/bookinfo-gateway.yaml',
+      'ratelimit/ratelimit-config.yaml',
+      'ratelimit/rate-limit-service.yaml',
+    );
+    await cluster.podsReady('default');
+  });
+  after(() => cluster?.down());
+  const started = (): Mesh => {
+    if (mesh === undefined) throw new Error('the mesh did not start');
+    return mesh;
+  };
+
+  /** The status codes of requests through the ingress gateway, one after the other. */
+  const codes = async (paths: readonly string[]): Promise<readonly string[]> => {
+    const found: string[] = [];
+    for (const path of paths) {
+      const { stdout } = await started().curlHere(
+        '-o',
+        '/dev/null',
+        '-w',
+        '%{http_code}',
+        `http://${started().ingress}${path}`,
+      );
+      found.push(stdout);
+    }
+    return found;
+  };
+  const minute = (): number => Math.floor(Date.now() / 60_000);
+
+  /** Asks until the answers are these and all of them came in one minute: a window may have been used up before, or end between two requests. */
+  const inOneMinute = (paths: readonly string[], wanted: readonly string[]): Promise<readonly string[]> =>
+    until(
+      `${wanted} in one minute`,
+      async () => {
+        const before = minute();
+        const found = await codes(paths);
+        if (minute() !== before) throw new Error('a minute has ended meanwhile');
+        if (found.join() !== wanted.join()) {
+          // What this minute admits may be used up: the next one begins anew.
+          await until('the next minute', async () => (minute() === before ? undefined : true));
+          throw new Error(`the answers were ${found}`);
+        }
+        return found;
+      },
+      400_000,
+    );
+
+  /** A page of a proxy's admin server, which counts as no request. */
+  const admin = async (deployment: string, namespace: string, page: string): Promise<string> => {
+    const { stdout } = await started().cluster.tryKubectl(
+      ...['exec', `deploy/${deployment}`, '-n', namespace, '-c', 'istio-proxy', '--'],
+      ...['pilot-agent', 'request', 'GET', page],
+    );
+    return stdout;
+  };
+
+  /** Waits until a proxy has this in force: in its routes or listeners, and with no connection left that is served as before. */
+  const inForce = (deployment: string, namespace: string, holds: (config: string) => boolean): Promise<true> =>
+    until<true>(`the configuration of ${deployment}`, async () => {
+      const { configs } = JSON.parse(await admin(deployment, namespace, 'config_dump')) as {
+        configs: readonly Record<string, unknown>[];
+      };
+      const listeners = configs.flatMap(({ dynamic_listeners: all }) =>
+        ((all ?? []) as readonly { active_state?: unknown }[]).map(({ active_state }) => active_state),
+      );
+      const routes = configs.map(({ dynamic_route_configs: all }) => all);
+      if (!holds(JSON.stringify({ listeners, routes }))) throw new Error('it is not there');
+      const draining = await admin(deployment, namespace, 'stats?filter=listener_manager.total_.*_draining');
+      if (!/_draining: 0/.test(draining) || /_draining: [1-9]/.test(draining))
+        throw new Error(`connections are served as before: ${draining}`);
+      return true;
+    });
+  const has =
+    (text: RegExp) =>
+    (config: string): boolean =>
+      text.test(config);
+  /** The limits of local rate limit filters: at the filters themselves and at routes. */
+  const localLimits = (config: string): { readonly filters: readonly number[]; readonly routes: readonly number[] } => {
+    const [filters, routes]: [number[], number[]] = [[], []];
+    const walk = (value: unknown, atRoute: boolean): void => {
+      if (typeof value !== 'object' || value === null) return;
+      for (const [key, inner] of Object.entries(value)) {
+        if (key === 'max_tokens' && typeof inner === 'number') (atRoute ? routes : filters).push(inner);
+        walk(inner, atRoute || key === 'typed_per_filter_config');
+      }
+    };
+    walk(JSON.parse(config), false);
+    return { filters: [...new Set(filters)], routes: [...new Set(routes)] };
+  };
+
+  test('Bookinfo answers and the rate limit service has its limits', async () => {
+    await settled(
+      'the product page',
+      async () => (await codes(['/productpage'])).join(),
+      (code) => code === '200',
+      1,
+    );
+    const config = await until('the limits', async () => {
+      const { stdout } = await started().exec('ratings-v1', 'ratings', 'curl', '-s', 'ratelimit:6070/rlconfig');
+      return stdout.includes('ratelimit.PATH') ? stdout : undefined;
+    });
+    assert.equal(
+      config,
+      [
+        'ratelimit.PATH_/productpage: unit=MINUTE requests_per_unit=1, shadow_mode: false',
+        'ratelimit.PATH_api: unit=MINUTE requests_per_unit=2, shadow_mode: false',
+        'ratelimit.PATH: unit=MINUTE requests_per_unit=100, shadow_mode: false\n',
+      ].join('\n'),
+    );
+  });
+
+  test('global rate limit: the second request of a minute is refused', async () => {
+    proves('EnvoyFilter.spec.configPatches[].match.routeConfiguration.vhost.name');
+    await started().apply(filterRatelimit, 'istio-system');
+    await started().apply(filterRatelimitSvc, 'istio-system');
+    await inForce('istio-ingressgateway', 'istio-system', has(/filters\.http\.ratelimit/));
+    await inForce('istio-ingressgateway', 'istio-system', has(/"descriptor_key":"PATH"/));
+    await inOneMinute(['/productpage', '/productpage'], ['200', '429']);
+    assert.deepEqual(await codes(['/static/none', '/logout']).then((all) => all.includes('429')), false);
+  });
+
+  test('global rate limit, advanced: two requests a minute to the API, whatever product they ask for', async () => {
+    proves('EnvoyFilter.spec.configPatches[].match.routeConfiguration.vhost.route.name');
+    await started().apply(virtualServiceApi);
+    await started().apply(filterRatelimitSvcApi, 'istio-system');
+    await inForce('istio-ingressgateway', 'istio-system', has(/"descriptor_value":"api"/));
+    await inOneMinute(
+      [1, 2, 3].map((product) => `/api/v1/products/${product}`),
+      ['200', '200', '429'],
+    );
+  });
+
+  test('a changed ConfigMap takes effect without a restart', async () => {
+    const configMap = await started().cluster.kubectl('get', 'configmap', 'ratelimit-config', '-o', 'yaml');
+    await started().apply(configMap.replace('requests_per_unit: 2', 'requests_per_unit: 3'));
+    await until('the new limit', async () => {
+      const { stdout } = await started().exec('ratings-v1', 'ratings', 'curl', '-s', 'ratelimit:6070/rlconfig');
+      return /PATH_api: unit=MINUTE requests_per_unit=3/.test(stdout) || undefined;
+    });
+    await inOneMinute(
+      [1, 2, 3, 4].map((product) => `/api/v1/products/${product}`),
+      ['200', '200', '200', '429'],
+    );
+  });
+
+  /** The task's loop in the pod of ratings. */
+  const inside = async (times: number, path = '/productpage'): Promise<readonly string[]> => {
+    const loop = `for i in {1..${times}}; do curl -s productpage:9080${path} -o /dev/null -w "%{http_code}\\n"; done`;
+    const { stdout } = await started().exec('ratings-v1', 'ratings', 'bash', '-c', loop);
+    return stdout.trim().split('\n');
+  };
+
+  test('local rate limit: each productpage pod answers four requests a minute', async () => {
+    await started().apply(localFilter(bucket(14)), 'istio-system');
+    await inForce('productpage-v1', 'default', (config) => localLimits(config).filters.includes(4));
+    assert.deepEqual(await inside(5), ['200', '200', '200', '200', '429']);
+    const { stdout } = await started().exec('ratings-v1', 'ratings', 'curl', '-si', 'productpage:9080/productpage');
+    assert.match(stdout, /^x-local-rate-limit: true\r?$/m);
+  });
+
+  test('local rate limit at the routes of a port', async () => {
+    await started().apply(localFilter(localRoute), 'istio-system');
+    await inForce('productpage-v1', 'default', (config) => {
+      const { filters, routes } = localLimits(config);
+      return filters.length === 0 && routes.includes(4);
+    });
+    assert.deepEqual(await inside(5), ['200', '200', '200', '200', '429']);
+  });
+
+  test('local rate limit by descriptors, as in the sample', async () => {
+    await started().applySamples('ratelimit/local-rate-limit-service.yaml');
+    await inForce('productpage-v1', 'default', (config) => {
+      const { filters, routes } = localLimits(config);
+      return filters.length === 0 && routes.includes(10) && !routes.includes(4);
+    });
+    assert.deepEqual(await inside(11), [...Array.from({ length: 10 }, () => '200'), '429']);
+    assert.deepEqual(await inside(1, '/health'), ['200']);
+    const { stdout } = await started().exec('ratings-v1', 'ratings', 'curl', '-si', 'productpage:9080/productpage');
+    assert.match(stdout, /^x-ratelimit-limit: 10/m);
+    assert.match(stdout, /^x-ratelimit-remaining: 0/m);
+  });
+
+  test('cleanup as in the task gives everything back', async () => {
+    await started().cluster.kubectl(
+      ...['delete', 'envoyfilter', '-n', 'istio-system', 'filter-ratelimit', 'filter-ratelimit-svc'],
+      ...['filter-ratelimit-svc-api', 'filter-local-ratelimit-svc'],
+    );
+    await started().cluster.kubectl('delete', 'cm', 'ratelimit-config');
+    await started().deleteSamples('ratelimit/rate-limit-service.yaml');
+    await settled(
+      'answers without a limit',
+      async () => (await codes(Array.from({ length: 6 }, () => '/productpage'))).join(),
+      (all) => all === '200,200,200,200,200,200',
+      2,
+    );
+  });
+});
