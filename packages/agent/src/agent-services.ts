@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { AGENT_DISCOVERY_SOCKET, usesAgentDiscovery } from './bootstrap/listeners.ts';
+import { checksByProxy } from './bootstrap/render.ts';
 import type { AgentSettings } from './environment.ts';
 import { readOptional } from './inputs.ts';
 import type { Logger } from './log.ts';
@@ -41,14 +42,17 @@ export async function startAgentServices(options: {
   });
   const { readHealthProbe, watchHealth } = await import('./discovery/health.ts');
   const probe = readHealthProbe(settings.proxyConfig.raw.readinessProbe);
+  // What Envoy can check itself it is told by istiod, where health discovery is switched on.
+  const byProxy = checksByProxy(settings) && (probe?.check.kind === 'http' || probe?.check.kind === 'tcp');
   const health =
-    probe &&
-    watchHealth(probe, options.probeTarget, (state) => {
-      log.info(state.healthy ? 'the application is healthy' : 'the application is not healthy', {
-        reason: state.message || undefined,
-      });
-      client.report(state);
-    });
+    probe === undefined || byProxy
+      ? undefined
+      : watchHealth(probe, options.probeTarget, (state) => {
+          log.info(state.healthy ? 'the application is healthy' : 'the application is not healthy', {
+            reason: state.message || undefined,
+          });
+          client.report(state);
+        });
   return {
     close: async () => {
       health?.close();

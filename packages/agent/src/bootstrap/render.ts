@@ -20,6 +20,11 @@ function connectionLimit({ proxyConfig, metadata }: AgentSettings): number {
   return asked.map(Number).find((limit) => Number.isInteger(limit) && limit > 0) ?? MAX_DOWNSTREAM_CONNECTIONS;
 }
 
+/** Whether Envoy itself finds out how the application is (health discovery), as istiod tells it, and not the agent: `ISTIO_META_HEALTH_DISCOVERY`. */
+export function checksByProxy({ metadata }: AgentSettings): boolean {
+  return metadata.HEALTH_DISCOVERY === 'true';
+}
+
 /** What Envoy is started with: who it is, where its configuration comes from, what it exposes before any arrives. */
 export function renderBootstrap(settings: AgentSettings, version: string): Bootstrap {
   const remote = renderRemoteServices(settings);
@@ -70,6 +75,13 @@ export function renderBootstrap(settings: AgentSettings, version: string): Boots
         ],
       },
     },
+    ...(checksByProxy(settings) && {
+      hdsConfig: {
+        apiType: 'GRPC',
+        transportApiVersion: 'V3',
+        grpcServices: [{ envoyGrpc: { clusterName: XDS_CLUSTER } }],
+      },
+    }),
     ...(settings.metadata.ENABLE_SELF_DISCOVERY === 'true' && { clusterManager: { localClusterName: LOCAL_CLUSTER } }),
     staticResources: {
       clusters: [...renderClusters(settings), ...remote.clusters],

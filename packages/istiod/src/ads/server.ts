@@ -8,11 +8,10 @@ import {
 } from '@istio-ts/envoy';
 import { NAME_TABLE_TYPE } from '@istio-ts/envoy/name-table';
 import { GrpcError, type MethodHandler, type ServerCall } from '@istio-ts/envoy/grpc';
-import { formatSpiffe, type TokenReviewResult, trustDomainOf } from '@istio-ts/security';
 import type { ProxyConfigSource, ProxyNode } from '@istio-ts/xds';
 import type { Logger } from '../log.ts';
 import type { AdsMetrics } from '../metrics/pilot.ts';
-import { bearerToken } from '../grpc/bearer-token.ts';
+import { type Authentication, provedIdentities } from '../grpc/proved-identities.ts';
 import { type ConnectedProxy, Connections } from './connections.ts';
 import { answerDebugRequest, type DebugCaller, isDebugType } from './debug-stream.ts';
 import { DeltaWatch } from './delta-watch.ts';
@@ -33,15 +32,10 @@ const HEALTH_TYPE = 'type.googleapis.com/istio.v1.HealthInformation';
 /** What agents ask for or tell themselves. */
 const AGENT_TYPES: ReadonlySet<string> = new Set([NAME_TABLE_TYPE, HEALTH_TYPE]);
 
-export interface AdsServerOptions {
+export interface AdsServerOptions extends Authentication {
   readonly source: ProxyConfigSource;
   /** Shared with whoever looks at the connected proxies; default its own. */
   readonly connections?: Connections;
-  /** Whose token this is. Without it only client certificates count on the encrypted port. */
-  readonly authenticateToken?: (token: string) => Promise<TokenReviewResult>;
-  readonly trustDomain: string;
-  /** Other names of the mesh's trust domain (MeshConfig.trustDomainAliases). */
-  readonly trustDomainAliases?: () => readonly string[];
   /** Where istiod runs: identities of it may read everything by the debug types. */
   readonly systemNamespace: string;
   /** Further namespaces whose identities may (DEBUG_ENDPOINT_AUTH_ALLOWED_NAMESPACES). */
@@ -187,7 +181,7 @@ class AdsStream<W extends Watch, R extends Request> {
     try {
       if (this.#options.admits?.() === false)
         throw new GrpcError('RESOURCE_EXHAUSTED', 'too many proxies connect at a time: come again');
-      this.#identities = await this.#authenticate();
+      this.#identities = await provedIdentities(this.#call, this.#options);
       const take = (bytes: Buffer): Promise<void> | undefined => {
         if (this.#end !== undefined) return undefined;
         const request = this.#decode(bytes);
@@ -239,34 +233,6 @@ class AdsStream<W extends Watch, R extends Request> {
       if (this.#end !== undefined) reject(this.#end.reason);
       waiting.then(resolve, reject);
     });
-  }
-
-  /** The SPIFFE identities that the connection proves; undefined on the plain port. Raises GrpcError UNAUTHENTICATED. */
-  async #authenticate(): Promise<readonly string[] | undefined> {
-    const { peer } = this.#call;
-    // In plain text nothing is proved: a token could have been overheard, and what it gives (keys of gateways) would be read by all.
-    if (!peer.encrypted) return undefined;
-    const { trustDomain, trustDomainAliases = () => [] } = this.#options;
-    const ours = peer.uris.filter((uri) => isOfTrustDomain(uri, [trustDomain, ...trustDomainAliases()]));
-    if (ours.length > 0) return ours;
-    const token = bearerToken(this.#call);
-    const review = this.#options.authenticateToken;
-    if (token !== undefined && review !== undefined) {
-      const result = await review(token).catch((error: Error) => {
-        throw new GrpcError('UNAVAILABLE', `the token cannot be checked now: ${error.message}`);
-      });
-      if (!result.authenticated) throw new GrpcError('UNAUTHENTICATED', `the token was not accepted: ${result.reason}`);
-      const { namespace, serviceAccount } = result;
-      return [formatSpiffe({ trustDomain: this.#options.trustDomain, namespace, serviceAccount })];
-    }
-    if (peer.certificateError !== undefined)
-      throw new GrpcError('UNAUTHENTICATED', `the client certificate does not verify: ${peer.certificateError}`);
-    throw new GrpcError(
-      'UNAUTHENTICATED',
-      peer.uris.length === 0
-        ? 'show a client certificate of the mesh or a service account token'
-        : `the client certificate is of another trust domain than ${trustDomain}: ${peer.uris.join(', ').slice(0, 300)}`,
-    );
   }
 
   #decode(bytes: Buffer): R {
@@ -362,11 +328,6 @@ class AdsStream<W extends Watch, R extends Request> {
       this.#protocol.encode({ typeUrl, nonce, version: nonce, resources, removed: [] }, this.#controlPlane),
     );
   }
-}
-
-function isOfTrustDomain(uri: string, trustDomains: readonly string[]): boolean {
-  const domain = trustDomainOf(uri);
-  return domain !== undefined && trustDomains.includes(domain);
 }
 
 function isLoopback(address: string): boolean {

@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { VERSION } from '@istio-ts/api';
 import type { MethodHandler } from '@istio-ts/envoy/grpc';
+import { istioTypes } from '@istio-ts/api/resource-types';
 import type { KubeObject } from '@istio-ts/kube';
 import { trustDomainOf } from '@istio-ts/mesh';
 import { withBootstraps, withGrpcClients } from '@istio-ts/xds';
@@ -9,6 +10,7 @@ import { createAdsServer } from '../ads/server.ts';
 import { stockBootstrap } from '../bootstrap/stock-bootstrap.ts';
 import { createCaService } from '../ca/service.ts';
 import { createWorkloadRegistration } from '../controllers/workload-registration.ts';
+import { healthDiscovery } from '../hds/server.ts';
 import { createDebug, debugText, type RunDebug } from '../http/debug.ts';
 import { RateLimit } from '../identity/rate-limit.ts';
 import { withSecretAccess } from '../identity/secret-access.ts';
@@ -64,6 +66,20 @@ export function createProxyServices(
   );
   const perSecond = settings.connectionsPerSecond;
   const connections = new RateLimit({ perSecond, burst: Math.max(1, perSecond) }, Date.now);
+  const authentication = {
+    authenticateToken,
+    get trustDomain() {
+      return trustDomain();
+    },
+    trustDomainAliases,
+  };
+  const health = healthDiscovery({
+    authentication,
+    checkIdentity: settings.checkIdentity,
+    groups: (namespace, name) => client.get(istioTypes.WorkloadGroup, name, namespace),
+    onHealth: registration.health,
+    log: logger('hds', 'Health that proxies find out'),
+  });
   const ads = createAdsServer({
     source: secretAccess.source,
     checkIdentity: settings.checkIdentity,
@@ -121,7 +137,7 @@ export function createProxyServices(
     now: () => new Date(),
   });
   return {
-    discovery: ads.methods,
+    discovery: { ...ads.methods, ...health },
     certificates,
     runDebug,
     observe: distribution.observe,
