@@ -139,6 +139,11 @@ test('applications, workloads and services', () => {
     'unknown > service:shop/web 5 1',
     'workload:istio-system/istio-ingressgateway > service:shop/web 20 1',
   ]);
+  // Services that are not drawn are no nodes.
+  assert.deepEqual(
+    graph('app').nodes.flatMap(({ id, kind }) => (kind === 'service' ? [id] : [])),
+    ['service:PassthroughCluster', 'service:shop/reviews'],
+  );
   // Where no services are drawn, applications carry their badges.
   assert.deepEqual(node(graph('app'), 'app:shop/reviews').badges, ['traffic-shifting', 'virtual-service']);
 });

@@ -60,10 +60,14 @@ export class Nodes {
 
   /** What answers: the workload, or the service where nobody behind it did. */
   target(flow: Flow): NodeSeed {
-    const service = this.service(flow);
-    if (this.#type === 'service' && service) return service;
-    if (flow.destination.workload !== '') return this.#peer(flow.destination);
-    return service ?? this.#once('unknown', () => ({ kind: 'unknown', namespace: '', workloads: [], services: [] }));
+    const unknown = (): NodeSeed =>
+      this.#once('unknown', () => ({ kind: 'unknown', namespace: '', workloads: [], services: [] }));
+    if (this.#type === 'service') return this.service(flow) ?? this.#answering(flow) ?? unknown();
+    return this.#answering(flow) ?? this.service(flow) ?? unknown();
+  }
+
+  #answering({ destination }: Flow): NodeSeed | undefined {
+    return destination.workload === '' ? undefined : this.#peer(destination);
   }
 
   /** The service that was called; undefined where none is known. */
