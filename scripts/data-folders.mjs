@@ -2,4 +2,5 @@
 export const dataFolders = [
   { from: 'packages/charts/manifests', to: 'manifests' },
   { from: 'packages/envoy/generated/descriptors.binpb', to: 'descriptors.binpb' },
+  { from: 'addons/dashboards', to: 'dashboards' },
 ];
