@@ -242,6 +242,16 @@ test('what is wrong is named with its path, and what to do', () => {
       /only one of jwks, jwksUri/,
     ],
     ['Telemetry', { metrics: [{ overrides: [{ tagOverrides: { a: {} } }] }] }, /tagOverrides\.a\.value: is required/],
+    [
+      'Telemetry',
+      { accessLogging: [{ filter: { expression: 'response.code >=' } }] },
+      /^spec\.accessLogging\[0\]\.filter\.expression: is no expression in CEL: /,
+    ],
+    [
+      'Telemetry',
+      { metrics: [{ overrides: [{ tagOverrides: { a: { value: 'request.host +' } } }] }] },
+      /tagOverrides\.a\.value: is no expression in CEL: /,
+    ],
     ['WasmPlugin', { url: 'ftp://x' }, /^spec\.url: "ftp:\/\/x" must be an image/],
     [
       'EnvoyFilter',

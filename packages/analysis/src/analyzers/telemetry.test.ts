@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findings } from '../analysis.test-support.ts';
+import { schemaValidation } from './schema-validation.ts';
 import { telemetry } from './telemetry.ts';
 
 const entry = (name: string, spec: string) =>
@@ -21,6 +22,24 @@ test('a provider that the mesh configuration does not define', () => {
   const mesh =
     'extensionProviders: [{name: otel, opentelemetry: {service: otel.default.svc.cluster.local, port: 4317}}]';
   assert.deepEqual(findings(telemetry, yaml, { meshConfigYaml: mesh }), []);
+});
+
+test('a provider of another kind takes no access logs', () => {
+  const yaml = entry('logs', '{accessLogging: [{providers: [{name: spans}, {name: envoy}]}]}');
+  const mesh = 'extensionProviders: [{name: spans, zipkin: {service: zipkin.default.svc.cluster.local, port: 9411}}]';
+  assert.deepEqual(findings(telemetry, yaml, { meshConfigYaml: mesh }), [
+    'IST0101 Telemetry default/logs spec.accessLogging[0].providers[0].name',
+  ]);
+});
+
+test('an expression that is no CEL is refused as all that is wrong in an object', () => {
+  const yaml = entry(
+    'logs',
+    '{accessLogging: [{providers: [{name: envoy}], filter: {expression: "response.code >="}}]}',
+  );
+  assert.deepEqual(findings(schemaValidation, yaml), [
+    'IST0106 Telemetry default/logs spec.accessLogging[0].filter.expression',
+  ]);
 });
 
 test('two for all of a namespace', () => {

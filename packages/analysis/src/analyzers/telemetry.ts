@@ -1,4 +1,6 @@
 import { selectorMatches } from '@istio-ts/mesh/selector';
+import { extensionProvider } from '@istio-ts/mesh/telemetry';
+import { accessLogProblem } from '@istio-ts/mesh/telemetry-providers';
 import type { Analyzer } from '../analyzer.ts';
 import { workloadInputs } from '../workloads.ts';
 
@@ -9,11 +11,16 @@ export const telemetry: Analyzer = {
   inputs: ['Telemetry', ...workloadInputs],
   run: (context) => {
     const { meshConfig } = context.snapshot;
-    const providers = new Set(
-      meshConfig.extensionProviders.map(({ name }) => name).concat('prometheus', 'envoy', 'stackdriver'),
-    );
     const all = context.istio('Telemetry');
     for (const entry of all) {
+      const reportProvider = (name: string, section: string, path: string): void => {
+        const provider = extensionProvider(meshConfig, name);
+        const found =
+          provider !== undefined && (section !== 'accessLogging' || accessLogProblem(provider) === undefined);
+        if (found) return;
+        const reftype = provider === undefined ? 'extension provider' : 'extension provider for access logs';
+        context.report(entry, 'ReferencedResourceNotFound', { reftype, refval: name }, path);
+      };
       const logsNowhere = (entry.spec.accessLogging ?? []).some(
         (log) => log.disabled !== true && (log.providers ?? []).length === 0,
       );
@@ -27,13 +34,7 @@ export const telemetry: Analyzer = {
       for (const section of ['accessLogging', 'tracing', 'metrics'] as const)
         for (const [index, item] of (entry.spec[section] ?? []).entries())
           for (const [at, provider] of (item.providers ?? []).entries())
-            if (!providers.has(provider.name))
-              context.report(
-                entry,
-                'ReferencedResourceNotFound',
-                { reftype: 'extension provider', refval: provider.name },
-                `spec.${section}[${index}].providers[${at}].name`,
-              );
+            reportProvider(provider.name, section, `spec.${section}[${index}].providers[${at}].name`);
     }
     const byNamespace = Map.groupBy(all, ({ namespace }) => namespace);
     for (const [namespace, entries] of byNamespace) {

@@ -1,7 +1,8 @@
 import type { TrafficExtensionSpec, WasmPluginSpec } from '../extensions/extensions.ts';
 import type { RuleContext } from '../kind.ts';
 import { fieldPath, itemPath, type ProblemList, quote } from '../problems.ts';
-import type { TelemetrySpec } from '../telemetry/telemetry.ts';
+import type { TelemetryAccessLogging, TelemetrySpec } from '../telemetry/telemetry.ts';
+import { checkCel } from './cel-expression.ts';
 import { checkAttachment, checkPositive, checkUnique } from './checks.ts';
 
 /** Rules of Telemetry (istio.io, reference of Telemetry). */
@@ -29,9 +30,18 @@ export function checkTelemetry(spec: TelemetrySpec, problems: ProblemList, conte
         if (remove && tag.value) problems.error(`${tagPath}.value`, 'must not be set with operation REMOVE');
         if (!remove && !tag.value)
           problems.error(`${tagPath}.value`, 'is required; use operation REMOVE to drop the label');
+        if (!remove && tag.value) checkCel(tag.value, `${tagPath}.value`, problems);
       }
     });
   });
+  spec.accessLogging?.forEach((logging, index) => {
+    checkAccessLogging(logging, itemPath('spec.accessLogging', index), problems);
+  });
+}
+
+/** Whether an item of `accessLogging` can be computed at all. */
+function checkAccessLogging({ filter }: TelemetryAccessLogging, path: string, problems: ProblemList): void {
+  if (filter?.expression) checkCel(filter.expression, `${path}.filter.expression`, problems);
 }
 
 /** Rules of WasmPlugin (istio.io, reference of Wasm Plugin). */

@@ -5,6 +5,7 @@ import { byAge } from '../order.ts';
 import { isEmptySelector } from '../selector.ts';
 import type { MeshSources, Problem } from '../sources.ts';
 import { extensionProvider } from '../telemetry.ts';
+import { accessLogProblem } from '../telemetry-providers.ts';
 
 type Telemetry = Config<TelemetrySpec>;
 type Found = Pick<Problem, 'path' | 'message'>;
@@ -52,6 +53,8 @@ function providerProblems({ spec }: Telemetry, mesh: MeshConfig): readonly Found
             path,
             message: `${name} is no provider of metrics that stock Envoy can report to: only providers of kind prometheus are`,
           });
+        const log = section === 'accessLogging' && provider !== undefined ? accessLogProblem(provider) : undefined;
+        if (log !== undefined) found.push({ path, message: log });
       });
     });
   return found;
