@@ -117,12 +117,6 @@ export CONSOLE_ISTIO_NAMESPACE="\${CONSOLE_ISTIO_NAMESPACE:-\${namespace:-\${ACT
 exec ${INSIDE_NODE} ${INSIDE_PROGRAMS}/console.mjs server --auth-strategy "$strategy" --read-only="$readonly" --metrics-port 9090
 `;
 
-/** Grafana's variables that the console has too. */
-const GRAFANA = `#!/bin/sh
-[ "\${GF_AUTH_ANONYMOUS_ENABLED:-true}" = true ] && strategy=anonymous || strategy=token
-exec ${INSIDE_NODE} ${INSIDE_PROGRAMS}/console.mjs server --page dashboards --port "\${GF_SERVER_HTTP_PORT:-3000}" --auth-strategy "$strategy" --read-only
-`;
-
 const istioUser = { user: 1337, group: 1337 } as const;
 
 const ROWS: readonly Row[] = [
@@ -220,7 +214,7 @@ const ROWS: readonly Row[] = [
         files: [
           { kind: 'directory', path: '/usr/share/grafana', mode: 0o755 },
           { kind: 'directory', path: '/var/lib/grafana', mode: 0o777 },
-          script('/run.sh', GRAFANA),
+          script('/run.sh', launcher('local-grafana', '--max-semi-space-size=1 ')),
         ],
       }),
   },
