@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
+import { STANDARD_METRICS } from '@istio-ts/mesh/telemetry-metrics';
 import { proves } from '../field-proof.ts';
 import { eventually } from '../testing/envoy.ts';
 import { call } from '../testing/http-call.ts';
@@ -319,13 +320,12 @@ test('connections to addresses that nobody knows go to PassthroughCluster or Bla
 
 test('overrides add up from mesh to namespace to workload; disabled metrics, changed labels, per side', async () => {
   proves(
-    'Telemetry.spec.metrics[].overrides[].match.metric',
     'Telemetry.spec.metrics[].overrides[].match.customMetric',
-    'Telemetry.spec.metrics[].overrides[].match.mode',
     'Telemetry.spec.metrics[].overrides[].disabled',
-    'Telemetry.spec.metrics[].overrides[].tagOverrides',
-    'Telemetry.spec.metrics[].overrides[].tagOverrides{}.operation',
-    'Telemetry.spec.metrics[].overrides[].tagOverrides{}.value',
+    'Telemetry.spec.metrics[].overrides[].tagOverrides[].operation',
+    'Telemetry.spec.metrics[].overrides[].tagOverrides[].operation=UPSERT',
+    'Telemetry.spec.metrics[].overrides[].tagOverrides[].operation=REMOVE',
+    'Telemetry.spec.metrics[].overrides[].tagOverrides[].value',
     'Telemetry.spec.metrics[].providers[].name',
     'Telemetry.spec.selector.matchLabels',
   );
@@ -546,7 +546,58 @@ test('bytes of connections that stay open are reported at an interval', async ()
   });
 });
 
+test('a change is for one metric, or for all, on one side or on both', async () => {
+  proves(
+    'Telemetry.spec.metrics[].overrides[].match.metric',
+    'Telemetry.spec.metrics[].overrides[].match.metric=ALL_METRICS',
+    'Telemetry.spec.metrics[].overrides[].match.metric=REQUEST_COUNT',
+    'Telemetry.spec.metrics[].overrides[].match.metric=REQUEST_DURATION',
+    'Telemetry.spec.metrics[].overrides[].match.metric=REQUEST_SIZE',
+    'Telemetry.spec.metrics[].overrides[].match.metric=RESPONSE_SIZE',
+    'Telemetry.spec.metrics[].overrides[].match.metric=TCP_OPENED_CONNECTIONS',
+    'Telemetry.spec.metrics[].overrides[].match.metric=TCP_CLOSED_CONNECTIONS',
+    'Telemetry.spec.metrics[].overrides[].match.metric=TCP_SENT_BYTES',
+    'Telemetry.spec.metrics[].overrides[].match.metric=TCP_RECEIVED_BYTES',
+    'Telemetry.spec.metrics[].overrides[].match.metric=GRPC_REQUEST_MESSAGES',
+    'Telemetry.spec.metrics[].overrides[].match.metric=GRPC_RESPONSE_MESSAGES',
+    'Telemetry.spec.metrics[].overrides[].match.mode',
+    'Telemetry.spec.metrics[].overrides[].match.mode=CLIENT',
+    'Telemetry.spec.metrics[].overrides[].match.mode=SERVER',
+    'Telemetry.spec.metrics[].overrides[].match.mode=CLIENT_AND_SERVER',
+  );
+  const set = (name: string, text: string) => ({ tagOverrides: { [name]: { value: `'${text}'` } } });
+  const overrides = [
+    ...Object.keys(STANDARD_METRICS).map((metric) => ({ match: { metric }, ...set('own', metric) })),
+    { match: { metric: 'ALL_METRICS' }, ...set('everywhere', 'yes') },
+    { match: { mode: 'CLIENT' }, ...set('side', 'client') },
+    { match: { mode: 'SERVER' }, ...set('side', 'server') },
+    { match: { mode: 'CLIENT_AND_SERVER' }, ...set('sides', 'both') },
+  ];
+  const objects = [...services(), telemetry('each', 'default', [{ overrides }])];
+  await lab.withSidecar({ mesh: MESH, objects, more: { captured: { inbound: lab.own } } }, async (envoy) => {
+    await lab.toWeb('/');
+    await messages(1);
+    await lab.exchange('ping');
+    assert.equal((await lab.arriving('/')).status, 200);
+    const text = (reporter: string) => ({
+      everywhere: 'yes',
+      sides: 'both',
+      side: reporter === 'source' ? 'client' : 'server',
+    });
+    for (const [metric, name] of Object.entries(STANDARD_METRICS)) {
+      const suffix = name.endsWith('_total') ? '' : '_count';
+      const found = await sample(envoy, `${name}${suffix}`, { reporter: 'source' });
+      const { own, everywhere, sides, side } = found.labels;
+      assert.deepEqual({ own, everywhere, sides, side }, { own: metric, ...text('source') }, name);
+    }
+    const { labels } = await sample(envoy, 'istio_requests_total', { reporter: 'destination' });
+    const { own, everywhere, sides, side } = labels;
+    assert.deepEqual({ own, everywhere, sides, side }, { own: 'REQUEST_COUNT', ...text('destination') });
+  });
+});
+
 test('without a provider of metrics there are none; a Telemetry may name one', async () => {
+  proves('MeshConfig.defaultProviders.metrics[]', 'MeshConfig.extensionProviders[].prometheus');
   const count = async (objects: readonly ReturnType<typeof telemetry>[], mesh: object): Promise<number> => {
     let found = 0;
     await lab.withSidecar({ mesh, objects }, async (envoy) => {
