@@ -235,8 +235,26 @@ function parsed(expression: string): Parsed | { readonly problem: string } {
   return { root, cel: edited(expression, edits).replaceAll(/\s*\n\s*/g, ' ') };
 }
 
+/** What is inside of `string(...)` around a whole expression. The value of a label is text in any case. */
+function withoutConversion(expression: string): string | undefined {
+  try {
+    const { op, args } = parseCel(expression);
+    if (op !== 'call') return undefined;
+    const [name, parts] = args as readonly [string, readonly CelNode[]];
+    const [part, ...more] = parts;
+    return name === 'string' && part !== undefined && more.length === 0
+      ? expression.slice(part.start, part.end)
+      : undefined;
+  } catch {
+    // Whoever compiles it says what is wrong with it.
+    return undefined;
+  }
+}
+
 /** Turns the CEL expression of a label's value into what Envoy computes. Attributes that a request does not have give an empty value, shown as `unknown`. */
 export function compileExpression(expression: string, proxy: ScopedProxy): Compiled {
+  const inner = withoutConversion(expression);
+  if (inner !== undefined) return compileExpression(inner, proxy);
   const result = parsed(expression);
   if ('problem' in result) return problem(result.problem);
   const { root, cel } = result;
