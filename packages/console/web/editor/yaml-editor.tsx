@@ -80,6 +80,9 @@ export function YamlEditor(props: {
   const view = useRef<EditorView | undefined>(undefined);
   const current = useRef(props);
   current.current = props;
+  // Texts that were typed and have not come back as `value` yet: a keystroke is not undone by the one before it.
+  const typed = useRef(new Set<string>());
+  const replacing = useRef(false);
   const isDark = dark.value;
   const colours = useRef(new Compartment());
 
@@ -114,7 +117,10 @@ export function YamlEditor(props: {
           EditorView.editable.of(props.readOnly !== true),
           EditorView.contentAttributes.of({ 'aria-label': props.label, ...(props.readOnly ? { tabindex: '0' } : {}) }),
           EditorView.updateListener.of((update) => {
-            if (update.docChanged) current.current.onChange?.(update.state.doc.toString());
+            if (!update.docChanged || replacing.current) return;
+            const text = update.state.doc.toString();
+            typed.current.add(text);
+            current.current.onChange?.(text);
           }),
         ],
       }),
@@ -125,8 +131,15 @@ export function YamlEditor(props: {
 
   useEffect(() => {
     const editor = view.current;
-    if (!editor || editor.state.doc.toString() === props.value) return;
+    if (!editor) return;
+    if (editor.state.doc.toString() === props.value) {
+      typed.current.clear();
+      return;
+    }
+    if (typed.current.has(props.value)) return;
+    replacing.current = true;
     editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: props.value } });
+    replacing.current = false;
   }, [props.value]);
   useEffect(() => {
     view.current?.dispatch({ effects: colours.current.reconfigure(theme(isDark)) });
