@@ -90,7 +90,7 @@ type MeshPart = keyof typeof meshParts;
 const isMeshPart = (kind: FieldKind): kind is MeshPart => Object.hasOwn(meshParts, kind);
 
 const isAt = (place: string, name: string) =>
-  name === place || name.startsWith(`${place}.`) || name.startsWith(`${place}[]`);
+  name === place || ['.', '[]', '='].some((next) => name.startsWith(`${place}${next}`));
 
 /** The part of MeshConfig that a field belongs to, where it is one of those above. */
 const meshPartOf = (name: string): MeshPart | undefined =>
