@@ -1,9 +1,11 @@
 import { decodeMeshConfig, defaultMeshConfig, formatProblem, type MeshConfig, type MeshNetworks } from '@istio-ts/api';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import { type KubeClient, type KubeObject, parseYaml, type Watch } from '@istio-ts/kube';
+import { meshTracingProblems } from '@istio-ts/mesh/tracing-providers';
 import { isTrustDomain } from '@istio-ts/security';
 import type { Logger } from '../log.ts';
 import { readMeshNetworks } from './mesh-networks.ts';
+import { withProviderHeaders } from './provider-headers.ts';
 
 /**
  * Reads the mesh configuration out of its ConfigMap (key `mesh`). Problems are for people; `config` is `undefined` when it cannot be read at all, and
@@ -22,9 +24,10 @@ export function readMeshConfigMap(object: KubeObject | undefined): {
   } catch (error) {
     return { config: undefined, complete: false, problems: [`key mesh is no YAML: ${(error as Error).message}`] };
   }
-  const { value: config, problems } = decodeMeshConfig(value);
+  const { value: decoded, problems } = decodeMeshConfig(value);
+  const { mesh: config, missing } = withProviderHeaders(decoded, process.env);
   const complete = problems.every(({ severity }) => severity !== 'error');
-  const messages = problems.map(formatProblem);
+  const messages = [...problems.map(formatProblem), ...missing, ...meshTracingProblems(config)];
   // Every identity of the mesh has it in its name, so nobody would get a certificate.
   const { trustDomain } = config;
   if (trustDomain === undefined || trustDomain === '' || isTrustDomain(trustDomain))

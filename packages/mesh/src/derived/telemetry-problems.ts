@@ -6,6 +6,7 @@ import { isEmptySelector } from '../selector.ts';
 import type { MeshSources, Problem } from '../sources.ts';
 import { extensionProvider } from '../telemetry.ts';
 import { accessLogProblem } from '../telemetry-providers.ts';
+import { tracingProblem } from '../tracing-providers.ts';
 
 type Telemetry = Config<TelemetrySpec>;
 type Found = Pick<Problem, 'path' | 'message'>;
@@ -55,6 +56,8 @@ function providerProblems({ spec }: Telemetry, mesh: MeshConfig): readonly Found
           });
         const log = section === 'accessLogging' && provider !== undefined ? accessLogProblem(provider) : undefined;
         if (log !== undefined) found.push({ path, message: log });
+        const traces = section === 'tracing' && provider !== undefined ? tracingProblem(provider) : undefined;
+        if (traces !== undefined) found.push({ path, message: traces });
       });
     });
   return found;
