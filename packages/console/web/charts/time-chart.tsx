@@ -67,14 +67,20 @@ export function TimeChart(props: TimeChartProps): JSX.Element {
           y: {
             range: (_chart, low, high) => {
               const least = current.current.min ?? Math.min(0, low ?? 0);
-              const most = current.current.max ?? ((high ?? 0) <= least ? least + 1 : least + ((high ?? 0) - least) * 1.08);
+              const most =
+                current.current.max ?? ((high ?? 0) <= least ? least + 1 : least + ((high ?? 0) - least) * 1.08);
               return [least, most];
             },
           },
         },
         axes: [
           { ...axis, grid: { show: false }, space: 64, size: 26, values: '{HH}:{mm}', incrs: timeSteps },
-          { ...axis, size: 58, space: 34, values: (_chart, values) => values.map((value) => current.current.format(value)) },
+          {
+            ...axis,
+            size: 58,
+            space: 34,
+            values: (_chart, values) => values.map((value) => current.current.format(value)),
+          },
         ],
         series: [
           {},
@@ -91,7 +97,9 @@ export function TimeChart(props: TimeChartProps): JSX.Element {
           }),
         ],
         // Each area ends where the one below begins.
-        bands: props.stack ? props.series.slice(1).map((_, index) => ({ series: [index + 2, index + 1] as [number, number] })) : [],
+        bands: props.stack
+          ? props.series.slice(1).map((_, index) => ({ series: [index + 2, index + 1] as [number, number] }))
+          : [],
         hooks: {
           setCursor: [(chart) => setPointer(chart.cursor.idx ?? undefined)],
           setSelect: [
@@ -140,7 +148,8 @@ export function TimeChart(props: TimeChartProps): JSX.Element {
     plot.current?.setData(data as uPlot.AlignedData);
   }, [data]);
   useEffect(() => {
-    for (const [index, { label }] of props.series.entries()) plot.current?.setSeries(index + 1, { show: !hidden.has(label) });
+    for (const [index, { label }] of props.series.entries())
+      plot.current?.setSeries(index + 1, { show: !hidden.has(label) });
   }, [hidden, props.series]);
 
   const at = pointer ?? raw[0].length - 1;

@@ -16,12 +16,17 @@ export interface Heat {
 export function heatOf(answers: readonly Answer[]): Heat {
   const buckets = answers
     .filter(({ labels }) => labels.le !== undefined)
-    .map(({ labels, points }) => ({ upper: labels.le === '+Inf' ? Number.POSITIVE_INFINITY : Number(labels.le), points: new Map(points) }))
+    .map(({ labels, points }) => ({
+      upper: labels.le === '+Inf' ? Number.POSITIVE_INFINITY : Number(labels.le),
+      points: new Map(points),
+    }))
     .sort((a, b) => a.upper - b.upper);
   const times = [...new Set(buckets.flatMap(({ points }) => [...points.keys()]))].sort((a, b) => a - b);
   const rows = buckets.map(({ upper, points }, index) => ({
     upper,
-    values: times.map((time) => Math.max(0, (points.get(time) ?? 0) - (index === 0 ? 0 : (buckets[index - 1]?.points.get(time) ?? 0)))),
+    values: times.map((time) =>
+      Math.max(0, (points.get(time) ?? 0) - (index === 0 ? 0 : (buckets[index - 1]?.points.get(time) ?? 0))),
+    ),
   }));
   const first = rows.findIndex(({ values }) => values.some((value) => value > 0));
   const last = rows.findLastIndex(({ values }) => values.some((value) => value > 0));
@@ -32,7 +37,17 @@ export function heatOf(answers: readonly Answer[]): Heat {
 const left = 64;
 const bottom = 20;
 
-export function Heatmap({ label, answers, format, height }: { readonly label: string; readonly answers: readonly Answer[]; readonly format: (value: number) => string; readonly height: number }): JSX.Element {
+export function Heatmap({
+  label,
+  answers,
+  format,
+  height,
+}: {
+  readonly label: string;
+  readonly answers: readonly Answer[];
+  readonly format: (value: number) => string;
+  readonly height: number;
+}): JSX.Element {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [width, setWidth] = useState(0);
   const heat = useMemo(() => heatOf(answers), [answers]);
@@ -71,7 +86,8 @@ export function Heatmap({ label, answers, format, height }: { readonly label: st
       context.globalAlpha = 1;
       context.fillStyle = colours.faint;
       context.textAlign = 'right';
-      if (cellHeight >= 13 || index % Math.ceil(13 / cellHeight) === 0) context.fillText(Number.isFinite(row.upper) ? format(row.upper) : '∞', left - 6, y + 9);
+      if (cellHeight >= 13 || index % Math.ceil(13 / cellHeight) === 0)
+        context.fillText(Number.isFinite(row.upper) ? format(row.upper) : '∞', left - 6, y + 9);
     }
     context.textAlign = 'center';
     for (const part of [0.1, 0.5, 0.9]) {

@@ -20,7 +20,11 @@ const headHeight = 40;
 
 /** Series of all queries with their names. */
 function seriesOf(data: readonly TargetData[]): readonly Series[] {
-  return distinct(data.flatMap(({ target, answers }) => answers.map(({ labels, points }) => ({ label: legendOf(target, labels), points })))).filter(({ points }) => points.some(([, value]) => Number.isFinite(value)));
+  return distinct(
+    data.flatMap(({ target, answers }) =>
+      answers.map(({ labels, points }) => ({ label: legendOf(target, labels), points })),
+    ),
+  ).filter(({ points }) => points.some(([, value]) => Number.isFinite(value)));
 }
 
 function thresholdTone({ field }: Panel, value: number): string {
@@ -56,7 +60,10 @@ export function PanelView(props: PanelViewProps): JSX.Element {
   }, []);
   const { data, error, loading } = usePanel(panel, props.window, visible, replace);
   const title = replace(panel.title);
-  const style = { gridColumn: `${panel.x + 1} / span ${panel.width}`, minHeight: `${panel.height * unitHeight - 10}px` };
+  const style = {
+    gridColumn: `${panel.x + 1} / span ${panel.width}`,
+    minHeight: `${panel.height * unitHeight - 10}px`,
+  };
   if (panel.type === 'row')
     return (
       <h2 class="dashboard-row" style={{ gridColumn: '1 / -1' }}>
@@ -114,11 +121,26 @@ function Body(props: PanelViewProps & { readonly title: string; readonly data: r
 
 type Format = (value: number) => string;
 
-function Lines(props: PanelViewProps & { readonly title: string; readonly series: readonly Series[]; readonly format: Format; readonly height: number }): JSX.Element {
+function Lines(
+  props: PanelViewProps & {
+    readonly title: string;
+    readonly series: readonly Series[];
+    readonly format: Format;
+    readonly height: number;
+  },
+): JSX.Element {
   const { panel, series } = props;
   const colours = palette();
-  const tones: Readonly<Record<string, string>> = { failing: colours.failing, degraded: colours.degraded, healthy: colours.healthy };
-  const thresholds = panel.field.thresholds.flatMap(({ value, colour }) => (value === null || value === 0 || panel.field.thresholds.length < 2 ? [] : [{ value, colour: tones[toneOf(colour)] ?? colours.faint }]));
+  const tones: Readonly<Record<string, string>> = {
+    failing: colours.failing,
+    degraded: colours.degraded,
+    healthy: colours.healthy,
+  };
+  const thresholds = panel.field.thresholds.flatMap(({ value, colour }) =>
+    value === null || value === 0 || panel.field.thresholds.length < 2
+      ? []
+      : [{ value, colour: tones[toneOf(colour)] ?? colours.faint }],
+  );
   // Many lines are told apart by nobody: the legend then takes less room than the chart.
   const rows = Math.min(Math.ceil(series.length / 3), 3);
   return (
@@ -137,7 +159,15 @@ function Lines(props: PanelViewProps & { readonly title: string; readonly series
   );
 }
 
-function Stats({ panel, series, format }: { readonly panel: Panel; readonly series: readonly Series[]; readonly format: Format }): JSX.Element {
+function Stats({
+  panel,
+  series,
+  format,
+}: {
+  readonly panel: Panel;
+  readonly series: readonly Series[];
+  readonly format: Format;
+}): JSX.Element {
   return (
     <ul class={`stats ${series.length > 1 ? 'several' : ''}`}>
       {series.slice(0, 24).map((each) => {
@@ -145,7 +175,9 @@ function Stats({ panel, series, format }: { readonly panel: Panel; readonly seri
         return (
           <li key={each.label}>
             {series.length > 1 && <span class="soft clip">{each.label}</span>}
-            <b class={value === undefined ? '' : thresholdTone(panel, value)}>{value === undefined ? '–' : (panel.field.mappings.get(String(value)) ?? format(value))}</b>
+            <b class={value === undefined ? '' : thresholdTone(panel, value)}>
+              {value === undefined ? '–' : (panel.field.mappings.get(String(value)) ?? format(value))}
+            </b>
             {each.points.length > 2 && series.length === 1 && <Sparkline series={each} width={180} height={30} />}
           </li>
         );
@@ -154,8 +186,18 @@ function Stats({ panel, series, format }: { readonly panel: Panel; readonly seri
   );
 }
 
-function Bars({ panel, series, format }: { readonly panel: Panel; readonly series: readonly Series[]; readonly format: Format }): JSX.Element {
-  const rows = series.map(({ label, points }) => ({ label, value: reduced(points, panel.reduce) ?? 0 })).sort((a, b) => b.value - a.value);
+function Bars({
+  panel,
+  series,
+  format,
+}: {
+  readonly panel: Panel;
+  readonly series: readonly Series[];
+  readonly format: Format;
+}): JSX.Element {
+  const rows = series
+    .map(({ label, points }) => ({ label, value: reduced(points, panel.reduce) ?? 0 }))
+    .sort((a, b) => b.value - a.value);
   const most = panel.field.max ?? Math.max(...rows.map(({ value }) => value), 1e-9);
   return (
     <table class="mini bars">
@@ -168,7 +210,12 @@ function Bars({ panel, series, format }: { readonly panel: Panel; readonly serie
             <td class="bar-cell">
               <svg class="bar" width="100%" height="10" aria-hidden="true">
                 <rect width="100%" height="10" rx="3" class="track" />
-                <rect width={`${Math.min(100, (value / most) * 100).toFixed(1)}%`} height="10" rx="3" class={`fill ${thresholdTone(panel, value)}`} />
+                <rect
+                  width={`${Math.min(100, (value / most) * 100).toFixed(1)}%`}
+                  height="10"
+                  rx="3"
+                  class={`fill ${thresholdTone(panel, value)}`}
+                />
               </svg>
             </td>
             <td class="number">{format(value)}</td>
@@ -179,7 +226,15 @@ function Bars({ panel, series, format }: { readonly panel: Panel; readonly serie
   );
 }
 
-function PanelTable({ panel, data, title }: { readonly panel: Panel; readonly data: readonly TargetData[]; readonly title: string }): JSX.Element {
+function PanelTable({
+  panel,
+  data,
+  title,
+}: {
+  readonly panel: Panel;
+  readonly data: readonly TargetData[];
+  readonly title: string;
+}): JSX.Element {
   const { columns, rows } = tableOf(panel, data);
   return (
     <div class="panel-table" style={{ maxHeight: `${panel.height * unitHeight - headHeight}px` }}>

@@ -4,7 +4,15 @@ import { t } from '../texts.ts';
 import { diffLines, hunks } from './diff.ts';
 
 /** What changes between two texts, removed lines above added ones; marked by sign as well as by colour. */
-export function DiffView({ before, after, label }: { readonly before: string; readonly after: string; readonly label: string }): JSX.Element {
+export function DiffView({
+  before,
+  after,
+  label,
+}: {
+  readonly before: string;
+  readonly after: string;
+  readonly label: string;
+}): JSX.Element {
   const lines = useMemo(() => hunks(diffLines(before, after)), [before, after]);
   const changed = lines.some((line) => line !== undefined && line.kind !== 'same');
   if (!changed) return <p class="soft">{t.config.noChange}</p>;

@@ -8,7 +8,13 @@ const tone = { Error: 'failing', Warning: 'degraded', Info: 'info' } as const;
 const icon = { Error: 'error', Warning: 'warning', Info: 'info' } as const;
 
 /** The messages beside the editor; a press shows their line. */
-export function Messages({ messages, onJump }: { readonly messages: readonly ValidationMessage[]; readonly onJump?: (line: number) => void }): JSX.Element {
+export function Messages({
+  messages,
+  onJump,
+}: {
+  readonly messages: readonly ValidationMessage[];
+  readonly onJump?: (line: number) => void;
+}): JSX.Element {
   return (
     <ul class="messages">
       {messages.map((message) => (
@@ -40,7 +46,12 @@ export function CheckState({ checked }: { readonly checked: Checked }): JSX.Elem
   const state = checked.problem ? 'degraded' : errors > 0 ? 'failing' : warnings > 0 ? 'degraded' : 'healthy';
   return (
     <span class={`health ${checked.pending ? 'idle' : state}`} role="status" aria-live="polite">
-      <Icon name={checked.pending ? 'refresh' : errors > 0 ? 'error' : warnings > 0 || checked.problem ? 'warning' : 'check'} size={13} />
+      <Icon
+        name={
+          checked.pending ? 'refresh' : errors > 0 ? 'error' : warnings > 0 || checked.problem ? 'warning' : 'check'
+        }
+        size={13}
+      />
       {checked.pending
         ? t.config.checking
         : checked.problem !== undefined

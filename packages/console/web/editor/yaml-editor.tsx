@@ -1,10 +1,25 @@
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from '@codemirror/autocomplete';
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands';
 import { yaml } from '@codemirror/lang-yaml';
-import { bracketMatching, foldGutter, foldKeymap, HighlightStyle, indentOnInput, indentUnit, syntaxHighlighting } from '@codemirror/language';
+import {
+  bracketMatching,
+  foldGutter,
+  foldKeymap,
+  HighlightStyle,
+  indentOnInput,
+  indentUnit,
+  syntaxHighlighting,
+} from '@codemirror/language';
 import { type Diagnostic, lintGutter, lintKeymap, setDiagnostics } from '@codemirror/lint';
 import { Compartment, EditorState } from '@codemirror/state';
-import { drawSelection, EditorView, highlightActiveLine, highlightActiveLineGutter, keymap, lineNumbers } from '@codemirror/view';
+import {
+  drawSelection,
+  EditorView,
+  highlightActiveLine,
+  highlightActiveLineGutter,
+  keymap,
+  lineNumbers,
+} from '@codemirror/view';
 import { tags } from '@lezer/highlight';
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
@@ -29,18 +44,32 @@ const theme = (isDark: boolean) =>
       '&.cm-focused': { outline: '2px solid var(--accent)', outlineOffset: '-2px' },
       '.cm-scroller': { fontFamily: 'var(--mono)', lineHeight: '1.55' },
       '.cm-content': { padding: '8px 0', caretColor: 'var(--accent)' },
-      '.cm-gutters': { backgroundColor: 'var(--sunken)', color: 'var(--text-faint)', border: '0', borderRight: '1px solid var(--line)' },
+      '.cm-gutters': {
+        backgroundColor: 'var(--sunken)',
+        color: 'var(--text-faint)',
+        border: '0',
+        borderRight: '1px solid var(--line)',
+      },
       '.cm-activeLine, .cm-activeLineGutter': { backgroundColor: 'color-mix(in srgb, var(--accent) 7%, transparent)' },
       '&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground': {
         backgroundColor: 'color-mix(in srgb, var(--accent) 25%, transparent)',
       },
       '.cm-cursor': { borderLeftColor: 'var(--accent)' },
-      '.cm-tooltip': { backgroundColor: 'var(--raised)', color: 'var(--text)', border: '1px solid var(--line-strong)', borderRadius: '6px' },
+      '.cm-tooltip': {
+        backgroundColor: 'var(--raised)',
+        color: 'var(--text)',
+        border: '1px solid var(--line-strong)',
+        borderRadius: '6px',
+      },
       '.cm-tooltip-autocomplete ul li[aria-selected]': { backgroundColor: 'var(--accent)', color: 'var(--on-accent)' },
       '.cm-diagnostic': { padding: '6px 10px', maxWidth: '520px' },
       '.cm-diagnostic-error': { borderLeftColor: 'var(--failing)' },
       '.cm-diagnostic-warning': { borderLeftColor: 'var(--degraded)' },
-      '.cm-foldPlaceholder': { backgroundColor: 'var(--sunken)', borderColor: 'var(--line)', color: 'var(--text-soft)' },
+      '.cm-foldPlaceholder': {
+        backgroundColor: 'var(--sunken)',
+        borderColor: 'var(--line)',
+        color: 'var(--text-soft)',
+      },
     },
     { dark: isDark },
   );
@@ -111,7 +140,15 @@ export function YamlEditor(props: {
           syntaxHighlighting(highlight),
           lintGutter(),
           autocompletion({ override: [(context) => fieldCompletion(context, current.current.kind)] }),
-          keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap, ...foldKeymap, ...completionKeymap, ...lintKeymap, indentWithTab]),
+          keymap.of([
+            ...closeBracketsKeymap,
+            ...defaultKeymap,
+            ...historyKeymap,
+            ...foldKeymap,
+            ...completionKeymap,
+            ...lintKeymap,
+            indentWithTab,
+          ]),
           colours.current.of(theme(isDark)),
           EditorState.readOnly.of(props.readOnly === true),
           EditorView.editable.of(props.readOnly !== true),
@@ -152,7 +189,10 @@ export function YamlEditor(props: {
     const editor = view.current;
     if (!editor || !props.jump) return;
     const line = editor.state.doc.line(Math.min(Math.max(props.jump.line, 1), editor.state.doc.lines));
-    editor.dispatch({ selection: { anchor: line.from, head: line.to }, effects: EditorView.scrollIntoView(line.from, { y: 'center' }) });
+    editor.dispatch({
+      selection: { anchor: line.from, head: line.to },
+      effects: EditorView.scrollIntoView(line.from, { y: 'center' }),
+    });
     editor.focus();
   }, [props.jump]);
 

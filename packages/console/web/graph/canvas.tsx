@@ -76,7 +76,12 @@ export function Canvas(props: {
     element.addEventListener('wheel', wheel, { passive: false });
     return () => element.removeEventListener('wheel', wheel);
   }, []);
-  const stop = focused !== undefined && layout.nodes[focused] ? focused : (selected !== undefined && layout.nodes[selected] ? selected : graph.nodes[0]?.id);
+  const stop =
+    focused !== undefined && layout.nodes[focused]
+      ? focused
+      : selected !== undefined && layout.nodes[selected]
+        ? selected
+        : graph.nodes[0]?.id;
   useEffect(() => {
     if (!wantsFocus.current || stop === undefined) return;
     wantsFocus.current = false;
@@ -96,7 +101,9 @@ export function Canvas(props: {
     } else if (direction && stop !== undefined) {
       const along = direction === 'left' || direction === 'right';
       const linked = new Set(
-        along ? graph.edges.flatMap(({ source, target }) => (source === stop ? [target] : target === stop ? [source] : [])) : [],
+        along
+          ? graph.edges.flatMap(({ source, target }) => (source === stop ? [target] : target === stop ? [source] : []))
+          : [],
       );
       const next = neighbour(layout, stop, direction, linked);
       const at = next === undefined ? undefined : layout.nodes[next];
@@ -126,7 +133,17 @@ export function Canvas(props: {
   // biome-ignore lint/correctness/useExhaustiveDependencies: `regionKey` stands for `shown`
   const scene = useMemo(
     () => (
-      <Scene {...options} graph={graph} layout={layout} region={shown} detail={detail} selected={selected} hovered={hovered} focused={stop} found={found} />
+      <Scene
+        {...options}
+        graph={graph}
+        layout={layout}
+        region={shown}
+        detail={detail}
+        selected={selected}
+        hovered={hovered}
+        focused={stop}
+        found={found}
+      />
     ),
     [options, graph, layout, regionKey, detail, selected, hovered, stop, found],
   );
@@ -174,18 +191,43 @@ export function Canvas(props: {
       >
         <defs>
           {(['ok', 'warn', 'bad', 'idle', 'tcp'] as const).map((state) => (
-            <marker key={state} id={`arrow-${state}`} class={`arrow ${state}`} viewBox="0 0 8 8" refX="1" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">
+            <marker
+              key={state}
+              id={`arrow-${state}`}
+              class={`arrow ${state}`}
+              viewBox="0 0 8 8"
+              refX="1"
+              refY="4"
+              markerWidth="8"
+              markerHeight="8"
+              markerUnits="userSpaceOnUse"
+              orient="auto"
+            >
               <path d="M0 0.5 8 4 0 7.5z" />
             </marker>
           ))}
         </defs>
-        <g transform={`translate(${camera.x.toFixed(1)} ${camera.y.toFixed(1)}) scale(${camera.k.toFixed(4)})`}>{scene}</g>
+        <g transform={`translate(${camera.x.toFixed(1)} ${camera.y.toFixed(1)}) scale(${camera.k.toFixed(4)})`}>
+          {scene}
+        </g>
       </svg>
       <div class="canvas-tools" role="group" aria-label={t.graph.view}>
-        <button type="button" class="button icon" aria-label={t.graph.zoomIn} title={t.graph.zoomIn} onClick={() => move((before) => zoomed(before, 1.3, middle))}>
+        <button
+          type="button"
+          class="button icon"
+          aria-label={t.graph.zoomIn}
+          title={t.graph.zoomIn}
+          onClick={() => move((before) => zoomed(before, 1.3, middle))}
+        >
           <Icon name="plus" />
         </button>
-        <button type="button" class="button icon" aria-label={t.graph.zoomOut} title={t.graph.zoomOut} onClick={() => move((before) => zoomed(before, 0.77, middle))}>
+        <button
+          type="button"
+          class="button icon"
+          aria-label={t.graph.zoomOut}
+          title={t.graph.zoomOut}
+          onClick={() => move((before) => zoomed(before, 0.77, middle))}
+        >
           <Icon name="minus" />
         </button>
         <button type="button" class="button icon" aria-label={t.graph.fit} title={t.graph.fit} onClick={fit}>

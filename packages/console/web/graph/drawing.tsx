@@ -14,9 +14,16 @@ import { useLayout } from './use-layout.ts';
 const mostWithAreas = 60;
 
 /** Places a graph and draws it. */
-export function Drawing(props: { readonly graph: Graph; readonly found: Found | undefined; readonly selected: string | undefined; readonly inset?: number; readonly onSelect: (id: string | undefined) => void }): JSX.Element {
+export function Drawing(props: {
+  readonly graph: Graph;
+  readonly found: Found | undefined;
+  readonly selected: string | undefined;
+  readonly inset?: number;
+  readonly onSelect: (id: string | undefined) => void;
+}): JSX.Element {
   const { graph } = props;
-  const boxes = areasOn() && graph.nodes.length <= mostWithAreas && new Set(graph.nodes.map(({ namespace }) => namespace)).size > 1;
+  const boxes =
+    areasOn() && graph.nodes.length <= mostWithAreas && new Set(graph.nodes.map(({ namespace }) => namespace)).size > 1;
   // Errors are on few edges: they get no room of their own everywhere.
   const lines = Math.max(1, chosenLabels().filter((kind) => kind !== 'errors' && kind !== 'tcp').length);
   const input = useMemo((): LayoutInput => {
@@ -38,7 +45,10 @@ export function Drawing(props: { readonly graph: Graph; readonly found: Found | 
   const idle = isOn('idle');
   const motion = settings.value.motion && !reducedMotion();
   // biome-ignore lint/correctness/useExhaustiveDependencies: `labels` stands for the list
-  const options = useMemo(() => ({ labels: chosenLabels(), locks, badges, idle, motion }), [labels, locks, badges, idle, motion]);
+  const options = useMemo(
+    () => ({ labels: chosenLabels(), locks, badges, idle, motion }),
+    [labels, locks, badges, idle, motion],
+  );
   return (
     <>
       {problem !== undefined && (
@@ -47,7 +57,15 @@ export function Drawing(props: { readonly graph: Graph; readonly found: Found | 
         </Notice>
       )}
       {layout ? (
-        <Canvas graph={graph} layout={layout} options={options} found={props.found} selected={props.selected} inset={props.inset ?? 0} onSelect={props.onSelect} />
+        <Canvas
+          graph={graph}
+          layout={layout}
+          options={options}
+          found={props.found}
+          selected={props.selected}
+          inset={props.inset ?? 0}
+          onSelect={props.onSelect}
+        />
       ) : (
         <div class="canvas">{pending && <p class="placing">{t.graph.placing}</p>}</div>
       )}

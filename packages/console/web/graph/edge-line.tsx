@@ -20,9 +20,16 @@ export function EdgeLine({ edge, line, motion, simple, tone }: EdgeLineProps): J
   const seconds = Math.max(0.5, 3.2 - Math.log10(1 + edge.traffic.requestsPerSecond * 10));
   return (
     <g class={`edge ${state} ${tone}`} data-edge={edge.id}>
-      <path class="line" d={line.path} stroke-width={edgeWidth(edge)} marker-end={simple ? undefined : `url(#arrow-${state})`} />
+      <path
+        class="line"
+        d={line.path}
+        stroke-width={edgeWidth(edge)}
+        marker-end={simple ? undefined : `url(#arrow-${state})`}
+      />
       {!simple && <path class="reach" d={line.path} />}
-      {motion && state !== 'idle' && <path class="dots" d={line.path} style={{ animationDuration: `${seconds.toFixed(1)}s` }} />}
+      {motion && state !== 'idle' && (
+        <path class="dots" d={line.path} style={{ animationDuration: `${seconds.toFixed(1)}s` }} />
+      )}
     </g>
   );
 }
@@ -39,7 +46,11 @@ export function EdgePlate({ edge, line, label, lock, tone }: EdgeLineProps): JSX
   const width = Math.max(...label.map((line) => line.length), 0) * 6.3 + indent + 8;
   const height = Math.max(1, label.length) * plateLine + 3;
   return (
-    <g class={`plate ${edgeState(edge)} ${tone}`} transform={`translate(${line.label.x - width / 2} ${line.label.y - height / 2})`} data-edge={edge.id}>
+    <g
+      class={`plate ${edgeState(edge)} ${tone}`}
+      transform={`translate(${line.label.x - width / 2} ${line.label.y - height / 2})`}
+      data-edge={edge.id}
+    >
       <rect width={width} height={height} rx={8} />
       {sign && (
         <path

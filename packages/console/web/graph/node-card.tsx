@@ -62,7 +62,9 @@ export function NodeCard(props: NodeCardProps): JSX.Element {
     ? node.workload?.startsWith(node.app ?? ' ')
       ? ''
       : (node.workload ?? '')
-    : [node.version, props.showNamespace && node.namespace !== title ? node.namespace : undefined].filter(Boolean).join(' · ');
+    : [node.version, props.showNamespace && node.namespace !== title ? node.namespace : undefined]
+        .filter(Boolean)
+        .join(' · ');
   const tcp = node.incoming.tcpReceivedBytesPerSecond + node.incoming.tcpSentBytesPerSecond;
   const load =
     node.incoming.requestsPerSecond > 0 ? `${rate(node.incoming.requestsPerSecond)}/s` : tcp > 0 ? 'TCP' : '';
@@ -80,7 +82,14 @@ export function NodeCard(props: NodeCardProps): JSX.Element {
     >
       <rect class="body" width={card.width} height={card.height} rx={node.kind === 'service' ? card.height / 2 : 8} />
       {detail === 'shape' ? (
-        <rect class="fill" x={0} y={0} width={card.width} height={card.height} rx={node.kind === 'service' ? card.height / 2 : 8} />
+        <rect
+          class="fill"
+          x={0}
+          y={0}
+          width={card.width}
+          height={card.height}
+          rx={node.kind === 'service' ? card.height / 2 : 8}
+        />
       ) : (
         <>
           <rect class="stripe" x={9} y={11} width={28} height={28} rx={node.kind === 'service' ? 14 : 7} />
@@ -89,7 +98,9 @@ export function NodeCard(props: NodeCardProps): JSX.Element {
             class="title"
             x={44}
             y={(second === '' && load === '') || detail === 'name' ? 30 : 22}
-            {...(title.length > room.narrow[detail] ? { textLength: room.width, lengthAdjust: 'spacingAndGlyphs' as const } : {})}
+            {...(title.length > room.narrow[detail]
+              ? { textLength: room.width, lengthAdjust: 'spacingAndGlyphs' as const }
+              : {})}
           >
             {clipped(title, room.most)}
           </text>
@@ -97,7 +108,9 @@ export function NodeCard(props: NodeCardProps): JSX.Element {
             <text class="second" x={44} y={38}>
               {load !== '' && <tspan class="load">{load}</tspan>}
               {errors !== '' && <tspan class={node.incoming.errorRate >= 0.1 ? 'bad' : 'warn'}>{` ${errors}`}</tspan>}
-              {second !== '' && <tspan>{`${load === '' ? '' : '  '}${clipped(second, 21 - load.length - errors.length)}`}</tspan>}
+              {second !== '' && (
+                <tspan>{`${load === '' ? '' : '  '}${clipped(second, 21 - load.length - errors.length)}`}</tspan>
+              )}
             </text>
           )}
           {props.showBadges && node.badges.length > 0 && (

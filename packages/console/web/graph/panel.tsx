@@ -16,7 +16,12 @@ interface PanelProps {
 }
 
 /** What is selected, in words and numbers; the whole graph when nothing is. */
-export function Panel({ graph, selected, onSelect, onClose }: PanelProps & { readonly onClose: () => void }): JSX.Element {
+export function Panel({
+  graph,
+  selected,
+  onSelect,
+  onClose,
+}: PanelProps & { readonly onClose: () => void }): JSX.Element {
   const node = graph.nodes.find(({ id }) => id === selected);
   const edge = graph.edges.find(({ id }) => id === selected);
   return (
@@ -32,7 +37,11 @@ export function Panel({ graph, selected, onSelect, onClose }: PanelProps & { rea
   );
 }
 
-function PanelHead(props: { readonly kind: string; readonly title: string; readonly onClose: () => void }): JSX.Element {
+function PanelHead(props: {
+  readonly kind: string;
+  readonly title: string;
+  readonly onClose: () => void;
+}): JSX.Element {
   return (
     <header class="row spread">
       <div class="grow">
@@ -51,7 +60,13 @@ const titleOf = (graph: Graph, id: string): string => {
   return node ? [nodeTitle(node), node.version].filter(Boolean).join(' ') : id;
 };
 
-function EdgeList(props: { readonly graph: Graph; readonly title: string; readonly edges: readonly GraphEdge[]; readonly end: 'source' | 'target'; readonly onSelect: (id: string) => void }): JSX.Element {
+function EdgeList(props: {
+  readonly graph: Graph;
+  readonly title: string;
+  readonly edges: readonly GraphEdge[];
+  readonly end: 'source' | 'target';
+  readonly onSelect: (id: string) => void;
+}): JSX.Element {
   const edges = [...props.edges].sort((a, b) => b.traffic.requestsPerSecond - a.traffic.requestsPerSecond);
   return (
     <section>
@@ -91,11 +106,23 @@ function EdgeList(props: { readonly graph: Graph; readonly title: string; readon
   );
 }
 
-function NodePanel({ graph, node, onSelect }: { readonly graph: Graph; readonly node: GraphNode; readonly onSelect: (id: string | undefined) => void }): JSX.Element {
+function NodePanel({
+  graph,
+  node,
+  onSelect,
+}: {
+  readonly graph: Graph;
+  readonly node: GraphNode;
+  readonly onSelect: (id: string | undefined) => void;
+}): JSX.Element {
   const object = nodeObject(node);
   return (
     <>
-      <PanelHead kind={`${t.graph.kinds[node.kind]} · ${node.namespace}`} title={[nodeTitle(node), node.version].filter(Boolean).join(' ')} onClose={() => onSelect(undefined)} />
+      <PanelHead
+        kind={`${t.graph.kinds[node.kind]} · ${node.namespace}`}
+        title={[nodeTitle(node), node.version].filter(Boolean).join(' ')}
+        onClose={() => onSelect(undefined)}
+      />
       <div class="row wrapping">
         <HealthMark health={node.health} />
         {object && (
@@ -130,8 +157,20 @@ function NodePanel({ graph, node, onSelect }: { readonly graph: Graph; readonly 
       )}
       <h3>{t.graph.received}</h3>
       <TrafficLine traffic={node.incoming} />
-      <EdgeList graph={graph} title={t.graph.incoming} end="source" edges={graph.edges.filter(({ target }) => target === node.id)} onSelect={onSelect} />
-      <EdgeList graph={graph} title={t.graph.outgoing} end="target" edges={graph.edges.filter(({ source }) => source === node.id)} onSelect={onSelect} />
+      <EdgeList
+        graph={graph}
+        title={t.graph.incoming}
+        end="source"
+        edges={graph.edges.filter(({ target }) => target === node.id)}
+        onSelect={onSelect}
+      />
+      <EdgeList
+        graph={graph}
+        title={t.graph.outgoing}
+        end="target"
+        edges={graph.edges.filter(({ source }) => source === node.id)}
+        onSelect={onSelect}
+      />
     </>
   );
 }
@@ -150,7 +189,12 @@ function Codes({ codes }: { readonly codes: GraphEdge['codes'] }): JSX.Element {
             <td class="bar-cell">
               <svg class="bar" width="100%" height="6" aria-hidden="true">
                 <rect width="100%" height="6" rx="3" class="track" />
-                <rect width={`${((value / most) * 100).toFixed(1)}%`} height="6" rx="3" class={/^5|^-|^0/.test(code) ? 'bad' : 'fill'} />
+                <rect
+                  width={`${((value / most) * 100).toFixed(1)}%`}
+                  height="6"
+                  rx="3"
+                  class={/^5|^-|^0/.test(code) ? 'bad' : 'fill'}
+                />
               </svg>
             </td>
             <td class="number">{rate(value)}/s</td>
@@ -161,12 +205,29 @@ function Codes({ codes }: { readonly codes: GraphEdge['codes'] }): JSX.Element {
   );
 }
 
-function EdgePanel({ graph, edge, onSelect }: { readonly graph: Graph; readonly edge: GraphEdge; readonly onSelect: (id: string | undefined) => void }): JSX.Element {
+function EdgePanel({
+  graph,
+  edge,
+  onSelect,
+}: {
+  readonly graph: Graph;
+  readonly edge: GraphEdge;
+  readonly onSelect: (id: string | undefined) => void;
+}): JSX.Element {
   const { traffic } = edge;
-  const encrypted = edge.mutualTls >= 0.995 ? t.graph.encrypted : edge.mutualTls < 0.005 ? t.graph.plain : t.graph.partly(percent(edge.mutualTls));
+  const encrypted =
+    edge.mutualTls >= 0.995
+      ? t.graph.encrypted
+      : edge.mutualTls < 0.005
+        ? t.graph.plain
+        : t.graph.partly(percent(edge.mutualTls));
   return (
     <>
-      <PanelHead kind={edge.protocol.toUpperCase()} title={`${titleOf(graph, edge.source)} → ${titleOf(graph, edge.target)}`} onClose={() => onSelect(undefined)} />
+      <PanelHead
+        kind={edge.protocol.toUpperCase()}
+        title={`${titleOf(graph, edge.source)} → ${titleOf(graph, edge.target)}`}
+        onClose={() => onSelect(undefined)}
+      />
       <div class="row wrapping">
         <button type="button" class="button small" onClick={() => onSelect(edge.source)}>
           {t.graph.from}: {titleOf(graph, edge.source)}
@@ -227,7 +288,13 @@ function Latencies({ traffic }: { readonly traffic: Traffic }): JSX.Element {
   );
 }
 
-function Ranking(props: { readonly graph: Graph; readonly title: string; readonly none: string; readonly rows: readonly (readonly [GraphEdge, string, string?])[]; readonly onSelect: (id: string) => void }): JSX.Element {
+function Ranking(props: {
+  readonly graph: Graph;
+  readonly title: string;
+  readonly none: string;
+  readonly rows: readonly (readonly [GraphEdge, string, string?])[];
+  readonly onSelect: (id: string) => void;
+}): JSX.Element {
   return (
     <section>
       <h3>{props.title}</h3>
@@ -256,22 +323,42 @@ function Ranking(props: { readonly graph: Graph; readonly title: string; readonl
 }
 
 /** Figures of all edges together. */
-export function totalsOf(graph: Graph): { readonly requests: number; readonly errors: number; readonly tcp: number; readonly locked: number } {
+export function totalsOf(graph: Graph): {
+  readonly requests: number;
+  readonly errors: number;
+  readonly tcp: number;
+  readonly locked: number;
+} {
   const http = graph.edges.filter(({ protocol }) => protocol !== 'tcp');
   const requests = http.reduce((sum, { traffic }) => sum + traffic.requestsPerSecond, 0);
   const failed = http.reduce((sum, { traffic }) => sum + traffic.requestsPerSecond * traffic.errorRate, 0);
-  const tcp = graph.edges.reduce((sum, { traffic }) => sum + traffic.tcpSentBytesPerSecond + traffic.tcpReceivedBytesPerSecond, 0);
-  const busy = graph.edges.filter(({ traffic, protocol }) => (protocol === 'tcp' ? traffic.tcpSentBytesPerSecond > 0 : traffic.requestsPerSecond > 0));
+  const tcp = graph.edges.reduce(
+    (sum, { traffic }) => sum + traffic.tcpSentBytesPerSecond + traffic.tcpReceivedBytesPerSecond,
+    0,
+  );
+  const busy = graph.edges.filter(({ traffic, protocol }) =>
+    protocol === 'tcp' ? traffic.tcpSentBytesPerSecond > 0 : traffic.requestsPerSecond > 0,
+  );
   const locked = busy.length === 0 ? 0 : busy.reduce((sum, { mutualTls }) => sum + mutualTls, 0) / busy.length;
   return { requests, errors: requests === 0 ? 0 : failed / requests, tcp, locked };
 }
 
-function SummaryPanel({ graph, onSelect, onClose }: { readonly graph: Graph; readonly onSelect: (id: string) => void; readonly onClose: () => void }): JSX.Element {
+function SummaryPanel({
+  graph,
+  onSelect,
+  onClose,
+}: {
+  readonly graph: Graph;
+  readonly onSelect: (id: string) => void;
+  readonly onClose: () => void;
+}): JSX.Element {
   const { requests, errors, tcp, locked } = totalsOf(graph);
   const http = graph.edges.filter(({ protocol }) => protocol !== 'tcp');
   const worst = http
     .filter(({ traffic }) => traffic.errorRate > 0)
-    .sort((a, b) => b.traffic.errorRate * b.traffic.requestsPerSecond - a.traffic.errorRate * a.traffic.requestsPerSecond)
+    .sort(
+      (a, b) => b.traffic.errorRate * b.traffic.requestsPerSecond - a.traffic.errorRate * a.traffic.requestsPerSecond,
+    )
     .slice(0, 5);
   const slowest = http
     .filter(({ traffic }) => traffic.p95 !== undefined)
@@ -313,8 +400,20 @@ function SummaryPanel({ graph, onSelect, onClose }: { readonly graph: Graph; rea
           </div>
         )}
       </dl>
-      <Ranking graph={graph} title={t.graph.worst} none={t.graph.noErrors} rows={worst.map((edge) => [edge, percent(edge.traffic.errorRate), errorClass(edge.traffic.errorRate)])} onSelect={onSelect} />
-      <Ranking graph={graph} title={t.graph.slowest} none={t.graph.noCalls} rows={slowest.map((edge) => [edge, milliseconds(edge.traffic.p95 ?? 0)])} onSelect={onSelect} />
+      <Ranking
+        graph={graph}
+        title={t.graph.worst}
+        none={t.graph.noErrors}
+        rows={worst.map((edge) => [edge, percent(edge.traffic.errorRate), errorClass(edge.traffic.errorRate)])}
+        onSelect={onSelect}
+      />
+      <Ranking
+        graph={graph}
+        title={t.graph.slowest}
+        none={t.graph.noCalls}
+        rows={slowest.map((edge) => [edge, milliseconds(edge.traffic.p95 ?? 0)])}
+        onSelect={onSelect}
+      />
       <Legend />
     </>
   );

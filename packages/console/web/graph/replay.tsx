@@ -31,7 +31,12 @@ export function Replay({ at }: { readonly at: number }): JSX.Element {
   }, [playing, step, end]);
   return (
     <div class="replay" role="group" aria-label={t.graph.replay}>
-      <button type="button" class="button icon" aria-label={playing ? t.graph.pause : t.graph.play} onClick={() => setPlaying(!playing)}>
+      <button
+        type="button"
+        class="button icon"
+        aria-label={playing ? t.graph.pause : t.graph.play}
+        onClick={() => setPlaying(!playing)}
+      >
         <Icon name={playing ? 'pause' : 'play'} />
       </button>
       <span class="faint number">{clock(start)}</span>
@@ -56,7 +61,11 @@ export function Replay({ at }: { readonly at: number }): JSX.Element {
         choices={windows.map((each) => ({ value: String(each), label: t.common.last(span(each)) }))}
         onChange={(each) => setQuery({ window: each, at: String(end) })}
       />
-      <button type="button" class="button" onClick={() => setQuery({ at: undefined, until: undefined, window: undefined }, 'push')}>
+      <button
+        type="button"
+        class="button"
+        onClick={() => setQuery({ at: undefined, until: undefined, window: undefined }, 'push')}
+      >
         {t.graph.backToLive}
       </button>
     </div>

@@ -39,7 +39,9 @@ export function Scene(props: SceneProps): JSX.Element {
   const active = props.selected ?? props.hovered;
   const near = useMemo(() => {
     if (active === undefined) return undefined;
-    const edges = graph.edges.filter(({ id, source, target }) => id === active || source === active || target === active);
+    const edges = graph.edges.filter(
+      ({ id, source, target }) => id === active || source === active || target === active,
+    );
     return {
       edges: new Set(edges.map(({ id }) => id)),
       nodes: new Set([active, ...edges.flatMap(({ source, target }) => [source, target])]),
@@ -57,7 +59,9 @@ export function Scene(props: SceneProps): JSX.Element {
 
   const nodes = graph.nodes.filter(({ id }) => {
     const at = layout.nodes[id];
-    return at && (id === props.focused || touches({ x: at.x - card.width / 2, y: at.y - card.height / 2, ...card }, region));
+    return (
+      at && (id === props.focused || touches({ x: at.x - card.width / 2, y: at.y - card.height / 2, ...card }, region))
+    );
   });
   const edges = graph.edges.flatMap((edge) => {
     const line = layout.edges[edge.id];
@@ -80,14 +84,20 @@ export function Scene(props: SceneProps): JSX.Element {
       tone: how,
     };
   });
-  const boxed = new Set([...counts].filter(([group, members]) => group !== '' && members.length > 1).map(([group]) => group));
+  const boxed = new Set(
+    [...counts].filter(([group, members]) => group !== '' && members.length > 1).map(([group]) => group),
+  );
 
   return (
     <>
       {Object.entries(layout.areas).map(([name, box]) => (
         <g key={`area ${name}`} class="area">
           <rect x={box.x} y={box.y - 18} width={box.width} height={box.height + 18} rx={14} />
-          <text x={box.x + 12} y={box.y - 2} style={{ fontSize: detail === 'full' ? '12px' : detail === 'name' ? '18px' : '40px' }}>
+          <text
+            x={box.x + 12}
+            y={box.y - 2}
+            style={{ fontSize: detail === 'full' ? '12px' : detail === 'name' ? '18px' : '40px' }}
+          >
             {name}
           </text>
         </g>
@@ -110,9 +120,11 @@ export function Scene(props: SceneProps): JSX.Element {
         ))}
       </g>
       <g class="plates">
-        {drawn.filter(({ label, lock }) => label.length > 0 || lock).map((each) => (
-          <EdgePlate key={each.edge.id} {...each} />
-        ))}
+        {drawn
+          .filter(({ label, lock }) => label.length > 0 || lock)
+          .map((each) => (
+            <EdgePlate key={each.edge.id} {...each} />
+          ))}
       </g>
       <g class="nodes">
         {nodes.map((node) => {

@@ -9,10 +9,21 @@ import { nodeTitle } from './names.ts';
 import type { Found } from './query.ts';
 
 /** The graph's edges as a table: the same for those who cannot see or do not want the drawing. */
-export function EdgeTable(props: { readonly graph: Graph; readonly found: Found | undefined; readonly selected: string | undefined; readonly onSelect: (id: string) => void }): JSX.Element {
+export function EdgeTable(props: {
+  readonly graph: Graph;
+  readonly found: Found | undefined;
+  readonly selected: string | undefined;
+  readonly onSelect: (id: string) => void;
+}): JSX.Element {
   const { graph, found } = props;
-  const nodes = new Map(graph.nodes.map((node) => [node.id, [nodeTitle(node), node.version].filter(Boolean).join(' ')]));
-  const rows = found ? graph.edges.filter(({ id, source, target }) => found.edges.has(id) || found.nodes.has(source) || found.nodes.has(target)) : graph.edges;
+  const nodes = new Map(
+    graph.nodes.map((node) => [node.id, [nodeTitle(node), node.version].filter(Boolean).join(' ')]),
+  );
+  const rows = found
+    ? graph.edges.filter(
+        ({ id, source, target }) => found.edges.has(id) || found.nodes.has(source) || found.nodes.has(target),
+      )
+    : graph.edges;
   const tcp = ({ traffic }: GraphEdge) => traffic.tcpSentBytesPerSecond + traffic.tcpReceivedBytesPerSecond;
   return (
     <DataTable<GraphEdge>
@@ -32,9 +43,25 @@ export function EdgeTable(props: { readonly graph: Graph; readonly found: Found 
             </button>
           ),
         },
-        { id: 'to', title: t.graph.to, sort: ({ target }) => nodes.get(target) ?? target, cell: ({ target }) => nodes.get(target) },
-        { id: 'protocol', title: t.graph.protocol, sort: ({ protocol }) => protocol, cell: ({ protocol }) => protocol.toUpperCase() },
-        { id: 'rps', title: t.common.requests, number: true, sort: ({ traffic }) => traffic.requestsPerSecond, cell: ({ traffic }) => `${rate(traffic.requestsPerSecond)}/s` },
+        {
+          id: 'to',
+          title: t.graph.to,
+          sort: ({ target }) => nodes.get(target) ?? target,
+          cell: ({ target }) => nodes.get(target),
+        },
+        {
+          id: 'protocol',
+          title: t.graph.protocol,
+          sort: ({ protocol }) => protocol,
+          cell: ({ protocol }) => protocol.toUpperCase(),
+        },
+        {
+          id: 'rps',
+          title: t.common.requests,
+          number: true,
+          sort: ({ traffic }) => traffic.requestsPerSecond,
+          cell: ({ traffic }) => `${rate(traffic.requestsPerSecond)}/s`,
+        },
         {
           id: 'errors',
           title: t.common.errors,
@@ -42,14 +69,32 @@ export function EdgeTable(props: { readonly graph: Graph; readonly found: Found 
           sort: ({ traffic }) => traffic.errorRate,
           cell: ({ traffic }) => <span class={errorClass(traffic.errorRate)}>{percent(traffic.errorRate)}</span>,
         },
-        { id: 'p95', title: t.common.latency, number: true, sort: ({ traffic }) => traffic.p95 ?? -1, cell: ({ traffic }) => (traffic.p95 === undefined ? '–' : milliseconds(traffic.p95)) },
-        { id: 'tcp', title: 'TCP', number: true, sort: tcp, cell: (edge) => (tcp(edge) === 0 ? '–' : bytesPerSecond(tcp(edge))) },
+        {
+          id: 'p95',
+          title: t.common.latency,
+          number: true,
+          sort: ({ traffic }) => traffic.p95 ?? -1,
+          cell: ({ traffic }) => (traffic.p95 === undefined ? '–' : milliseconds(traffic.p95)),
+        },
+        {
+          id: 'tcp',
+          title: 'TCP',
+          number: true,
+          sort: tcp,
+          cell: (edge) => (tcp(edge) === 0 ? '–' : bytesPerSecond(tcp(edge))),
+        },
         {
           id: 'mtls',
           title: t.graph.encrypted,
           sort: ({ mutualTls }) => mutualTls,
           cell: ({ mutualTls }) =>
-            mutualTls >= 0.995 ? <Icon name="lock" size={14} label={t.graph.encrypted} /> : mutualTls < 0.005 ? <span class="warn">{t.graph.plain}</span> : t.graph.partly(percent(mutualTls)),
+            mutualTls >= 0.995 ? (
+              <Icon name="lock" size={14} label={t.graph.encrypted} />
+            ) : mutualTls < 0.005 ? (
+              <span class="warn">{t.graph.plain}</span>
+            ) : (
+              t.graph.partly(percent(mutualTls))
+            ),
         },
       ]}
     />

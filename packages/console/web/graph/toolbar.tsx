@@ -20,11 +20,20 @@ export const isOn = (name: 'locks' | 'badges' | 'idle'): boolean => queryValue(n
 export const areasOn = (): boolean => queryValue('boxes') !== 'off';
 
 /** What the graph shows and how. */
-export function Toolbar(props: { readonly found: Found | undefined; readonly findProblem: string | undefined; readonly hideProblem: string | undefined }): JSX.Element {
+export function Toolbar(props: {
+  readonly found: Found | undefined;
+  readonly findProblem: string | undefined;
+  readonly hideProblem: string | undefined;
+}): JSX.Element {
   const labels = chosenLabels();
   return (
     <div class="toolbar">
-      <Select label={t.graph.type} value={chosenType()} choices={types.map((value) => ({ value, label: t.graph.types[value] }))} onChange={(type) => setQuery({ type }, 'push')} />
+      <Select
+        label={t.graph.type}
+        value={chosenType()}
+        choices={types.map((value) => ({ value, label: t.graph.types[value] }))}
+        onChange={(type) => setQuery({ type }, 'push')}
+      />
       <Popover name={t.graph.labels} label={t.graph.labels}>
         {() => (
           <div class="picker">
@@ -53,15 +62,42 @@ export function Toolbar(props: { readonly found: Found | undefined; readonly fin
                 ['boxes', t.graph.showAreas],
               ] as const
             ).map(([name, label]) => (
-              <Check key={name} label={label} checked={queryValue(name) !== 'off'} onChange={(checked) => setQuery({ [name]: checked ? undefined : 'off' })} />
+              <Check
+                key={name}
+                label={label}
+                checked={queryValue(name) !== 'off'}
+                onChange={(checked) => setQuery({ [name]: checked ? undefined : 'off' })}
+              />
             ))}
-            <Check label={t.graph.showMotion} checked={settings.value.motion && !reducedMotion()} disabled={reducedMotion()} onChange={(motion) => change({ motion })} />
+            <Check
+              label={t.graph.showMotion}
+              checked={settings.value.motion && !reducedMotion()}
+              disabled={reducedMotion()}
+              onChange={(motion) => change({ motion })}
+            />
             {reducedMotion() && <small class="faint">{t.graph.motionOff}</small>}
           </div>
         )}
       </Popover>
-      <SearchBox label={t.graph.find} placeholder={t.graph.findHint} value={queryValue('find')} invalid={props.findProblem !== undefined} describedBy="graph-query" width={210} onChange={(find) => setQuery({ find })} />
-      <SearchBox label={t.graph.hide} icon="filter" placeholder={t.graph.hideHint} value={queryValue('hide')} invalid={props.hideProblem !== undefined} describedBy="graph-query" width={210} onChange={(hide) => setQuery({ hide })} />
+      <SearchBox
+        label={t.graph.find}
+        placeholder={t.graph.findHint}
+        value={queryValue('find')}
+        invalid={props.findProblem !== undefined}
+        describedBy="graph-query"
+        width={210}
+        onChange={(find) => setQuery({ find })}
+      />
+      <SearchBox
+        label={t.graph.hide}
+        icon="filter"
+        placeholder={t.graph.hideHint}
+        value={queryValue('hide')}
+        invalid={props.hideProblem !== undefined}
+        describedBy="graph-query"
+        width={210}
+        onChange={(hide) => setQuery({ hide })}
+      />
       <span class="row end">
         {queryValue('at') === '' && (
           <button
@@ -86,8 +122,16 @@ export function Toolbar(props: { readonly found: Found | undefined; readonly fin
           onChange={(view) => setQuery({ view: view === 'graph' ? undefined : view })}
         />
       </span>
-      <p id="graph-query" class={props.findProblem || props.hideProblem ? 'bad small' : 'hidden-visually'} aria-live="polite">
-        {props.findProblem ?? props.hideProblem ?? (props.found ? t.graph.found(props.found.nodes.size, props.found.edges.size) : t.graph.queryHelp(queryFields))}
+      <p
+        id="graph-query"
+        class={props.findProblem || props.hideProblem ? 'bad small' : 'hidden-visually'}
+        aria-live="polite"
+      >
+        {props.findProblem ??
+          props.hideProblem ??
+          (props.found
+            ? t.graph.found(props.found.nodes.size, props.found.edges.size)
+            : t.graph.queryHelp(queryFields))}
       </p>
     </div>
   );

@@ -40,7 +40,15 @@ export function ConfigDetailPage({ kind, namespace, name }: ObjectName): JSX.Ele
 }
 
 /** The text as it was begun with and as it is; the cluster may have a newer one meanwhile. */
-function Editing({ detail, object, reload }: { readonly detail: ConfigDetail; readonly object: ObjectName; readonly reload: () => void }): JSX.Element {
+function Editing({
+  detail,
+  object,
+  reload,
+}: {
+  readonly detail: ConfigDetail;
+  readonly object: ObjectName;
+  readonly reload: () => void;
+}): JSX.Element {
   const [base, setBase] = useState({ yaml: detail.yaml, resourceVersion: detail.resourceVersion });
   const [text, setText] = useState(detail.yaml);
   const [review, setReview] = useState(false);
@@ -116,12 +124,25 @@ function Editing({ detail, object, reload }: { readonly detail: ConfigDetail; re
             </span>
           }
         >
-          <YamlEditor label={t.config.editor(objectText(object))} value={text} onChange={setText} messages={messages} readOnly={!writable} kind={object.kind} jump={jump} height="calc(100vh - 250px)" />
+          <YamlEditor
+            label={t.config.editor(objectText(object))}
+            value={text}
+            onChange={setText}
+            messages={messages}
+            readOnly={!writable}
+            kind={object.kind}
+            jump={jump}
+            height="calc(100vh - 250px)"
+          />
         </Card>
       </div>
       <div class="stack">
         <Card title={t.config.messages}>
-          {messages.length === 0 ? <p class="soft">{t.config.clean}</p> : <Messages messages={messages} onJump={(line) => setJump({ line, seq: (jump?.seq ?? 0) + 1 })} />}
+          {messages.length === 0 ? (
+            <p class="soft">{t.config.clean}</p>
+          ) : (
+            <Messages messages={messages} onJump={(line) => setJump({ line, seq: (jump?.seq ?? 0) + 1 })} />
+          )}
         </Card>
         <Card title={t.config.references}>
           {detail.references.length === 0 ? (
@@ -212,7 +233,8 @@ function ReviewDialog(props: {
       props.onDone(now);
     } catch (error) {
       setBusy(false);
-      if (error instanceof RequestError && error.status === 409) setNewest(await fetchDetail(object).catch(() => undefined));
+      if (error instanceof RequestError && error.status === 409)
+        setNewest(await fetchDetail(object).catch(() => undefined));
       setProblem(messageOf(error));
     }
   };
@@ -227,7 +249,12 @@ function ReviewDialog(props: {
           <button type="button" class="button" onClick={props.onClose}>
             {t.common.cancel}
           </button>
-          <button type="button" class="button primary" disabled={busy || newest !== undefined} onClick={() => void apply()}>
+          <button
+            type="button"
+            class="button primary"
+            disabled={busy || newest !== undefined}
+            onClick={() => void apply()}
+          >
             {busy ? t.wizards.applying : t.common.apply}
           </button>
         </>
@@ -260,7 +287,11 @@ function ReviewDialog(props: {
           {t.config.conflict}
         </Notice>
       ) : (
-        problem !== undefined && <Notice level="error" title={t.wizards.failed(objectText(object))}>{problem}</Notice>
+        problem !== undefined && (
+          <Notice level="error" title={t.wizards.failed(objectText(object))}>
+            {problem}
+          </Notice>
+        )
       )}
       <DiffView before={props.before} after={props.after} label={t.config.diff} />
     </Dialog>

@@ -15,7 +15,8 @@ import { t } from '../texts.ts';
 
 const levels = ['Error', 'Warning', 'Info'] as const;
 
-const numberOf = ({ messages }: ConfigItem, level: (typeof levels)[number]) => messages.filter((each) => each.level === level).length;
+const numberOf = ({ messages }: ConfigItem, level: (typeof levels)[number]) =>
+  messages.filter((each) => each.level === level).length;
 
 /** What the analysis says about an object: the worst level and how many there are. */
 export function MessagesMark({ item }: { readonly item: ConfigItem }): JSX.Element {
@@ -29,15 +30,21 @@ export function MessagesMark({ item }: { readonly item: ConfigItem }): JSX.Eleme
   );
 }
 
-const weight = (item: ConfigItem) => numberOf(item, 'Error') * 10_000 + numberOf(item, 'Warning') * 100 + numberOf(item, 'Info');
+const weight = (item: ConfigItem) =>
+  numberOf(item, 'Error') * 10_000 + numberOf(item, 'Warning') * 100 + numberOf(item, 'Info');
 
 export function ConfigListPage(): JSX.Element {
   const kinds = queryList('kinds');
-  const resource = useResource<ConfigList>(`config?${new URLSearchParams({ namespaces: chosenNamespaces().join(','), kinds: kinds.join(',') })}`, { keep: true });
+  const resource = useResource<ConfigList>(
+    `config?${new URLSearchParams({ namespaces: chosenNamespaces().join(','), kinds: kinds.join(',') })}`,
+    { keep: true },
+  );
   const filter = queryValue('q').toLowerCase();
   const state = queryValue('state');
   const shown = (resource.data?.items ?? []).filter(
-    (item) => item.name.toLowerCase().includes(filter) && (state === '' || numberOf(item, 'Error') > 0 || (state === 'warnings' && numberOf(item, 'Warning') > 0)),
+    (item) =>
+      item.name.toLowerCase().includes(filter) &&
+      (state === '' || numberOf(item, 'Error') > 0 || (state === 'warnings' && numberOf(item, 'Warning') > 0)),
   );
   return (
     <Page
@@ -53,14 +60,33 @@ export function ConfigListPage(): JSX.Element {
       }
     >
       <div class="toolbar">
-        <SearchBox label={t.common.filterBy(t.config.title.toLowerCase())} placeholder={t.common.name} value={queryValue('q')} onChange={(q) => setQuery({ q })} />
-        <Popover name={t.common.kind} label={kinds.length === 0 ? t.config.anyKind : <span class="clip">{kinds.join(', ')}</span>}>
+        <SearchBox
+          label={t.common.filterBy(t.config.title.toLowerCase())}
+          placeholder={t.common.name}
+          value={queryValue('q')}
+          onChange={(q) => setQuery({ q })}
+        />
+        <Popover
+          name={t.common.kind}
+          label={kinds.length === 0 ? t.config.anyKind : <span class="clip">{kinds.join(', ')}</span>}
+        >
           {() => (
             <div class="picker">
-              <Check label={t.config.anyKind} checked={kinds.length === 0} onChange={() => setQuery({ kinds: undefined })} />
+              <Check
+                label={t.config.anyKind}
+                checked={kinds.length === 0}
+                onChange={() => setQuery({ kinds: undefined })}
+              />
               <hr />
               {(resource.data?.kinds ?? []).map((kind) => (
-                <Check key={kind} label={kind} checked={kinds.includes(kind)} onChange={(checked) => setQuery({ kinds: (checked ? [...kinds, kind] : kinds.filter((each) => each !== kind)).join(',') })} />
+                <Check
+                  key={kind}
+                  label={kind}
+                  checked={kinds.includes(kind)}
+                  onChange={(checked) =>
+                    setQuery({ kinds: (checked ? [...kinds, kind] : kinds.filter((each) => each !== kind)).join(',') })
+                  }
+                />
               ))}
             </div>
           )}
@@ -106,10 +132,32 @@ export function ConfigListPage(): JSX.Element {
                 ),
               },
               { id: 'kind', title: t.common.kind, sort: ({ kind }) => kind, cell: ({ kind }) => kind },
-              { id: 'namespace', title: t.common.namespace, sort: ({ namespace }) => namespace, cell: ({ namespace }) => <span class="soft">{namespace || '–'}</span> },
-              { id: 'messages', title: t.config.messages, sort: weight, number: false, cell: (item) => <MessagesMark item={item} /> },
-              { id: 'version', title: t.config.apiVersion, sort: ({ apiVersion }) => apiVersion, cell: ({ apiVersion }) => <code class="soft">{apiVersion}</code> },
-              { id: 'age', title: t.common.age, number: true, sort: ({ createdAt }) => -createdAt, cell: ({ createdAt }) => <span title={dateTime(createdAt)}>{age(createdAt)}</span> },
+              {
+                id: 'namespace',
+                title: t.common.namespace,
+                sort: ({ namespace }) => namespace,
+                cell: ({ namespace }) => <span class="soft">{namespace || '–'}</span>,
+              },
+              {
+                id: 'messages',
+                title: t.config.messages,
+                sort: weight,
+                number: false,
+                cell: (item) => <MessagesMark item={item} />,
+              },
+              {
+                id: 'version',
+                title: t.config.apiVersion,
+                sort: ({ apiVersion }) => apiVersion,
+                cell: ({ apiVersion }) => <code class="soft">{apiVersion}</code>,
+              },
+              {
+                id: 'age',
+                title: t.common.age,
+                number: true,
+                sort: ({ createdAt }) => -createdAt,
+                cell: ({ createdAt }) => <span title={dateTime(createdAt)}>{age(createdAt)}</span>,
+              },
             ]}
           />
         )}

@@ -60,16 +60,33 @@ export function ConfigNewPage(): JSX.Element {
                   setText(templateFor(value, namespace));
                 }}
               />
-              <button type="button" class="button primary" disabled={busy || !mayWrite() || object === undefined} onClick={() => void create()}>
+              <button
+                type="button"
+                class="button primary"
+                disabled={busy || !mayWrite() || object === undefined}
+                onClick={() => void create()}
+              >
                 {t.config.create_}
               </button>
             </span>
           }
         >
-          <YamlEditor label={t.config.newTitle} value={text} onChange={setText} messages={messages} kind={object?.kind ?? kind} jump={jump} height="calc(100vh - 250px)" />
+          <YamlEditor
+            label={t.config.newTitle}
+            value={text}
+            onChange={setText}
+            messages={messages}
+            kind={object?.kind ?? kind}
+            jump={jump}
+            height="calc(100vh - 250px)"
+          />
         </Card>
         <Card title={t.config.messages}>
-          {messages.length === 0 ? <p class="soft">{t.config.clean}</p> : <Messages messages={messages} onJump={(line) => setJump({ line, seq: (jump?.seq ?? 0) + 1 })} />}
+          {messages.length === 0 ? (
+            <p class="soft">{t.config.clean}</p>
+          ) : (
+            <Messages messages={messages} onJump={(line) => setJump({ line, seq: (jump?.seq ?? 0) + 1 })} />
+          )}
         </Card>
       </div>
     </Page>

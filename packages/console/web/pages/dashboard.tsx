@@ -42,9 +42,16 @@ function useWindow(duration: number): Window {
 
 export function DashboardPage({ uid }: { readonly uid: string }): JSX.Element {
   const resource = useResource<unknown>(`dashboards/${encodeURIComponent(uid)}`, { poll: false });
-  const dashboard = useMemo(() => (resource.data === undefined ? undefined : readDashboard(resource.data)), [resource.data]);
+  const dashboard = useMemo(
+    () => (resource.data === undefined ? undefined : readDashboard(resource.data)),
+    [resource.data],
+  );
   return (
-    <Page title={dashboard?.title ?? t.dashboards.title} lead={dashboard?.description} crumbs={[{ label: t.dashboards.title, to: '/dashboards' }]}>
+    <Page
+      title={dashboard?.title ?? t.dashboards.title}
+      lead={dashboard?.description}
+      crumbs={[{ label: t.dashboards.title, to: '/dashboards' }]}
+    >
       <Loaded resource={resource} rows={10}>
         {() => dashboard && <DashboardView dashboard={dashboard} />}
       </Loaded>
@@ -93,18 +100,34 @@ function DashboardView({ dashboard }: { readonly dashboard: Dashboard }): JSX.El
   );
 }
 
-function VariablePicker({ variable, options }: { readonly variable: Variable; readonly options: readonly string[] }): JSX.Element {
+function VariablePicker({
+  variable,
+  options,
+}: {
+  readonly variable: Variable;
+  readonly options: readonly string[];
+}): JSX.Element {
   const chosen = chosenValues(variable, options);
   const parameter = `var-${variable.name}`;
-  const set = (values: readonly string[]) => setQuery({ [parameter]: values.length === 0 ? undefined : values.join(',') }, 'push');
-  if (variable.kind === 'textbox') return <Field label={variable.label} value={chosen[0] ?? ''} onChange={(value) => setQuery({ [parameter]: value })} />;
+  const set = (values: readonly string[]) =>
+    setQuery({ [parameter]: values.length === 0 ? undefined : values.join(',') }, 'push');
+  if (variable.kind === 'textbox')
+    return (
+      <Field label={variable.label} value={chosen[0] ?? ''} onChange={(value) => setQuery({ [parameter]: value })} />
+    );
   if (!variable.multi)
     return (
       <Select
         label={variable.label}
         showLabel
         value={chosen[0] ?? ''}
-        choices={[...(variable.includeAll ? [{ value: allChoice, label: t.dashboards.all }] : []), ...[...new Set([...options, ...chosen.filter((value) => value !== allChoice)])].map((value) => ({ value, label: value }))]}
+        choices={[
+          ...(variable.includeAll ? [{ value: allChoice, label: t.dashboards.all }] : []),
+          ...[...new Set([...options, ...chosen.filter((value) => value !== allChoice)])].map((value) => ({
+            value,
+            label: value,
+          })),
+        ]}
         onChange={(value) => set([value])}
       />
     );
@@ -117,7 +140,18 @@ function VariablePicker({ variable, options }: { readonly variable: Variable; re
           <div class="picker">
             {variable.includeAll && <Check label={t.dashboards.all} checked={all} onChange={() => set([allChoice])} />}
             {options.map((value) => (
-              <Check key={value} label={value} checked={!all && chosen.includes(value)} onChange={(checked) => set(checked ? [...chosen.filter((each) => each !== allChoice), value] : chosen.filter((each) => each !== value))} />
+              <Check
+                key={value}
+                label={value}
+                checked={!all && chosen.includes(value)}
+                onChange={(checked) =>
+                  set(
+                    checked
+                      ? [...chosen.filter((each) => each !== allChoice), value]
+                      : chosen.filter((each) => each !== value),
+                  )
+                }
+              />
             ))}
           </div>
         )}

@@ -21,7 +21,15 @@ import { TraceSearch } from '../traces/search.tsx';
 import { WizardMenu } from '../wizards/menu.tsx';
 import { type ListKind, listPath, ProxyCount } from './list.tsx';
 
-export function DetailPage({ kind, namespace, name }: { readonly kind: ListKind; readonly namespace: string; readonly name: string }): JSX.Element {
+export function DetailPage({
+  kind,
+  namespace,
+  name,
+}: {
+  readonly kind: ListKind;
+  readonly namespace: string;
+  readonly name: string;
+}): JSX.Element {
   const resource = useResource<Detail>(`${kind}/${namespace}/${name}?duration=${chosenDuration()}`, { keep: true });
   const detail = resource.data;
   const workload = kind === 'workloads' ? name : detail?.workloads[0]?.name;
@@ -61,10 +69,37 @@ export function DetailPage({ kind, namespace, name }: { readonly kind: ListKind;
             tabs={[
               { id: 'overview', title: t.lists.tabs.overview, body: () => <Overview detail={data} /> },
               { id: 'metrics', title: t.lists.tabs.metrics, body: () => <Charts detail={data} /> },
-              { id: 'traffic', title: t.lists.tabs.traffic, count: data.neighbours.edges.length, body: () => <Neighbours graph={data.neighbours} /> },
-              ...(kind === 'services' && data.pods.length === 0 ? [] : [{ id: 'pods', title: t.lists.tabs.pods, count: data.pods.length, body: () => <Pods pods={data.pods} /> }]),
-              { id: 'config', title: t.lists.tabs.config, count: data.config.length, body: () => <Configuration detail={data} /> },
-              { id: 'traces', title: t.lists.tabs.traces, body: () => <TraceSearch service={`${namespace}/${kind === 'workloads' ? (data.labels.app ?? data.services[0]?.name ?? name) : name}`} /> },
+              {
+                id: 'traffic',
+                title: t.lists.tabs.traffic,
+                count: data.neighbours.edges.length,
+                body: () => <Neighbours graph={data.neighbours} />,
+              },
+              ...(kind === 'services' && data.pods.length === 0
+                ? []
+                : [
+                    {
+                      id: 'pods',
+                      title: t.lists.tabs.pods,
+                      count: data.pods.length,
+                      body: () => <Pods pods={data.pods} />,
+                    },
+                  ]),
+              {
+                id: 'config',
+                title: t.lists.tabs.config,
+                count: data.config.length,
+                body: () => <Configuration detail={data} />,
+              },
+              {
+                id: 'traces',
+                title: t.lists.tabs.traces,
+                body: () => (
+                  <TraceSearch
+                    service={`${namespace}/${kind === 'workloads' ? (data.labels.app ?? data.services[0]?.name ?? name) : name}`}
+                  />
+                ),
+              },
             ]}
           />
         )}
@@ -219,7 +254,14 @@ function Pods({ pods }: { readonly pods: readonly PodSummary[] }): JSX.Element {
           </Empty>
         }
         columns={[
-          { id: 'name', title: t.lists.pod, head: true, sort: ({ name }) => name, cell: (pod) => (pod.hasProxy ? <a href={href(`/proxies/${pod.namespace}/${pod.name}`)}>{pod.name}</a> : pod.name) },
+          {
+            id: 'name',
+            title: t.lists.pod,
+            head: true,
+            sort: ({ name }) => name,
+            cell: (pod) =>
+              pod.hasProxy ? <a href={href(`/proxies/${pod.namespace}/${pod.name}`)}>{pod.name}</a> : pod.name,
+          },
           {
             id: 'phase',
             title: t.lists.phase,
@@ -233,9 +275,26 @@ function Pods({ pods }: { readonly pods: readonly PodSummary[] }): JSX.Element {
             ),
           },
           { id: 'containers', title: t.lists.containers, cell: ({ containers }) => containers.join(', ') },
-          { id: 'proxy', title: t.lists.proxyColumn, sort: ({ hasProxy }) => Number(hasProxy), cell: ({ hasProxy }) => (hasProxy ? t.common.yes : <span class="warn">{t.lists.noProxy}</span>) },
-          { id: 'restarts', title: t.lists.restarts, number: true, sort: ({ restarts }) => restarts, cell: ({ restarts }) => <span class={restarts > 0 ? 'warn' : ''}>{restarts}</span> },
-          { id: 'age', title: t.common.age, number: true, sort: ({ createdAt }) => -createdAt, cell: ({ createdAt }) => age(createdAt) },
+          {
+            id: 'proxy',
+            title: t.lists.proxyColumn,
+            sort: ({ hasProxy }) => Number(hasProxy),
+            cell: ({ hasProxy }) => (hasProxy ? t.common.yes : <span class="warn">{t.lists.noProxy}</span>),
+          },
+          {
+            id: 'restarts',
+            title: t.lists.restarts,
+            number: true,
+            sort: ({ restarts }) => restarts,
+            cell: ({ restarts }) => <span class={restarts > 0 ? 'warn' : ''}>{restarts}</span>,
+          },
+          {
+            id: 'age',
+            title: t.common.age,
+            number: true,
+            sort: ({ createdAt }) => -createdAt,
+            cell: ({ createdAt }) => age(createdAt),
+          },
           {
             id: 'logs',
             title: t.lists.openLogs,
@@ -266,9 +325,20 @@ function Configuration({ detail }: { readonly detail: Detail }): JSX.Element {
         rowKey={({ kind, namespace, name }) => `${kind} ${namespace}/${name}`}
         sortParameter="objects"
         columns={[
-          { id: 'name', title: t.common.name, head: true, sort: ({ name }) => name, cell: (object) => <ObjectLink object={object} plain /> },
+          {
+            id: 'name',
+            title: t.common.name,
+            head: true,
+            sort: ({ name }) => name,
+            cell: (object) => <ObjectLink object={object} plain />,
+          },
           { id: 'kind', title: t.common.kind, sort: ({ kind }) => kind, cell: ({ kind }) => kind },
-          { id: 'namespace', title: t.common.namespace, sort: ({ namespace }) => namespace, cell: ({ namespace }) => namespace },
+          {
+            id: 'namespace',
+            title: t.common.namespace,
+            sort: ({ namespace }) => namespace,
+            cell: ({ namespace }) => namespace,
+          },
         ]}
       />
     </Card>

@@ -13,8 +13,22 @@ import { t } from '../texts.ts';
 
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'] as const;
 
-const verdictIcon: Readonly<Record<ExplainStep['verdict'], IconName>> = { matched: 'check', passed: 'right', changed: 'edit', denied: 'lock', failed: 'error', unknown: 'unknown' };
-const verdictTone: Readonly<Record<ExplainStep['verdict'], string>> = { matched: 'healthy', passed: 'idle', changed: 'info', denied: 'failing', failed: 'failing', unknown: 'degraded' };
+const verdictIcon: Readonly<Record<ExplainStep['verdict'], IconName>> = {
+  matched: 'check',
+  passed: 'right',
+  changed: 'edit',
+  denied: 'lock',
+  failed: 'error',
+  unknown: 'unknown',
+};
+const verdictTone: Readonly<Record<ExplainStep['verdict'], string>> = {
+  matched: 'healthy',
+  passed: 'idle',
+  changed: 'info',
+  denied: 'failing',
+  failed: 'failing',
+  unknown: 'degraded',
+};
 
 function readHeaders(text: string): { readonly headers: Readonly<Record<string, string>>; readonly problem?: string } {
   const headers: Record<string, string> = {};
@@ -31,7 +45,8 @@ function readClaims(text: string): { readonly claims?: Readonly<Record<string, u
   if (text.trim() === '') return {};
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { claims: value as Readonly<Record<string, unknown>> };
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return { claims: value as Readonly<Record<string, unknown>> };
   } catch {
     // Said below.
   }
@@ -112,19 +127,61 @@ export function ExplainPage(): JSX.Element {
                 label={t.explain.proxy}
                 showLabel
                 value={proxy}
-                choices={(items.length === 0 ? [proxy] : items.map(({ namespace, pod }) => `${namespace}/${pod}`)).map((value) => ({ value, label: value === '' ? t.explain.noProxies : value }))}
+                choices={(items.length === 0 ? [proxy] : items.map(({ namespace, pod }) => `${namespace}/${pod}`)).map(
+                  (value) => ({ value, label: value === '' ? t.explain.noProxies : value }),
+                )}
                 onChange={(value) => setQuery({ proxy: value })}
               />
               <small class="faint">{t.explain.proxyHint}</small>
             </div>
             <div class="method-url">
-              <Select label={t.explain.method} showLabel value={queryValue('method', 'GET')} choices={methods.map((value) => ({ value, label: value }))} onChange={(value) => setQuery({ method: value === 'GET' ? undefined : value })} />
-              <Field label={t.explain.url} value={queryValue('url', 'http://')} required hint={t.explain.urlHint} onChange={(url) => setQuery({ url })} />
+              <Select
+                label={t.explain.method}
+                showLabel
+                value={queryValue('method', 'GET')}
+                choices={methods.map((value) => ({ value, label: value }))}
+                onChange={(value) => setQuery({ method: value === 'GET' ? undefined : value })}
+              />
+              <Field
+                label={t.explain.url}
+                value={queryValue('url', 'http://')}
+                required
+                hint={t.explain.urlHint}
+                onChange={(url) => setQuery({ url })}
+              />
             </div>
-            <Field label={t.explain.headers} rows={4} mono value={queryValue('headers')} hint={t.explain.headersHint} error={headers.problem} onChange={(value) => setQuery({ headers: value })} />
-            {direction === 'inbound' && <Field label={t.explain.caller} mono value={queryValue('caller')} hint={t.explain.callerHint} onChange={(value) => setQuery({ caller: value })} />}
-            <Field label={t.explain.claims} rows={2} mono value={queryValue('claims')} hint={t.explain.claimsHint} error={claims.problem} onChange={(value) => setQuery({ claims: value })} />
-            <button type="submit" class="button primary" disabled={busy || proxy === '' || headers.problem !== undefined || claims.problem !== undefined}>
+            <Field
+              label={t.explain.headers}
+              rows={4}
+              mono
+              value={queryValue('headers')}
+              hint={t.explain.headersHint}
+              error={headers.problem}
+              onChange={(value) => setQuery({ headers: value })}
+            />
+            {direction === 'inbound' && (
+              <Field
+                label={t.explain.caller}
+                mono
+                value={queryValue('caller')}
+                hint={t.explain.callerHint}
+                onChange={(value) => setQuery({ caller: value })}
+              />
+            )}
+            <Field
+              label={t.explain.claims}
+              rows={2}
+              mono
+              value={queryValue('claims')}
+              hint={t.explain.claimsHint}
+              error={claims.problem}
+              onChange={(value) => setQuery({ claims: value })}
+            />
+            <button
+              type="submit"
+              class="button primary"
+              disabled={busy || proxy === '' || headers.problem !== undefined || claims.problem !== undefined}
+            >
               {busy ? t.explain.asking : t.explain.ask}
             </button>
             {proxies.error && <ErrorNotice error={proxies.error} retry={proxies.reload} />}
@@ -149,7 +206,10 @@ function Answer({ answer }: { readonly answer: Explanation }): JSX.Element {
   const refused = answer.status !== undefined && answer.status >= 400;
   return (
     <div class="stack">
-      <Notice level={refused ? 'error' : 'success'} title={answer.status === undefined ? t.explain.applicationAnswers : t.explain.proxyAnswers(answer.status)}>
+      <Notice
+        level={refused ? 'error' : 'success'}
+        title={answer.status === undefined ? t.explain.applicationAnswers : t.explain.proxyAnswers(answer.status)}
+      >
         {answer.summary}
       </Notice>
       <ol class="steps">

@@ -19,7 +19,10 @@ import { useResource } from '../state/resource.ts';
 import { queryValue, setQuery } from '../state/router.ts';
 import { t } from '../texts.ts';
 
-function attempt(graph: Graph | undefined, text: string): { readonly found?: Found | undefined; readonly problem?: string } {
+function attempt(
+  graph: Graph | undefined,
+  text: string,
+): { readonly found?: Found | undefined; readonly problem?: string } {
   if (!graph || text.trim() === '') return {};
   try {
     return { found: find(graph, text) };
@@ -72,7 +75,12 @@ export function GraphPage(): JSX.Element {
             <Drawing graph={graph} found={sought.found} selected={selected} inset={open ? 330 : 0} onSelect={select} />
           )}
           {open ? (
-            <Panel graph={graph} selected={selected} onSelect={select} onClose={() => setQuery({ summary: undefined })} />
+            <Panel
+              graph={graph}
+              selected={selected}
+              onSelect={select}
+              onClose={() => setQuery({ summary: undefined })}
+            />
           ) : (
             <Chip graph={graph} />
           )}
@@ -86,7 +94,13 @@ export function GraphPage(): JSX.Element {
 function Chip({ graph }: { readonly graph: Graph }): JSX.Element {
   const { requests, errors, locked } = totalsOf(graph);
   return (
-    <button type="button" class="graph-chip" aria-label={t.graph.openSummary} title={t.graph.openSummary} onClick={() => setQuery({ summary: 'on' })}>
+    <button
+      type="button"
+      class="graph-chip"
+      aria-label={t.graph.openSummary}
+      title={t.graph.openSummary}
+      onClick={() => setQuery({ summary: 'on' })}
+    >
       <span>
         <b>{graph.nodes.length}</b> {t.graph.nodes.toLowerCase()}
       </span>

@@ -28,7 +28,9 @@ function fits(item: ListItem, filter: string): boolean {
     .split(/\s+/)
     .every((word) => {
       const [label, value] = word.split('=');
-      return value === undefined || label === undefined ? item.name.toLowerCase().includes(word) : item.labels[label]?.toLowerCase() === value;
+      return value === undefined || label === undefined
+        ? item.name.toLowerCase().includes(word)
+        : item.labels[label]?.toLowerCase() === value;
     });
 }
 
@@ -47,7 +49,10 @@ export function ProxyCount({ item }: { readonly item: ListItem }): JSX.Element {
 const tcp = ({ traffic }: ListItem) => traffic.tcpSentBytesPerSecond + traffic.tcpReceivedBytesPerSecond;
 
 export function ListPage({ kind }: { readonly kind: ListKind }): JSX.Element {
-  const resource = useResource<ItemList>(`${kind}?${new URLSearchParams({ namespaces: chosenNamespaces().join(','), duration: String(chosenDuration()) })}`, { keep: true });
+  const resource = useResource<ItemList>(
+    `${kind}?${new URLSearchParams({ namespaces: chosenNamespaces().join(','), duration: String(chosenDuration()) })}`,
+    { keep: true },
+  );
   const filter = queryValue('q');
   const health = queryValue('health');
   const columns: readonly Column<ListItem>[] = [
@@ -58,9 +63,21 @@ export function ListPage({ kind }: { readonly kind: ListKind }): JSX.Element {
       sort: ({ name }) => name,
       cell: ({ namespace, name }) => <a href={href(`${listPath(kind)}/${namespace}/${name}`)}>{name}</a>,
     },
-    { id: 'namespace', title: t.common.namespace, sort: ({ namespace }) => namespace, cell: ({ namespace }) => <span class="soft">{namespace}</span> },
-    { id: 'health', title: t.common.health, sort: (item) => healthOrder[item.health.state], cell: (item) => <HealthMark health={item.health} /> },
-    ...(kind === 'workloads' ? [{ id: 'kind', title: t.common.kind, sort: (item: ListItem) => item.kind, cell: (item: ListItem) => item.kind }] : []),
+    {
+      id: 'namespace',
+      title: t.common.namespace,
+      sort: ({ namespace }) => namespace,
+      cell: ({ namespace }) => <span class="soft">{namespace}</span>,
+    },
+    {
+      id: 'health',
+      title: t.common.health,
+      sort: (item) => healthOrder[item.health.state],
+      cell: (item) => <HealthMark health={item.health} />,
+    },
+    ...(kind === 'workloads'
+      ? [{ id: 'kind', title: t.common.kind, sort: (item: ListItem) => item.kind, cell: (item: ListItem) => item.kind }]
+      : []),
     {
       id: 'versions',
       title: t.common.versions,
@@ -74,25 +91,71 @@ export function ListPage({ kind }: { readonly kind: ListKind }): JSX.Element {
         </span>
       ),
     },
-    { id: 'proxies', title: t.lists.proxies, sort: (item) => (item.proxies ? item.proxies.ready - item.proxies.total : 1), cell: (item) => <ProxyCount item={item} /> },
-    { id: 'rps', title: t.common.requests, number: true, sort: ({ traffic }) => traffic.requestsPerSecond, cell: (item) => (item.traffic.requestsPerSecond === 0 && tcp(item) > 0 ? bytesPerSecond(tcp(item)) : `${rate(item.traffic.requestsPerSecond)}/s`) },
-    { id: 'errors', title: t.common.errors, number: true, sort: ({ traffic }) => traffic.errorRate, cell: ({ traffic }) => <span class={errorClass(traffic.errorRate)}>{percent(traffic.errorRate)}</span> },
-    { id: 'p95', title: t.common.latency, number: true, sort: ({ traffic }) => traffic.p95 ?? -1, cell: ({ traffic }) => (traffic.p95 === undefined ? '–' : milliseconds(traffic.p95)) },
-    { id: 'config', title: t.lists.configuration, sort: ({ config }) => -config.length, cell: ({ config }) => <ObjectLinks objects={config} /> },
+    {
+      id: 'proxies',
+      title: t.lists.proxies,
+      sort: (item) => (item.proxies ? item.proxies.ready - item.proxies.total : 1),
+      cell: (item) => <ProxyCount item={item} />,
+    },
+    {
+      id: 'rps',
+      title: t.common.requests,
+      number: true,
+      sort: ({ traffic }) => traffic.requestsPerSecond,
+      cell: (item) =>
+        item.traffic.requestsPerSecond === 0 && tcp(item) > 0
+          ? bytesPerSecond(tcp(item))
+          : `${rate(item.traffic.requestsPerSecond)}/s`,
+    },
+    {
+      id: 'errors',
+      title: t.common.errors,
+      number: true,
+      sort: ({ traffic }) => traffic.errorRate,
+      cell: ({ traffic }) => <span class={errorClass(traffic.errorRate)}>{percent(traffic.errorRate)}</span>,
+    },
+    {
+      id: 'p95',
+      title: t.common.latency,
+      number: true,
+      sort: ({ traffic }) => traffic.p95 ?? -1,
+      cell: ({ traffic }) => (traffic.p95 === undefined ? '–' : milliseconds(traffic.p95)),
+    },
+    {
+      id: 'config',
+      title: t.lists.configuration,
+      sort: ({ config }) => -config.length,
+      cell: ({ config }) => <ObjectLinks objects={config} />,
+    },
   ];
   return (
     <Page title={t.lists.titles[kind]} lead={t.lists.leads[kind]}>
       <div class="toolbar">
-        <SearchBox label={t.common.filter} placeholder={t.lists.filterHint} value={filter} width={240} onChange={(q) => setQuery({ q })} />
+        <SearchBox
+          label={t.common.filter}
+          placeholder={t.lists.filterHint}
+          value={filter}
+          width={240}
+          onChange={(q) => setQuery({ q })}
+        />
         <Select
           label={t.common.health}
           value={health}
-          choices={[{ value: '', label: t.lists.anyHealth }, ...states.map((state) => ({ value: state, label: t.common.states[state] }))]}
+          choices={[
+            { value: '', label: t.lists.anyHealth },
+            ...states.map((state) => ({ value: state, label: t.common.states[state] })),
+          ]}
           onChange={(value) => setQuery({ health: value })}
         />
         {resource.data && (
           <span class="faint" aria-live="polite">
-            {t.common.shown(resource.data.items.filter((item) => fits(item, filter) && (health === '' || item.health.state === health)).length, resource.data.items.length, t.lists.one[kind])}
+            {t.common.shown(
+              resource.data.items.filter(
+                (item) => fits(item, filter) && (health === '' || item.health.state === health),
+              ).length,
+              resource.data.items.length,
+              t.lists.one[kind],
+            )}
           </span>
         )}
       </div>
@@ -105,7 +168,10 @@ export function ListPage({ kind }: { readonly kind: ListKind }): JSX.Element {
             rowKey={(item) => `${item.namespace}/${item.name}`}
             firstSort="name"
             empty={
-              <Empty icon={kind === 'apps' ? 'app' : kind === 'workloads' ? 'workload' : 'service'} title={t.lists.empty(t.lists.titles[kind].toLowerCase())}>
+              <Empty
+                icon={kind === 'apps' ? 'app' : kind === 'workloads' ? 'workload' : 'service'}
+                title={t.lists.empty(t.lists.titles[kind].toLowerCase())}
+              >
                 {t.lists.emptyHelp}
               </Empty>
             }

@@ -15,7 +15,12 @@ import { t } from '../texts.ts';
 const tails = [100, 200, 500, 1000, 3000] as const;
 const sinces = [300, 900, 3600, 21_600] as const;
 const classes = ['2', '3', '4', '5', '0'] as const;
-const time = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 });
+const time = new Intl.DateTimeFormat('en-GB', {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  fractionalSecondDigits: 3,
+});
 
 /** `namespace/name` of the chosen workload and pod; a pod may come without its workload. */
 function useChoice() {
@@ -27,7 +32,9 @@ function useChoice() {
     .filter(({ namespace, name }) => namespace === podNamespace && podName.startsWith(`${name}-`))
     .sort((a, b) => b.name.length - a.name.length)[0];
   const workload = queryValue('workload') || (guessed ? `${guessed.namespace}/${guessed.name}` : '');
-  const detail = useResource<Detail>(workload === '' ? undefined : `workloads/${workload}?duration=600`, { poll: false });
+  const detail = useResource<Detail>(workload === '' ? undefined : `workloads/${workload}?duration=600`, {
+    poll: false,
+  });
   const pods = detail.data?.pods ?? [];
   const pod = podAsked !== '' ? podAsked : pods[0] ? `${pods[0].namespace}/${pods[0].name}` : '';
   return { workloads, items, workload, detail, pods, pod };
@@ -37,15 +44,25 @@ export function LogsPage(): JSX.Element {
   const { workloads, items, workload, detail, pods, pod } = useChoice();
   const [round, setRound] = useState(0);
   const follow = queryValue('follow') === 'on';
-  const address = new URLSearchParams({ tail: queryValue('tail', '200'), ...(queryValue('since') === '' ? {} : { since: queryValue('since') }), ...(follow ? { follow: 'true' } : {}) });
+  const address = new URLSearchParams({
+    tail: queryValue('tail', '200'),
+    ...(queryValue('since') === '' ? {} : { since: queryValue('since') }),
+    ...(follow ? { follow: 'true' } : {}),
+  });
   const stream = useLogs(pod === '' ? undefined : `logs/${pod}?${address}`, round);
   const containers = queryList('containers');
   const statuses = queryList('status');
-  const known = [...new Set([...(pods.find(({ namespace, name }) => `${namespace}/${name}` === pod)?.containers ?? []), ...stream.lines.map(({ container }) => container)])];
+  const known = [
+    ...new Set([
+      ...(pods.find(({ namespace, name }) => `${namespace}/${name}` === pod)?.containers ?? []),
+      ...stream.lines.map(({ container }) => container),
+    ]),
+  ];
   const contains = queryValue('q');
   const without = queryValue('not');
   const shown = useMemo(
-    () => filterLines(stream.lines, { contains, without, statuses: new Set(statuses), containers: new Set(containers) }),
+    () =>
+      filterLines(stream.lines, { contains, without, statuses: new Set(statuses), containers: new Set(containers) }),
     [stream.lines, contains, without, statuses.join(), containers.join()],
   );
   return (
@@ -54,17 +71,25 @@ export function LogsPage(): JSX.Element {
         <Select
           label={t.logs.workload}
           value={workload}
-          choices={[{ value: '', label: t.logs.workload }, ...items.map(({ namespace, name }) => ({ value: `${namespace}/${name}`, label: `${namespace}/${name}` }))]}
+          choices={[
+            { value: '', label: t.logs.workload },
+            ...items.map(({ namespace, name }) => ({ value: `${namespace}/${name}`, label: `${namespace}/${name}` })),
+          ]}
           onChange={(value) => setQuery({ workload: value, pod: undefined, containers: undefined }, 'push')}
         />
         <Select
           label={t.logs.pod}
           value={pod}
           disabled={pods.length === 0}
-          choices={(pods.length === 0 ? [pod] : pods.map(({ namespace, name }) => `${namespace}/${name}`)).map((value) => ({ value, label: value.split('/')[1] ?? t.logs.choosePod }))}
+          choices={(pods.length === 0 ? [pod] : pods.map(({ namespace, name }) => `${namespace}/${name}`)).map(
+            (value) => ({ value, label: value.split('/')[1] ?? t.logs.choosePod }),
+          )}
           onChange={(value) => setQuery({ pod: value, workload }, 'push')}
         />
-        <Popover name={t.logs.containers} label={containers.length === 0 ? t.logs.containers : <span class="clip">{containers.join(', ')}</span>}>
+        <Popover
+          name={t.logs.containers}
+          label={containers.length === 0 ? t.logs.containers : <span class="clip">{containers.join(', ')}</span>}
+        >
           {() => (
             <div class="picker">
               {known.map((name) => (
@@ -82,24 +107,85 @@ export function LogsPage(): JSX.Element {
             </div>
           )}
         </Popover>
-        <SearchBox label={t.logs.filter} placeholder={t.logs.filterHint} value={contains} invalid={matcher(contains).bad} width={200} onChange={(q) => setQuery({ q })} />
-        <SearchBox label={t.logs.hideHint} icon="filter" value={without} invalid={matcher(without).bad} width={150} onChange={(not) => setQuery({ not })} />
-        <Popover name={t.logs.status} label={statuses.length === 0 ? t.logs.anyStatus : statuses.map((each) => t.logs.statusClasses[each as '2']).join(', ')}>
+        <SearchBox
+          label={t.logs.filter}
+          placeholder={t.logs.filterHint}
+          value={contains}
+          invalid={matcher(contains).bad}
+          width={200}
+          onChange={(q) => setQuery({ q })}
+        />
+        <SearchBox
+          label={t.logs.hideHint}
+          icon="filter"
+          value={without}
+          invalid={matcher(without).bad}
+          width={150}
+          onChange={(not) => setQuery({ not })}
+        />
+        <Popover
+          name={t.logs.status}
+          label={
+            statuses.length === 0
+              ? t.logs.anyStatus
+              : statuses.map((each) => t.logs.statusClasses[each as '2']).join(', ')
+          }
+        >
           {() => (
             <div class="picker">
               {classes.map((each) => (
-                <Check key={each} label={t.logs.statusClasses[each]} checked={statuses.includes(each)} onChange={(checked) => setQuery({ status: (checked ? [...statuses, each] : statuses.filter((other) => other !== each)).join(',') })} />
+                <Check
+                  key={each}
+                  label={t.logs.statusClasses[each]}
+                  checked={statuses.includes(each)}
+                  onChange={(checked) =>
+                    setQuery({
+                      status: (checked ? [...statuses, each] : statuses.filter((other) => other !== each)).join(','),
+                    })
+                  }
+                />
               ))}
             </div>
           )}
         </Popover>
-        <Select label={t.logs.tail} value={queryValue('tail', '200')} choices={tails.map((value) => ({ value: String(value), label: `${value} ${t.logs.tail.toLowerCase()}` }))} onChange={(tail) => setQuery({ tail })} />
-        <Select label={t.logs.since} value={queryValue('since')} choices={[{ value: '', label: `${t.logs.since} ${t.logs.sinceAll}` }, ...sinces.map((value) => ({ value: String(value), label: t.common.last(span(value)) }))]} onChange={(since) => setQuery({ since })} />
+        <Select
+          label={t.logs.tail}
+          value={queryValue('tail', '200')}
+          choices={tails.map((value) => ({ value: String(value), label: `${value} ${t.logs.tail.toLowerCase()}` }))}
+          onChange={(tail) => setQuery({ tail })}
+        />
+        <Select
+          label={t.logs.since}
+          value={queryValue('since')}
+          choices={[
+            { value: '', label: `${t.logs.since} ${t.logs.sinceAll}` },
+            ...sinces.map((value) => ({ value: String(value), label: t.common.last(span(value)) })),
+          ]}
+          onChange={(since) => setQuery({ since })}
+        />
         <span class="row end">
-          <Check label={t.logs.parsed} checked={queryValue('raw') !== 'on'} onChange={(on) => setQuery({ raw: on ? undefined : 'on' })} />
-          <Check label={t.logs.wrap} checked={queryValue('wrap') === 'on'} onChange={(on) => setQuery({ wrap: on ? 'on' : undefined })} />
-          <Check label={t.logs.follow} checked={follow} onChange={(on) => setQuery({ follow: on ? 'on' : undefined })} />
-          <button type="button" class="button icon" aria-label={t.logs.again} title={t.logs.again} onClick={() => setRound(round + 1)}>
+          <Check
+            label={t.logs.parsed}
+            checked={queryValue('raw') !== 'on'}
+            onChange={(on) => setQuery({ raw: on ? undefined : 'on' })}
+          />
+          <Check
+            label={t.logs.wrap}
+            checked={queryValue('wrap') === 'on'}
+            onChange={(on) => setQuery({ wrap: on ? 'on' : undefined })}
+          />
+          <Check
+            label={t.logs.follow}
+            checked={follow}
+            onChange={(on) => setQuery({ follow: on ? 'on' : undefined })}
+          />
+          <button
+            type="button"
+            class="button icon"
+            aria-label={t.logs.again}
+            title={t.logs.again}
+            onClick={() => setRound(round + 1)}
+          >
             <Icon name="refresh" size={14} />
           </button>
         </span>
@@ -116,20 +202,38 @@ export function LogsPage(): JSX.Element {
           </Empty>
         )
       ) : (
-        <Lines lines={shown} known={known} follow={follow} raw={queryValue('raw') === 'on'} wrap={queryValue('wrap') === 'on'} reading={stream.state === 'reading'} />
+        <Lines
+          lines={shown}
+          known={known}
+          follow={follow}
+          raw={queryValue('raw') === 'on'}
+          wrap={queryValue('wrap') === 'on'}
+          reading={stream.state === 'reading'}
+        />
       )}
       {pod !== '' && (
         <div class="log-foot" role="status">
           <span>{t.logs.lines(shown.length, stream.lines.length)}</span>
           {stream.dropped > 0 && <span>{t.logs.dropped(stream.dropped)}</span>}
-          {follow && <span class={stream.state === 'ended' ? 'warn' : 'good'}>{stream.state === 'ended' ? t.logs.ended : t.logs.following}</span>}
+          {follow && (
+            <span class={stream.state === 'ended' ? 'warn' : 'good'}>
+              {stream.state === 'ended' ? t.logs.ended : t.logs.following}
+            </span>
+          )}
         </div>
       )}
     </Page>
   );
 }
 
-function Lines(props: { readonly lines: readonly LogLine[]; readonly known: readonly string[]; readonly follow: boolean; readonly raw: boolean; readonly wrap: boolean; readonly reading: boolean }): JSX.Element {
+function Lines(props: {
+  readonly lines: readonly LogLine[];
+  readonly known: readonly string[];
+  readonly follow: boolean;
+  readonly raw: boolean;
+  readonly wrap: boolean;
+  readonly reading: boolean;
+}): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
   // New lines are scrolled to as long as the person has not scrolled away from the end.
@@ -158,15 +262,33 @@ function Lines(props: { readonly lines: readonly LogLine[]; readonly known: read
     >
       {props.lines.map((line, index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: lines have no identity but their place
-        <Line key={index} line={line} colour={(Math.max(0, props.known.indexOf(line.container)) % 8) + 1} raw={props.raw} />
+        <Line
+          key={index}
+          line={line}
+          colour={(Math.max(0, props.known.indexOf(line.container)) % 8) + 1}
+          raw={props.raw}
+        />
       ))}
     </div>
   );
 }
 
-const levelOf = (text: string): string => (/\b(error|fatal|critical|panic|exception)\b/i.test(text.slice(0, 160)) ? 'bad' : /\bwarn(ing)?\b/i.test(text.slice(0, 160)) ? 'warn' : '');
+const levelOf = (text: string): string =>
+  /\b(error|fatal|critical|panic|exception)\b/i.test(text.slice(0, 160))
+    ? 'bad'
+    : /\bwarn(ing)?\b/i.test(text.slice(0, 160))
+      ? 'warn'
+      : '';
 
-function Line({ line, colour, raw }: { readonly line: LogLine; readonly colour: number; readonly raw: boolean }): JSX.Element {
+function Line({
+  line,
+  colour,
+  raw,
+}: {
+  readonly line: LogLine;
+  readonly colour: number;
+  readonly raw: boolean;
+}): JSX.Element {
   const { request } = line;
   return (
     <div class="log-line">
@@ -174,7 +296,9 @@ function Line({ line, colour, raw }: { readonly line: LogLine; readonly colour: 
       <span class={`who s${colour}`}>{line.container}</span>
       {request && !raw ? (
         <span class="request" title={line.text}>
-          <b class={request.status >= 500 || request.status === 0 ? 'bad' : request.status >= 400 ? 'warn' : 'good'}>{request.status === 0 ? '–' : request.status}</b>
+          <b class={request.status >= 500 || request.status === 0 ? 'bad' : request.status >= 400 ? 'warn' : 'good'}>
+            {request.status === 0 ? '–' : request.status}
+          </b>
           {request.flags !== '' && request.flags !== '-' && <span class="pill warn">{request.flags}</span>}
           <span class="soft">{request.method}</span>
           <span class="path">{request.path}</span>

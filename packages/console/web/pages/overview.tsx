@@ -13,7 +13,8 @@ import { useResource } from '../state/resource.ts';
 import { href, queryValue, setQuery } from '../state/router.ts';
 import { t } from '../texts.ts';
 
-const isActive = ({ traffic }: NamespaceSummary) => traffic.requestsPerSecond + traffic.tcpReceivedBytesPerSecond + traffic.tcpSentBytesPerSecond > 0;
+const isActive = ({ traffic }: NamespaceSummary) =>
+  traffic.requestsPerSecond + traffic.tcpReceivedBytesPerSecond + traffic.tcpSentBytesPerSecond > 0;
 
 export function OverviewPage(): JSX.Element {
   const resource = useResource<NamespaceList>(`namespaces?duration=${chosenDuration()}`, { keep: true });
@@ -24,8 +25,16 @@ export function OverviewPage(): JSX.Element {
   return (
     <Page title={t.overview.title} lead={t.overview.lead}>
       <div class="toolbar">
-        <SearchBox label={t.common.filterBy(t.common.namespaces.toLowerCase())} value={filter} onChange={(q) => setQuery({ q })} />
-        <Check label={t.overview.meshOnly} checked={meshOnly} onChange={(on) => setQuery({ mesh: on ? 'on' : undefined })} />
+        <SearchBox
+          label={t.common.filterBy(t.common.namespaces.toLowerCase())}
+          value={filter}
+          onChange={(q) => setQuery({ q })}
+        />
+        <Check
+          label={t.overview.meshOnly}
+          checked={meshOnly}
+          onChange={(on) => setQuery({ mesh: on ? 'on' : undefined })}
+        />
         <span class="end">
           <Segments
             label={t.graph.view}
@@ -41,8 +50,19 @@ export function OverviewPage(): JSX.Element {
       <Loaded resource={resource}>
         {({ items }) => {
           const shown = items
-            .filter(({ name, injection }) => name.includes(filter) && (!meshOnly || injection !== undefined) && (chosen.size === 0 || chosen.has(name)))
-            .sort((a, b) => Number(b.injection !== undefined) - Number(a.injection !== undefined) || healthOrder[a.health.state] - healthOrder[b.health.state] || b.traffic.requestsPerSecond - a.traffic.requestsPerSecond || a.name.localeCompare(b.name));
+            .filter(
+              ({ name, injection }) =>
+                name.includes(filter) &&
+                (!meshOnly || injection !== undefined) &&
+                (chosen.size === 0 || chosen.has(name)),
+            )
+            .sort(
+              (a, b) =>
+                Number(b.injection !== undefined) - Number(a.injection !== undefined) ||
+                healthOrder[a.health.state] - healthOrder[b.health.state] ||
+                b.traffic.requestsPerSecond - a.traffic.requestsPerSecond ||
+                a.name.localeCompare(b.name),
+            );
           if (shown.length === 0)
             return (
               <Empty icon="overview" title={t.overview.empty}>
@@ -102,7 +122,10 @@ function Totals({ items }: { readonly items: readonly NamespaceSummary[] }): JSX
 function MtlsPill({ item }: { readonly item: NamespaceSummary }): JSX.Element {
   const locked = item.mutualTls === 'STRICT';
   return (
-    <span class={`pill ${locked ? 'good' : item.mutualTls === 'DISABLE' ? 'warn' : ''}`} title={t.overview.mtlsHelp[item.mutualTls]}>
+    <span
+      class={`pill ${locked ? 'good' : item.mutualTls === 'DISABLE' ? 'warn' : ''}`}
+      title={t.overview.mtlsHelp[item.mutualTls]}
+    >
       <Icon name={locked ? 'lock' : 'unlocked'} size={12} />
       {t.overview.mtls[item.mutualTls]}
     </span>
@@ -119,10 +142,14 @@ function NamespaceCard({ item }: { readonly item: NamespaceSummary }): JSX.Eleme
         <HealthMark health={item.health} />
       </header>
       <div class="row wrapping">
-        <span class={item.injection === undefined ? 'pill' : 'pill accent'}>{item.injection === undefined ? t.overview.notInMesh : t.overview.revision(item.injection)}</span>
+        <span class={item.injection === undefined ? 'pill' : 'pill accent'}>
+          {item.injection === undefined ? t.overview.notInMesh : t.overview.revision(item.injection)}
+        </span>
         <MtlsPill item={item} />
       </div>
-      {item.health.reasons[0] !== undefined && item.health.state !== 'healthy' && <p class={`reason ${item.health.state}`}>{item.health.reasons[0]}</p>}
+      {item.health.reasons[0] !== undefined && item.health.state !== 'healthy' && (
+        <p class={`reason ${item.health.state}`}>{item.health.reasons[0]}</p>
+      )}
       {isActive(item) ? <TrafficLine traffic={item.traffic} /> : <p class="faint quiet-line">{t.overview.noTraffic}</p>}
       <ul class="links">
         <li>
@@ -159,15 +186,69 @@ function NamespaceTable({ items }: { readonly items: readonly NamespaceSummary[]
       rows={items}
       rowKey={({ name }) => name}
       columns={[
-        { id: 'name', title: t.common.namespace, head: true, sort: ({ name }) => name, cell: ({ name }) => <a href={href('/graph', { ns: name })}>{name}</a> },
-        { id: 'health', title: t.common.health, sort: ({ health }) => healthOrder[health.state], cell: ({ health }) => <HealthMark health={health} /> },
-        { id: 'mesh', title: t.overview.inMesh, sort: ({ injection }) => injection ?? '', cell: ({ injection }) => (injection === undefined ? <span class="faint">{t.common.no}</span> : t.overview.revision(injection)) },
-        { id: 'mtls', title: t.graph.encrypted, sort: ({ mutualTls }) => mutualTls, cell: (item) => <MtlsPill item={item} /> },
-        { id: 'pods', title: t.lists.proxies, number: true, sort: ({ podsWithProxy }) => podsWithProxy, cell: ({ podsWithProxy, pods }) => `${podsWithProxy} / ${pods}` },
-        { id: 'rps', title: t.common.requests, number: true, sort: ({ traffic }) => traffic.requestsPerSecond, cell: ({ traffic }) => `${rate(traffic.requestsPerSecond)}/s` },
-        { id: 'errors', title: t.common.errors, number: true, sort: ({ traffic }) => traffic.errorRate, cell: ({ traffic }) => <span class={errorClass(traffic.errorRate)}>{percent(traffic.errorRate)}</span> },
-        { id: 'p95', title: t.common.latency, number: true, sort: ({ traffic }) => traffic.p95 ?? -1, cell: ({ traffic }) => (traffic.p95 === undefined ? '–' : milliseconds(traffic.p95)) },
-        { id: 'config', title: t.overview.validation, cell: ({ errors, warnings }) => <span class={errors > 0 ? 'bad' : warnings > 0 ? 'warn' : 'faint'}>{t.overview.problems(errors, warnings)}</span> },
+        {
+          id: 'name',
+          title: t.common.namespace,
+          head: true,
+          sort: ({ name }) => name,
+          cell: ({ name }) => <a href={href('/graph', { ns: name })}>{name}</a>,
+        },
+        {
+          id: 'health',
+          title: t.common.health,
+          sort: ({ health }) => healthOrder[health.state],
+          cell: ({ health }) => <HealthMark health={health} />,
+        },
+        {
+          id: 'mesh',
+          title: t.overview.inMesh,
+          sort: ({ injection }) => injection ?? '',
+          cell: ({ injection }) =>
+            injection === undefined ? <span class="faint">{t.common.no}</span> : t.overview.revision(injection),
+        },
+        {
+          id: 'mtls',
+          title: t.graph.encrypted,
+          sort: ({ mutualTls }) => mutualTls,
+          cell: (item) => <MtlsPill item={item} />,
+        },
+        {
+          id: 'pods',
+          title: t.lists.proxies,
+          number: true,
+          sort: ({ podsWithProxy }) => podsWithProxy,
+          cell: ({ podsWithProxy, pods }) => `${podsWithProxy} / ${pods}`,
+        },
+        {
+          id: 'rps',
+          title: t.common.requests,
+          number: true,
+          sort: ({ traffic }) => traffic.requestsPerSecond,
+          cell: ({ traffic }) => `${rate(traffic.requestsPerSecond)}/s`,
+        },
+        {
+          id: 'errors',
+          title: t.common.errors,
+          number: true,
+          sort: ({ traffic }) => traffic.errorRate,
+          cell: ({ traffic }) => <span class={errorClass(traffic.errorRate)}>{percent(traffic.errorRate)}</span>,
+        },
+        {
+          id: 'p95',
+          title: t.common.latency,
+          number: true,
+          sort: ({ traffic }) => traffic.p95 ?? -1,
+          cell: ({ traffic }) => (traffic.p95 === undefined ? '–' : milliseconds(traffic.p95)),
+        },
+        {
+          id: 'config',
+          title: t.overview.validation,
+          cell: ({ errors, warnings }) => (
+            <span class={errors > 0 ? 'bad' : warnings > 0 ? 'warn' : 'faint'}>
+              {t.overview.problems(errors, warnings)}
+            </span>
+          ),
+        },
       ]}
     />
   );

@@ -61,18 +61,45 @@ export function ProxyPage({ namespace, pod }: { readonly namespace: string; read
             <Tabs
               label={pod}
               tabs={[
-                { id: 'listeners', title: t.proxies.tabs.listeners, count: proxy.listeners.length, body: () => <Rows title={t.proxies.tabs.listeners} rows={proxy.listeners} /> },
-                { id: 'routes', title: t.proxies.tabs.routes, count: proxy.routes.length, body: () => <Rows title={t.proxies.tabs.routes} rows={proxy.routes} /> },
-                { id: 'clusters', title: t.proxies.tabs.clusters, count: proxy.clusters.length, body: () => <Rows title={t.proxies.tabs.clusters} rows={proxy.clusters} /> },
-                { id: 'endpoints', title: t.proxies.tabs.endpoints, count: proxy.endpoints.length, body: () => <Rows title={t.proxies.tabs.endpoints} rows={proxy.endpoints} /> },
+                {
+                  id: 'listeners',
+                  title: t.proxies.tabs.listeners,
+                  count: proxy.listeners.length,
+                  body: () => <Rows title={t.proxies.tabs.listeners} rows={proxy.listeners} />,
+                },
+                {
+                  id: 'routes',
+                  title: t.proxies.tabs.routes,
+                  count: proxy.routes.length,
+                  body: () => <Rows title={t.proxies.tabs.routes} rows={proxy.routes} />,
+                },
+                {
+                  id: 'clusters',
+                  title: t.proxies.tabs.clusters,
+                  count: proxy.clusters.length,
+                  body: () => <Rows title={t.proxies.tabs.clusters} rows={proxy.clusters} />,
+                },
+                {
+                  id: 'endpoints',
+                  title: t.proxies.tabs.endpoints,
+                  count: proxy.endpoints.length,
+                  body: () => <Rows title={t.proxies.tabs.endpoints} rows={proxy.endpoints} />,
+                },
                 {
                   id: 'certificates',
                   title: t.proxies.tabs.certificates,
                   count: proxy.certificates.length,
-                  mark: proxy.certificates.some(({ valid, notAfter }) => !valid || notAfter < Date.now()) ? 'bad' : undefined,
+                  mark: proxy.certificates.some(({ valid, notAfter }) => !valid || notAfter < Date.now())
+                    ? 'bad'
+                    : undefined,
                   body: () => <Certificates certificates={proxy.certificates} />,
                 },
-                { id: 'levels', title: t.proxies.tabs.logLevels, count: Object.keys(proxy.logLevels).length, body: () => <LogLevels levels={proxy.logLevels} /> },
+                {
+                  id: 'levels',
+                  title: t.proxies.tabs.logLevels,
+                  count: Object.keys(proxy.logLevels).length,
+                  body: () => <LogLevels levels={proxy.logLevels} />,
+                },
               ]}
             />
           </>
@@ -86,18 +113,46 @@ interface NumberedRow extends ProxyRow {
   readonly key: string;
 }
 
-const heading = (cell: string): string => cell.charAt(0).toUpperCase() + cell.slice(1).replace(/([a-z])([A-Z])/g, '$1 $2');
+const heading = (cell: string): string =>
+  cell.charAt(0).toUpperCase() + cell.slice(1).replace(/([a-z])([A-Z])/g, '$1 $2');
 
 /** Resources of one type: columns as the server names them, what they came from, and the whole JSON below a row. */
 function Rows({ title, rows }: { readonly title: string; readonly rows: readonly ProxyRow[] }): JSX.Element {
   const filter = queryValue('q').toLowerCase();
-  const numbered = useMemo(() => rows.map((row, index): NumberedRow => ({ ...row, key: `${row.name} ${index}` })), [rows]);
-  const shown = numbered.filter(({ name, cells, from }) => filter === '' || `${name} ${Object.values(cells).join(' ')} ${from.map((each) => `${each.kind}/${each.name}.${each.namespace}`).join(' ')}`.toLowerCase().includes(filter));
+  const numbered = useMemo(
+    () => rows.map((row, index): NumberedRow => ({ ...row, key: `${row.name} ${index}` })),
+    [rows],
+  );
+  const shown = numbered.filter(
+    ({ name, cells, from }) =>
+      filter === '' ||
+      `${name} ${Object.values(cells).join(' ')} ${from.map((each) => `${each.kind}/${each.name}.${each.namespace}`).join(' ')}`
+        .toLowerCase()
+        .includes(filter),
+  );
   const names = [...new Set(rows.flatMap(({ cells }) => Object.keys(cells)))];
   const columns: readonly Column<NumberedRow>[] = [
-    { id: 'name', title: t.common.name, head: true, sort: ({ name }) => name, cell: ({ name }) => <code class="wrap">{name}</code> },
-    ...names.map((name): Column<NumberedRow> => ({ id: `cell-${name}`, title: heading(name), sort: ({ cells }) => cells[name] ?? '', cell: ({ cells }) => <span class="wrap">{cells[name] ?? ''}</span> })),
-    { id: 'from', title: t.proxies.from, sort: ({ from }) => from.map(({ name }) => name).join(), cell: ({ from }) => <ObjectLinks objects={from} /> },
+    {
+      id: 'name',
+      title: t.common.name,
+      head: true,
+      sort: ({ name }) => name,
+      cell: ({ name }) => <code class="wrap">{name}</code>,
+    },
+    ...names.map(
+      (name): Column<NumberedRow> => ({
+        id: `cell-${name}`,
+        title: heading(name),
+        sort: ({ cells }) => cells[name] ?? '',
+        cell: ({ cells }) => <span class="wrap">{cells[name] ?? ''}</span>,
+      }),
+    ),
+    {
+      id: 'from',
+      title: t.proxies.from,
+      sort: ({ from }) => from.map(({ name }) => name).join(),
+      cell: ({ from }) => <ObjectLinks objects={from} />,
+    },
   ];
   return (
     <>
@@ -134,7 +189,12 @@ function JsonView({ name, json }: { readonly name: string; readonly json: unknow
         <h3>{t.proxies.jsonOf(name)}</h3>
         <CopyButton text={text} />
       </div>
-      <YamlEditor label={t.proxies.jsonOf(name)} value={text} readOnly height={`${Math.min(Math.max(lines, 6) * 19 + 20, 460)}px`} />
+      <YamlEditor
+        label={t.proxies.jsonOf(name)}
+        value={text}
+        readOnly
+        height={`${Math.min(Math.max(lines, 6) * 19 + 20, 460)}px`}
+      />
     </div>
   );
 }
@@ -155,8 +215,19 @@ function Certificates({ certificates }: { readonly certificates: readonly Certif
         rowKey={({ name, serial, type }) => `${name} ${type} ${serial}`}
         sortParameter="certificates"
         columns={[
-          { id: 'name', title: t.common.name, head: true, sort: ({ name }) => name, cell: ({ name }) => <code>{name}</code> },
-          { id: 'type', title: t.proxies.type, sort: ({ type }) => type, cell: ({ type }) => t.proxies.certificateTypes[type] },
+          {
+            id: 'name',
+            title: t.common.name,
+            head: true,
+            sort: ({ name }) => name,
+            cell: ({ name }) => <code>{name}</code>,
+          },
+          {
+            id: 'type',
+            title: t.proxies.type,
+            sort: ({ type }) => type,
+            cell: ({ type }) => t.proxies.certificateTypes[type],
+          },
           {
             id: 'valid',
             title: t.proxies.valid,
@@ -181,7 +252,12 @@ function Certificates({ certificates }: { readonly certificates: readonly Certif
               </ul>
             ),
           },
-          { id: 'notBefore', title: t.proxies.notBefore, sort: ({ notBefore }) => notBefore, cell: ({ notBefore }) => dateTime(notBefore) },
+          {
+            id: 'notBefore',
+            title: t.proxies.notBefore,
+            sort: ({ notBefore }) => notBefore,
+            cell: ({ notBefore }) => dateTime(notBefore),
+          },
           {
             id: 'notAfter',
             title: t.proxies.notAfter,
@@ -192,7 +268,10 @@ function Certificates({ certificates }: { readonly certificates: readonly Certif
               const tone = left < 0 ? 'bad' : share < 0.2 && left < 30 * day ? 'warn' : '';
               return (
                 <div>
-                  <span class={tone}>{left < 0 ? t.proxies.expired(span(-left / 1000)) : t.proxies.expiresIn(span(left / 1000))}</span> <span class="faint">{dateTime(notAfter)}</span>
+                  <span class={tone}>
+                    {left < 0 ? t.proxies.expired(span(-left / 1000)) : t.proxies.expiresIn(span(left / 1000))}
+                  </span>{' '}
+                  <span class="faint">{dateTime(notAfter)}</span>
                   <svg class="bar block" width="120" height="5" aria-hidden="true">
                     <rect width="120" height="5" rx="2.5" class="track" />
                     <rect width={120 * share} height="5" rx="2.5" class={tone === '' ? 'fill' : tone} />
@@ -217,8 +296,21 @@ function LogLevels({ levels }: { readonly levels: ProxyDetail['logLevels'] }): J
         rowKey={([name]) => name}
         sortParameter="levels"
         columns={[
-          { id: 'logger', title: t.proxies.logger, head: true, sort: ([name]) => name, cell: ([name]) => <code>{name}</code> },
-          { id: 'level', title: t.proxies.level, sort: ([, level]) => level, cell: ([, level]) => <span class={level === 'debug' || level === 'trace' ? 'pill warn' : 'pill'}>{level}</span> },
+          {
+            id: 'logger',
+            title: t.proxies.logger,
+            head: true,
+            sort: ([name]) => name,
+            cell: ([name]) => <code>{name}</code>,
+          },
+          {
+            id: 'level',
+            title: t.proxies.level,
+            sort: ([, level]) => level,
+            cell: ([, level]) => (
+              <span class={level === 'debug' || level === 'trace' ? 'pill warn' : 'pill'}>{level}</span>
+            ),
+          },
         ]}
       />
     </Card>

@@ -18,10 +18,19 @@ export function SettingsPage(): JSX.Element {
           <Card title={t.settings.look}>
             <div class="setting">
               <span>{t.settings.theme}</span>
-              <Segments label={t.settings.theme} value={settings.value.theme} choices={themes.map((value) => ({ value, label: t.settings.themes[value] }))} onChange={(value) => change({ theme: themes.find((each) => each === value) ?? 'system' })} />
+              <Segments
+                label={t.settings.theme}
+                value={settings.value.theme}
+                choices={themes.map((value) => ({ value, label: t.settings.themes[value] }))}
+                onChange={(value) => change({ theme: themes.find((each) => each === value) ?? 'system' })}
+              />
             </div>
             <div class="setting">
-              <Check label={t.settings.motion} checked={settings.value.motion} onChange={(motion) => change({ motion })} />
+              <Check
+                label={t.settings.motion}
+                checked={settings.value.motion}
+                onChange={(motion) => change({ motion })}
+              />
             </div>
           </Card>
           <Card title={t.settings.data}>
@@ -29,7 +38,12 @@ export function SettingsPage(): JSX.Element {
               <span>
                 {t.settings.refresh} <small class="faint">{t.settings.refreshHint}</small>
               </span>
-              <Select label={t.settings.refresh} value={String(settings.value.refresh)} choices={intervals.map((value) => ({ value: String(value), label: t.common.every(value) }))} onChange={(value) => change({ refresh: Number(value) })} />
+              <Select
+                label={t.settings.refresh}
+                value={String(settings.value.refresh)}
+                choices={intervals.map((value) => ({ value: String(value), label: t.common.every(value) }))}
+                onChange={(value) => change({ refresh: Number(value) })}
+              />
             </div>
           </Card>
           <Card title={t.settings.shortcuts}>

@@ -71,7 +71,15 @@ function Head({ label, resource }: { readonly label: string; readonly resource: 
   );
 }
 
-function Side({ side, most, tone }: { readonly side: ComparedCall['first']; readonly most: number; readonly tone: string }): JSX.Element {
+function Side({
+  side,
+  most,
+  tone,
+}: {
+  readonly side: ComparedCall['first'];
+  readonly most: number;
+  readonly tone: string;
+}): JSX.Element {
   if (!side) return <td class="faint">–</td>;
   return (
     <td>
@@ -92,11 +100,18 @@ function Difference({ call, most }: { readonly call: ComparedCall; readonly most
   if (!call.second) return <span class="pill warn">{t.traces.onlyFirst}</span>;
   const by = call.second.duration - call.first.duration;
   const strong = Math.abs(by) > most * 0.05;
-  return <span class={strong ? (by > 0 ? 'bad' : 'good') : 'faint'}>{`${by > 0 ? '+' : by < 0 ? '−' : ''}${milliseconds(Math.abs(by))}`}</span>;
+  return (
+    <span
+      class={strong ? (by > 0 ? 'bad' : 'good') : 'faint'}
+    >{`${by > 0 ? '+' : by < 0 ? '−' : ''}${milliseconds(Math.abs(by))}`}</span>
+  );
 }
 
 function Calls({ calls }: { readonly calls: readonly ComparedCall[] }): JSX.Element {
-  const most = Math.max(...calls.map(({ first, second }) => Math.max(first?.duration ?? 0, second?.duration ?? 0)), 1e-9);
+  const most = Math.max(
+    ...calls.map(({ first, second }) => Math.max(first?.duration ?? 0, second?.duration ?? 0)),
+    1e-9,
+  );
   const short = shortNames(calls.map(({ service }) => service));
   return (
     <div class="table-box">

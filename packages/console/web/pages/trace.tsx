@@ -22,7 +22,13 @@ export function TracePage({ id }: { readonly id: string }): JSX.Element {
       crumbs={[{ label: t.traces.title, to: '/traces' }]}
       lead={trace && `${dateTime(trace.start)} · ${t.traces.spansOf(trace.spans, trace.services.length)}`}
       actions={
-        <a class="button" href={href('/traces', { marked: id, ...(queryValue('service') === '' ? {} : { service: queryValue('service') }) })}>
+        <a
+          class="button"
+          href={href('/traces', {
+            marked: id,
+            ...(queryValue('service') === '' ? {} : { service: queryValue('service') }),
+          })}
+        >
           <Icon name="compare" size={14} />
           {t.traces.compareWith}
         </a>
@@ -68,15 +74,29 @@ function TraceView({ trace }: { readonly trace: Trace }): JSX.Element {
       <div class="toolbar">
         <SearchBox label={t.traces.filterSpans} value={queryValue('q')} width={260} onChange={(q) => setQuery({ q })} />
         <span title={t.traces.criticalHint}>
-          <Check label={t.traces.critical} checked={critical} onChange={(on) => setQuery({ critical: on ? 'on' : undefined })} />
+          <Check
+            label={t.traces.critical}
+            checked={critical}
+            onChange={(on) => setQuery({ critical: on ? 'on' : undefined })}
+          />
         </span>
       </div>
       <div class="columns trace">
         <Card flush>
-          <Waterfall trace={trace} rows={rows} colours={colours} selected={selected} filter={queryValue('q')} critical={critical} onSelect={(span) => setQuery({ span })} />
+          <Waterfall
+            trace={trace}
+            rows={rows}
+            colours={colours}
+            selected={selected}
+            filter={queryValue('q')}
+            critical={critical}
+            onSelect={(span) => setQuery({ span })}
+          />
         </Card>
         <div class="stack sticky">
-          <Card title={t.traces.details}>{row ? <SpanDetails row={row} start={trace.start} /> : <p class="faint">{t.traces.noSpan}</p>}</Card>
+          <Card title={t.traces.details}>
+            {row ? <SpanDetails row={row} start={trace.start} /> : <p class="faint">{t.traces.noSpan}</p>}
+          </Card>
           <Card title={t.traces.byService}>
             <ServiceTimes rows={rows} colours={colours} />
           </Card>
@@ -86,7 +106,13 @@ function TraceView({ trace }: { readonly trace: Trace }): JSX.Element {
   );
 }
 
-function ServiceTimes({ rows, colours }: { readonly rows: readonly SpanRow[]; readonly colours: ReadonlyMap<string, number> }): JSX.Element {
+function ServiceTimes({
+  rows,
+  colours,
+}: {
+  readonly rows: readonly SpanRow[];
+  readonly colours: ReadonlyMap<string, number>;
+}): JSX.Element {
   const times = timeByService(rows);
   const short = shortNames(times.map(({ service }) => service));
   const most = Math.max(...times.map(({ time }) => time), 1e-9);
@@ -105,7 +131,12 @@ function ServiceTimes({ rows, colours }: { readonly rows: readonly SpanRow[]; re
             <td class="bar-cell">
               <svg class="bar" width="100%" height="6" aria-hidden="true">
                 <rect width="100%" height="6" rx="3" class="track" />
-                <rect width={`${((time / most) * 100).toFixed(1)}%`} height="6" rx="3" class={`s${colours.get(service) ?? 1}`} />
+                <rect
+                  width={`${((time / most) * 100).toFixed(1)}%`}
+                  height="6"
+                  rx="3"
+                  class={`s${colours.get(service) ?? 1}`}
+                />
               </svg>
             </td>
             <td class="number">{milliseconds(time)}</td>
@@ -155,7 +186,11 @@ function SpanDetails({ row, start }: { readonly row: SpanRow; readonly start: nu
             .map(([name, value]) => (
               <tr key={name}>
                 <th scope="row">{name}</th>
-                <td class={`mono wrap ${name === 'error' || (name.includes('status_code') && /^[45]/.test(value)) ? 'bad' : ''}`}>{value}</td>
+                <td
+                  class={`mono wrap ${name === 'error' || (name.includes('status_code') && /^[45]/.test(value)) ? 'bad' : ''}`}
+                >
+                  {value}
+                </td>
               </tr>
             ))}
         </tbody>

@@ -23,7 +23,13 @@ export function Select(props: {
       <label for={id} class={props.showLabel ? 'soft' : 'hidden-visually'}>
         {props.label}
       </label>
-      <select id={id} class="input" value={props.value} disabled={props.disabled} onChange={(event) => props.onChange(event.currentTarget.value)}>
+      <select
+        id={id}
+        class="input"
+        value={props.value}
+        disabled={props.disabled}
+        onChange={(event) => props.onChange(event.currentTarget.value)}
+      >
         {props.choices.map((choice) => (
           <option key={choice.value} value={choice.value}>
             {choice.label}
@@ -47,15 +53,26 @@ export function SearchBox(props: {
 }): JSX.Element {
   const [text, setText] = useState(props.value);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  useEffect(() => setText(props.value), [props.value]);
+  // What comes back as `value` is often what was reported a moment ago, when more has been typed already.
+  const reported = useRef(props.value);
+  useEffect(() => {
+    if (props.value !== reported.current) setText(props.value);
+    reported.current = props.value;
+  }, [props.value]);
   useEffect(() => () => clearTimeout(timer.current), []);
   const report = (value: string, wait: number) => {
     setText(value);
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => props.onChange(value), wait);
+    timer.current = setTimeout(() => {
+      reported.current = value;
+      props.onChange(value);
+    }, wait);
   };
   return (
-    <span class={`search ${props.invalid ? 'invalid' : ''}`} style={props.width ? { width: `${props.width}px` } : undefined}>
+    <span
+      class={`search ${props.invalid ? 'invalid' : ''}`}
+      style={props.width ? { width: `${props.width}px` } : undefined}
+    >
       <Icon name={props.icon ?? 'search'} size={14} />
       <input
         type="search"
@@ -88,7 +105,12 @@ export function Segments(props: {
     <fieldset class="segments">
       <legend class="hidden-visually">{props.label}</legend>
       {props.choices.map((choice) => (
-        <button key={choice.value} type="button" aria-pressed={choice.value === props.value} onClick={() => props.onChange(choice.value)}>
+        <button
+          key={choice.value}
+          type="button"
+          aria-pressed={choice.value === props.value}
+          onClick={() => props.onChange(choice.value)}
+        >
           {choice.icon && <Icon name={choice.icon} size={14} />}
           {choice.label}
         </button>
@@ -168,7 +190,12 @@ export function Check(props: {
 }): JSX.Element {
   return (
     <label class="check">
-      <input type="checkbox" checked={props.checked} disabled={props.disabled} onChange={(event) => props.onChange(event.currentTarget.checked)} />
+      <input
+        type="checkbox"
+        checked={props.checked}
+        disabled={props.disabled}
+        onChange={(event) => props.onChange(event.currentTarget.checked)}
+      />
       <span>{props.label}</span>
     </label>
   );
@@ -209,7 +236,9 @@ export function Field(props: {
       ) : (
         <input
           {...shared}
-          {...(props.type === 'number' ? { type: 'number' as const, min: props.min, max: props.max } : { type: 'text' as const })}
+          {...(props.type === 'number'
+            ? { type: 'number' as const, min: props.min, max: props.max }
+            : { type: 'text' as const })}
           autocomplete="off"
           list={props.list ? `${id}-list` : undefined}
           onInput={(event) => props.onChange(event.currentTarget.value)}

@@ -38,7 +38,9 @@ export function Dialog(props: {
     >
       <header class="row spread">
         <div>
-          <h2 id={id} tabIndex={-1}>{props.title}</h2>
+          <h2 id={id} tabIndex={-1}>
+            {props.title}
+          </h2>
           {props.lead && <p class="soft">{props.lead}</p>}
         </div>
         <button type="button" class="button quiet icon" aria-label={t.common.close} onClick={onClose}>

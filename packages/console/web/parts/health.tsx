@@ -13,7 +13,13 @@ const icons: Readonly<Record<HealthState, IconName>> = {
 };
 
 /** Order for sorting: the worst first. */
-export const healthOrder: Readonly<Record<HealthState, number>> = { failing: 0, degraded: 1, unknown: 2, idle: 3, healthy: 4 };
+export const healthOrder: Readonly<Record<HealthState, number>> = {
+  failing: 0,
+  degraded: 1,
+  unknown: 2,
+  idle: 3,
+  healthy: 4,
+};
 
 /** A health state with its word; the reasons are its tooltip. Never by colour alone. */
 export function HealthMark({ health, bare }: { readonly health: Health; readonly bare?: boolean }): JSX.Element {

@@ -17,7 +17,11 @@ export function NamespacePicker(): JSX.Element {
   const chosen = new Set(chosenNamespaces());
   const choose = (names: ReadonlySet<string>) => setQuery({ ns: [...names].join(',') }, 'push');
   const label =
-    chosen.size === 0 ? t.common.allNamespaces : chosen.size <= 2 ? [...chosen].join(', ') : count(chosen.size, 'namespace');
+    chosen.size === 0
+      ? t.common.allNamespaces
+      : chosen.size <= 2
+        ? [...chosen].join(', ')
+        : count(chosen.size, 'namespace');
   const items = (all.data?.items ?? []).filter(({ name }) => name.includes(filter));
   return (
     <Popover name={t.common.namespaces} label={<span class="clip">{label}</span>}>
@@ -39,7 +43,9 @@ export function NamespacePicker(): JSX.Element {
               label={
                 <span class="row spread grow">
                   {name}
-                  {injection !== undefined && <small class="faint">{injection === 'enabled' ? 'mesh' : injection}</small>}
+                  {injection !== undefined && (
+                    <small class="faint">{injection === 'enabled' ? 'mesh' : injection}</small>
+                  )}
                 </span>
               }
               checked={chosen.has(name)}

@@ -25,7 +25,13 @@ export function Notice(props: {
   );
 }
 
-export function ErrorNotice({ error, retry }: { readonly error: RequestError | Error; readonly retry?: () => void }): JSX.Element {
+export function ErrorNotice({
+  error,
+  retry,
+}: {
+  readonly error: RequestError | Error;
+  readonly retry?: () => void;
+}): JSX.Element {
   const object = 'object' in error ? error.object : undefined;
   const field = 'field' in error ? error.field : undefined;
   return (
@@ -52,7 +58,11 @@ export function ErrorNotice({ error, retry }: { readonly error: RequestError | E
 }
 
 /** Says that there is nothing, and why or what to do. */
-export function Empty(props: { readonly icon?: IconName; readonly title: string; readonly children?: ComponentChildren }): JSX.Element {
+export function Empty(props: {
+  readonly icon?: IconName;
+  readonly title: string;
+  readonly children?: ComponentChildren;
+}): JSX.Element {
   return (
     <div class="empty">
       <Icon name={props.icon ?? 'search'} size={28} />
@@ -80,7 +90,8 @@ export function Loaded<T>(props: {
   readonly children: (data: T) => ComponentChildren;
 }): JSX.Element {
   const { data, error, reload } = props.resource;
-  if (data === undefined) return error ? <ErrorNotice error={error} retry={reload} /> : <Skeleton rows={props.rows ?? 6} />;
+  if (data === undefined)
+    return error ? <ErrorNotice error={error} retry={reload} /> : <Skeleton rows={props.rows ?? 6} />;
   return (
     <>
       {error && (

@@ -84,7 +84,13 @@ export function ObjectLink({ object, plain }: { readonly object: ObjectName; rea
 }
 
 /** A few objects and the number of the rest. */
-export function ObjectLinks({ objects, most = 3 }: { readonly objects: readonly ObjectName[]; readonly most?: number }): JSX.Element {
+export function ObjectLinks({
+  objects,
+  most = 3,
+}: {
+  readonly objects: readonly ObjectName[];
+  readonly most?: number;
+}): JSX.Element {
   return (
     <span class="row wrapping">
       {objects.slice(0, most).map((object) => (

@@ -78,7 +78,12 @@ export function Side(): JSX.Element {
       ))}
       <div class="foot">
         <Entries entries={[{ to: '/settings', label: t.nav.settings, icon: 'settings' }]} />
-        <button type="button" class="fold" aria-label={narrow ? t.common.unfoldMenu : t.common.foldMenu} onClick={() => change({ narrowMenu: !narrow })}>
+        <button
+          type="button"
+          class="fold"
+          aria-label={narrow ? t.common.unfoldMenu : t.common.foldMenu}
+          onClick={() => change({ narrowMenu: !narrow })}
+        >
           <Icon name={narrow ? 'right' : 'left'} />
           <span class="label">{t.common.foldMenu}</span>
         </button>

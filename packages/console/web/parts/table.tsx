@@ -102,7 +102,13 @@ export function DataTable<T>(props: {
                 <tr key={key} aria-selected={props.selected?.(row) ? 'true' : undefined}>
                   {props.detail && (
                     <td class="fold-cell">
-                      <button type="button" class="button quiet icon" aria-expanded={open.has(key)} aria-label={key} onClick={() => flip(key)}>
+                      <button
+                        type="button"
+                        class="button quiet icon"
+                        aria-expanded={open.has(key)}
+                        aria-label={key}
+                        onClick={() => flip(key)}
+                      >
                         <Icon name={open.has(key) ? 'down' : 'right'} size={13} />
                       </button>
                     </td>

@@ -12,7 +12,15 @@ export interface Tab {
 }
 
 /** Tabs whose choice is in the address; arrow keys move between them. */
-export function Tabs({ label, tabs, parameter = 'tab' }: { readonly label: string; readonly tabs: readonly Tab[]; readonly parameter?: string }): JSX.Element {
+export function Tabs({
+  label,
+  tabs,
+  parameter = 'tab',
+}: {
+  readonly label: string;
+  readonly tabs: readonly Tab[];
+  readonly parameter?: string;
+}): JSX.Element {
   const chosen = tabs.find(({ id }) => id === queryValue(parameter)) ?? tabs[0];
   const prefix = useId();
   const list = useRef<HTMLDivElement>(null);

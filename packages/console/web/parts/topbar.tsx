@@ -23,12 +23,27 @@ export function Topbar(): JSX.Element {
   return (
     <header class="topbar">
       {byNamespace.includes(where) && <NamespacePicker />}
-      {byTime.test(where) && <DurationPicker fallback={where === '/graph' ? 60 : where.startsWith('/traces') ? 3600 : where.startsWith('/dashboards') ? 1800 : 600} />}
+      {byTime.test(where) && (
+        <DurationPicker
+          fallback={
+            where === '/graph' ? 60 : where.startsWith('/traces') ? 3600 : where.startsWith('/dashboards') ? 1800 : 600
+          }
+        />
+      )}
       <div class="end">
         <span class="faint small number" role="status" aria-live="off">
-          {underWay.value > 0 ? t.common.updating : answeredAt.value === undefined ? '' : t.common.updated(clock(answeredAt.value))}
+          {underWay.value > 0
+            ? t.common.updating
+            : answeredAt.value === undefined
+              ? ''
+              : t.common.updated(clock(answeredAt.value))}
         </span>
-        <Select label={t.common.refreshEvery} value={String(settings.value.refresh)} choices={intervals.map((value) => ({ value: String(value), label: t.common.every(value) }))} onChange={(value) => change({ refresh: Number(value) })} />
+        <Select
+          label={t.common.refreshEvery}
+          value={String(settings.value.refresh)}
+          choices={intervals.map((value) => ({ value: String(value), label: t.common.every(value) }))}
+          onChange={(value) => change({ refresh: Number(value) })}
+        />
         <button
           type="button"
           class={`button icon ${underWay.value > 0 ? 'turning' : ''}`}
@@ -68,7 +83,12 @@ export function Topbar(): JSX.Element {
           </button>
         )}
         {user !== undefined && !isAnonymous() && (
-          <Popover name={user} icon="user" align="right" label={<span class="clip short">{user.split(':').at(-1)}</span>}>
+          <Popover
+            name={user}
+            icon="user"
+            align="right"
+            label={<span class="clip short">{user.split(':').at(-1)}</span>}
+          >
             {() => (
               <div class="picker">
                 <p class="wrap soft">{user}</p>

@@ -9,7 +9,13 @@ const height = 180;
 const inset = { left: 64, right: 16, top: 12, bottom: 24 } as const;
 
 /** Durations over time: outliers are seen at once. Red: with errors; larger: more spans. */
-export function Scatter({ traces, marked }: { readonly traces: readonly TraceSummary[]; readonly marked: ReadonlySet<string> }): JSX.Element {
+export function Scatter({
+  traces,
+  marked,
+}: {
+  readonly traces: readonly TraceSummary[];
+  readonly marked: ReadonlySet<string>;
+}): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(800);
   useEffect(() => {
@@ -31,14 +37,26 @@ export function Scatter({ traces, marked }: { readonly traces: readonly TraceSum
       <svg width={width} height={height} role="group" aria-label={t.traces.scatter}>
         {[0, 0.25, 0.5, 0.75, 1].map((part) => (
           <g key={part}>
-            <line class="grid" x1={inset.left} x2={width - inset.right} y1={y((longest / 1.1) * part)} y2={y((longest / 1.1) * part)} />
+            <line
+              class="grid"
+              x1={inset.left}
+              x2={width - inset.right}
+              y1={y((longest / 1.1) * part)}
+              y2={y((longest / 1.1) * part)}
+            />
             <text class="tick" x={inset.left - 8} y={y((longest / 1.1) * part) + 4} text-anchor="end">
               {part === 0 ? '0' : milliseconds((longest / 1.1) * part)}
             </text>
           </g>
         ))}
         {[0, 0.25, 0.5, 0.75, 1].map((part) => (
-          <text key={part} class="tick" x={x(from + (to - from) * part)} y={height - 6} text-anchor={part === 0 ? 'start' : part === 1 ? 'end' : 'middle'}>
+          <text
+            key={part}
+            class="tick"
+            x={x(from + (to - from) * part)}
+            y={height - 6}
+            text-anchor={part === 0 ? 'start' : part === 1 ? 'end' : 'middle'}
+          >
             {clock(from + (to - from) * part)}
           </text>
         ))}

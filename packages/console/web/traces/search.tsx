@@ -43,19 +43,67 @@ export function TraceSearch({ service: fixed }: { readonly service?: string }): 
           <Select
             label={t.traces.service}
             value={service}
-            choices={[{ value: '', label: t.traces.chooseService }, ...(service === '' || services.includes(service) ? services : [service, ...services]).map((value) => ({ value, label: value }))]}
+            choices={[
+              { value: '', label: t.traces.chooseService },
+              ...(service === '' || services.includes(service) ? services : [service, ...services]).map((value) => ({
+                value,
+                label: value,
+              })),
+            ]}
             onChange={(value) => setQuery({ service: value }, 'push')}
           />
         )}
-        <SearchBox label={t.traces.operation} value={queryValue('op')} width={190} onChange={(op) => setQuery({ op })} />
-        <SearchBox label={t.traces.tags} icon="filter" placeholder={t.traces.tagsHint} value={queryValue('tags')} width={210} onChange={(tags) => setQuery({ tags })} />
-        <SearchBox label={t.traces.minDuration} icon="clock" placeholder={`≥ ${t.traces.durationHint}`} value={queryValue('min')} width={130} onChange={(min) => setQuery({ min })} />
-        <SearchBox label={t.traces.maxDuration} icon="clock" placeholder={`≤ ${t.traces.durationHint}`} value={queryValue('max')} width={130} onChange={(max) => setQuery({ max })} />
-        <Select label={t.traces.limit} value={queryValue('limit', '50')} choices={limits.map((value) => ({ value: String(value), label: `${value} ${t.traces.title.toLowerCase()}` }))} onChange={(limit) => setQuery({ limit })} />
-        <Check label={t.traces.onlyErrors} checked={onlyErrors} onChange={(on) => setQuery({ errors: on ? 'on' : undefined })} />
+        <SearchBox
+          label={t.traces.operation}
+          value={queryValue('op')}
+          width={190}
+          onChange={(op) => setQuery({ op })}
+        />
+        <SearchBox
+          label={t.traces.tags}
+          icon="filter"
+          placeholder={t.traces.tagsHint}
+          value={queryValue('tags')}
+          width={210}
+          onChange={(tags) => setQuery({ tags })}
+        />
+        <SearchBox
+          label={t.traces.minDuration}
+          icon="clock"
+          placeholder={`≥ ${t.traces.durationHint}`}
+          value={queryValue('min')}
+          width={130}
+          onChange={(min) => setQuery({ min })}
+        />
+        <SearchBox
+          label={t.traces.maxDuration}
+          icon="clock"
+          placeholder={`≤ ${t.traces.durationHint}`}
+          value={queryValue('max')}
+          width={130}
+          onChange={(max) => setQuery({ max })}
+        />
+        <Select
+          label={t.traces.limit}
+          value={queryValue('limit', '50')}
+          choices={limits.map((value) => ({ value: String(value), label: `${value} ${t.traces.title.toLowerCase()}` }))}
+          onChange={(limit) => setQuery({ limit })}
+        />
+        <Check
+          label={t.traces.onlyErrors}
+          checked={onlyErrors}
+          onChange={(on) => setQuery({ errors: on ? 'on' : undefined })}
+        />
         <span class="end">
           {marked.length === 2 ? (
-            <a class="button primary" href={href('/traces/compare', { a: marked[0], b: marked[1], ...(fixed === undefined ? {} : { service: fixed }) })}>
+            <a
+              class="button primary"
+              href={href('/traces/compare', {
+                a: marked[0],
+                b: marked[1],
+                ...(fixed === undefined ? {} : { service: fixed }),
+              })}
+            >
               <Icon name="compare" size={14} />
               {t.traces.compareChosen}
             </a>
@@ -86,7 +134,13 @@ export function TraceSearch({ service: fixed }: { readonly service?: string }): 
   );
 }
 
-function TraceTable({ items, marked }: { readonly items: readonly TraceSummary[]; readonly marked: readonly string[] }): JSX.Element {
+function TraceTable({
+  items,
+  marked,
+}: {
+  readonly items: readonly TraceSummary[];
+  readonly marked: readonly string[];
+}): JSX.Element {
   const longest = Math.max(...items.map(({ duration }) => duration), 1);
   const short = shortNames(items.flatMap(({ services }) => services.map(({ name }) => name)));
   const colours = serviceColours(items.flatMap(({ services }) => services.map(({ name }) => name)));
@@ -106,7 +160,14 @@ function TraceTable({ items, marked }: { readonly items: readonly TraceSummary[]
               type="checkbox"
               aria-label={t.traces.mark(id)}
               checked={marked.includes(id)}
-              onChange={(event) => setQuery({ marked: (event.currentTarget.checked ? [...marked, id].slice(-2) : marked.filter((each) => each !== id)).join(',') })}
+              onChange={(event) =>
+                setQuery({
+                  marked: (event.currentTarget.checked
+                    ? [...marked, id].slice(-2)
+                    : marked.filter((each) => each !== id)
+                  ).join(','),
+                })
+              }
             />
           ),
         },
@@ -121,7 +182,13 @@ function TraceTable({ items, marked }: { readonly items: readonly TraceSummary[]
             </a>
           ),
         },
-        { id: 'start', title: t.traces.start, number: true, sort: ({ start }) => start, cell: ({ start }) => clock(start) },
+        {
+          id: 'start',
+          title: t.traces.start,
+          number: true,
+          sort: ({ start }) => start,
+          cell: ({ start }) => clock(start),
+        },
         {
           id: 'duration',
           title: t.traces.duration,
@@ -138,7 +205,13 @@ function TraceTable({ items, marked }: { readonly items: readonly TraceSummary[]
           ),
         },
         { id: 'spans', title: t.traces.spans, number: true, sort: ({ spans }) => spans, cell: ({ spans }) => spans },
-        { id: 'errors', title: t.traces.errors, number: true, sort: ({ errors }) => errors, cell: ({ errors }) => <span class={errors > 0 ? 'bad' : 'faint'}>{errors}</span> },
+        {
+          id: 'errors',
+          title: t.traces.errors,
+          number: true,
+          sort: ({ errors }) => errors,
+          cell: ({ errors }) => <span class={errors > 0 ? 'bad' : 'faint'}>{errors}</span>,
+        },
         {
           id: 'services',
           title: t.traces.services,

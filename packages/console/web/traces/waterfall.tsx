@@ -26,7 +26,13 @@ export function Waterfall(props: {
   const total = Math.max(...trace.all.map((span) => span.start + span.duration), start + trace.duration) - start || 1;
   const percent = (value: number) => `${Math.max(0, (value / total) * 100).toFixed(3)}%`;
   const filter = props.filter.toLowerCase();
-  const fits = ({ span }: SpanRow) => filter === '' || `${span.service} ${span.operation} ${Object.entries(span.tags).map(([name, value]) => `${name}=${value}`).join(' ')}`.toLowerCase().includes(filter);
+  const fits = ({ span }: SpanRow) =>
+    filter === '' ||
+    `${span.service} ${span.operation} ${Object.entries(span.tags)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(' ')}`
+      .toLowerCase()
+      .includes(filter);
   const fold = (id: string) => {
     const next = new Set(folded);
     if (!next.delete(id)) next.add(id);
@@ -42,7 +48,8 @@ export function Waterfall(props: {
       if (!next) return;
       props.onSelect(next.span.id);
       list.current?.querySelector<HTMLElement>(`[data-span="${CSS.escape(next.span.id)}"]`)?.focus();
-    } else if (row && event.key === 'ArrowLeft' && !folded.has(row.span.id) && row.children.length > 0) fold(row.span.id);
+    } else if (row && event.key === 'ArrowLeft' && !folded.has(row.span.id) && row.children.length > 0)
+      fold(row.span.id);
     else if (row && event.key === 'ArrowRight' && folded.has(row.span.id)) fold(row.span.id);
     else if (event.key === 'Enter' || event.key === ' ') props.onSelect(stop);
     else return;
@@ -100,8 +107,18 @@ export function Waterfall(props: {
                 <span class="soft clip">{span.operation}</span>
               </span>
               <span class="track">
-                <span class={`span-bar s${colour}`} style={{ left: percent(span.start - start), width: `max(3px, ${percent(span.duration)})` }} />
-                <span class="time" style={span.start - start > total * 0.6 ? { right: `calc(${percent(total - (span.start - start))} + 6px)` } : { left: `calc(${percent(span.start - start + span.duration)} + 6px)` }}>
+                <span
+                  class={`span-bar s${colour}`}
+                  style={{ left: percent(span.start - start), width: `max(3px, ${percent(span.duration)})` }}
+                />
+                <span
+                  class="time"
+                  style={
+                    span.start - start > total * 0.6
+                      ? { right: `calc(${percent(total - (span.start - start))} + 6px)` }
+                      : { left: `calc(${percent(span.start - start + span.duration)} + 6px)` }
+                  }
+                >
                   {milliseconds(span.duration)}
                 </span>
               </span>

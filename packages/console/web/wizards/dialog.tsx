@@ -31,7 +31,12 @@ export interface FormProps {
 }
 
 /** The form on one side, on the other what will be applied; nothing is written before a person has seen it. */
-export function WizardDialog(props: { readonly kind: WizardKind; readonly detail: Detail; readonly onApplied: () => void; readonly onClose: () => void }): JSX.Element {
+export function WizardDialog(props: {
+  readonly kind: WizardKind;
+  readonly detail: Detail;
+  readonly onApplied: () => void;
+  readonly onClose: () => void;
+}): JSX.Element {
   const { kind, detail } = props;
   const [situation, setSituation] = useState<Situation | undefined>(undefined);
   const [problem, setProblem] = useState<Error | undefined>(undefined);
@@ -51,7 +56,10 @@ export function WizardDialog(props: { readonly kind: WizardKind; readonly detail
     return () => abort.abort();
   }, [detail.namespace, detail.name, round]);
 
-  const plan = useMemo(() => (situation && report.result ? planned(situation, report.result.objects) : []), [situation, report]);
+  const plan = useMemo(
+    () => (situation && report.result ? planned(situation, report.result.objects) : []),
+    [situation, report],
+  );
   const apply = async () => {
     setBusy(true);
     setFailure(undefined);
@@ -78,7 +86,12 @@ export function WizardDialog(props: { readonly kind: WizardKind; readonly detail
           <button type="button" class="button" onClick={props.onClose}>
             {t.common.cancel}
           </button>
-          <button type="button" class="button primary" disabled={busy || plan.length === 0 || report.problem !== undefined || !mayWrite()} onClick={() => void apply()}>
+          <button
+            type="button"
+            class="button primary"
+            disabled={busy || plan.length === 0 || report.problem !== undefined || !mayWrite()}
+            onClick={() => void apply()}
+          >
             {busy ? t.wizards.applying : t.wizards.apply}
           </button>
         </>
@@ -137,7 +150,15 @@ function Form({ kind, ...props }: FormProps & { readonly kind: WizardKind }): JS
   }
 }
 
-function Preview({ plan, notes, problem }: { readonly plan: readonly Planned[]; readonly notes: readonly string[]; readonly problem: string | undefined }): JSX.Element {
+function Preview({
+  plan,
+  notes,
+  problem,
+}: {
+  readonly plan: readonly Planned[];
+  readonly notes: readonly string[];
+  readonly problem: string | undefined;
+}): JSX.Element {
   const [view, setView] = useState('yaml');
   return (
     <section class="preview" aria-label={t.wizards.preview}>

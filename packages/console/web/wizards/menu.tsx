@@ -20,7 +20,13 @@ const icons: Readonly<Record<WizardKind, IconName>> = {
 };
 
 /** Opens the wizards of a service; which one is open is in the address. */
-export function WizardMenu({ detail, onApplied }: { readonly detail: Detail; readonly onApplied: () => void }): JSX.Element {
+export function WizardMenu({
+  detail,
+  onApplied,
+}: {
+  readonly detail: Detail;
+  readonly onApplied: () => void;
+}): JSX.Element {
   const open = wizardKinds.find((kind) => kind === queryValue('wizard'));
   return (
     <>
@@ -48,7 +54,15 @@ export function WizardMenu({ detail, onApplied }: { readonly detail: Detail; rea
           </ul>
         )}
       </Popover>
-      {open && <WizardDialog key={open} kind={open} detail={detail} onApplied={onApplied} onClose={() => setQuery({ wizard: undefined })} />}
+      {open && (
+        <WizardDialog
+          key={open}
+          kind={open}
+          detail={detail}
+          onApplied={onApplied}
+          onClose={() => setQuery({ wizard: undefined })}
+        />
+      )}
     </>
   );
 }

@@ -6,7 +6,8 @@ import { t } from '../texts.ts';
 import type { FormProps } from './dialog.tsx';
 
 const durationError = (on: boolean, text: string) => (on && !isDuration(text) ? t.wizards.badDuration : undefined);
-const shareError = (on: boolean, text: string) => (on && !(Number(text) >= 0 && Number(text) <= 100 && text !== '') ? t.wizards.badShare : undefined);
+const shareError = (on: boolean, text: string) =>
+  on && !(Number(text) >= 0 && Number(text) <= 100 && text !== '') ? t.wizards.badShare : undefined;
 
 export function FaultForm({ situation, report }: FormProps): JSX.Element {
   const objects = situation.present.map(({ object }) => object);
@@ -26,7 +27,8 @@ export function FaultForm({ situation, report }: FormProps): JSX.Element {
   const errors = {
     duration: durationError(form.delay, form.duration),
     delayShare: shareError(form.delay, form.delayShare),
-    status: form.abort && !(Number.isInteger(status) && status >= 200 && status <= 599) ? t.wizards.badStatus : undefined,
+    status:
+      form.abort && !(Number.isInteger(status) && status >= 200 && status <= 599) ? t.wizards.badStatus : undefined,
     abortShare: shareError(form.abort, form.abortShare),
   };
   const problem = Object.values(errors).find((error) => error !== undefined);
@@ -51,8 +53,22 @@ export function FaultForm({ situation, report }: FormProps): JSX.Element {
         </legend>
         {form.delay && (
           <div class="pair">
-            <Field label={t.wizards.delayFor} value={form.duration} hint={t.wizards.durationHint} error={errors.duration} onChange={(duration) => set({ duration })} />
-            <Field label={`${t.wizards.share} (%)`} type="number" min={0} max={100} value={form.delayShare} error={errors.delayShare} onChange={(delayShare) => set({ delayShare })} />
+            <Field
+              label={t.wizards.delayFor}
+              value={form.duration}
+              hint={t.wizards.durationHint}
+              error={errors.duration}
+              onChange={(duration) => set({ duration })}
+            />
+            <Field
+              label={`${t.wizards.share} (%)`}
+              type="number"
+              min={0}
+              max={100}
+              value={form.delayShare}
+              error={errors.delayShare}
+              onChange={(delayShare) => set({ delayShare })}
+            />
           </div>
         )}
       </fieldset>
@@ -62,8 +78,24 @@ export function FaultForm({ situation, report }: FormProps): JSX.Element {
         </legend>
         {form.abort && (
           <div class="pair">
-            <Field label={t.wizards.status} type="number" min={200} max={599} value={form.status} error={errors.status} onChange={(text) => set({ status: text })} />
-            <Field label={`${t.wizards.share} (%)`} type="number" min={0} max={100} value={form.abortShare} error={errors.abortShare} onChange={(abortShare) => set({ abortShare })} />
+            <Field
+              label={t.wizards.status}
+              type="number"
+              min={200}
+              max={599}
+              value={form.status}
+              error={errors.status}
+              onChange={(text) => set({ status: text })}
+            />
+            <Field
+              label={`${t.wizards.share} (%)`}
+              type="number"
+              min={0}
+              max={100}
+              value={form.abortShare}
+              error={errors.abortShare}
+              onChange={(abortShare) => set({ abortShare })}
+            />
           </div>
         )}
       </fieldset>
@@ -117,7 +149,15 @@ export function TimeoutForm({ situation, report }: FormProps): JSX.Element {
         <legend>
           <Check label={t.wizards.timeoutOn} checked={form.limited} onChange={(limited) => set({ limited })} />
         </legend>
-        {form.limited && <Field label={t.wizards.timeout} value={form.timeout} hint={t.wizards.durationHint} error={errors.timeout} onChange={(timeout) => set({ timeout })} />}
+        {form.limited && (
+          <Field
+            label={t.wizards.timeout}
+            value={form.timeout}
+            hint={t.wizards.durationHint}
+            error={errors.timeout}
+            onChange={(timeout) => set({ timeout })}
+          />
+        )}
       </fieldset>
       <fieldset class="group-box">
         <legend>
@@ -126,10 +166,28 @@ export function TimeoutForm({ situation, report }: FormProps): JSX.Element {
         {form.retried && (
           <>
             <div class="pair">
-              <Field label={t.wizards.attempts} type="number" min={0} max={20} value={form.attempts} onChange={(attempts) => set({ attempts })} />
-              <Field label={t.wizards.perTry} value={form.perTry} hint={t.wizards.durationHint} error={errors.perTry} onChange={(perTry) => set({ perTry })} />
+              <Field
+                label={t.wizards.attempts}
+                type="number"
+                min={0}
+                max={20}
+                value={form.attempts}
+                onChange={(attempts) => set({ attempts })}
+              />
+              <Field
+                label={t.wizards.perTry}
+                value={form.perTry}
+                hint={t.wizards.durationHint}
+                error={errors.perTry}
+                onChange={(perTry) => set({ perTry })}
+              />
             </div>
-            <Field label={t.wizards.retryOn} value={form.retryOn} hint={t.wizards.retryHint} onChange={(retryOn) => set({ retryOn })} />
+            <Field
+              label={t.wizards.retryOn}
+              value={form.retryOn}
+              hint={t.wizards.retryHint}
+              onChange={(retryOn) => set({ retryOn })}
+            />
           </>
         )}
       </fieldset>

@@ -1,7 +1,15 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { isDuration } from '../../src/wizards/route-policy.ts';
-import { type ClientMode, currentLimits, currentMutualTls, type LimitsChoice, type ServerMode, setLimits, setMutualTls } from '../../src/wizards/service-policy.ts';
+import {
+  type ClientMode,
+  currentLimits,
+  currentMutualTls,
+  type LimitsChoice,
+  type ServerMode,
+  setLimits,
+  setMutualTls,
+} from '../../src/wizards/service-policy.ts';
 import { Field } from '../parts/controls.tsx';
 import { t } from '../texts.ts';
 import type { FormProps } from './dialog.tsx';
@@ -9,13 +17,25 @@ import type { FormProps } from './dialog.tsx';
 const serverModes: readonly ServerMode[] = ['UNSET', 'STRICT', 'PERMISSIVE', 'DISABLE'];
 const clientModes: readonly ClientMode[] = ['AUTO', 'ISTIO_MUTUAL', 'SIMPLE', 'DISABLE'];
 
-function Radios<T extends string>(props: { readonly name: string; readonly legend: string; readonly value: T; readonly values: readonly T[]; readonly label: (value: T) => string; readonly onChange: (value: T) => void }): JSX.Element {
+function Radios<T extends string>(props: {
+  readonly name: string;
+  readonly legend: string;
+  readonly value: T;
+  readonly values: readonly T[];
+  readonly label: (value: T) => string;
+  readonly onChange: (value: T) => void;
+}): JSX.Element {
   return (
     <fieldset class="group-box">
       <legend>{props.legend}</legend>
       {props.values.map((value) => (
         <label key={value} class="check">
-          <input type="radio" name={props.name} checked={value === props.value} onChange={() => props.onChange(value)} />
+          <input
+            type="radio"
+            name={props.name}
+            checked={value === props.value}
+            onChange={() => props.onChange(value)}
+          />
           <span>
             {props.label(value)} <code class="faint">{value}</code>
           </span>
@@ -34,8 +54,22 @@ export function MutualTlsForm({ situation, report }: FormProps): JSX.Element {
   }, [choice, situation]);
   return (
     <>
-      <Radios name="server" legend={t.wizards.server} value={choice.server} values={serverModes} label={(mode) => t.wizards.serverModes[mode]} onChange={(server) => setChoice({ ...choice, server })} />
-      <Radios name="client" legend={t.wizards.client} value={choice.client} values={clientModes} label={(mode) => t.wizards.clientModes[mode]} onChange={(client) => setChoice({ ...choice, client })} />
+      <Radios
+        name="server"
+        legend={t.wizards.server}
+        value={choice.server}
+        values={serverModes}
+        label={(mode) => t.wizards.serverModes[mode]}
+        onChange={(server) => setChoice({ ...choice, server })}
+      />
+      <Radios
+        name="client"
+        legend={t.wizards.client}
+        value={choice.client}
+        values={clientModes}
+        label={(mode) => t.wizards.clientModes[mode]}
+        onChange={(client) => setChoice({ ...choice, client })}
+      />
     </>
   );
 }
@@ -57,7 +91,8 @@ export function LimitsForm({ situation, report }: FormProps): JSX.Element {
       ejectionTime: text('ejectionTime'),
     };
   });
-  const error = (name: (typeof durations)[number]) => (form[name] !== '' && !isDuration(form[name]) ? t.wizards.badDuration : undefined);
+  const error = (name: (typeof durations)[number]) =>
+    form[name] !== '' && !isDuration(form[name]) ? t.wizards.badDuration : undefined;
   const problem = error('interval') ?? error('ejectionTime');
   // biome-ignore lint/correctness/useExhaustiveDependencies: reported when the choice changes
   useEffect(() => {
@@ -70,11 +105,27 @@ export function LimitsForm({ situation, report }: FormProps): JSX.Element {
   return (
     <>
       {numbers.map((name) => (
-        <Field key={name} label={t.wizards.limits[name]} type="number" min={0} placeholder={t.wizards.unset} value={form[name]} onChange={(value) => setForm({ ...form, [name]: value })} />
+        <Field
+          key={name}
+          label={t.wizards.limits[name]}
+          type="number"
+          min={0}
+          placeholder={t.wizards.unset}
+          value={form[name]}
+          onChange={(value) => setForm({ ...form, [name]: value })}
+        />
       ))}
       <div class="pair">
         {durations.map((name) => (
-          <Field key={name} label={t.wizards.limits[name]} placeholder={t.wizards.unset} hint={t.wizards.durationHint} value={form[name]} error={error(name)} onChange={(value) => setForm({ ...form, [name]: value })} />
+          <Field
+            key={name}
+            label={t.wizards.limits[name]}
+            placeholder={t.wizards.unset}
+            hint={t.wizards.durationHint}
+            value={form[name]}
+            error={error(name)}
+            onChange={(value) => setForm({ ...form, [name]: value })}
+          />
         ))}
       </div>
     </>

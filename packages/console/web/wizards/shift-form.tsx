@@ -8,7 +8,13 @@ import { t } from '../texts.ts';
 import type { FormProps } from './dialog.tsx';
 
 /** A slider per version; together they are always 100. */
-export function Sliders({ weights, onChange }: { readonly weights: readonly Weight[]; readonly onChange: (weights: readonly Weight[]) => void }): JSX.Element {
+export function Sliders({
+  weights,
+  onChange,
+}: {
+  readonly weights: readonly Weight[];
+  readonly onChange: (weights: readonly Weight[]) => void;
+}): JSX.Element {
   return (
     <div class="sliders">
       <svg class="shares" width="100%" height="10" aria-hidden="true">
@@ -54,7 +60,9 @@ export function Sliders({ weights, onChange }: { readonly weights: readonly Weig
               aria-pressed={locked}
               aria-label={t.wizards.lock(version)}
               title={t.wizards.lock(version)}
-              onClick={() => onChange(weights.map((each) => (each.version === version ? { ...each, locked: !locked } : each)))}
+              onClick={() =>
+                onChange(weights.map((each) => (each.version === version ? { ...each, locked: !locked } : each)))
+              }
             >
               <Icon name={locked ? 'lock' : 'unlocked'} size={14} />
             </button>
@@ -79,11 +87,22 @@ export function ShiftForm({ situation, report }: FormProps): JSX.Element {
       {weights.length === 1 && <Notice level="info">{t.wizards.fewVersions}</Notice>}
       <Sliders weights={weights} onChange={setWeights} />
       <div class="row wrapping">
-        <button type="button" class="button small" onClick={() => setWeights(evenWeights(weights.map(({ version }) => version)))}>
+        <button
+          type="button"
+          class="button small"
+          onClick={() => setWeights(evenWeights(weights.map(({ version }) => version)))}
+        >
           {t.wizards.even}
         </button>
         {weights.map(({ version }) => (
-          <button key={version} type="button" class="button small" onClick={() => setWeights(weights.map((each) => ({ version: each.version, weight: each.version === version ? 100 : 0 })))}>
+          <button
+            key={version}
+            type="button"
+            class="button small"
+            onClick={() =>
+              setWeights(weights.map((each) => ({ version: each.version, weight: each.version === version ? 100 : 0 })))
+            }
+          >
             {t.wizards.allTo(version)}
           </button>
         ))}
