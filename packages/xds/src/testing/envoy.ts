@@ -25,6 +25,7 @@ export interface EnvoySetup {
 }
 
 export interface RunningEnvoy {
+  readonly pid: number;
   /** Text of an admin page. */
   admin(path: string): Promise<string>;
   /** Asks the admin server for a change, such as of the log level. */
@@ -148,7 +149,7 @@ export async function startEnvoy(setup: EnvoySetup): Promise<RunningEnvoy> {
         const change = async (path_: string): Promise<void> => {
           await fetch(`http://127.0.0.1:${admin}${path_}`, { method: 'POST' });
         };
-        return { admin: page, change, stop, log: () => log };
+        return { admin: page, change, stop, log: () => log, pid: child.pid ?? 0 };
       }
     } catch {
       // Not listening yet.
