@@ -375,12 +375,29 @@ describe('the task "Enabling Rate Limits using Envoy"', { skip: reason ?? false 
     return stdout.trim().split('\n');
   };
 
+  /** Asks once more than is admitted: a token comes back every so many seconds, which a slow machine may take for the requests. */
+  const limited = async (most: number, secondsForToken: number): Promise<void> => {
+    const began = Date.now();
+    const found = await inside(most + 1);
+    const back = Math.floor((Date.now() - began) / 1000 / secondsForToken);
+    assert.deepEqual(
+      found.slice(0, most),
+      Array.from({ length: most }, () => '200'),
+    );
+    if (back === 0) assert.equal(found[most], '429');
+  };
+  /** What a refused request is answered. */
+  const refusal = (): Promise<string> =>
+    until('a refusal', async () => {
+      const { stdout } = await started().exec('ratings-v1', 'ratings', 'curl', '-si', 'productpage:9080/productpage');
+      return stdout.startsWith('HTTP/1.1 429') ? stdout : undefined;
+    });
+
   test('local rate limit: each productpage pod answers four requests a minute', async () => {
     await started().apply(localFilter(bucket(14)), 'istio-system');
     await inForce('productpage-v1', 'default', (config) => localLimits(config).filters.includes(4));
-    assert.deepEqual(await inside(5), ['200', '200', '200', '200', '429']);
-    const { stdout } = await started().exec('ratings-v1', 'ratings', 'curl', '-si', 'productpage:9080/productpage');
-    assert.match(stdout, /^x-local-rate-limit: true\r?$/m);
+    await limited(4, 15);
+    assert.match(await refusal(), /^x-local-rate-limit: true\r?$/m);
   });
 
   test('local rate limit at the routes of a port', async () => {
@@ -389,7 +406,7 @@ describe('the task "Enabling Rate Limits using Envoy"', { skip: reason ?? false 
       const { filters, routes } = localLimits(config);
       return filters.length === 0 && routes.includes(4);
     });
-    assert.deepEqual(await inside(5), ['200', '200', '200', '200', '429']);
+    await limited(4, 15);
   });
 
   test('local rate limit by descriptors, as in the sample', async () => {
@@ -398,11 +415,11 @@ describe('the task "Enabling Rate Limits using Envoy"', { skip: reason ?? false 
       const { filters, routes } = localLimits(config);
       return filters.length === 0 && routes.includes(10) && !routes.includes(4);
     });
-    assert.deepEqual(await inside(11), [...Array.from({ length: 10 }, () => '200'), '429']);
+    await limited(10, 6);
     assert.deepEqual(await inside(1, '/health'), ['200']);
-    const { stdout } = await started().exec('ratings-v1', 'ratings', 'curl', '-si', 'productpage:9080/productpage');
-    assert.match(stdout, /^x-ratelimit-limit: 10/m);
-    assert.match(stdout, /^x-ratelimit-remaining: 0/m);
+    const answer = await refusal();
+    assert.match(answer, /^x-ratelimit-limit: 10/m);
+    assert.match(answer, /^x-ratelimit-remaining: 0/m);
   });
 
   test('cleanup as in the task gives everything back', async () => {
