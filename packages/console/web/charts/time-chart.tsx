@@ -39,7 +39,7 @@ export function TimeChart(props: TimeChartProps): JSX.Element {
   const current = useRef(props);
   current.current = props;
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the chart is made anew when its series or colours change, and only then
+  // The chart is made anew when its series or colours change, and only then.
   useEffect(() => {
     const host = box.current;
     if (!host) return;

@@ -59,7 +59,7 @@ export function Heatmap({
     observer.observe(host);
     return () => observer.disconnect();
   }, []);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: other colours are drawn again
+  // Other colours are drawn again.
   useEffect(() => {
     const element = canvas.current;
     const context = element?.getContext('2d');

@@ -9,7 +9,7 @@ export const allChoice = '$__all';
 const escaped = (value: string): string => value.replace(/[.*+?^${}()|[\]\\]/g, '\\\\$&');
 
 /** The text that stands for a variable in PromQL: one value as it is, several as alternatives of a regular expression. */
-function valueOf(
+function textFor(
   variable: Variable | undefined,
   chosen: readonly string[],
   options: readonly string[],
@@ -63,7 +63,7 @@ export function interpolate(
       if (known !== undefined) return known;
       const variable = variables.find((each) => each.name === name);
       if (!variable && !choices.has(name)) return whole;
-      return valueOf(variable, choices.get(name) ?? [], options.get(name) ?? [], String(format ?? otherFormat ?? ''));
+      return textFor(variable, choices.get(name) ?? [], options.get(name) ?? [], String(format ?? otherFormat ?? ''));
     },
   );
 }

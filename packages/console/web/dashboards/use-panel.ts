@@ -39,7 +39,7 @@ export function usePanel(panel: Panel, window: Window, visible: boolean, replace
   const [state, setState] = useState<PanelData>({ data: undefined, error: undefined, loading: true });
   const queries = panel.targets.map((target) => replace(target.expr));
   const key = `${queries.join('\n')} ${window.from} ${window.to} ${window.step} ${visible}`;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `key` stands for everything that is asked
+  // `key` stands for everything that is asked.
   useEffect(() => {
     if (!visible || panel.targets.length === 0) return;
     const abort = new AbortController();

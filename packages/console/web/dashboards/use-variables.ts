@@ -60,7 +60,7 @@ export function useVariables(variables: readonly Variable[], window: Window): Va
   const [options, setOptions] = useState<ReadonlyMap<string, readonly string[]> | undefined>(undefined);
   const [problem, setProblem] = useState<string | undefined>(undefined);
   const given = variables.map(({ name }) => queryValue(`var-${name}`)).join('\n');
-  // biome-ignore lint/correctness/useExhaustiveDependencies: read again when a choice or the variables change, not with every reading of the panels
+  // Read again when a choice or the variables change, not with every reading of the panels.
   useEffect(() => {
     const abort = new AbortController();
     const read = async () => {

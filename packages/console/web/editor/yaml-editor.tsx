@@ -115,7 +115,7 @@ export function YamlEditor(props: {
   const isDark = dark.value;
   const colours = useRef(new Compartment());
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the editor is made once and then told what changes
+  // The editor is made once and then told what changes.
   useEffect(() => {
     const element = host.current;
     if (!element) return;

@@ -130,7 +130,7 @@ export function Canvas(props: {
   const shown = region(camera, size.width, size.height);
   const regionKey = `${Math.round(shown.x)} ${Math.round(shown.y)} ${Math.round(shown.width)} ${Math.round(shown.height)}`;
   // While the view is dragged only the transform changes: the same drawing is handed on and not compared again.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `regionKey` stands for `shown`
+  // `regionKey` stands for `shown`.
   const scene = useMemo(
     () => (
       <Scene
@@ -150,7 +150,7 @@ export function Canvas(props: {
 
   return (
     <div class="canvas">
-      {/* biome-ignore lint/a11y/noNoninteractiveElementInteractions: the keys belong to the buttons inside */}
+      {/* The keys belong to the buttons inside */}
       <svg
         ref={svg}
         role="group"

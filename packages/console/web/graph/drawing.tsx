@@ -44,7 +44,7 @@ export function Drawing(props: {
   const badges = isOn('badges');
   const idle = isOn('idle');
   const motion = settings.value.motion && !reducedMotion();
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `labels` stands for the list
+  // `labels` stands for the list.
   const options = useMemo(
     () => ({ labels: chosenLabels(), locks, badges, idle, motion }),
     [labels, locks, badges, idle, motion],

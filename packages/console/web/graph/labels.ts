@@ -11,6 +11,7 @@ export const readLabelKinds = (texts: readonly string[]): readonly EdgeLabelKind
 /** The lines of an edge's label: only what there is to say. */
 export function edgeLabel(edge: GraphEdge, kinds: readonly EdgeLabelKind[]): readonly string[] {
   const { traffic } = edge;
+  // biome-ignore lint/suspicious/useIterableCallbackReturn: every kind is answered
   return kinds.flatMap((kind): readonly string[] => {
     switch (kind) {
       case 'rate':

@@ -70,7 +70,7 @@ export function NodeCard(props: NodeCardProps): JSX.Element {
     node.incoming.requestsPerSecond > 0 ? `${rate(node.incoming.requestsPerSecond)}/s` : tcp > 0 ? 'TCP' : '';
   const errors = node.incoming.errorRate > 0 ? percent(node.incoming.errorRate) : '';
   return (
-    // biome-ignore lint/a11y/useSemanticElements: a button of HTML cannot stand in a drawing
+    // A button of HTML cannot stand in a drawing.
     <g
       class={`node ${node.health.state} ${node.kind} ${props.tone}`}
       transform={`translate(${at.x - card.width / 2} ${at.y - card.height / 2})`}

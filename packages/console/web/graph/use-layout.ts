@@ -38,7 +38,7 @@ export function useLayout(input: LayoutInput): Placed {
     });
     return () => made.terminate();
   }, []);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: only other nodes and edges need another layout
+  // Only other nodes and edges need another layout.
   useEffect(() => {
     asked.current += 1;
     setPlaced((before) => ({ ...before, pending: true }));

@@ -39,7 +39,7 @@ export async function* events(body: ReadableStream<Uint8Array>): AsyncGenerator<
 export function useLogs(address: string | undefined, round: number): LogStream {
   const [stream, setStream] = useState<LogStream>({ lines: [], dropped: 0, state: 'ended', error: undefined });
   const waiting = useRef<LogLine[]>([]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `round` asks for the same again
+  // `round` asks for the same again.
   useEffect(() => {
     waiting.current = [];
     if (address === undefined) {

@@ -25,7 +25,7 @@ function useWindow(duration: number): Window {
   const from = Number(queryValue('from')) || 0;
   const to = Number(queryValue('to')) || 0;
   const fixed = from > 0 && to > from;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the button reads now
+  // The button reads now.
   useEffect(() => {
     setNow(Date.now());
     if (interval === 0 || fixed) return;

@@ -94,7 +94,7 @@ export function ExplainPage(): JSX.Element {
     setBusy(false);
   };
   // A shared address is asked at once.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: once, when the proxy is known
+  // Once, when the proxy is known.
   useEffect(() => {
     if (!first.current || proxy === '') return;
     first.current = false;
@@ -214,7 +214,7 @@ function Answer({ answer }: { readonly answer: Explanation }): JSX.Element {
       </Notice>
       <ol class="steps">
         {answer.steps.map((step, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: steps are told apart by their order
+          // Steps are told apart by their order.
           <li key={index} class={verdictTone[step.verdict]}>
             <span class="mark">
               <Icon name={verdictIcon[step.verdict]} size={13} />

@@ -237,7 +237,7 @@ function Lines(props: {
   const box = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
   // New lines are scrolled to as long as the person has not scrolled away from the end.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: new lines are what moves
+  // New lines are what moves.
   useEffect(() => {
     if (atEnd.current && box.current) box.current.scrollTop = box.current.scrollHeight;
   }, [props.lines]);
@@ -261,7 +261,7 @@ function Lines(props: {
       }}
     >
       {props.lines.map((line, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: lines have no identity but their place
+        // Lines have no identity but their place.
         <Line
           key={index}
           line={line}

@@ -129,7 +129,7 @@ function Calls({ calls }: { readonly calls: readonly ComparedCall[] }): JSX.Elem
         </thead>
         <tbody>
           {calls.map((call, index) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: the order of calls is what tells them apart
+            // The order of calls is what tells them apart.
             <tr key={index} class={call.first && call.second ? '' : 'one-sided'}>
               <th scope="row" style={{ paddingLeft: `${12 + call.depth * 16}px` }}>
                 <strong>{short(call.service)}</strong> <span class="soft">{call.operation}</span>

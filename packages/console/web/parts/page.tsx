@@ -20,7 +20,7 @@ export function Page(props: {
 }): JSX.Element {
   const heading = useRef<HTMLHeadingElement>(null);
   const where = path.value;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new page is what moves the focus
+  // A new page is what moves the focus.
   useEffect(() => {
     if (opened !== undefined && opened !== where) heading.current?.focus({ preventScroll: true });
     opened = where;

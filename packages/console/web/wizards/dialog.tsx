@@ -46,7 +46,7 @@ export function WizardDialog(props: {
   const [round, setRound] = useState(0);
 
   // The service's page goes on being read; the wizard stays with what it began with.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `round` asks again after a conflict
+  // `round` asks again after a conflict.
   useEffect(() => {
     const abort = new AbortController();
     setSituation(undefined);

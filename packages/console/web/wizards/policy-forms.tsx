@@ -32,7 +32,7 @@ export function FaultForm({ situation, report }: FormProps): JSX.Element {
     abortShare: shareError(form.abort, form.abortShare),
   };
   const problem = Object.values(errors).find((error) => error !== undefined);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: reported when the choice changes
+  // Reported when the choice changes.
   useEffect(() => {
     report({
       problem,
@@ -122,7 +122,7 @@ export function TimeoutForm({ situation, report }: FormProps): JSX.Element {
     perTry: durationError(form.retried && form.perTry !== '', form.perTry),
   };
   const problem = errors.timeout ?? errors.perTry;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: reported when the choice changes
+  // Reported when the choice changes.
   useEffect(() => {
     report({
       problem,

@@ -78,7 +78,7 @@ export function RoutingForm({ situation, report }: FormProps): JSX.Element {
   const problem = rules
     .flatMap((rule) => ('conditions' in rule ? rule.conditions.map(conditionProblem) : []))
     .find((each) => each !== undefined);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: reported when the choice changes
+  // Reported when the choice changes.
   useEffect(() => {
     report({ result: problem === undefined ? routeRequests(service, objects, rules) : undefined, problem });
   }, [rules, situation]);
@@ -152,7 +152,7 @@ export function RoutingForm({ situation, report }: FormProps): JSX.Element {
                 {rule.conditions.length === 0 && <p class="soft">{t.wizards.everything}</p>}
                 {rule.conditions.map((condition, at) => (
                   <ConditionRow
-                    // biome-ignore lint/suspicious/noArrayIndexKey: conditions have nothing else that stays
+                    // Conditions have nothing else that stays.
                     key={at}
                     condition={condition}
                     onChange={(changed) =>

@@ -48,7 +48,7 @@ function Radios<T extends string>(props: {
 export function MutualTlsForm({ situation, report }: FormProps): JSX.Element {
   const objects = situation.present.map(({ object }) => object);
   const [choice, setChoice] = useState(() => currentMutualTls(situation.service, objects));
-  // biome-ignore lint/correctness/useExhaustiveDependencies: reported when the choice changes
+  // Reported when the choice changes.
   useEffect(() => {
     report({ result: setMutualTls(situation.service, objects, choice) });
   }, [choice, situation]);
@@ -94,7 +94,7 @@ export function LimitsForm({ situation, report }: FormProps): JSX.Element {
   const error = (name: (typeof durations)[number]) =>
     form[name] !== '' && !isDuration(form[name]) ? t.wizards.badDuration : undefined;
   const problem = error('interval') ?? error('ejectionTime');
-  // biome-ignore lint/correctness/useExhaustiveDependencies: reported when the choice changes
+  // Reported when the choice changes.
   useEffect(() => {
     const choice: LimitsChoice = Object.fromEntries([
       ...numbers.flatMap((name) => (form[name] === '' ? [] : [[name, Math.round(Number(form[name]))]])),

@@ -77,7 +77,7 @@ export function ShiftForm({ situation, report }: FormProps): JSX.Element {
   const { service } = situation;
   const objects = situation.present.map(({ object }) => object);
   const [weights, setWeights] = useState(() => currentWeights(service, objects));
-  // biome-ignore lint/correctness/useExhaustiveDependencies: reported when the choice changes
+  // Reported when the choice changes.
   useEffect(() => {
     report({ result: weights.length === 0 ? undefined : shiftTraffic(service, objects, weights) });
   }, [weights, situation]);
