@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { labelsKey, labelsOf } from '../labels.ts';
 import { MetricsStore } from '../storage/store.ts';
+import { consoleQueries, dashboardQueries, kialiQueries } from './asked.test-support.ts';
 import { defaultQueryLimits } from './budget.ts';
 import { fixedQueries, MINUTES, madeQueries, madeSeries, T0 } from './queries.test-support.ts';
 import { instantQuery, rangeQuery } from './query.ts';
@@ -140,5 +141,7 @@ describe('the same samples and queries as the real Prometheus', { skip: promethe
   }
 
   test('each operator, function, modifier and mistake', () => compare(fixedQueries));
+  test('the queries of the dashboards', () => compare(dashboardQueries()));
+  test('the queries of the console and of Kiali', () => compare([...consoleQueries(), ...kialiQueries]));
   test('expressions made at random', () => compare(madeQueries(150, 42)));
 });
