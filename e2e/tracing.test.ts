@@ -83,7 +83,7 @@ describe('distributed tracing', { skip: reason ?? false }, () => {
     return (JSON.parse(answer) as { readonly data: readonly unknown[] }).data;
   };
   /** The trace of what a client with this name asked for at the gateway, as soon as these services took part in it and it is whole. */
-  const traceOf = (client: string, services: readonly string[]): Promise<JaegerTrace> =>
+  const traceOf = (client: string, services: readonly string[], timeoutMs = 60_000): Promise<JaegerTrace> =>
     until(
       `the whole trace of ${client}`,
       async () => {
@@ -102,7 +102,7 @@ describe('distributed tracing', { skip: reason ?? false }, () => {
         }
         throw new Error(`${traces.length} traces: ${errors.join('; ')}`);
       },
-      120_000,
+      timeoutMs,
     );
   const gateway = () => cluster().loadBalancer('istio-system', 'istio-ingressgateway');
 
@@ -178,13 +178,14 @@ describe('distributed tracing', { skip: reason ?? false }, () => {
   ] as const) {
     test(`one checkout is one trace across all services: ${provider}`, async () => {
       await cluster().apply(meshDefault(provider, 100), 'istio-system');
-      // Proxies change over one by one: orders are made until the trace of one is whole in this form.
+      // Connections that are open keep the tracer that they began with until Envoy has drained them: orders are made until the trace of one is whole in
+      // this form.
       const trace = await until(
         `a checkout by ${provider}`,
         async () => {
           const client = `checkout-${provider}-${Date.now()}`;
           await checkout(client);
-          const found = await traceOf(client, CHECKOUT);
+          const found = await traceOf(client, CHECKOUT, 20_000);
           const others = found.spans.filter((span) => tag(span, 'internal.span.format') !== format);
           assert.deepEqual(
             others.map(({ operationName }) => operationName),
@@ -248,7 +249,7 @@ describe('distributed tracing', { skip: reason ?? false }, () => {
           const page = await http(`http://${address}/productpage`, { headers: { 'user-agent': client } });
           assert.equal(page.status, 200, page.body.slice(0, 200));
         }
-        const trace = await traceOf(client, wanted);
+        const trace = await traceOf(client, wanted, 20_000);
         assert.ok(trace.spans.every((span) => tag(span, 'provider') === 'zipkin'));
         return trace;
       },
@@ -268,6 +269,10 @@ describe('distributed tracing', { skip: reason ?? false }, () => {
       }
       return true;
     });
+    // Connections that are open keep the tracer that they began with: a new pod has none such.
+    await cluster().kubectl('rollout', 'restart', 'deployment', 'productpage-v1');
+    await cluster().kubectl('rollout', 'status', 'deployment', 'productpage-v1', '--timeout=180s');
+    await cluster().podsReady('default');
     const client = `quiet-${Date.now()}`;
     const page = await http(`http://${await gateway()}/productpage`, { headers: { 'user-agent': client } });
     assert.equal(page.status, 200);

@@ -6,7 +6,7 @@ const TRACERS = ['zipkin', 'opentelemetry', 'datadog', 'skywalking', 'lightstep'
 
 /** Tracers that Envoy once had, or never without Google's additions. */
 const GONE: Readonly<Record<string, string>> = {
-  opencensus: 'Envoy has had no tracer for OpenCensus since 1.32: send OpenTelemetry, which its collectors take',
+  opencensus: 'Envoy’s tracer for OpenCensus is gone: send OpenTelemetry, which OpenCensus’ users have moved to',
   stackdriver: 'stock Envoy has no tracer for Google Cloud: send OpenTelemetry to a collector that hands on to it',
 };
 

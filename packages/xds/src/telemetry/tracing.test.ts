@@ -111,6 +111,8 @@ before(async () => {
     net,
     objects: receivers.objects,
     app: app.port,
+    // That of OpenCensus is one.
+    expectsProblems: true,
     meshConfig: decodeMeshConfig({ extensionProviders, defaultConfig: { meshId: 'my-mesh' } }).value,
     workloads: [
       ...extensionProviders.map(({ name }) => simple(name)),
@@ -120,6 +122,7 @@ before(async () => {
         objects: [
           traced('tags', {
             ...every('zipkin'),
+            match: { mode: 'CLIENT_AND_SERVER' },
             customTags: {
               fixed: { literal: { value: 'yes' } },
               'from-env': { environment: { name: 'TRACED_FROM', defaultValue: 'no' } },
@@ -172,6 +175,15 @@ before(async () => {
           PROXY_CONFIG: { tracing: { datadog: { address: collector }, sampling: 100, enableIstioTags: false } },
         },
       },
+      {
+        name: 'lightstep-by-address',
+        metadata: {
+          PROXY_CONFIG: {
+            tracing: { lightstep: { address: `${net.ip(5)}:8080`, accessToken: 'another-token' }, sampling: 100 },
+          },
+        },
+      },
+      { name: 'zipkin-address', meshConfig: own({ zipkinAddress: collector }) },
       {
         name: 'tracing-off',
         meshConfig: {
@@ -350,6 +362,8 @@ test('no spans: no provider, one that Envoy has no tracer for, one whose service
   proves(
     'Telemetry.spec.tracing[].disableSpanReporting',
     'Telemetry.spec.tracing[].match.mode',
+    'Telemetry.spec.tracing[].match.mode=CLIENT',
+    'Telemetry.spec.tracing[].match.mode=SERVER',
     'MeshConfig.enableTracing',
   );
   for (const name of ['untold', 'opencensus', 'nowhere', 'disabled', 'client-only', 'tracing-off']) {
@@ -366,6 +380,7 @@ test('no spans: no provider, one that Envoy has no tracer for, one whose service
 
 test('custom tags: literal, environment, header, formatter; none of Istio’s', async () => {
   proves(
+    'Telemetry.spec.tracing[].match.mode=CLIENT_AND_SERVER',
     'Telemetry.spec.tracing[].customTags[].literal.value',
     'Telemetry.spec.tracing[].customTags[].environment.name',
     'Telemetry.spec.tracing[].customTags[].environment.defaultValue',
@@ -459,6 +474,9 @@ test('collectors by address: of the mesh’s and of the proxy’s own settings; 
     'MeshConfig.defaultConfig.tracing.maxPathTagLength',
     'MeshConfig.defaultConfig.tracing.customTags',
     'MeshConfig.defaultConfig.tracing.datadog.address',
+    'MeshConfig.defaultConfig.tracing.lightstep.address',
+    'MeshConfig.defaultConfig.tracing.lightstep.accessToken',
+    'MeshConfig.defaultConfig.zipkinAddress',
     'MeshConfig.defaultConfig.tracing.enableIstioTags',
     'MeshConfig.defaultProviders.tracing',
     'MeshConfig.enableTracing',
@@ -472,4 +490,9 @@ test('collectors by address: of the mesh’s and of the proxy’s own settings; 
   const annotated = await spanOf('by-annotation');
   assert.deepEqual([annotated.format, annotated.tags['istio.namespace']], ['datadog', undefined]);
   assert.equal((await spanOf('by-default')).format, 'zipkin');
+  assert.equal((await spanOf('lightstep-by-address')).service, 'lightstep-by-address.default');
+  assert.ok(receivers.calls.some(({ metadata }) => metadata['lightstep-access-token'] === 'another-token'));
+  // One percent is traced where nothing is said: who begins the trace has decided.
+  const begun = { 'x-b3-traceid': PARENT, 'x-b3-spanid': PARENT, 'x-b3-sampled': '1' };
+  assert.equal((await spanOf('zipkin-address', '/zipkin-address', begun)).traceId, PARENT);
 });
