@@ -4,7 +4,7 @@ import type { Cluster } from '../support/cluster.ts';
 import { http } from '../support/http.ts';
 import { until } from '../support/shell.ts';
 
-const deployment = (name: string, version: string, env: string) => `apiVersion: apps/v1
+export const deployment = (name: string, version: string, env: string) => `apiVersion: apps/v1
 kind: Deployment
 metadata:
   name: ${name}
@@ -43,7 +43,7 @@ ${env}
             memory: 128Mi
 `;
 
-const split = (v1: number, v2: number) => `apiVersion: networking.istio.io/v1alpha3
+export const split = (v1: number, v2: number) => `apiVersion: networking.istio.io/v1alpha3
 kind: VirtualService
 metadata:
   name: productcatalogservice
@@ -62,7 +62,7 @@ spec:
       weight: ${v2}
 `;
 
-const destinationRule = `apiVersion: networking.istio.io/v1alpha3
+export const destinationRule = `apiVersion: networking.istio.io/v1alpha3
 kind: DestinationRule
 metadata:
   name: productcatalogservice
