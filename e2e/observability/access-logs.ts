@@ -92,12 +92,16 @@ export function accessLogs(mesh: () => Mesh): void {
     );
     await eventually('no access log of httpbin', () => isQuiet('httpbin'));
     // Connections between the proxies that were there before end by and by, and are logged until then.
-    const disabled = await until('a request that httpbin does not log', async () => {
-      const path = await teapot();
-      await until(`the client's line of ${path}`, async () => lineOf(await proxyLog('curl'), path), 12_000);
-      await new Promise((resolve) => setTimeout(resolve, 3000));
-      return lineOf(await proxyLog('httpbin'), path) === undefined ? path : undefined;
-    });
+    const disabled = await until(
+      'a request that httpbin does not log',
+      async () => {
+        const path = await teapot();
+        await until(`the client's line of ${path}`, async () => lineOf(await proxyLog('curl'), path), 12_000);
+        await new Promise((resolve) => setTimeout(resolve, 3000));
+        return lineOf(await proxyLog('httpbin'), path) === undefined ? path : undefined;
+      },
+      300_000,
+    );
     await remove('disable-httpbin', 'default');
     await logged('httpbin logs again', () => proxyLog('httpbin'));
     assert.equal(lineOf(await proxyLog('httpbin'), disabled), undefined);
