@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { MetricsRegistry } from './registry.ts';
 
@@ -59,4 +60,16 @@ test('two metrics of one name are a mistake of the program', () => {
   const registry = new MetricsRegistry();
   registry.counter('pushes_total', 'Pushes.');
   assert.throws(() => registry.gauge('pushes_total', 'Pushes.'), /pushes_total is declared twice/);
+});
+
+test('promtool takes what a registry renders', (t) => {
+  const registry = new MetricsRegistry();
+  registry.counter('things_total', 'Things "seen".').add({ name: 'a "quoted" \\ value\nof two lines' });
+  registry.gauge('level', 'Level.').set(-1.5, {});
+  const { error, status, stderr } = spawnSync('promtool', ['check', 'metrics'], {
+    input: registry.text(),
+    encoding: 'utf8',
+  });
+  if (error) return t.skip('promtool is not on this machine');
+  assert.equal(status, 0, stderr);
 });
