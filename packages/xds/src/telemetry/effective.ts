@@ -1,5 +1,5 @@
-import type { ProxyScope } from '@istio-ts/mesh/model';
 import { rootNamespaceOf } from '@istio-ts/mesh/mesh-config';
+import type { ProxyScope } from '@istio-ts/mesh/model';
 import { type EffectiveTelemetry, effectiveTelemetry, type ModeTelemetry } from '@istio-ts/mesh/telemetry';
 import { memoByInputs } from '../memo.ts';
 import type { ProxyRole } from '../proxy-settings/http-connection.ts';
