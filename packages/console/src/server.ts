@@ -189,8 +189,8 @@ function createHandler(services: Services, pages: StaticFiles) {
     if (path === '/' && settings.page !== '') return redirect(response, `/${settings.page}`, '/');
     const file = path.slice(1);
     if (file !== '' && pages.send(request, response, file)) return 'page';
-    // Paths of pages are made by the pages themselves; what has an ending is a file that is not there.
-    if (/\.[a-z0-9]+$/i.test(path) || !pages.send(request, response, 'index.html'))
+    // Paths of pages are made by the pages themselves, and may end in a host's name; all files lie at the top.
+    if (/^\/[^/]*\.[a-z0-9]+$/i.test(path) || !pages.send(request, response, 'index.html'))
       throw new ApiFailure(404, `there is nothing at ${path.slice(0, 200)}`);
     return 'page';
   };
