@@ -16,7 +16,7 @@ function neededBy(where: string): AddonState['name'] | undefined {
 export function AddonsNotice(): JSX.Element | null {
   const name = neededBy(path.value);
   const addon = session.value?.addons.find((each) => each.name === name);
-  if (!addon || addon.state !== 'absent') return null;
+  if (addon?.state !== 'absent') return null;
   return (
     <div class="addons-notice">
       <Notice level="warning" title={t.settings.absent(addon.name)}>

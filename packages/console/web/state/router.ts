@@ -70,7 +70,7 @@ export function followLinks(): void {
   document.addEventListener('click', (event) => {
     if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
     const link = event.composedPath().find((target) => target instanceof HTMLAnchorElement);
-    if (!link || link.target !== '' || link.hasAttribute('download') || link.origin !== location.origin) return;
+    if (link?.target !== '' || link.hasAttribute('download') || link.origin !== location.origin) return;
     if (link.hash !== '' && link.pathname === location.pathname) return;
     event.preventDefault();
     navigate(link.pathname + link.search);

@@ -61,7 +61,7 @@ function targetOf(config: ScrapeConfig, discovered: DiscoveredLabels): Target | 
   const params = new URLSearchParams(
     [...labels]
       .filter(([name]) => name.startsWith('__param_'))
-      .map(([name, value]) => [name.slice('__param_'.length), value]),
+      .map(([name, value]): [string, string] => [name.slice('__param_'.length), value]),
   );
   const query = params.size === 0 ? '' : `?${params}`;
   const path = labels.get('__metrics_path__') ?? '/metrics';
