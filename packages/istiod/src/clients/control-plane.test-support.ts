@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net';
-import { defaultMeshConfig, VERSION, type MeshConfig } from '@istio-ts/api';
+import { VERSION, type MeshConfig } from '@istio-ts/api';
 import type { KubeObject } from '@istio-ts/kube/object';
 import { createMesh, type Mesh, MeshSources } from '@istio-ts/mesh';
 import {
@@ -13,7 +13,7 @@ import {
   type SpiffeIdentity,
   type TokenReviewResult,
 } from '@istio-ts/security';
-import { createEngine, type ProxyConfigSource, withBootstraps, withGrpcClients } from '@istio-ts/xds';
+import { chartMeshConfig, createEngine, type ProxyConfigSource, withBootstraps, withGrpcClients } from '@istio-ts/xds';
 import type { ConnectedProxy } from '../ads/connections.ts';
 import { type AdsServerOptions, createAdsServer } from '../ads/server.ts';
 import { stockBootstrap } from '../bootstrap/stock-bootstrap.ts';
@@ -83,7 +83,7 @@ export type ControlPlaneParts = Pick<AdsServerOptions, 'admits' | 'onConnection'
   readonly around?: (source: ProxyConfigSource) => ProxyConfigSource;
 };
 
-/** Starts it with these objects; `meshConfig` is laid over Istio's defaults. */
+/** Starts it with these objects; `meshConfig` is laid over what the charts install. */
 export async function startControlPlane(
   objects: readonly KubeObject[],
   meshConfig: Partial<MeshConfig> = {},
@@ -94,7 +94,7 @@ export async function startControlPlane(
   const complain = (message: string): void => void complaints.push(message);
   const log = { ...silent, warn: complain, error: complain };
   const sources = new MeshSources({
-    meshConfig: { ...defaultMeshConfig(), ...meshConfig },
+    meshConfig: { ...chartMeshConfig(), ...meshConfig },
     onError: ({ collection, key, error }) => complain(`${collection} ${key}: ${error}`),
   });
   const mesh = createMesh(sources);

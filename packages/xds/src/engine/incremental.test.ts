@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { defaultMeshConfig } from '@istio-ts/api';
 import type { RouteConfiguration, VirtualHost } from '@istio-ts/envoy';
 import type { KubeObject } from '@istio-ts/kube/object';
 import { createMesh, MeshSources } from '@istio-ts/mesh';
 import fc from 'fast-check';
 import type { XdsResource } from '../source.ts';
 import { application, istioObject, podObject, serviceObject, sliceObject } from '../testing/objects.ts';
-import { createEngine, generateOffline, typeUrls } from './index.ts';
+import { chartMeshConfig, createEngine, generateOffline, typeUrls } from './index.ts';
 import { virtualHostUrl } from './type-urls.ts';
 
 const names = ['a', 'b', 'c'];
@@ -104,7 +103,7 @@ describe('the engine, incrementally', () => {
       fc.property(
         fc.array(fc.array(fc.tuple(fc.boolean(), change), { minLength: 1, maxLength: 3 }), { maxLength: 6 }),
         (batches) => {
-          const sources = new MeshSources({ meshConfig: defaultMeshConfig() });
+          const sources = new MeshSources({ meshConfig: chartMeshConfig() });
           const engine = createEngine(createMesh(sources), {
             schedule: () => {},
             onError: ({ error }) => {
