@@ -59,6 +59,12 @@ const change: fc.Arbitrary<KubeObject> = fc.oneof(
   fc
     .tuple(meta, fc.constantFrom('STRICT', 'DISABLE'))
     .map(([m, mode]) => istioObject('PeerAuthentication', m, { mtls: { mode } })),
+  fc.tuple(meta, fc.boolean()).map(([m, disabled]) =>
+    istioObject('Telemetry', m, {
+      metrics: [{ providers: [{ name: 'prometheus' }], overrides: [{ match: { metric: 'REQUEST_COUNT' }, disabled }] }],
+      accessLogging: [{ disabled }],
+    }),
+  ),
   fc.tuple(meta).map(([m]) =>
     istioObject('Gateway', m, {
       selector: { istio: 'gw' },
