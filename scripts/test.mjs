@@ -38,8 +38,8 @@ for (const kind of isKind ? [first] : ['unit', 'e2e']) {
   console.log(
     `\n${kind === 'unit' ? 'Tests beside the code' : 'End-to-end tests on the local cluster'}: ${chosen.length} files`,
   );
-  // End-to-end tests share one cluster's worth of CPU, so they run one file after the other.
-  const concurrency = kind === 'unit' ? Math.max(2, availableParallelism()) : 1;
+  // End-to-end tests wait more than they work, and each file has a cluster of its own: two at a time.
+  const concurrency = kind === 'unit' ? Math.max(2, availableParallelism()) : 2;
   const code = run([
     '--test',
     '--test-reporter=spec',
