@@ -21,6 +21,8 @@ const PORT = 9650;
 const places = { a: 1, b: 2, c: 3 } as const;
 const origins: Partial<Record<keyof typeof places, Origin>> = {};
 const opened: OfflineEnvoy[] = [];
+/** The Envoy that is asked now. */
+let current: OfflineEnvoy | undefined;
 const quick = { interval: '0.1s', baseEjectionTime: '60s', maxEjectionPercent: 100 };
 const everywhere = { enabled: false };
 
@@ -61,6 +63,7 @@ async function withMesh(meshConfig: object, work: (envoy: OfflineEnvoy) => Promi
     meshConfig: decodeMeshConfig({ defaultHttpRetryPolicy: { attempts: 0 }, ...meshConfig }).value,
   });
   opened.push(envoy);
+  current = envoy;
   // Two on one port would share its connections.
   try {
     await work(envoy);
@@ -78,6 +81,8 @@ async function answers(host: string, count: number): Promise<Record<string, numb
     const { status, headers } = await get(host);
     const key = `${String(headers['x-origin'] ?? 'envoy')} ${status}`;
     counts[key] = (counts[key] ?? 0) + 1;
+    // Workers tell of failures to the main thread, which takes endpoints out for all: its answer comes after it has done so.
+    if (status !== 200) await current?.admin('/stats?filter=ejections_active');
   }
   return counts;
 }
