@@ -54,7 +54,6 @@ export function Scene(props: SceneProps): JSX.Element {
     if (near) return isNear ? 'near' : 'dim';
     return 'plain';
   };
-  const counts = useMemo(() => Map.groupBy(graph.nodes, ({ group }) => group ?? ''), [graph.nodes]);
   const several = useMemo(() => new Set(graph.nodes.map(({ namespace }) => namespace)).size > 1, [graph.nodes]);
 
   const nodes = graph.nodes.filter(({ id }) => {
@@ -84,10 +83,6 @@ export function Scene(props: SceneProps): JSX.Element {
       tone: how,
     };
   });
-  const boxed = new Set(
-    [...counts].filter(([group, members]) => group !== '' && members.length > 1).map(([group]) => group),
-  );
-
   return (
     <>
       {Object.entries(layout.areas).map(([name, box]) => (
@@ -136,7 +131,7 @@ export function Scene(props: SceneProps): JSX.Element {
                 node={node}
                 at={at}
                 detail={detail}
-                boxed={node.group !== undefined && boxed.has(node.group)}
+                boxed={node.group !== undefined && layout.groups[node.group] !== undefined}
                 showNamespace={several && Object.keys(layout.areas).length === 0}
                 showBadges={props.badges}
                 tone={tone(node.id, near?.nodes.has(node.id) === true, found?.nodes.has(node.id) === true)}
