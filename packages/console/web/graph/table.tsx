@@ -1,9 +1,9 @@
 import type { JSX } from 'preact';
 import type { Graph, GraphEdge } from '../../src/api.ts';
-import { errorClass } from '../parts/health.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { DataTable } from '../parts/table.tsx';
-import { bytesPerSecond, milliseconds, percent, rate } from '../state/format.ts';
+import { errorsColumn, latencyColumn, requestsColumn } from '../parts/traffic-columns.tsx';
+import { bytesPerSecond, percent } from '../state/format.ts';
 import { t } from '../texts.ts';
 import { nodeTitle } from './names.ts';
 import type { Found } from './query.ts';
@@ -55,27 +55,9 @@ export function EdgeTable(props: {
           sort: ({ protocol }) => protocol,
           cell: ({ protocol }) => protocol.toUpperCase(),
         },
-        {
-          id: 'rps',
-          title: t.common.requests,
-          number: true,
-          sort: ({ traffic }) => traffic.requestsPerSecond,
-          cell: ({ traffic }) => `${rate(traffic.requestsPerSecond)}/s`,
-        },
-        {
-          id: 'errors',
-          title: t.common.errors,
-          number: true,
-          sort: ({ traffic }) => traffic.errorRate,
-          cell: ({ traffic }) => <span class={errorClass(traffic.errorRate)}>{percent(traffic.errorRate)}</span>,
-        },
-        {
-          id: 'p95',
-          title: t.common.latency,
-          number: true,
-          sort: ({ traffic }) => traffic.p95 ?? -1,
-          cell: ({ traffic }) => (traffic.p95 === undefined ? '–' : milliseconds(traffic.p95)),
-        },
+        requestsColumn(),
+        errorsColumn(),
+        latencyColumn(),
         {
           id: 'tcp',
           title: 'TCP',

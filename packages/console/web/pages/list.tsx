@@ -1,15 +1,16 @@
 import type { JSX } from 'preact';
 import type { HealthState, ItemList, ListItem } from '../../src/api.ts';
 import { SearchBox, Select } from '../parts/controls.tsx';
-import { errorClass, HealthMark, healthOrder } from '../parts/health.tsx';
+import { HealthMark, healthOrder } from '../parts/health.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { chosenNamespaces } from '../parts/namespaces.tsx';
 import { Empty, Loaded } from '../parts/notice.tsx';
 import { ObjectLinks } from '../parts/object-link.tsx';
 import { Page } from '../parts/page.tsx';
 import { type Column, DataTable } from '../parts/table.tsx';
+import { errorsColumn, latencyColumn } from '../parts/traffic-columns.tsx';
 import { chosenDuration } from '../parts/time.tsx';
-import { bytesPerSecond, milliseconds, percent, rate } from '../state/format.ts';
+import { bytesPerSecond, rate } from '../state/format.ts';
 import { useResource } from '../state/resource.ts';
 import { href, queryValue, setQuery } from '../state/router.ts';
 import { t } from '../texts.ts';
@@ -107,20 +108,8 @@ export function ListPage({ kind }: { readonly kind: ListKind }): JSX.Element {
           ? bytesPerSecond(tcp(item))
           : `${rate(item.traffic.requestsPerSecond)}/s`,
     },
-    {
-      id: 'errors',
-      title: t.common.errors,
-      number: true,
-      sort: ({ traffic }) => traffic.errorRate,
-      cell: ({ traffic }) => <span class={errorClass(traffic.errorRate)}>{percent(traffic.errorRate)}</span>,
-    },
-    {
-      id: 'p95',
-      title: t.common.latency,
-      number: true,
-      sort: ({ traffic }) => traffic.p95 ?? -1,
-      cell: ({ traffic }) => (traffic.p95 === undefined ? '–' : milliseconds(traffic.p95)),
-    },
+    errorsColumn(),
+    latencyColumn(),
     {
       id: 'config',
       title: t.lists.configuration,

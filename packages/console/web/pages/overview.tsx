@@ -7,8 +7,9 @@ import { chosenNamespaces } from '../parts/namespaces.tsx';
 import { Empty, Loaded } from '../parts/notice.tsx';
 import { Page } from '../parts/page.tsx';
 import { DataTable } from '../parts/table.tsx';
+import { errorsColumn, latencyColumn, requestsColumn } from '../parts/traffic-columns.tsx';
 import { chosenDuration } from '../parts/time.tsx';
-import { milliseconds, percent, rate } from '../state/format.ts';
+import { percent, rate } from '../state/format.ts';
 import { useResource } from '../state/resource.ts';
 import { href, queryValue, setQuery } from '../state/router.ts';
 import { t } from '../texts.ts';
@@ -219,27 +220,9 @@ function NamespaceTable({ items }: { readonly items: readonly NamespaceSummary[]
           sort: ({ podsWithProxy }) => podsWithProxy,
           cell: ({ podsWithProxy, pods }) => `${podsWithProxy} / ${pods}`,
         },
-        {
-          id: 'rps',
-          title: t.common.requests,
-          number: true,
-          sort: ({ traffic }) => traffic.requestsPerSecond,
-          cell: ({ traffic }) => `${rate(traffic.requestsPerSecond)}/s`,
-        },
-        {
-          id: 'errors',
-          title: t.common.errors,
-          number: true,
-          sort: ({ traffic }) => traffic.errorRate,
-          cell: ({ traffic }) => <span class={errorClass(traffic.errorRate)}>{percent(traffic.errorRate)}</span>,
-        },
-        {
-          id: 'p95',
-          title: t.common.latency,
-          number: true,
-          sort: ({ traffic }) => traffic.p95 ?? -1,
-          cell: ({ traffic }) => (traffic.p95 === undefined ? '–' : milliseconds(traffic.p95)),
-        },
+        requestsColumn(),
+        errorsColumn(),
+        latencyColumn(),
         {
           id: 'config',
           title: t.overview.validation,
