@@ -16,7 +16,10 @@ export interface EndpointContext {
   readonly mutualTlsDisabled: (workload: Workload, port: number) => boolean;
 }
 
-/** Endpoints of a Kubernetes Service. `podOf` and `workloadAt` find the workload behind an endpoint by pod name or by address. */
+/**
+ * Endpoints of a Kubernetes Service. `podOf` and `workloadAt` find the workload behind an endpoint by pod name or by address. An endpoint that names a
+ * pod which is not known (yet, or any more) is left out.
+ */
 export function sliceEndpoints(
   service: Service,
   slices: readonly EndpointSliceFacts[],
@@ -33,6 +36,8 @@ export function sliceEndpoints(
       const health = ready ? 'healthy' : endpoint.serving && endpoint.terminating ? 'draining' : 'unhealthy';
       for (const address of endpoint.addresses) {
         const workload = endpoint.pod === '' ? workloadAt(address) : podOf(slice.namespace, endpoint.pod);
+        // A slice may come before its pod. Whether such an endpoint takes mutual TLS is not known yet, so nobody may call it in plain text.
+        if (endpoint.pod !== '' && !workload) continue;
         for (const port of slice.ports) {
           const key = `${port.name}/${address}/${port.port}`;
           // While Kubernetes moves an endpoint between slices it may be in two of them; the healthier one tells.

@@ -56,6 +56,12 @@ const headless = [
     },
     { labels: { 'kubernetes.io/service-name': 'db' } },
   ),
+  ...['db-0', 'db-1'].map((name, index) =>
+    object('Pod', name, {
+      spec: { containers: [] },
+      status: { phase: 'Running', podIP: `10.1.0.${index + 1}`, conditions: [{ type: 'Ready', status: 'True' }] },
+    }),
+  ),
 ];
 
 describe('names that agents answer', () => {

@@ -74,6 +74,16 @@ describe('endpoints', () => {
     ]);
   });
 
+  it('wait for their pod, so that nobody calls it in plain text because its slice was faster', () => {
+    const { mesh, sources } = world([
+      service('web'),
+      slice('web', [{ addresses: ['10.0.0.1'], targetRef: { kind: 'Pod', name: 'web-1' } }]),
+    ]);
+    assert.deepEqual(endpointsOf(mesh, host), []);
+    sources.set(pod('web-1', { app: 'web' }, '10.0.0.1'));
+    assert.deepEqual(endpointsOf(mesh, host), [['10.0.0.1', 'healthy', 'istio', identity]]);
+  });
+
   it('take part before they are ready where the service says so', () => {
     const { mesh } = world([
       service('web', { publishNotReadyAddresses: true }),
