@@ -18,6 +18,20 @@ export interface ApiError {
   readonly object?: ObjectName;
   /** Path of the field concerned. */
   readonly field?: string;
+  /** 403: what the caller would have to be allowed. */
+  readonly missing?: readonly MissingRight[];
+}
+
+/** Something that the caller may not do at the Kubernetes API, in the words of its roles. */
+export interface MissingRight {
+  readonly verb: string;
+  /** '' for Kubernetes' core. */
+  readonly group: string;
+  readonly resource: string;
+  /** '' for objects of the cluster, and where it is missing in all namespaces. */
+  readonly namespace: string;
+  /** Whole sentence. */
+  readonly message: string;
 }
 
 // ---- GET /api/session
@@ -133,8 +147,8 @@ export interface GraphEdge {
   readonly target: string;
   readonly protocol: 'http' | 'grpc' | 'tcp';
   readonly traffic: Traffic;
-  /** Share of the traffic in mutual TLS, 0 to 1. */
-  readonly mutualTls: number;
+  /** Share of the traffic in mutual TLS, 0 to 1. Only the server's side knows it: undefined where none of it has reported. */
+  readonly mutualTls?: number;
   /** Share of what the source sends over edges of this protocol, 0 to 1. */
   readonly share: number;
   /** Requests per second by response code and flags of the answer (`200`, `503 UO`). */
@@ -218,6 +232,9 @@ export interface Detail extends ListItem {
 // ---- GET, PUT, DELETE /api/config/KIND/NS/NAME; POST /api/config (apply); POST /api/config/check
 // Writing is done with the caller's own rights at the Kubernetes API; PUT and POST /api/config answer with the ConfigDetail that has become of it. The
 // Gateway API's Gateway is of kind KubernetesGateway here, for Istio has a Gateway too.
+// Objects of the cluster (GatewayClass, Namespace, MutatingWebhookConfiguration, ...) have the namespace `-` in paths and in `namespaces`, and '' in
+// answers; a list without `namespaces` has those that configure the mesh too. Kinds of Kubernetes that the mesh's configuration names (Service,
+// Deployment, ConfigMap, ...) can be read below /api/config too, not written; of a Secret only the names of its keys are shown.
 
 export interface ValidationMessage {
   readonly code: string;
@@ -241,12 +258,26 @@ export interface ConfigList {
   readonly items: readonly ConfigItem[];
   /** Kinds that the console knows, those of the mesh and those of the Gateway API that the cluster serves. */
   readonly kinds: readonly string[];
+  /** Of the asked kinds those that the caller may not list in all of the asked namespaces: that there are none of them here says nothing. */
+  readonly unreadable?: readonly string[];
+  /** The rights that were missing for them. */
+  readonly missing?: readonly MissingRight[];
+}
+
+// ---- GET /api/rights?namespace=NS&kinds=VirtualService,DestinationRule&verbs=list,create,update
+// What a caller may do before they try: wizards ask it for the kinds that they read and write. Namespace `-`: objects of the cluster.
+
+export interface Rights {
+  /** Empty: everything that was asked about is allowed. */
+  readonly missing: readonly MissingRight[];
 }
 
 export interface ConfigDetail extends ConfigItem {
   readonly yaml: string;
   readonly resourceVersion: string;
   readonly status?: string;
+  /** It can be looked at, not changed here: an object of Kubernetes, or of a controller. */
+  readonly readOnly?: true;
   /** Objects that it names and that name it. */
   readonly references: readonly ObjectName[];
 }
@@ -313,11 +344,18 @@ export interface Trace extends TraceSummary {
 }
 
 // ---- GET /api/logs/NS/POD?container=&tail=200&since=SECONDS&follow=true: lines as server-sent events (`data: LogLine`)
+// ---- GET /api/logs?workload=NS/NAME (or app=NS/NAME, or service=NS/NAME) and the same: of all its pods together; each line names its pod. `tail` is then
+// the number of lines in all. What is there already comes in order of time, then, with follow, what is added, as it comes; pods that start later join.
+// `contains=TEXT` leaves out all other lines before they are sent.
 
 export interface LogLine {
   readonly time?: number;
+  /** Where the lines are of several pods. */
+  readonly pod?: string;
   readonly container: string;
   readonly text: string;
+  /** Not of the log: the console says what it could not read, or that a pod came or went. */
+  readonly notice?: true;
   /** Access log lines of the proxy that could be read. */
   readonly request?: {
     readonly method: string;

@@ -215,13 +215,14 @@ function edgesOf(edges: readonly EdgeSum[]): readonly GraphEdge[] {
     .filter(({ sum }) => !sum.isEmpty)
     .map((edge) => {
       const all = total.get(`${edge.source.id} ${edge.protocol}`) ?? 0;
+      const { mutualTls } = edge.sum;
       return {
         id: edge.id,
         source: edge.source.id,
         target: edge.target.id,
         protocol: edge.protocol,
         traffic: edge.sum.traffic(),
-        mutualTls: edge.sum.mutualTls,
+        ...(mutualTls !== undefined && { mutualTls }),
         share: all === 0 ? 0 : amount(edge) / all,
         codes: Object.fromEntries([...edge.sum.codes].sort(([a], [b]) => (a < b ? -1 : 1))),
       };

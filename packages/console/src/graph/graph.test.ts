@@ -110,6 +110,9 @@ test('traffic of an edge: rates, failures, latency, codes, mutual TLS, bytes', (
   // Twenty in mutual TLS from the gateway, five in plain text from outside.
   assert.equal(web?.mutualTls, 0.8);
   assert.equal(edge('unknown service:shop/web http')?.mutualTls, 0);
+  // Whose server has no proxy, or is no part of the mesh, nobody has reported of.
+  const outside = edge('app:shop/web/v1 service:PassthroughCluster http');
+  assert.ok(outside && !('mutualTls' in outside));
   const db = edge('service:shop/db app:shop/db/latest tcp');
   assert.equal(db?.traffic.tcpSentBytesPerSecond, 1000);
   assert.equal(db?.traffic.tcpReceivedBytesPerSecond, 500);

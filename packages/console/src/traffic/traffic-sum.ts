@@ -44,9 +44,9 @@ export class TrafficSum {
     if (mutualTls) this.#secured += amount;
   }
 
-  /** 0 to 1; 0 where nobody has said. */
-  get mutualTls(): number {
-    return this.#seen === 0 ? 0 : this.#secured / this.#seen;
+  /** 0 to 1; undefined where nobody has said. */
+  get mutualTls(): number | undefined {
+    return this.#seen === 0 ? undefined : this.#secured / this.#seen;
   }
 
   get isEmpty(): boolean {
