@@ -1,8 +1,8 @@
 // Runs the tests: `npm test` all of them, `npm test unit` those beside the code, `npm test e2e` those on the local cluster; further words are
 // file names or their parts. Prints the summary of Node's test runner.
 import * as fs from 'node:fs';
-import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
+import { availableParallelism, tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { prepare, runPinned, SetupError } from './prepare.mjs';
 
@@ -39,15 +39,44 @@ for (const kind of isKind ? [first] : ['unit', 'e2e']) {
     `\n${kind === 'unit' ? 'Tests beside the code' : 'End-to-end tests on the local cluster'}: ${chosen.length} files`,
   );
   // End-to-end tests wait more than they work, and each file has a cluster of its own: two at a time.
-  const concurrency = kind === 'unit' ? Math.max(2, availableParallelism()) : 2;
-  const code = run([
+  failed ||= withSecondTry(chosen, kind === 'unit' ? Math.max(2, availableParallelism()) : 2);
+}
+process.exit(failed);
+
+function runTests(files, concurrency, reporters = ['--test-reporter=spec']) {
+  return run([
     '--test',
-    '--test-reporter=spec',
+    ...reporters,
     `--test-concurrency=${concurrency}`,
     // It counts for a whole file, too: against tests that hang, not against slow machines.
     '--test-timeout=2400000',
-    ...chosen,
+    ...files,
   ]);
-  failed ||= code;
 }
-process.exit(failed);
+
+/**
+ * Tests with real proxies and clusters share the machine with whatever else runs on it, so one or two files that fail get a second try, alone. What
+ * needed it is named at the end, for it wants to be looked at.
+ */
+function withSecondTry(files, concurrency) {
+  const directory = fs.mkdtempSync(join(tmpdir(), 'istio-ts-tests-'));
+  try {
+    const list = join(directory, 'failed');
+    const reporters = [
+      '--test-reporter=spec',
+      '--test-reporter-destination=stdout',
+      '--test-reporter=./scripts/failed-files.mjs',
+      `--test-reporter-destination=${list}`,
+    ];
+    const code = runTests(files, concurrency, reporters);
+    const again = code === 0 || !fs.existsSync(list) ? [] : fs.readFileSync(list, 'utf8').split('\n').filter(Boolean);
+    if (again.length === 0 || again.length > 2) return code;
+    const names = again.map((file) => relative(root, file));
+    console.log(`\nA second try for ${names.join(' and ')}`);
+    const second = runTests(names, 1);
+    if (second === 0) console.log(`\nPassed at the second try only: ${names.join(', ')} (see the failure above)`);
+    return second;
+  } finally {
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
+}
