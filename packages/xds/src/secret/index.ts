@@ -1,4 +1,5 @@
 import type { ProxyScope } from '@istio-ts/mesh/model';
+import { collectorCredential } from '../telemetry/own-tracing.ts';
 import { caCertificateName, credentialResource } from './names.ts';
 
 export { caCertificateName, credentialResource, parseSecretResource, type SecretReference } from './names.ts';
@@ -7,12 +8,12 @@ export { buildSecret, missingSecret, SecretError, secretOrigin } from './secret.
 
 /**
  * Names of the SDS resources that the configuration of a proxy may refer to: credentials of its Gateways, of the ports at which its Sidecar ends TLS
- * and of DestinationRules, with their roots. A sidecar takes those of DestinationRules that select workloads only, which are in its own namespace
+ * and of DestinationRules, that of the mesh's collector of spans, with their roots. A sidecar takes those of DestinationRules that select workloads only, which are in its own namespace
  * (DestinationRule reference, ClientTLSSettings.credentialName).
  */
 export function secretNames(
   scope: Pick<ProxyScope, 'gateways' | 'destinationRules' | 'sidecar' | 'mesh'> & {
-    readonly proxy: Pick<ProxyScope['proxy'], 'type'>;
+    readonly proxy: Pick<ProxyScope['proxy'], 'type' | 'metadata'>;
   },
 ): ReadonlySet<string> {
   const names = new Set<string>();
@@ -41,5 +42,6 @@ export function secretNames(
   const { outboundTrafficPolicy } = scope.mesh;
   if (scope.proxy.type === 'sidecar' && outboundTrafficPolicy?.mode === 'ALLOW_ANY_DYNAMIC_DNS')
     add(outboundTrafficPolicy.tls?.credentialName);
+  add(collectorCredential(scope));
   return names;
 }

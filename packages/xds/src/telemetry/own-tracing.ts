@@ -1,8 +1,8 @@
 import type { ProxyConfig } from '@istio-ts/api';
-import type { Cluster, Tracing_Http } from '@istio-ts/envoy';
+import type { Cluster, Tracing_Http, TransportSocket } from '@istio-ts/envoy';
 import type { ProxyScope } from '@istio-ts/mesh/model';
 import { connectTimeout } from '../cluster/connection-pool.ts';
-import { originatedTls } from '../cluster/tls.ts';
+import { meshTls, originatedTls } from '../cluster/tls.ts';
 import type { Generated } from '../generated.ts';
 import { proxySettings } from '../proxy-settings/settings.ts';
 import { typed } from '../typed.ts';
@@ -31,8 +31,13 @@ function parseAddress(kind: OwnTracer, written: string | undefined): Collector |
 }
 
 type Place = Pick<ProxyScope, 'mesh' | 'proxy'>;
+/** The place of a proxy, as far as its settings depend on it. */
+interface SettingsPlace {
+  readonly mesh: ProxyScope['mesh'];
+  readonly proxy: Pick<ProxyScope['proxy'], 'type' | 'metadata'>;
+}
 
-function collectorOf(place: Place): Collector | undefined {
+function collectorOf(place: SettingsPlace): Collector | undefined {
   if (place.mesh.enableTracing === false) return undefined;
   const { tracing, zipkinAddress } = proxySettings(place);
   if (tracing?.datadog !== undefined) return parseAddress('datadog', expanded(place, tracing.datadog.address));
@@ -41,11 +46,11 @@ function collectorOf(place: Place): Collector | undefined {
 }
 
 /** `$(HOST_IP):8126`: an agent on the proxy's own node. */
-const expanded = ({ proxy }: Place, address: string | undefined): string | undefined =>
+const expanded = ({ proxy }: SettingsPlace, address: string | undefined): string | undefined =>
   address?.replace(/\$\(HOST_IP\)/g, typeof proxy.metadata.HOST_IP === 'string' ? proxy.metadata.HOST_IP : '');
 
 /** Whether the proxy's own settings name a collector that stock Envoy can send to. */
-export const tracesByAddress = (place: Place): boolean => collectorOf(place) !== undefined;
+export const tracesByAddress = (place: SettingsPlace): boolean => collectorOf(place) !== undefined;
 
 /** Tracer of the proxy's own settings; undefined without a collector. */
 export function ownTracer(place: Place): Tracing_Http | undefined {
@@ -90,14 +95,51 @@ export function ownTracer(place: Place): Tracing_Http | undefined {
   }
 }
 
+/**
+ * Name of the Secret, in the proxy's own namespace, that TLS to the collector takes. Only where the mesh names it: what a proxy says of itself must not
+ * open Secrets to it.
+ */
+export function collectorCredential(place: SettingsPlace): string | undefined {
+  const wanted = proxySettings(place).tracing?.tlsSettings?.credentialName;
+  const ofMesh = place.mesh.defaultConfig?.tracing?.tlsSettings?.credentialName;
+  return collectorOf(place) !== undefined && wanted !== '' && wanted === ofMesh ? wanted : undefined;
+}
+
+/** TLS towards the collector as `tracing.tlsSettings` has it; undefined for plain text. */
+function transportSocket(place: SettingsPlace, { kind, host }: Collector): TransportSocket | undefined {
+  const tls = proxySettings(place).tracing?.tlsSettings;
+  const isHttp2 = kind === 'lightstep';
+  const sni = tls?.sni || host;
+  switch (tls?.mode) {
+    case 'ISTIO_MUTUAL':
+      // The collector may have a sidecar, or take the mesh's certificates by itself.
+      return meshTls(
+        place.mesh,
+        sni,
+        tls.subjectAltNames ?? [],
+        isHttp2 ? ['istio-h2', 'istio', 'h2'] : ['istio-http/1.1', 'istio', 'http/1.1'],
+        undefined,
+      );
+    case 'SIMPLE':
+    case 'MUTUAL':
+      return originatedTls(
+        { ...tls, sni, credentialName: collectorCredential(place) ?? '' },
+        place.mesh,
+        isHttp2 ? ['h2'] : [],
+        undefined,
+      );
+    default:
+      return undefined;
+  }
+}
+
 /** Cluster of the collector that the proxy's own settings name, reached by name, over TLS where `tlsSettings` say so. */
 export function collectorClusters(place: Place): readonly Generated<Cluster>[] {
   const collector = collectorOf(place);
   if (collector === undefined) return [];
   const { kind, host, port } = collector;
   const name = CLUSTERS[kind];
-  const tls = proxySettings(place).tracing?.tlsSettings;
-  const secure = tls !== undefined && (tls.mode === 'SIMPLE' || tls.mode === 'MUTUAL');
+  const socket = transportSocket(place, collector);
   const endpoint = { address: { socketAddress: { address: host, portValue: port } } };
   return [
     {
@@ -116,14 +158,7 @@ export function collectorClusters(place: Place): readonly Generated<Cluster>[] {
             ),
           },
         }),
-        ...(secure && {
-          transportSocket: originatedTls(
-            { sni: host, ...tls, ...(tls.sni === '' && { sni: host }) },
-            place.mesh,
-            kind === 'lightstep' ? ['h2'] : [],
-            undefined,
-          ),
-        }),
+        ...(socket && { transportSocket: socket }),
       },
       origins: [],
     },
