@@ -12,6 +12,7 @@ import { RateLimit, refuseTooMany } from './http/rate-limit.ts';
 import { type Route, Router, streamed } from './http/router.ts';
 import { readFolder, securityHeaders, StaticFiles } from './http/static-files.ts';
 import { configRoutes } from './routes/config-routes.ts';
+import { logRoutes } from './routes/log-routes.ts';
 import { meshRoutes } from './routes/mesh-routes.ts';
 import { proxyRoutes } from './routes/proxy-routes.ts';
 import { type OpenRoute, sessionRoutes } from './routes/session-routes.ts';
@@ -127,6 +128,7 @@ function createHandler(services: Services, pages: StaticFiles) {
     ...meshRoutes(services),
     ...configRoutes(services),
     ...telemetryRoutes(services),
+    ...logRoutes(),
     ...proxyRoutes(services),
   ]);
   const isOpen = new Set<unknown>(open);

@@ -1,11 +1,7 @@
 import type { DashboardList, Trace, TraceList } from '../api.ts';
 import { ApiFailure } from '../http/failure.ts';
-import { isName, list, nameParam, numberParam } from '../http/query.ts';
+import { list, numberParam } from '../http/query.ts';
 import { type Call, type Route, streamed } from '../http/router.ts';
-import { streamLogs } from '../logs/stream.ts';
-import { kubernetesTypes } from '@istio-ts/api/resource-types';
-import { readPod } from '../mesh/pods.ts';
-
 import type { Services } from '../services.ts';
 import { SourceError } from '../sources/http-get.ts';
 import { namespaceOfService, summarize } from '../traces/jaeger.ts';
@@ -45,7 +41,6 @@ export function telemetryRoutes(services: Services): readonly Route[] {
     },
     { method: 'GET', path: '/api/traces', handle: (call) => searchTraces(services, call) },
     { method: 'GET', path: '/api/traces/:id', handle: (call) => oneTrace(services, call) },
-    { method: 'GET', path: '/api/logs/:namespace/:pod', handle: podLogs },
   ];
 }
 
@@ -165,30 +160,4 @@ function limited(trace: Trace, mayShow: (service: string) => boolean): Trace {
     mayShow(span.service) ? span : { ...span, service: 'hidden', operation: 'hidden', tags: {}, logs: [] },
   );
   return { ...summarize(trace.id, spans), all: spans };
-}
-
-/** Lines of a pod's containers, as server-sent events. */
-async function podLogs({ caller, params, query, response, now }: Call): Promise<typeof streamed> {
-  const namespace = nameParam(params, 'namespace');
-  const pod = nameParam(params, 'pod');
-  await caller.mesh.namespaces([namespace]);
-  const known = readPod(await caller.client.get(kubernetesTypes.Pod, pod, namespace)).summary.containers;
-  const asked = list(query, 'container');
-  const wrong = asked.find((name) => !isName(name) || !known.includes(name));
-  if (wrong !== undefined)
-    throw new ApiFailure(404, `pod ${pod} has no container "${wrong.slice(0, 63)}": it has ${known.join(', ')}`);
-  const since = numberParam(query, 'since', { min: 1, max: 365 * 24 * 3600 }, undefined);
-  await streamLogs(
-    caller.client,
-    {
-      namespace,
-      pod,
-      containers: asked.length > 0 ? asked : known,
-      tail: Math.round(numberParam(query, 'tail', { min: 0, max: 100_000 }, 200)),
-      sinceTime: since === undefined ? undefined : new Date(now - since * 1000).toISOString(),
-      follow: query.get('follow') === 'true',
-    },
-    response,
-  );
-  return streamed;
 }
