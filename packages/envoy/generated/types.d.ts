@@ -12045,6 +12045,165 @@ export type IstioCertificateResponse = {
   readonly certChain?: readonly string[];
 };
 
+/** jaeger.api_v2.KeyValue */
+export type ApiV2KeyValue = {
+  readonly key?: string;
+  readonly vType?: ValueType;
+  readonly vStr?: string;
+  readonly vBool?: boolean;
+  readonly vInt64?: Int64;
+  readonly vFloat64?: number;
+  readonly vBinary?: Bytes;
+};
+
+/** jaeger.api_v2.Log */
+export type ApiV2Log = {
+  readonly timestamp?: Timestamp;
+  readonly fields?: readonly ApiV2KeyValue[];
+};
+
+/** jaeger.api_v2.SpanRef */
+export type SpanRef = {
+  readonly traceId?: Bytes;
+  readonly spanId?: Bytes;
+  readonly refType?: SpanRefType;
+};
+
+/** jaeger.api_v2.Process */
+export type Process = {
+  readonly serviceName?: string;
+  readonly tags?: readonly ApiV2KeyValue[];
+};
+
+/** jaeger.api_v2.Span */
+export type ApiV2Span = {
+  readonly traceId?: Bytes;
+  readonly spanId?: Bytes;
+  readonly operationName?: string;
+  readonly references?: readonly SpanRef[];
+  readonly flags?: number;
+  readonly startTime?: Timestamp;
+  readonly duration?: Duration;
+  readonly tags?: readonly ApiV2KeyValue[];
+  readonly logs?: readonly ApiV2Log[];
+  readonly process?: Process;
+  readonly processId?: string;
+  readonly warnings?: readonly string[];
+};
+
+/** jaeger.api_v2.Batch */
+export type Batch = {
+  readonly spans?: readonly ApiV2Span[];
+  readonly process?: Process;
+};
+
+/** jaeger.api_v2.DependencyLink */
+export type DependencyLink = {
+  readonly parent?: string;
+  readonly child?: string;
+  readonly callCount?: Int64;
+  readonly source?: string;
+};
+
+/** jaeger.api_v2.PostSpansRequest */
+export type PostSpansRequest = {
+  readonly batch?: Batch;
+};
+
+/** jaeger.api_v2.PostSpansResponse */
+export type PostSpansResponse = Empty;
+
+/** jaeger.api_v2.GetTraceRequest */
+export type GetTraceRequest = {
+  readonly traceId?: Bytes;
+  readonly startTime?: Timestamp;
+  readonly endTime?: Timestamp;
+  readonly rawTraces?: boolean;
+};
+
+/** jaeger.api_v2.SpansResponseChunk */
+export type SpansResponseChunk = {
+  readonly spans?: readonly ApiV2Span[];
+};
+
+/** jaeger.api_v2.ArchiveTraceRequest */
+export type ArchiveTraceRequest = {
+  readonly traceId?: Bytes;
+  readonly startTime?: Timestamp;
+  readonly endTime?: Timestamp;
+};
+
+/** jaeger.api_v2.ArchiveTraceResponse */
+export type ArchiveTraceResponse = Empty;
+
+/** jaeger.api_v2.TraceQueryParameters */
+export type TraceQueryParameters = {
+  readonly serviceName?: string;
+  readonly operationName?: string;
+  readonly tags?: { readonly [key: string]: string };
+  readonly startTimeMin?: Timestamp;
+  readonly startTimeMax?: Timestamp;
+  readonly durationMin?: Duration;
+  readonly durationMax?: Duration;
+  readonly searchDepth?: number;
+  readonly rawTraces?: boolean;
+};
+
+/** jaeger.api_v2.FindTracesRequest */
+export type FindTracesRequest = {
+  readonly query?: TraceQueryParameters;
+};
+
+/** jaeger.api_v2.GetServicesRequest */
+export type GetServicesRequest = Empty;
+
+/** jaeger.api_v2.GetServicesResponse */
+export type GetServicesResponse = {
+  readonly services?: readonly string[];
+};
+
+/** jaeger.api_v2.GetOperationsRequest */
+export type GetOperationsRequest = {
+  readonly service?: string;
+  readonly spanKind?: string;
+};
+
+/** jaeger.api_v2.Operation */
+export type Operation = {
+  readonly name?: string;
+  readonly spanKind?: string;
+};
+
+/** jaeger.api_v2.GetOperationsResponse */
+export type GetOperationsResponse = {
+  readonly operationNames?: readonly string[];
+  readonly operations?: readonly Operation[];
+};
+
+/** jaeger.api_v2.GetDependenciesRequest */
+export type GetDependenciesRequest = {
+  readonly startTime?: Timestamp;
+  readonly endTime?: Timestamp;
+};
+
+/** jaeger.api_v2.GetDependenciesResponse */
+export type GetDependenciesResponse = {
+  readonly dependencies?: readonly DependencyLink[];
+};
+
+/** jaeger.api_v2.ValueType */
+export type ValueType =
+  | 'STRING'
+  | 'BOOL'
+  | 'INT64'
+  | 'FLOAT64'
+  | 'BINARY';
+
+/** jaeger.api_v2.SpanRefType */
+export type SpanRefType =
+  | 'CHILD_OF'
+  | 'FOLLOWS_FROM';
+
 /** skywalking.v3.SegmentObject */
 export type SegmentObject = {
   readonly traceId?: string;
@@ -12081,12 +12240,12 @@ export type SpanObject = {
   readonly componentId?: number;
   readonly isError?: boolean;
   readonly tags?: readonly KeyStringValuePair[];
-  readonly logs?: readonly Log[];
+  readonly logs?: readonly SkywalkingLog[];
   readonly skipAnalysis?: boolean;
 };
 
 /** skywalking.v3.Log */
-export type Log = {
+export type SkywalkingLog = {
   readonly time?: Int64;
   readonly data?: readonly KeyStringValuePair[];
 };
@@ -12236,7 +12395,7 @@ export type ResourceSpans = {
 /** opentelemetry.proto.trace.v1.ScopeSpans */
 export type ScopeSpans = {
   readonly scope?: InstrumentationScope;
-  readonly spans?: readonly Span[];
+  readonly spans?: readonly TraceSpan[];
   readonly schemaUrl?: string;
 };
 
@@ -12268,7 +12427,7 @@ export type Span_SpanKind =
   | 'SPAN_KIND_CONSUMER';
 
 /** opentelemetry.proto.trace.v1.Span */
-export type Span = {
+export type TraceSpan = {
   readonly traceId?: Bytes;
   readonly spanId?: Bytes;
   readonly traceState?: string;
@@ -13942,6 +14101,28 @@ export type MessageTypes = {
   readonly 'istio.workload.Service': Service;
   readonly 'istio.workload.WeightedWaypoint': WeightedWaypoint;
   readonly 'istio.workload.Workload': Workload;
+  readonly 'jaeger.api_v2.ArchiveTraceRequest': ArchiveTraceRequest;
+  readonly 'jaeger.api_v2.ArchiveTraceResponse': ArchiveTraceResponse;
+  readonly 'jaeger.api_v2.Batch': Batch;
+  readonly 'jaeger.api_v2.DependencyLink': DependencyLink;
+  readonly 'jaeger.api_v2.FindTracesRequest': FindTracesRequest;
+  readonly 'jaeger.api_v2.GetDependenciesRequest': GetDependenciesRequest;
+  readonly 'jaeger.api_v2.GetDependenciesResponse': GetDependenciesResponse;
+  readonly 'jaeger.api_v2.GetOperationsRequest': GetOperationsRequest;
+  readonly 'jaeger.api_v2.GetOperationsResponse': GetOperationsResponse;
+  readonly 'jaeger.api_v2.GetServicesRequest': GetServicesRequest;
+  readonly 'jaeger.api_v2.GetServicesResponse': GetServicesResponse;
+  readonly 'jaeger.api_v2.GetTraceRequest': GetTraceRequest;
+  readonly 'jaeger.api_v2.KeyValue': ApiV2KeyValue;
+  readonly 'jaeger.api_v2.Log': ApiV2Log;
+  readonly 'jaeger.api_v2.Operation': Operation;
+  readonly 'jaeger.api_v2.PostSpansRequest': PostSpansRequest;
+  readonly 'jaeger.api_v2.PostSpansResponse': PostSpansResponse;
+  readonly 'jaeger.api_v2.Process': Process;
+  readonly 'jaeger.api_v2.Span': ApiV2Span;
+  readonly 'jaeger.api_v2.SpanRef': SpanRef;
+  readonly 'jaeger.api_v2.SpansResponseChunk': SpansResponseChunk;
+  readonly 'jaeger.api_v2.TraceQueryParameters': TraceQueryParameters;
   readonly 'opentelemetry.proto.collector.logs.v1.ExportLogsPartialSuccess': ExportLogsPartialSuccess;
   readonly 'opentelemetry.proto.collector.logs.v1.ExportLogsServiceRequest': ExportLogsServiceRequest;
   readonly 'opentelemetry.proto.collector.logs.v1.ExportLogsServiceResponse': ExportLogsServiceResponse;
@@ -13960,7 +14141,7 @@ export type MessageTypes = {
   readonly 'opentelemetry.proto.resource.v1.Resource': ResourceResource;
   readonly 'opentelemetry.proto.trace.v1.ResourceSpans': ResourceSpans;
   readonly 'opentelemetry.proto.trace.v1.ScopeSpans': ScopeSpans;
-  readonly 'opentelemetry.proto.trace.v1.Span': Span;
+  readonly 'opentelemetry.proto.trace.v1.Span': TraceSpan;
   readonly 'opentelemetry.proto.trace.v1.Span.Event': Span_Event;
   readonly 'opentelemetry.proto.trace.v1.Span.Link': Span_Link;
   readonly 'opentelemetry.proto.trace.v1.Status': TraceStatus;
@@ -13971,7 +14152,7 @@ export type MessageTypes = {
   readonly 'skywalking.v3.Instant': Instant;
   readonly 'skywalking.v3.KeyIntValuePair': KeyIntValuePair;
   readonly 'skywalking.v3.KeyStringValuePair': KeyStringValuePair;
-  readonly 'skywalking.v3.Log': Log;
+  readonly 'skywalking.v3.Log': SkywalkingLog;
   readonly 'skywalking.v3.SegmentCollection': SegmentCollection;
   readonly 'skywalking.v3.SegmentObject': SegmentObject;
   readonly 'skywalking.v3.SegmentReference': SegmentReference;

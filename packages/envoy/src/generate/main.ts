@@ -30,7 +30,7 @@ const kinds = typeKinds(files);
 for (const file of own) resolveTypeNames(file, kinds);
 
 const ROOT_PACKAGES =
-  /^(envoy\..*\.v3(\..*)?|envoy\.data\..*|xds\..*|udpa\.type\.v1|google\.rpc|istio\..*|grpc\..*|opentelemetry\.proto\.collector\.(trace|logs)\.v1|skywalking\.v3)$/;
+  /^(envoy\..*\.v3(\..*)?|envoy\.data\..*|xds\..*|udpa\.type\.v1|google\.rpc|istio\..*|grpc\..*|opentelemetry\.proto\.collector\.(trace|logs)\.v1|skywalking\.v3|jaeger\.api_v2)$/;
 // The metrics service speaks of Prometheus' proto2 messages; nothing here uses it.
 const EXCLUDED_PACKAGES = new Set(['envoy.service.metrics.v3', 'grpc.gcp']);
 const trimmed = trimFiles(files, (name) => ROOT_PACKAGES.test(name) && !EXCLUDED_PACKAGES.has(name));

@@ -20,7 +20,7 @@ const MIB = 1024 * 1024;
 const program = {
   name: 'trace-store',
   description:
-    "Keeps the mesh's traces in memory: receives Zipkin, OTLP, SkyWalking and Datadog, answers Jaeger's and Zipkin's query APIs.",
+    "Keeps the mesh's traces in memory: receives Zipkin, OTLP, Jaeger, SkyWalking and Datadog, answers Jaeger's and Zipkin's query APIs.",
   commonFlags: [],
   commands: {
     server: {
@@ -38,7 +38,7 @@ const program = {
           name: 'grpc-ports',
           kind: 'text' as const,
           default: '4317,11800,14250,16685',
-          help: 'Ports that take spans by gRPC',
+          help: "Ports that speak gRPC: spans and Jaeger's query API, each on all of them",
         },
         {
           name: 'base-path',

@@ -1,17 +1,10 @@
-import { DecodeError, decode, encode, type MessageName, type MessageTypes } from '@istio-ts/envoy';
+import { encode } from '@istio-ts/envoy';
 import { GrpcError, type MethodHandler } from '@istio-ts/envoy/grpc';
+import { readRequest } from './grpc-requests.ts';
+import { readJaegerBatch } from './jaeger-receive.ts';
 import { readOtlp } from './otlp.ts';
 import { readSegment } from './skywalking.ts';
 import { type Span, SpanError } from './span.ts';
-
-function read<N extends MessageName>(name: N, bytes: Uint8Array): MessageTypes[N] {
-  try {
-    return decode(name, bytes);
-  } catch (error) {
-    if (error instanceof DecodeError) throw new GrpcError('INVALID_ARGUMENT', error.message);
-    throw error;
-  }
-}
 
 function checked(spans: () => readonly Span[]): readonly Span[] {
   try {
@@ -22,20 +15,13 @@ function checked(spans: () => readonly Span[]): readonly Span[] {
   }
 }
 
-const refusal = (message: string): MethodHandler => ({
-  kind: 'unary',
-  handle: () => {
-    throw new GrpcError('UNIMPLEMENTED', message);
-  },
-});
-
-/** Methods by which spans come: OTLP's and SkyWalking's. Those of Jaeger's own protocol answer that they are not built. */
+/** Methods by which spans come: OTLP's, SkyWalking's and Jaeger's. */
 export function receiverMethods(receive: (spans: readonly Span[]) => void): Readonly<Record<string, MethodHandler>> {
   const collectSegments: MethodHandler = {
     kind: 'stream',
     handle: async (call) => {
       for await (const bytes of call.messages()) {
-        const segment = read('skywalking.v3.SegmentObject', bytes);
+        const segment = readRequest('skywalking.v3.SegmentObject', bytes);
         receive(checked(() => readSegment(segment)));
       }
       await call.write(encode('skywalking.v3.Commands', {}));
@@ -45,23 +31,20 @@ export function receiverMethods(receive: (spans: readonly Span[]) => void): Read
     '/opentelemetry.proto.collector.trace.v1.TraceService/Export': {
       kind: 'unary',
       handle: (bytes) => {
-        const request = read('opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest', bytes);
+        const request = readRequest('opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest', bytes);
         receive(checked(() => readOtlp(request, 'base64')));
         return encode('opentelemetry.proto.collector.trace.v1.ExportTraceServiceResponse', {});
       },
     },
     '/skywalking.v3.TraceSegmentReportService/collect': collectSegments,
     '/TraceSegmentReportService/collect': collectSegments,
-    '/jaeger.api_v2.CollectorService/PostSpans': refusal(
-      "Jaeger's own protocol for spans is not built: send OTLP (4317, 4318) or Zipkin (9411)",
-    ),
-    ...Object.fromEntries(
-      ['GetTrace', 'ArchiveTrace', 'FindTraces', 'GetServices', 'GetOperations', 'GetDependencies'].map((method) => [
-        `/jaeger.api_v2.QueryService/${method}`,
-        refusal(
-          "Jaeger's query API over gRPC is not built: ask the one over HTTP, on the service tracing at /jaeger/api",
-        ),
-      ]),
-    ),
+    '/jaeger.api_v2.CollectorService/PostSpans': {
+      kind: 'unary',
+      handle: (bytes) => {
+        const { batch } = readRequest('jaeger.api_v2.PostSpansRequest', bytes);
+        receive(checked(() => readJaegerBatch(batch ?? {})));
+        return encode('jaeger.api_v2.PostSpansResponse', {});
+      },
+    },
   };
 }

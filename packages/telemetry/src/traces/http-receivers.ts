@@ -1,5 +1,6 @@
 import { DecodeError, decode, encode } from '@istio-ts/envoy';
 import { readDatadog } from './datadog.ts';
+import { readJaegerThrift } from './jaeger-receive.ts';
 import { objectOf } from './json.ts';
 import { readMessagePack } from './message-pack.ts';
 import { readOtlp } from './otlp.ts';
@@ -68,8 +69,15 @@ const datadog: Reader = ({ contentType, body }, receive) => {
   return { status: 200, contentType: 'application/json', body: '{"rate_by_service":{}}' };
 };
 
-const jaeger: Reader = () =>
-  plain(501, "Jaeger's own protocol for spans (Thrift) is not built: send OTLP (4317, 4318) or Zipkin (9411)\n");
+/** What Jaeger's collector takes as Thrift; its clients say either. */
+const THRIFT = new Set(['application/x-thrift', 'application/vnd.apache.thrift.binary']);
+
+const jaeger: Reader = ({ contentType, body }, receive) => {
+  if (!THRIFT.has(contentType))
+    return plain(415, `Jaeger's spans are ${[...THRIFT].join(' or ')}, not "${contentType}"\n`);
+  receive(readJaegerThrift(body));
+  return plain(202, '');
+};
 
 const READERS: Readonly<Record<string, Reader>> = {
   '/api/v2/spans': zipkin(readZipkinV2),

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { createGrpcServer, type GrpcServer } from '@istio-ts/envoy/grpc';
 import { receiverMethods } from './grpc-receivers.ts';
 import { createHttpHandler } from './http-handler.ts';
+import { queryMethods } from './jaeger-query.ts';
 import type { Span } from './span.ts';
 import { createTraceStore, DEFAULT_LIMITS, type TraceLimits, type TraceStore } from './store.ts';
 
@@ -11,7 +12,7 @@ export interface TraceServerOptions {
   readonly host?: string;
   /** Ports that answer HTTP: each answers everything. 0 for any free one. */
   readonly httpPorts: readonly number[];
-  /** Ports that take gRPC, likewise. */
+  /** Ports that speak gRPC: spans and Jaeger's query API, each on all of them. */
   readonly grpcPorts: readonly number[];
   readonly limits?: TraceLimits;
   readonly version: string;
@@ -76,7 +77,10 @@ export async function startTraceServer(options: TraceServerOptions): Promise<Run
     }
     const grpcPorts: number[] = [];
     for (const port of options.grpcPorts) {
-      const server = createGrpcServer({ methods: receiverMethods(receive), onError: (error) => onError(error) });
+      const server = createGrpcServer({
+        methods: { ...receiverMethods(receive), ...queryMethods(store, now) },
+        onError: (error) => onError(error),
+      });
       grpcs.push(server);
       grpcPorts.push(((await server.listen({ host, port })) as AddressInfo).port);
     }

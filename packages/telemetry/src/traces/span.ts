@@ -42,8 +42,8 @@ export interface Span {
   readonly remote?: Endpoint;
   /** The server's half of a span of which the client tells under the same id (Zipkin's B3 propagation). */
   readonly shared: boolean;
-  /** The protocol that it came by. */
-  readonly format: 'zipkin' | 'otlp' | 'skywalking' | 'datadog';
+  /** The protocol that it came by; `jaeger` is Jaeger's Thrift, `proto` its gRPC, as Jaeger itself calls them. */
+  readonly format: 'zipkin' | 'otlp' | 'skywalking' | 'datadog' | 'jaeger' | 'proto';
 }
 
 /** Spans that cannot be read; says which and why. */
