@@ -8,7 +8,7 @@ import { fieldPages, fieldTable, unknownFields } from '@istio-ts/xds/testing/fie
 const root = join(import.meta.dirname, '..');
 const evidence = evidenceOf(root);
 const unknown = [
-  ...unknownFields(evidence.proofs).map(({ message }) => message),
+  ...unknownFields([...evidence.proofs, ...evidence.refusals]).map(({ message }) => message),
   ...unknownAnnotations(evidence.annotationProofs),
 ];
 for (const message of unknown) {

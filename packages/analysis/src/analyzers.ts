@@ -9,6 +9,7 @@ import { gatewayApiVersion } from './analyzers/gateway-api-version.ts';
 import { imageAuto } from './analyzers/image-auto.ts';
 import { jwksUri } from './analyzers/jwks-uri.ts';
 import { meshNetworks } from './analyzers/mesh-networks.ts';
+import { meshTelemetry } from './analyzers/mesh-telemetry.ts';
 import { multiclusterServices } from './analyzers/multicluster-services.ts';
 import { namespaceInjection } from './analyzers/namespace-injection.ts';
 import { podInjection } from './analyzers/pod-injection.ts';
@@ -51,6 +52,7 @@ export const analyzers: readonly Analyzer[] = [
   imageAuto,
   jwksUri,
   meshNetworks,
+  meshTelemetry,
   multiclusterServices,
   namespaceInjection,
   podInjection,

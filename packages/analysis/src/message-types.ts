@@ -456,6 +456,11 @@ export const messageTypes = {
     ({ meanwhile }) =>
       `The policy is wrong. Where istiod has had no right version of it, something stricter is in force instead: ${meanwhile}.`,
   ),
+  TelemetryWithoutEffect: type<{ problem: string }>(
+    'IST9010',
+    'Warning',
+    ({ problem }) => `Nothing comes of this part of the telemetry: ${problem}.`,
+  ),
 } as const;
 
 export type MessageName = keyof typeof messageTypes;

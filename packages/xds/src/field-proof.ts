@@ -7,5 +7,8 @@
  */
 export function proves(..._fields: readonly string[]): void {}
 
+/** The same for fields of which stock Envoy can make nothing, in a test that sees all the places that say so: status, log and analysis. */
+export function provesRefusal(..._fields: readonly string[]): void {}
+
 /** The same for annotations, by their names (`packages/api/src/annotations.ts`), for `docs/annotations.md`. */
 export function provesAnnotations(..._names: readonly string[]): void {}

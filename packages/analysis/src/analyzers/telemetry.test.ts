@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findings } from '../analysis.test-support.ts';
+import { findings, messagesOf } from '../analysis.test-support.ts';
+import { meshTelemetry } from './mesh-telemetry.ts';
 import { schemaValidation } from './schema-validation.ts';
 import { telemetry } from './telemetry.ts';
 
@@ -24,12 +25,46 @@ test('a provider that the mesh configuration does not define', () => {
   assert.deepEqual(findings(telemetry, yaml, { meshConfigYaml: mesh }), []);
 });
 
-test('a provider of another kind takes no access logs', () => {
-  const yaml = entry('logs', '{accessLogging: [{providers: [{name: spans}, {name: envoy}]}]}');
-  const mesh = 'extensionProviders: [{name: spans, zipkin: {service: zipkin.default.svc.cluster.local, port: 9411}}]';
-  assert.deepEqual(findings(telemetry, yaml, { meshConfigYaml: mesh }), [
-    'IST0101 Telemetry default/logs spec.accessLogging[0].providers[0].name',
-  ]);
+test('a provider of a kind of which nothing comes', () => {
+  const mesh =
+    'extensionProviders: [{name: spans, zipkin: {service: zipkin.default.svc.cluster.local, port: 9411}}, {name: oc, opencensus: {service: oc.default.svc.cluster.local, port: 1}}]';
+  const named = (section: string, name: string) => entry('one', `{${section}: [{providers: [{name: ${name}}]}]}`);
+  const found = (section: string, name: string) =>
+    messagesOf(telemetry, named(section, name), { meshConfigYaml: mesh }).map(
+      ({ code, level, path, text }) => `${code} ${level} ${path} ${text}`,
+    );
+  for (const [section, name, why] of [
+    ['accessLogging', 'spans', /spans is a provider of kind zipkin, to which stock Envoy sends no access logs/],
+    ['accessLogging', 'stackdriver', /kind stackdriver/],
+    ['tracing', 'stackdriver', /to which proxies send no spans: stock Envoy has nothing for Google Cloud/],
+    ['tracing', 'oc', /to which proxies send no spans: Envoy’s tracer for OpenCensus is gone/],
+    ['metrics', 'spans', /reports no metrics: only providers of kind prometheus/],
+    ['metrics', 'stackdriver', /reports no metrics/],
+  ] as const) {
+    const [only, ...more] = found(section, name);
+    assert.match(only ?? '', new RegExp(`^IST9010 Warning spec\\.${section}\\[0\\]\\.providers\\[0\\]\\.name `));
+    assert.match(only ?? '', why);
+    assert.deepEqual(more, []);
+  }
+  assert.deepEqual(found('tracing', 'spans'), []);
+  assert.deepEqual(found('metrics', 'prometheus'), []);
+});
+
+test('the mesh configuration’s own providers of which nothing comes', () => {
+  const map = (mesh: string) =>
+    `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\ndata: {mesh: '${mesh}'}\n`;
+  const all = messagesOf(
+    meshTelemetry,
+    map('{defaultProviders: {tracing: [stackdriver], metrics: [prometheus, none]}}'),
+  );
+  assert.deepEqual(
+    all.map(({ code, object, text }) => [code, object?.name, /(defaultProviders\.\w+\[\d\]): /.exec(text)?.[1]]),
+    [
+      ['IST9010', 'istio', 'defaultProviders.metrics[1]'],
+      ['IST9010', 'istio', 'defaultProviders.tracing[0]'],
+    ],
+  );
+  assert.deepEqual(findings(meshTelemetry, map('{defaultProviders: {accessLogging: [envoy]}}')), []);
 });
 
 test('an expression that is no CEL is refused as all that is wrong in an object', () => {

@@ -1,10 +1,10 @@
 import { selectorMatches } from '@istio-ts/mesh/selector';
 import { extensionProvider } from '@istio-ts/mesh/telemetry';
-import { accessLogProblem } from '@istio-ts/mesh/telemetry-providers';
+import { providerProblem, TELEMETRY_SECTIONS, type TelemetrySection } from '@istio-ts/mesh/telemetry-providers';
 import type { Analyzer } from '../analyzer.ts';
 import { workloadInputs } from '../workloads.ts';
 
-/** Telemetries that name no provider, name one that does not exist, or contradict each other. */
+/** Telemetries that name no provider, name one that does not exist or of which nothing comes, or contradict each other. */
 export const telemetry: Analyzer = {
   name: 'telemetry.Analyzer',
   description: 'Finds Telemetries without a provider, and those that apply to the same pods',
@@ -13,13 +13,14 @@ export const telemetry: Analyzer = {
     const { meshConfig } = context.snapshot;
     const all = context.istio('Telemetry');
     for (const entry of all) {
-      const reportProvider = (name: string, section: string, path: string): void => {
+      const reportProvider = (name: string, section: TelemetrySection, path: string): void => {
         const provider = extensionProvider(meshConfig, name);
-        const found =
-          provider !== undefined && (section !== 'accessLogging' || accessLogProblem(provider) === undefined);
-        if (found) return;
-        const reftype = provider === undefined ? 'extension provider' : 'extension provider for access logs';
-        context.report(entry, 'ReferencedResourceNotFound', { reftype, refval: name }, path);
+        if (provider === undefined) {
+          context.report(entry, 'ReferencedResourceNotFound', { reftype: 'extension provider', refval: name }, path);
+          return;
+        }
+        const problem = providerProblem(section, provider);
+        if (problem !== undefined) context.report(entry, 'TelemetryWithoutEffect', { problem }, path);
       };
       const logsNowhere = (entry.spec.accessLogging ?? []).some(
         (log) => log.disabled !== true && (log.providers ?? []).length === 0,
@@ -31,7 +32,7 @@ export const telemetry: Analyzer = {
           { name: entry.name, namespace: entry.namespace },
           'spec.accessLogging',
         );
-      for (const section of ['accessLogging', 'tracing', 'metrics'] as const)
+      for (const section of TELEMETRY_SECTIONS)
         for (const [index, item] of (entry.spec[section] ?? []).entries())
           for (const [at, provider] of (item.providers ?? []).entries())
             reportProvider(provider.name, section, `spec.${section}[${index}].providers[${at}].name`);

@@ -1,7 +1,7 @@
 import { decodeMeshConfig, defaultMeshConfig, formatProblem, type MeshConfig, type MeshNetworks } from '@istio-ts/api';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import { type KubeClient, type KubeObject, parseYaml, type Watch } from '@istio-ts/kube';
-import { meshTracingProblems } from '@istio-ts/mesh/tracing-providers';
+import { meshTelemetryProblems } from '@istio-ts/mesh/mesh-telemetry-problems';
 import { isTrustDomain } from '@istio-ts/security';
 import type { Logger } from '../log.ts';
 import { readMeshNetworks } from './mesh-networks.ts';
@@ -27,7 +27,7 @@ export function readMeshConfigMap(object: KubeObject | undefined): {
   const { value: decoded, problems } = decodeMeshConfig(value);
   const { mesh: config, missing } = withProviderHeaders(decoded, process.env);
   const complete = problems.every(({ severity }) => severity !== 'error');
-  const messages = [...problems.map(formatProblem), ...missing, ...meshTracingProblems(config)];
+  const messages = [...problems.map(formatProblem), ...missing, ...meshTelemetryProblems(config)];
   // Every identity of the mesh has it in its name, so nobody would get a certificate.
   const { trustDomain } = config;
   if (trustDomain === undefined || trustDomain === '' || isTrustDomain(trustDomain))

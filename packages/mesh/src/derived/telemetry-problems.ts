@@ -1,12 +1,12 @@
 import type { MeshConfig, TelemetrySpec } from '@istio-ts/api';
 import { type Collection, map, mapMany } from '@istio-ts/collections';
+import { rootNamespaceOf } from '../mesh-config.ts';
 import type { Config } from '../model.ts';
 import { byAge } from '../order.ts';
 import { isEmptySelector } from '../selector.ts';
 import type { MeshSources, Problem } from '../sources.ts';
 import { extensionProvider } from '../telemetry.ts';
-import { accessLogProblem } from '../telemetry-providers.ts';
-import { tracingProblem } from '../tracing-providers.ts';
+import { providerProblem, TELEMETRY_SECTIONS } from '../telemetry-providers.ts';
 
 type Telemetry = Config<TelemetrySpec>;
 type Found = Pick<Problem, 'path' | 'message'>;
@@ -27,6 +27,26 @@ function target({ spec }: Telemetry): string {
     .join(', ')}`;
 }
 
+/**
+ * References that select no proxy: what a Service, a ServiceEntry or a class of Gateways names is reached through waypoints (Telemetry reference,
+ * `targetRefs`).
+ */
+function targetProblems({ spec, origin }: Telemetry, rootNamespace: string): readonly Found[] {
+  const references = spec.targetRefs?.length
+    ? spec.targetRefs.map((reference, i) => ({ reference, path: `spec.targetRefs[${i}]` }))
+    : spec.targetRef
+      ? [{ reference: spec.targetRef, path: 'spec.targetRef' }]
+      : [];
+  return references.flatMap(({ reference: { kind, name }, path }) => {
+    if (kind === 'Gateway') return [];
+    const message =
+      kind === 'GatewayClass' && origin.namespace !== rootNamespace
+        ? `selects nothing: a GatewayClass counts in the root namespace ${rootNamespace} only`
+        : `selects nothing: ${kind} ${name} is served by waypoint proxies, which are not built yet`;
+    return [{ path, message }];
+  });
+}
+
 function conflict(telemetry: Telemetry, siblings: readonly Telemetry[]): readonly Found[] {
   const own = target(telemetry);
   const [first] = siblings.filter((other) => target(other) === own).sort(byAge);
@@ -42,30 +62,24 @@ function conflict(telemetry: Telemetry, siblings: readonly Telemetry[]): readonl
 
 function providerProblems({ spec }: Telemetry, mesh: MeshConfig): readonly Found[] {
   const found: Found[] = [];
-  for (const section of ['metrics', 'tracing', 'accessLogging'] as const)
+  for (const section of TELEMETRY_SECTIONS)
     spec[section]?.forEach((item, i) => {
       item.providers?.forEach(({ name }, j) => {
         const path = `spec.${section}[${i}].providers[${j}].name`;
         const provider = extensionProvider(mesh, name);
-        if (provider === undefined)
-          found.push({ path, message: `the mesh configuration has no extension provider ${name}` });
-        else if (section === 'metrics' && provider.prometheus === undefined)
-          found.push({
-            path,
-            message: `${name} is no provider of metrics that stock Envoy can report to: only providers of kind prometheus are`,
-          });
-        const log = section === 'accessLogging' && provider !== undefined ? accessLogProblem(provider) : undefined;
-        if (log !== undefined) found.push({ path, message: log });
-        const traces = section === 'tracing' && provider !== undefined ? tracingProblem(provider) : undefined;
-        if (traces !== undefined) found.push({ path, message: traces });
+        const message =
+          provider === undefined
+            ? `the mesh configuration has no extension provider ${name}`
+            : providerProblem(section, provider);
+        if (message !== undefined) found.push({ path, message });
       });
     });
   return found;
 }
 
 /**
- * Telemetries of which some part has no effect, by `Telemetry/namespace/name`: expressions that cannot be computed, providers that do not exist or take no
- * metrics, and those that an older one for the same workloads supersedes.
+ * Telemetries of which some part has no effect, by `Telemetry/namespace/name`: expressions that cannot be computed, providers that do not exist or of which
+ * nothing comes, references that select nothing, and those that an older one for the same workloads supersedes.
  */
 export function createTelemetryProblems(
   sources: MeshSources,
@@ -74,9 +88,11 @@ export function createTelemetryProblems(
   const found = map(
     sources.configs('Telemetry'),
     (telemetry, _key, fetch): readonly Problem[] | undefined => {
+      const mesh = fetch.value(sources.meshConfig);
       const all = [
         ...(sources.checkTelemetry?.(telemetry) ?? []),
-        ...providerProblems(telemetry, fetch.value(sources.meshConfig)),
+        ...targetProblems(telemetry, rootNamespaceOf(mesh)),
+        ...providerProblems(telemetry, mesh),
         ...conflict(telemetry, fetch.get(byNamespace, telemetry.origin.namespace) ?? []),
       ];
       return all.length === 0

@@ -15,9 +15,13 @@ export interface Proof {
 /** A call of `proves` that cannot be read. */
 export class UnreadableProof extends Error {}
 
-const CALLS = { fields: /(?<![\w.'"`])proves\(([^)]*)\)/g, annotations: /(?<![\w.'"`])provesAnnotations\(([^)]*)\)/g };
+const CALLS = {
+  fields: /(?<![\w.'"`])proves\(([^)]*)\)/g,
+  refusals: /(?<![\w.'"`])provesRefusal\(([^)]*)\)/g,
+  annotations: /(?<![\w.'"`])provesAnnotations\(([^)]*)\)/g,
+};
 
-/** The calls of `proves` in a file, or of `provesAnnotations`; raises UnreadableProof where an argument is no string literal. */
+/** The calls of `proves` in a file, or of its sisters; raises UnreadableProof where an argument is no string literal. */
 export function proofsIn({ path, text }: SourceFile, of: keyof typeof CALLS = 'fields'): readonly Proof[] {
   return [...text.matchAll(CALLS[of])].flatMap((call) => {
     const line = text.slice(0, call.index).split('\n').length;

@@ -60,6 +60,7 @@ export function evidenceOf(root: string): Evidence & AnnotationEvidence {
   const readers = sources(annotationReaders).filter(({ path }) => !/\.test\.ts$|\/testing\/|test-support/.test(path));
   return {
     proofs: tests.flatMap((source) => proofsIn(source)),
+    refusals: tests.flatMap((source) => proofsIn(source, 'refusals')),
     annotationProofs: tests.flatMap((source) => proofsIn(source, 'annotations')),
     throughEnvoy: (file) => usesEnvoy(file, read),
     inGoldens: new Set(sources('packages/xds/src/**/*.in.yaml').flatMap(({ text }) => goldenFields(text))),

@@ -13,7 +13,7 @@ const evidence = evidenceOf(root);
 
 test('tests prove fields that exist', () => {
   assert.deepEqual(
-    unknownFields(evidence.proofs).map(({ message }) => message),
+    unknownFields([...evidence.proofs, ...evidence.refusals]).map(({ message }) => message),
     [],
   );
 });
@@ -77,6 +77,10 @@ test('the state of a field is that of its best proof', () => {
       { field: 'ServiceEntry.spec.hosts', file: 'b.test.ts', line: 1 },
       { field: 'ServiceEntry.spec.resolution', file: 'a.test.ts', line: 1 },
     ],
+    refusals: [
+      { field: 'ServiceEntry.spec.hosts', file: 'c.test.ts', line: 1 },
+      { field: 'ServiceEntry.spec.endpoints[].weight', file: 'c.test.ts', line: 1 },
+    ],
     throughEnvoy: (file) => file === 'b.test.ts',
     inGoldens: new Set(['ServiceEntry.spec.location']),
     isRead: (name) => name === 'exportTo',
@@ -87,13 +91,20 @@ test('the state of a field is that of its best proof', () => {
   };
   assert.deepEqual(of('hosts[]'), ['client through Envoy', ['b.test.ts']]);
   assert.deepEqual(of('resolution'), ['generated text', ['a.test.ts']]);
+  assert.deepEqual(of('endpoints[].weight'), ['refused with an error', ['c.test.ts']]);
   assert.deepEqual(of('location'), ['generated text', []]);
   assert.deepEqual(of('exportTo[]'), ['no test names it', []]);
   assert.deepEqual(of('subjectAltNames[]'), ['not built', []]);
 });
 
 test('what Istio’s documentation gives no effect is no gap', () => {
-  const nothing = { proofs: [], throughEnvoy: () => false, inGoldens: new Set<string>(), isRead: () => false };
+  const nothing = {
+    proofs: [],
+    refusals: [],
+    throughEnvoy: () => false,
+    inGoldens: new Set<string>(),
+    isRead: () => false,
+  };
   const row = rowsOf('Gateway', nothing).find(({ field }) => field.name === 'Gateway.spec.servers[].defaultEndpoint');
   assert.equal(row?.state, 'without effect');
 });

@@ -17,6 +17,8 @@ import {
 /** What the table is made of. */
 export interface Evidence {
   readonly proofs: readonly Proof[];
+  /** The calls of `provesRefusal`. */
+  readonly refusals: readonly Proof[];
   /** Whether the tests of a file are a client's view through a real Envoy. */
   readonly throughEnvoy: (file: string) => boolean;
   /** Fields that inputs of golden tests set, as names. */
@@ -27,7 +29,13 @@ export interface Evidence {
 
 export interface Row {
   readonly field: Field;
-  readonly state: 'client through Envoy' | 'generated text' | 'no test names it' | 'not built' | Owner;
+  readonly state:
+    | 'client through Envoy'
+    | 'refused with an error'
+    | 'generated text'
+    | 'no test names it'
+    | 'not built'
+    | Owner;
   readonly files: readonly string[];
 }
 
@@ -52,23 +60,25 @@ export function unknownFields(proofs: readonly Proof[]): readonly UnknownField[]
 
 export function rowsOf(kind: FieldKind, evidence: Evidence): readonly Row[] {
   const fields = fieldsOf(kind);
-  const provenBy = new Map<Field, Set<string>>();
-  const add = (name: string, file: string) => {
-    for (const field of fieldsNamed(name, fields)) {
-      const files = provenBy.get(field) ?? new Set();
-      provenBy.set(field, files.add(file));
+  const filesByField = (proofs: readonly Proof[]): ReadonlyMap<Field, ReadonlySet<string>> => {
+    const found = new Map<Field, Set<string>>();
+    for (const proof of proofs) {
+      const name = canonicalName(proof.field);
+      if (kindOfField(name) !== kind) continue;
+      for (const field of fieldsNamed(name, fields)) found.set(field, (found.get(field) ?? new Set()).add(proof.file));
     }
+    return found;
   };
-  for (const { field, file } of evidence.proofs) {
-    const name = canonicalName(field);
-    if (kindOfField(name) === kind) add(name, file);
-  }
+  const provenBy = filesByField(evidence.proofs);
+  const refusedBy = filesByField(evidence.refusals);
   const set = [...evidence.inGoldens];
   const inGolden = ({ name }: Field) => set.some((golden) => golden === name || golden.startsWith(`${name}.`));
   return fields.map((field) => {
     const files = [...(provenBy.get(field) ?? [])].sort();
     const client = files.filter(evidence.throughEnvoy);
     if (client.length > 0) return { field, state: 'client through Envoy', files: client };
+    const refused = [...(refusedBy.get(field) ?? [])].sort();
+    if (refused.length > 0) return { field, state: 'refused with an error', files: refused };
     const owner = ownerOf(field.name);
     if (owner !== undefined) return { field, state: owner, files };
     if (files.length > 0 || inGolden(field)) return { field, state: 'generated text', files };
@@ -86,6 +96,7 @@ const states: readonly Row['state'][] = [
   'no test names it',
   'not built',
   'without effect',
+  'refused with an error',
   'ambient mode',
 ];
 
@@ -123,6 +134,11 @@ export function fieldTable(evidence: Evidence, page: Page = fieldPages['networki
     '- **no test names it**: the product reads a field of this name; no test claims its effect.',
     '- **not built**: nothing reads it, or what it is about does not exist yet.',
     '- **without effect**: Istio’s documentation gives it none, or Envoy does.',
+    ...(count(all, 'refused with an error') > 0
+      ? [
+          '- **refused with an error**: stock Envoy can make nothing of it, as Istio’s own no longer can; the named test sees who sets it being told.',
+        ]
+      : []),
     ...(page.kinds.includes('MeshConfig')
       ? [
           '- **ambient mode**: it belongs to that part of Istio, and is no matter of this table; what of MeshConfig is about certificates and external authorisers stands in [security-fields.md](security-fields.md), what is about logs, metrics and traces in [telemetry-fields.md](telemetry-fields.md).',
