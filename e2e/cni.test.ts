@@ -10,7 +10,7 @@ import { eventually, until } from './support/shell.ts';
 const root = join(import.meta.dirname, '..');
 const httpbin = join(root, 'samples', 'httpbin', 'httpbin.yaml');
 const curl = join(root, 'samples', 'curl', 'curl.yaml');
-const reason = obstacle();
+const reason = obstacle({ localCluster: 'the test reads and changes files of its node' });
 
 const strict = `
 apiVersion: security.istio.io/v1

@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { istioTypes } from '@istio-ts/api/resource-types';
 import { GOOD_SPECS } from '@istio-ts/api/test-specs';
 import { type AdsClient, openAds } from './support/ads-client.ts';
+import { localOnly } from './support/cluster.ts';
 import { builtIstiod, type IstiodProcess, startIstiod } from './support/istiod-process.ts';
 import { obstacleToRealApiServer, type RealApiServer, startRealApiServer } from './support/real-api-server.ts';
 import { type Output, run, until } from './support/shell.ts';
@@ -72,7 +73,10 @@ const AGAINST_SCHEMA: Readonly<Record<string, readonly [Spec, RegExp]>> = {
   TrafficExtension: [{ lua: 'x = 1' }, /spec\.lua/],
 };
 
-describe('on an API server of Kubernetes', { skip: reason ?? false, timeout: 900_000 }, () => {
+describe('on an API server of Kubernetes', {
+  skip: reason ?? localOnly('the test starts an API server of its own'),
+  timeout: 900_000,
+}, () => {
   const directory = mkdtempSync(join(tmpdir(), 'istio-ts-real-'));
   let server: RealApiServer | undefined;
   let istiod: IstiodProcess | undefined;

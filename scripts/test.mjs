@@ -12,6 +12,7 @@ const kinds = {
   e2e: ['e2e/**/*.test.ts'],
 };
 
+const given = process.env.E2E_KUBECONFIG || undefined;
 const run = (args) => runPinned(args).status ?? 1;
 
 try {
@@ -36,10 +37,10 @@ for (const kind of isKind ? [first] : ['unit', 'e2e']) {
   const chosen = files.filter((file) => words.length === 0 || words.some((word) => file.includes(word))).sort();
   if (chosen.length === 0) continue;
   console.log(
-    `\n${kind === 'unit' ? 'Tests beside the code' : 'End-to-end tests on the local cluster'}: ${chosen.length} files`,
+    `\n${kind === 'unit' ? 'Tests beside the code' : `End-to-end tests on ${given === undefined ? 'local clusters' : `the cluster of ${given}`}`}: ${chosen.length} files`,
   );
-  // End-to-end tests wait more than they work, and each file has a cluster of its own: two at a time.
-  failed ||= withSecondTry(chosen, kind === 'unit' ? Math.max(2, availableParallelism()) : 2);
+  // End-to-end tests wait more than they work: two at a time where each file has a cluster of its own.
+  failed ||= withSecondTry(chosen, kind === 'unit' ? Math.max(2, availableParallelism()) : given === undefined ? 2 : 1);
 }
 process.exit(failed);
 
@@ -67,6 +68,8 @@ function withSecondTry(files, concurrency) {
       '--test-reporter-destination=stdout',
       '--test-reporter=./scripts/failed-files.mjs',
       `--test-reporter-destination=${list}`,
+      '--test-reporter=./scripts/skipped-tests.mjs',
+      '--test-reporter-destination=stdout',
     ];
     const code = runTests(files, concurrency, reporters);
     const again = code === 0 || !fs.existsSync(list) ? [] : fs.readFileSync(list, 'utf8').split('\n').filter(Boolean);

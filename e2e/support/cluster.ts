@@ -1,21 +1,36 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { type Output, run, until } from './shell.ts';
 
-const root = join(import.meta.dirname, '..', '..');
+export const root = join(import.meta.dirname, '..', '..');
+
+/** The kubeconfig of a cluster that is there already, on which the tests are to run; undefined for a local cluster of their own (`npm run e2e -- --kubeconfig FILE`). */
+export const givenKubeconfig: string | undefined = process.env.E2E_KUBECONFIG || undefined;
+
+/** What a file of tests asks of the machine and of the cluster, beside the usual. */
+export interface Needs {
+  /** Why the tests need the local cluster: they stop it, read its files on this machine, or change its programs. */
+  readonly localCluster?: string;
+}
 
 /** Why the end-to-end tests cannot run here, or undefined when they can. */
-export function obstacle(): string | undefined {
+export function obstacle(needs: Needs = {}): string | undefined {
+  if (!existsSync(join(root, 'dist', 'bin', 'istioctl.mjs'))) return 'the programs are not built: run npm run build';
+  if (givenKubeconfig !== undefined)
+    return needs.localCluster === undefined ? undefined : `only on the local cluster: ${needs.localCluster}`;
   if (process.platform !== 'linux') return 'the local cluster needs Linux';
   if (process.getuid?.() !== 0) return 'the local cluster needs root: run the tests with sudo';
-  if (!existsSync(join(root, 'dist', 'bin', 'istioctl.mjs'))) return 'the programs are not built: run npm run build';
   return undefined;
 }
 
-/** A local cluster of the tests' own: other name, other state folder, other kubeconfig than the user's. */
+/** The same for one test of a file that otherwise runs on any cluster; false where it runs. */
+export const localOnly = (why: string): string | false =>
+  givenKubeconfig === undefined ? false : `only on the local cluster: ${why}`;
+
+/** A cluster of the tests' own, or one that was given to them, with nothing of theirs in it. */
 export interface Cluster {
   readonly name: string;
+  /** A folder for files of the tests, removed by `down`. */
   readonly home: string;
   /** The environment in which kubectl and istioctl find this cluster. */
   readonly env: NodeJS.ProcessEnv;
@@ -29,27 +44,20 @@ export interface Cluster {
   podsReady(namespace: string, selector?: string): Promise<string>;
   /** The name of a pod with this label `app`. */
   podOf(namespace: string, app: string): Promise<string>;
-  /** The address on the host's loopback of a LoadBalancer service. */
+  /** The address of a LoadBalancer service, as it is reached from this machine. */
   loadBalancer(namespace: string, service: string): Promise<string>;
   down(): Promise<void>;
 }
 
-/** Starts the cluster; its home is removed again by `down`. */
-export async function startCluster(): Promise<Cluster> {
-  const name = `e2e-${process.pid}`;
-  const home = mkdtempSync(join(tmpdir(), 'istio-ts-e2e-'));
-  const installed = join(process.env.ISTIO_TS_HOME || join(homedir(), '.istio-ts'), 'envoy');
-  if (existsSync(installed)) symlinkSync(installed, join(home, 'envoy'));
-  const kubeconfig = join(home, 'kubeconfig');
-  mkdirSync(join(home, 'bin'), { recursive: true });
-  const tools = join(process.env.ISTIO_TS_HOME || join(homedir(), '.istio-ts'), 'bin');
-  const env: NodeJS.ProcessEnv = {
-    ...process.env,
-    ISTIO_TS_HOME: home,
-    KUBECONFIG: kubeconfig,
-    PATH: `${join(root, 'bin')}${delimiter}${process.env.PATH}${delimiter}${tools}`,
-  };
+/** Where kubectl and istioctl of this checkout are found, and the cluster of this kubeconfig. */
+export const environmentOf = (kubeconfig: string, tools: readonly string[]): NodeJS.ProcessEnv => ({
+  ...process.env,
+  KUBECONFIG: kubeconfig,
+  PATH: [join(root, 'bin'), process.env.PATH, ...tools].join(delimiter),
+});
 
+/** What the tests do with a cluster, whichever it is. */
+export function clusterCommands(env: NodeJS.ProcessEnv): Omit<Cluster, 'name' | 'home' | 'env' | 'down'> {
   const must = async (output: Promise<Output>, what: string): Promise<string> => {
     const { stdout, stderr, exitCode } = await output;
     if (exitCode !== 0) throw new Error(`${what} failed with ${exitCode}:\n${stdout}${stderr}`);
@@ -59,30 +67,13 @@ export async function startCluster(): Promise<Cluster> {
   const kubectl = (...args: readonly string[]) => must(tryKubectl(...args), `kubectl ${args.join(' ')}`);
   const tryIstioctl = (...args: readonly string[]) =>
     run(join(root, 'bin', 'istioctl'), args, { env, timeoutMs: 600_000 });
-  const istioctl = (...args: readonly string[]) => must(tryIstioctl(...args), `istioctl ${args.join(' ')}`);
   const tryApply = (yaml: string, namespace = 'default') =>
     run('kubectl', ['apply', '-n', namespace, '-f', '-'], { env, input: yaml });
-
-  const down = async () => {
-    await tryIstioctl('local', 'down', '--name', name, '--wipe');
-    rmSync(home, { recursive: true, force: true });
-  };
-  try {
-    await istioctl('local', 'up', '--name', name);
-  } catch (error) {
-    const logs = await tryIstioctl('local', 'logs', '--name', name);
-    await down();
-    throw new Error(`${(error as Error).message}\n${logs.stdout.slice(-4000)}`);
-  }
-
   return {
-    name,
-    home,
-    env,
     kubectl,
     tryKubectl,
-    istioctl,
     tryIstioctl,
+    istioctl: (...args) => must(tryIstioctl(...args), `istioctl ${args.join(' ')}`),
     tryApply,
     apply: (yaml, namespace = 'default') => must(tryApply(yaml, namespace), `kubectl apply -n ${namespace}`),
     podsReady: async (namespace, selector) => {
@@ -125,11 +116,16 @@ export async function startCluster(): Promise<Cluster> {
         ).trim();
         return address || undefined;
       }),
-    down,
   };
 }
 
 interface PodSummary {
   readonly metadata: { readonly name: string; readonly deletionTimestamp?: string };
   readonly status: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+}
+
+/** Starts a cluster of the tests' own, or takes the one that was given; `down` leaves nothing behind in either. */
+export async function startCluster(): Promise<Cluster> {
+  if (givenKubeconfig !== undefined) return (await import('./given-cluster.ts')).takeCluster(givenKubeconfig);
+  return (await import('./local-cluster.ts')).startLocalCluster();
 }

@@ -1,0 +1,86 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { type Cluster, clusterCommands, environmentOf } from './cluster.ts';
+import { addressPool, type LoadBalancers, startLoadBalancers } from './load-balancers.ts';
+import { until } from './shell.ts';
+
+/** Kinds of objects without a namespace that installations and tests make. */
+const CLUSTER_KINDS = [
+  'namespaces',
+  'validatingwebhookconfigurations.admissionregistration.k8s.io',
+  'mutatingwebhookconfigurations.admissionregistration.k8s.io',
+  'validatingadmissionpolicies.admissionregistration.k8s.io',
+  'validatingadmissionpolicybindings.admissionregistration.k8s.io',
+  'clusterrolebindings.rbac.authorization.k8s.io',
+  'clusterroles.rbac.authorization.k8s.io',
+  'priorityclasses.scheduling.k8s.io',
+  'customresourcedefinitions.apiextensions.k8s.io',
+];
+/** Kinds that the tests make in namespaces which are not theirs. */
+const NAMESPACED_KINDS = [
+  'deployments.apps,statefulsets.apps,daemonsets.apps,jobs.batch,pods',
+  'services,configmaps,secrets,serviceaccounts',
+  'ingresses.networking.k8s.io,networkpolicies.networking.k8s.io,horizontalpodautoscalers.autoscaling',
+  'roles.rbac.authorization.k8s.io,rolebindings.rbac.authorization.k8s.io',
+  'resourcequotas,limitranges',
+];
+
+/**
+ * The cluster of a kubeconfig. What is in it before stays; what the tests make goes with `down`, whatever it is. A cluster in which istiod runs already is
+ * refused: the tests would change somebody's mesh.
+ */
+export async function takeCluster(kubeconfig: string): Promise<Cluster> {
+  const home = mkdtempSync(join(tmpdir(), 'istio-ts-e2e-'));
+  mkdirSync(join(home, 'state'));
+  const users = process.env.ISTIO_TS_HOME || join(homedir(), '.istio-ts');
+  const env = { ...environmentOf(resolve(kubeconfig), [join(users, 'bin')]), ISTIO_TS_HOME: join(home, 'state') };
+  const commands = clusterCommands(env);
+
+  const names = async (kinds: string, namespace?: string): Promise<readonly string[]> => {
+    const where = namespace === undefined ? [] : ['-n', namespace];
+    const { stdout } = await commands.tryKubectl('get', kinds, ...where, '-o', 'name', '--ignore-not-found');
+    return stdout.split('\n').filter((name) => name !== '');
+  };
+  const everything = async (namespaces: readonly string[]): Promise<ReadonlySet<string>> => {
+    const found = await Promise.all([
+      ...CLUSTER_KINDS.map((kind) => names(kind)),
+      ...namespaces.flatMap((namespace) =>
+        NAMESPACED_KINDS.map(async (kinds) => (await names(kinds, namespace)).map((name) => `${namespace}:${name}`)),
+      ),
+    ]);
+    return new Set(found.flat());
+  };
+
+  const deployments = await commands.kubectl('get', 'deployments', '-A', '-l', 'app=istiod', '-o', 'name');
+  if (deployments.trim() !== '')
+    throw new Error('istiod runs in this cluster: the tests want one without a mesh (istioctl uninstall --purge)');
+  const own = (await names('namespaces')).map((name) => name.replace('namespace/', ''));
+  const before = await everything(own);
+  const pool = addressPool(process.env.E2E_LOAD_BALANCERS);
+  const balancers: LoadBalancers | undefined = pool && startLoadBalancers(commands, pool);
+
+  const down = async () => {
+    balancers?.stop();
+    await commands.tryIstioctl('uninstall', '--purge', '-y');
+    // Namespaces first: webhooks and definitions that are still there let their objects be deleted properly.
+    const made = [...(await everything(own))].filter((name) => !before.has(name));
+    for (const object of made) {
+      const [namespace, name] = object.includes(':') ? object.split(':', 2) : [undefined, object];
+      if (name === undefined) continue;
+      const where = namespace === undefined ? [] : ['-n', namespace];
+      await commands.tryKubectl('delete', name, ...where, '--ignore-not-found', '--wait=false');
+    }
+    await until(
+      'what the tests made to be gone',
+      async () => {
+        const left = [...(await everything(own))].filter((name) => !before.has(name) && made.includes(name));
+        if (left.length > 0) throw new Error(`still there: ${left.slice(0, 10).join(', ')}`);
+        return true;
+      },
+      300_000,
+    );
+    rmSync(home, { recursive: true, force: true });
+  };
+  return { name: 'given', home, env, ...commands, down };
+}
