@@ -5,12 +5,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { decodeMeshConfig } from '@istio-ts/api';
-import { injectPod } from '@istio-ts/injector';
-import { chartConfig, containerOf } from '@istio-ts/injector/injection.test-support';
 import { provesAnnotations } from '@istio-ts/xds/field-proof';
-import { cleanups, eventually, freePort, http, type RunningAgent, skip, startAgent } from './agent.test-support.ts';
+import { cleanups, eventually, freePort, http, skip } from './agent.test-support.ts';
 import { mutualTlsListener, startFakeIstiod } from './fake-istiod.test-support.ts';
+import { ready, startProxy } from './injected-proxy.test-support.ts';
 
 /** Annotations of a pod, from its injection to the real Envoy that its agent runs. */
 
@@ -33,56 +31,6 @@ provesAnnotations(
   'sidecar.istio.io/statsInclusionSuffixes',
   'status.sidecar.istio.io/port',
 );
-
-/** Runs the proxy of a pod with these annotations as injection has it, but for what belongs to the cluster. */
-async function startProxy(
-  istiod: Awaited<ReturnType<typeof startFakeIstiod>>,
-  annotations: Readonly<Record<string, string>>,
-  more: Readonly<Record<string, string>> = {},
-): Promise<RunningAgent & { readonly statusPort: number }> {
-  const ports = { status: await freePort(), admin: await freePort() };
-  const all = {
-    'sidecar.istio.io/discoveryAddress': istiod.address,
-    'status.sidecar.istio.io/port': String(ports.status),
-    'proxy.istio.io/config': `proxyAdminPort: ${ports.admin}\nterminationDrainDuration: 0.1s`,
-    ...annotations,
-  };
-  const result = injectPod({
-    pod: {
-      metadata: { name: 'cart-1', labels: { app: 'cart' }, annotations: all },
-      spec: { containers: [{ name: 'app', image: 'app' }] },
-    },
-    namespace: 'shop',
-    config: chartConfig(),
-    meshConfig: decodeMeshConfig({}).value,
-    revision: 'default',
-  });
-  assert.ok(result.injected);
-  const proxy = containerOf(result.pod, 'istio-proxy');
-  const variables = proxy.env as readonly { readonly name: string; readonly value?: string }[];
-  const env = Object.fromEntries(
-    variables.flatMap(({ name, value }) => (value === undefined || name === 'CA_ADDR' ? [] : [[name, value]])),
-  ) as Record<string, string>;
-  const own = JSON.parse(env.PROXY_CONFIG ?? '{}') as Record<string, unknown>;
-  const flags = (proxy.args as readonly string[]).filter(
-    (argument) => argument.startsWith('--') && argument.includes('='),
-  );
-  const agent = await startAgent(
-    istiod,
-    { ...env, ...more },
-    { statusPort: undefined, proxyAdminPort: undefined, ...own },
-    all,
-    flags,
-  );
-  return { ...agent, ports: { ...agent.ports, ...ports }, statusPort: ports.status };
-}
-
-const ready = (agent: RunningAgent) =>
-  eventually(
-    'ready',
-    () => http(agent.ports.ready, '/healthz/ready'),
-    ({ status }) => status === 200,
-  );
 
 test('what annotations say of logs, statistics, ports, addresses and the bootstrap', { skip }, async () => {
   const plainPort = await freePort();
