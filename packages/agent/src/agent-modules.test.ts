@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import { createServer as createHttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
+import { catalogue } from '@istio-ts/metrics/catalogue';
+import { namesIn } from '@istio-ts/metrics/promtool.test-support';
 import { headerModule } from '@istio-ts/xds/testing/wasm';
 import { cleanups, eventually, freePort, http, skip, startAgent } from './agent.test-support.ts';
 import { type Served, startFakeIstiod } from './fake-istiod.test-support.ts';
@@ -162,6 +164,16 @@ test('modules of filters come from a registry; without one traffic is admitted o
   assert.equal((await answer(ports.good, 200)).body, 'wasm=yes');
   await answer(ports.closed, 403);
   assert.equal((await answer(ports.open, 200)).body, 'wasm=-');
+  // Each refused filter may have been tried again.
+  const { body: metrics } = await http(agent.ports.status, '/metrics');
+  assert.match(metrics, /^istio_agent_wasm_cache_entries 1$/m);
+  assert.match(metrics, /^istio_agent_wasm_cache_lookup_count\{hit="false"\} [3-9]$/m);
+  assert.match(metrics, /^istio_agent_wasm_remote_fetch_count\{result="success"\} 1$/m);
+  assert.match(metrics, /^istio_agent_wasm_remote_fetch_count\{result="download_failure"\} [1-9]$/m);
+  assert.match(metrics, /^istio_agent_wasm_config_conversion_count\{result="fetch_failure"\} [2-9]$/m);
+  const served = new Set(namesIn(metrics));
+  for (const { name, program } of catalogue)
+    if (program === 'pilot-agent' && name.includes('_wasm_')) assert.ok(served.has(name), name);
   assert.ok(registry.pulls.includes('/v2/team/filter/manifests/v1'));
   assert.match(agent.output(), /a module cannot be fetched.*team\/none/);
   assert.doesNotMatch(agent.output(), /secret"/);

@@ -14,6 +14,7 @@ import { envoyArguments } from './envoy/arguments.ts';
 import { LazyExtensions } from './extensions/lazy.ts';
 import { drainEnvoy, drainListeners } from './envoy/drain.ts';
 import { startEnvoy } from './envoy/process.ts';
+import { renderEnvoyUsage } from './envoy/usage.ts';
 import { whyRefused } from './envoy/validate.ts';
 import { writeGrpcBootstrap } from './grpc/bootstrap-file.ts';
 import { readOptional } from './inputs.ts';
@@ -65,13 +66,22 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     );
   const settings = isForeign ? { ...given, certificates: { ...given.certificates, socketFile: OWN_SOCKET } } : given;
   if (!settings.envoyDisabled) for (const warning of unavailableSettings(settings)) log.warn(warning);
-  const metrics = new AgentMetrics({ version, now: Date.now, residentMemory: () => process.memoryUsage.rss() });
+  const metrics = new AgentMetrics({
+    version,
+    now: Date.now,
+    residentMemory: () => process.memoryUsage.rss(),
+    cpuSeconds: () => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1e6;
+    },
+  });
   const store = new SecretStore();
   const files = new FileSecrets({
     store,
     debounceMs: settings.certificates.fileDebounceMs,
     log: log.scope('cache'),
     onFailure: () => metrics.fileSecretFailure(),
+    onBlindness: () => metrics.fileWatcherFailure(),
   });
   const help = (request: HelperRequest): Promise<HelperResponse> => askHelper(options.helper, request);
   const foreign = isForeign
@@ -111,6 +121,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     version,
     help,
     log: log.scope('wasm'),
+    include: (render) => metrics.include(render),
     openControlPlane: openSocket,
   });
   if (foreign !== undefined) log.info('secrets are served by another program', { socket: socketFile });
@@ -195,6 +206,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   }
   const envoy = await startEnvoy(settings.envoyBinary, envoyCommand);
   log.info('Envoy started', { pid: envoy.pid });
+  metrics.include(() => renderEnvoyUsage(envoy.pid));
   services = await startAgentServices({ settings, version, metrics, log, probeTarget: probeTarget(settings) });
   const ended = await Promise.race([
     envoy.exited.then((exit) => ({ kind: 'exit', exit }) as const),

@@ -33,9 +33,14 @@ interface Metric {
 export class MetricsRegistry {
   readonly #metrics = new Map<string, Metric>();
 
-  counter(name: string, help: string): Counter {
+  /** `read`, when given, is asked at every scrape instead of counting: for what somebody else counts (the kernel, say). */
+  counter(name: string, help: string, read?: () => number): Counter {
     const series = new SeriesMap();
-    this.#add(name, { type: 'counter', help, lines: () => series.lines(name) });
+    const lines = function* (): Iterable<string> {
+      if (read !== undefined) series.update({}, read);
+      yield* series.lines(name);
+    };
+    this.#add(name, { type: 'counter', help, lines });
     return {
       add: (labels = {}, by = 1) => series.update(labels, (value) => value + by),
       value: (labels = {}) => series.value(labels),
@@ -93,6 +98,11 @@ export class MetricsRegistry {
         found.count++;
       },
     };
+  }
+
+  /** What is declared, whether it has values or not. */
+  declared(): readonly { readonly name: string; readonly type: Metric['type']; readonly help: string }[] {
+    return [...this.#metrics].map(([name, { type, help }]) => ({ name, type, help }));
   }
 
   /** The whole registry as text. */

@@ -16,6 +16,8 @@ export interface FileSecretOptions {
   readonly debounceMs: number;
   readonly log: Logger;
   readonly onFailure: () => void;
+  /** Called where changes in a folder will not be seen. */
+  readonly onBlindness?: () => void;
 }
 
 /** Secrets that are files: loaded into the store, and loaded again when they change. */
@@ -89,9 +91,13 @@ export class FileSecrets {
           load();
         });
       });
-      watcher.on('error', () => this.#watchers.delete(watcher));
+      watcher.on('error', () => {
+        this.#watchers.delete(watcher);
+        this.#options.onBlindness?.();
+      });
       this.#watchers.add(watcher);
     } catch (error) {
+      this.#options.onBlindness?.();
       this.#options.log.warn('directory cannot be watched, changes of certificates in it will not be seen', {
         directory,
         error: String(error),

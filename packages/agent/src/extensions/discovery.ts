@@ -6,6 +6,7 @@ import type { Logger } from '../log.ts';
 import { encode, message, nested, text } from '../protobuf.ts';
 import { decodeDiscoveryRequest } from '../sds/messages.ts';
 import { EXTENSION_TYPE, readModuleRequest, withModuleFile, withoutModule } from './module-request.ts';
+import type { ModuleCounters } from './module-counters.ts';
 import type { ModuleStore } from './module-store.ts';
 import { textAt } from './wire-path.ts';
 
@@ -21,6 +22,9 @@ export interface ExtensionDiscoveryOptions {
   readonly socketFile: string;
   readonly node: NodeDescription;
   readonly modules: ModuleStore;
+  readonly counters: ModuleCounters;
+  /** Milliseconds. */
+  readonly now: () => number;
   readonly log: Logger;
 }
 
@@ -182,12 +186,16 @@ export class ExtensionDiscovery {
       return;
     }
     let retryMs = FIRST_FETCH_RETRY_MS;
+    const { counters, now } = this.#options;
     const fetch = async (): Promise<void> => {
+      const begun = now();
       try {
         const file = await this.#options.modules.file(request);
         this.#options.log.info('module is there', { name, url: request.url, file });
+        counters.converted(true, now() - begun);
         this.#publish(name, extension, withModuleFile(source, file));
       } catch (error) {
+        counters.converted(false, now() - begun);
         this.#options.log.error('a module cannot be fetched', {
           name,
           url: request.url,

@@ -16,6 +16,8 @@ export interface LazyExtensionsOptions {
   /** Opens a socket that leads to the control plane, and gives its path. */
   readonly openControlPlane: () => Promise<string>;
   readonly log: Logger;
+  /** Takes what counts modules into the agent's metrics, in Prometheus' text format. */
+  readonly include: (render: () => string) => void;
 }
 
 /** The agent's part in filters whose modules have to be fetched; it costs nothing before Envoy asks for one. */
@@ -69,11 +71,14 @@ export class LazyExtensions {
   async #load(): Promise<ExtensionDiscovery> {
     const { settings, version, help, log } = this.#options;
     // Not through Envoy: its listeners wait for their filters before any of them answers.
-    const [socketFile, { ExtensionDiscovery: Discovery }, { ModuleStore }] = await Promise.all([
+    const [socketFile, { ExtensionDiscovery: Discovery }, { ModuleStore }, { ModuleCounters }] = await Promise.all([
       this.#options.openControlPlane(),
       import('./discovery.ts'),
       import('./module-store.ts'),
+      import('./module-counters.ts'),
     ]);
+    const counters = new ModuleCounters();
+    this.#options.include(() => counters.render());
     const modules = new ModuleStore(async ({ url, sha256, pullSecret }) => {
       const answer = await help({
         kind: 'module',
@@ -85,11 +90,13 @@ export class LazyExtensions {
       });
       if (answer.kind === 'fetched') return answer.file;
       throw new Error(answer.kind === 'failed' ? answer.message : 'the helper gave another answer');
-    });
+    }, counters);
     const discovery = new Discovery({
       socketFile,
       node: { id: nodeId(settings), cluster: serviceCluster(settings), metadata: nodeMetadata(settings, version) },
       modules,
+      counters,
+      now: () => performance.now(),
       log,
     });
     if (this.#closed) discovery.close();

@@ -12,6 +12,8 @@ export interface AgentMetricsOptions {
   readonly now: () => number;
   /** Bytes. */
   readonly residentMemory: () => number;
+  /** Seconds of CPU since the start; absent where nobody asks. */
+  readonly cpuSeconds?: () => number;
 }
 
 /** Counters and gauges that live as long as the agent. */
@@ -86,6 +88,16 @@ export class AgentMetrics {
     this.#add('num_file_secret_failures_total', 'counter', 'Secrets that could not be read from files.', {}, 1);
   }
 
+  fileWatcherFailure(): void {
+    this.#add(
+      'num_file_watcher_failures_total',
+      'counter',
+      'Folders of certificates that could not be watched.',
+      {},
+      1,
+    );
+  }
+
   startupFinished(): void {
     this.#add(
       'startup_duration_seconds',
@@ -125,6 +137,13 @@ export class AgentMetrics {
       this.#options.residentMemory(),
     );
     this.#add('process_start_time_seconds', 'gauge', 'Start of the agent.', {}, this.#started / 1000);
+    const { cpuSeconds } = this.#options;
+    if (cpuSeconds !== undefined) {
+      const series = this.#series.get('process_cpu_seconds_total');
+      if (series === undefined)
+        this.#add('process_cpu_seconds_total', 'counter', 'CPU time of the agent, in seconds.', {}, cpuSeconds());
+      else series.values.set('', cpuSeconds());
+    }
     let text = `# HELP istio_build Istio component build info\n# TYPE istio_build gauge\nistio_build{component="proxy",tag="${escapeLabel(this.#options.version)}"} 1\n`;
     for (const [name, series] of this.#series) {
       text += `# HELP istio_agent_${name} ${series.help}\n# TYPE istio_agent_${name} ${series.kind}\n`;

@@ -14,6 +14,7 @@ import { findPodNamespace } from '../repair/pod-namespace.ts';
 import { startRepair } from '../repair/repair.ts';
 import { serveHttp } from './http-servers.ts';
 import { startInstaller } from './installer.ts';
+import { createCniMetrics } from './metrics.ts';
 import { servePlugin } from './plugin-server.ts';
 import { DAEMON_SET_NAME, isBeingRemoved, ownDaemonSet } from './removal.ts';
 import { INSTALL_FLAGS, type InstallSettings, readInstallSettings } from './settings.ts';
@@ -77,14 +78,7 @@ async function run(settings: InstallSettings, log: Logger): Promise<number> {
   if (settings.ambient)
     log.warn('AMBIENT_ENABLED: pods without sidecars are not served by this version; only sidecars get their rules');
   const metrics = new MetricsRegistry();
-  const ready = metrics.gauge('istio_cni_install_ready', 'Whether the plugin is installed on this node.');
-  const installs = metrics.counter('istio_cni_installs_total', 'Installations of the plugin, by result.');
-  const requests = metrics.counter('istio_cni_plugin_requests_total', 'Pod networks the plugin was called for.');
-  const repairs = metrics.counter(
-    'istio_cni_repair_pods_repaired_total',
-    'Pods that started without rules, by what was done.',
-  );
-  ready.set(0);
+  const { ready, installs, requests, repairs } = createCniMetrics(metrics);
 
   const client: ClosableKubeClient = createKubeClient(loadKubeConfig({ env: process.env, preferInCluster: true }), {
     userAgent: 'istio-cni',

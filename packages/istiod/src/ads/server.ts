@@ -184,6 +184,7 @@ class AdsStream<W extends Watch, R extends Request> {
       this.#identities = await provedIdentities(this.#call, this.#options);
       const take = (bytes: Buffer): Promise<void> | undefined => {
         if (this.#end !== undefined) return undefined;
+        metrics.received(bytes.length);
         const request = this.#decode(bytes);
         if (isDebugType(request.typeUrl ?? '')) return this.#answerDebug(request);
         if (this.#session === undefined) {

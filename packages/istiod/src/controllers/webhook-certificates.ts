@@ -52,6 +52,7 @@ export function keepWebhookCertificates(
   metrics: ReturnType<typeof createWebhookMetrics>,
 ): { readonly refresh: () => void; readonly close: () => void } {
   const known = new Map<string, { readonly object: KubeObject; readonly target: Target }>();
+  const failed = new Set<string>();
   const ownRevision = (object: KubeObject) =>
     (object.metadata.labels?.['istio.io/rev'] ?? 'default') === options.revision;
   const targets: readonly Target[] = [
@@ -80,6 +81,7 @@ export function keepWebhookCertificates(
     const name = entry.object.metadata.name ?? '';
     const validates = entry.target.type.kind === 'ValidatingWebhookConfiguration';
     metrics.attempt(name);
+    if (failed.delete(id)) metrics.retry(name);
     client.patch(entry.target.type, name, undefined, 'json', patch, { fieldManager: 'istiod' }).then(
       () => {
         if (validates) metrics.validationUpdated();
@@ -87,6 +89,7 @@ export function keepWebhookCertificates(
       },
       (error: Error) => {
         const reason = error instanceof KubeApiError ? error.reason : 'unreachable';
+        failed.add(id);
         metrics.failure(name, reason);
         if (validates) metrics.validationUpdated(reason);
         if (!(error instanceof KubeApiError && (error.status === 404 || error.status === 409)))
@@ -101,7 +104,11 @@ export function keepWebhookCertificates(
       (event) => {
         if (event.type === 'SYNCED') return;
         const id = `${target.type.resource}/${event.object.metadata.name}`;
-        if (event.type === 'DELETED' || !target.owns(event.object)) return void known.delete(id);
+        if (event.type === 'DELETED' || !target.owns(event.object)) {
+          failed.delete(id);
+          known.delete(id);
+          return;
+        }
         known.set(id, { object: event.object, target });
         reconcile(id);
       },

@@ -3,6 +3,7 @@ import { isNotFound, type KubeClient, type KubeObject } from '@istio-ts/kube';
 import { formatLocality, healthChecksAnnotation } from '@istio-ts/mesh';
 import type { ProxyNode } from '@istio-ts/xds';
 import type { Logger } from '../log.ts';
+import type { RegistrationMetrics } from '../metrics/kubernetes.ts';
 
 /** Annotations of WorkloadEntries that istiod made itself. */
 export const registrationAnnotations = {
@@ -139,6 +140,7 @@ export function createWorkloadRegistration(
   client: KubeClient,
   options: RegistrationOptions,
   log: Logger,
+  metrics?: RegistrationMetrics,
 ): WorkloadRegistration {
   const { controller, graceMs, now } = options;
   /** Connections by entry: a proxy may connect anew before its old stream is known to be dead. */
@@ -201,7 +203,7 @@ export function createWorkloadRegistration(
       { fieldManager: 'istiod' },
     );
 
-  const register = async (node: ProxyNode): Promise<void> => {
+  const register = async (node: ProxyNode, again = false): Promise<void> => {
     const key = keyOf(node);
     const entry = await find(key);
     if (entry) {
@@ -210,6 +212,7 @@ export function createWorkloadRegistration(
         [registrationAnnotations.connectedAt]: now().toISOString(),
         [registrationAnnotations.disconnectedAt]: null,
       });
+      if (!again) metrics?.updated();
     } else {
       const group = await client
         .get(istioTypes.WorkloadGroup, groupOf(node), node.namespace)
@@ -220,13 +223,23 @@ export function createWorkloadRegistration(
       const reason = refusal(group, node);
       if (reason !== undefined) {
         log.warn(`WorkloadEntry ${key} is not made: ${reason}`);
+        metrics?.failed();
         return;
       }
       await client.create(istioTypes.WorkloadEntry, registeredEntry(group, node, controller, now()));
+      metrics?.registered();
       log.info(`WorkloadEntry ${key} is made: ${node.id} has connected as a member of WorkloadGroup ${groupOf(node)}`);
     }
     const state = states.get(key);
     if (state) await writeHealth(key, state);
+  };
+  const counted = async (work: Promise<void>): Promise<void> => {
+    try {
+      await work;
+    } catch (error) {
+      metrics?.failed();
+      throw error;
+    }
   };
   const unregister = async (key: string): Promise<void> => {
     const entry = await find(key);
@@ -236,6 +249,7 @@ export function createWorkloadRegistration(
       [registrationAnnotations.controller]: null,
       [registrationAnnotations.disconnectedAt]: now().toISOString(),
     });
+    metrics?.unregistered();
     later(
       () =>
         enqueue(
@@ -256,6 +270,7 @@ export function createWorkloadRegistration(
       .catch((error: unknown) => {
         if (!isNotFound(error)) throw error;
       });
+    metrics?.removed();
     log.info(`WorkloadEntry ${key} is removed: its workload is gone`);
   };
   const writeHealth = async (key: string, { healthy, message }: Health): Promise<void> => {
@@ -312,7 +327,7 @@ export function createWorkloadRegistration(
       enqueue(
         key,
         'cannot confirm WorkloadEntry',
-        () => register(node),
+        () => counted(register(node, true)),
         () => connections.has(key),
       );
   }, confirmMs);
@@ -331,7 +346,7 @@ export function createWorkloadRegistration(
       enqueue(
         key,
         'cannot register WorkloadEntry',
-        () => register(node),
+        () => counted(register(node)),
         () => connections.has(key),
       );
     },
@@ -345,7 +360,7 @@ export function createWorkloadRegistration(
       enqueue(
         key,
         'cannot mark WorkloadEntry',
-        () => unregister(key),
+        () => counted(unregister(key)),
         () => !connections.has(key),
       );
     },

@@ -6,6 +6,8 @@ import type { KubeObject } from '@istio-ts/kube';
 import { createMesh, MeshSources } from '@istio-ts/mesh';
 import type { ProxyNode } from '@istio-ts/xds';
 import { provesAnnotations } from '@istio-ts/xds/field-proof';
+import { MetricsRegistry } from '@istio-ts/metrics';
+import { createRegistrationMetrics } from '../metrics/kubernetes.ts';
 import { FakeCluster, settle } from '../fake-cluster.test-support.ts';
 import { recordingLogger } from '../log.test-support.ts';
 import { wantedAddresses } from './auto-allocate.ts';
@@ -248,17 +250,26 @@ describe('workloads outside Kubernetes', () => {
     const cluster = new FakeCluster();
     cluster.put(istioTypes.WorkloadGroup, group);
     const log = recordingLogger();
+    const metrics = new MetricsRegistry();
     const registration = createWorkloadRegistration(
       cluster.client,
       { controller: 'istiod-1', graceMs, register: true, healthChecks: true, now: at },
       log,
+      createRegistrationMetrics(metrics),
     );
-    return { cluster, registration, log, found: () => cluster.get(istioTypes.WorkloadEntry, 'shop', name) };
+    const counted = () =>
+      Object.fromEntries(
+        [...metrics.text().matchAll(/^auto_registration_(\w+)_total ([1-9]\d*)$/gm)].map(([, name, count]) => [
+          name,
+          Number(count),
+        ]),
+      );
+    return { cluster, registration, log, counted, found: () => cluster.get(istioTypes.WorkloadEntry, 'shop', name) };
   }
 
   it('get an entry from their group when they connect, and lose it when they are gone', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
-    const { cluster, registration, found } = start();
+    const { cluster, registration, found, counted } = start();
     registration.connected(node());
     await settle();
     assert.deepEqual(found()?.spec, {
@@ -287,12 +298,13 @@ describe('workloads outside Kubernetes', () => {
     await settle();
     assert.equal(found(), undefined);
     assert.ok(cluster.writes.some((line) => line.startsWith('delete workloadentries')));
+    assert.deepEqual(counted(), { success: 1, unregister: 1, deletes: 1 });
     registration.close();
   });
 
   it('keep their entry when they are back in time', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
-    const { registration, found } = start(5);
+    const { registration, found, counted } = start(5);
     registration.connected(node());
     await settle();
     registration.disconnected(node());
@@ -301,12 +313,13 @@ describe('workloads outside Kubernetes', () => {
     t.mock.timers.tick(20);
     await settle();
     assert.equal(found()?.metadata.annotations?.[registrationAnnotations.disconnectedAt], undefined);
+    assert.deepEqual(counted(), { success: 1, unregister: 1, updates: 1 });
     registration.close();
   });
 
   it('wait for their group, of which is told once whenever it is missing', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
-    const { cluster, registration, found, log } = start();
+    const { cluster, registration, found, log, counted } = start();
     const passRetries = async (times: number) => {
       await settle();
       for (let i = 0; i < times; i++) {
@@ -319,6 +332,7 @@ describe('workloads outside Kubernetes', () => {
     registration.connected(node());
     await passRetries(5);
     assert.equal(missing(), 1);
+    assert.ok((counted().errors ?? 0) > 1);
     cluster.put(istioTypes.WorkloadGroup, group);
     await passRetries(1);
     assert.ok(found());

@@ -13,7 +13,7 @@ export function createEngineReports(
     'pilot_xds_generation_errors_total',
     'Resources that could not be made; the ones before them stay in force.',
   );
-  metrics.gauge(
+  metrics.counter(
     'istiod_xds_resources_encoded_total',
     'Resources for proxies that were encoded since the start, each once for all proxies that share it.',
     () => [...encodedResources().values()].reduce((sum, count) => sum + count, 0),

@@ -7,6 +7,7 @@ import { MetricsRegistry } from '@istio-ts/metrics';
 import { istioObject, podObject, serviceObject, sliceObject } from '@istio-ts/xds/testing/objects';
 import { FakeCluster, settle } from '../fake-cluster.test-support.ts';
 import {
+  createBatchMetrics,
   createEventMetrics,
   createTargetMetrics,
   registerEndpointMetrics,
@@ -54,10 +55,41 @@ test('what the API server tells of is counted by kind and event', async () => {
   watch.close();
 });
 
+test('changes are timed: how long the first waits for the others, and how long the model takes', async () => {
+  const { sources, metrics, series } = scene();
+  const cluster = new FakeCluster();
+  let time = 0;
+  const timed = createBatchMetrics(metrics, () => time);
+  const batches: (() => void)[] = [];
+  const watch = watchMesh(cluster.client, sources, {
+    schedule: (work) => batches.push(timed(work)),
+    admits: () => {
+      time += 200;
+      return true;
+    },
+  });
+  for (const batch of batches.splice(0)) batch();
+  await watch.synced;
+  cluster.put(kubernetesTypes.Service, serviceObject({ name: 'one' }, [port]));
+  time += 40;
+  cluster.put(kubernetesTypes.Service, serviceObject({ name: 'two' }, [port]));
+  time += 10;
+  const before = [...series('pilot_debounce_time_count')];
+  assert.equal(batches.length, 1);
+  for (const batch of batches.splice(0)) batch();
+  assert.deepEqual([...series('pilot_debounce_time_count')], [String(Number(before[0]) + 1)]);
+  assert.deepEqual(series('pilot_debounce_time_sum'), ['0.05']);
+  assert.deepEqual(series('pilot_pushcontext_init_seconds_sum'), ['0.4']);
+  watch.close();
+});
+
 test('endpoints whose pods are not there yet', () => {
   const { sources, metrics, series } = scene();
   const shown = registerEndpointMetrics(metrics, sources);
-  const values = () => [...series('pilot_k8s_endpoints_pending_pod'), ...series('pilot_k8s_endpoints_with_no_pods')];
+  const values = () => {
+    assert.deepEqual(series('endpoint_no_pod'), series('pilot_k8s_endpoints_pending_pod'));
+    return [...series('pilot_k8s_endpoints_pending_pod'), ...series('pilot_k8s_endpoints_with_no_pods')];
+  };
   assert.deepEqual(values(), ['0', '0']);
   sources.set(sliceObject('app', [port], [{ ip: '10.0.0.1', pod: 'app-0' }]));
   assert.deepEqual(values(), ['1', '1']);

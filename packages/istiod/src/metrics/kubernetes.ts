@@ -38,6 +38,64 @@ export function createEventMetrics(metrics: MetricsRegistry): (type: ResourceTyp
   };
 }
 
+/**
+ * Times changes of the cluster on their way into the model: how long the first of some changes waits for those that come with it, and how long the
+ * model takes to take them in. The result stands around the work of such a batch; `now` is in milliseconds.
+ */
+export function createBatchMetrics(metrics: MetricsRegistry, now: () => number): (work: () => void) => () => void {
+  const waiting = metrics.histogram(
+    'pilot_debounce_time',
+    'Time in seconds that a change waits for others before the model takes them in together.',
+    [0.01, 0.1, 0.5, 1, 3, 5, 10, 20, 30],
+  );
+  const taking = metrics.histogram(
+    'pilot_pushcontext_init_seconds',
+    'Time in seconds that the model takes to take in changes that came together.',
+    [0.01, 0.1, 0.5, 1, 3, 5],
+  );
+  return (work) => {
+    const asked = now();
+    return () => {
+      const begun = now();
+      waiting.observe((begun - asked) / 1000);
+      work();
+      taking.observe((now() - begun) / 1000);
+    };
+  };
+}
+
+/** Counts interruptions of watches of a cluster, which are tried again. */
+export function createSyncMetrics(metrics: MetricsRegistry, cluster: string): () => void {
+  const errors = metrics.counter('controller_sync_errors_total', 'Interruptions of watches of a cluster.');
+  const labels = { cluster };
+  errors.add(labels, 0);
+  return () => errors.add(labels);
+}
+
+/** What becomes of the WorkloadEntries of workloads that register themselves. */
+export interface RegistrationMetrics {
+  readonly registered: () => void;
+  readonly updated: () => void;
+  readonly failed: () => void;
+  readonly unregistered: () => void;
+  readonly removed: () => void;
+}
+
+export function createRegistrationMetrics(metrics: MetricsRegistry): RegistrationMetrics {
+  const counter = (name: string, help: string): (() => void) => {
+    const { add } = metrics.counter(`auto_registration_${name}_total`, help);
+    add({}, 0);
+    return () => add();
+  };
+  return {
+    registered: counter('success', 'Workloads that registered themselves.'),
+    updated: counter('updates', 'Workloads that came back to the entry that they had.'),
+    failed: counter('errors', 'Attempts to register a workload, or to mark it as gone, that failed.'),
+    unregistered: counter('unregister', 'Registered workloads that disconnected.'),
+    removed: counter('deletes', 'Entries that were removed because their workload stayed away.'),
+  };
+}
+
 /** Clusters whose objects are watched: the one that istiod runs in. */
 export function registerClusterMetrics(metrics: MetricsRegistry): void {
   metrics.gauge('istiod_managed_clusters', 'Clusters that this istiod watches.').set(1, { cluster_type: 'local' });
@@ -46,15 +104,18 @@ export function registerClusterMetrics(metrics: MetricsRegistry): void {
 /** What becomes of the CA's root in webhooks, by the names of their configurations. */
 export function createWebhookMetrics(metrics: MetricsRegistry): {
   readonly attempt: (name: string) => void;
+  readonly retry: (name: string) => void;
   readonly failure: (name: string, reason: string) => void;
   readonly validationUpdated: (failure?: string) => void;
 } {
   const attempts = metrics.counter('webhook_patch_attempts_total', 'Webhook patching attempts');
+  const retries = metrics.counter('webhook_patch_retries_total', 'Webhook patching retries');
   const failures = metrics.counter('webhook_patch_failures_total', 'Webhook patching total failures');
   const updates = metrics.counter('galley_validation_config_updates', 'k8s webhook configuration updates');
   const errors = metrics.counter('galley_validation_config_update_error', 'k8s webhook configuration update error');
   return {
     attempt: (name) => attempts.add({ name }),
+    retry: (name) => retries.add({ name }),
     failure: (name, reason) => failures.add({ name, reason }),
     validationUpdated: (failure) => (failure === undefined ? updates.add() : errors.add({ reason: failure })),
   };
@@ -71,6 +132,14 @@ export function missingPods({ endpointSlices, pods }: Slices): ReadonlySet<strin
   return missing;
 }
 
+/** Endpoints that name a pod that is not known. */
+function endpointsWithoutPod({ endpointSlices, pods }: Slices): number {
+  let count = 0;
+  for (const { namespace, endpoints } of endpointSlices.values())
+    for (const { pod } of endpoints) if (pod !== '' && !pods.has(`${namespace}/${pod}`)) count++;
+  return count;
+}
+
 /** Metrics of endpoints whose pods are not there yet, or no more. */
 export function registerEndpointMetrics(metrics: MetricsRegistry, sources: Slices): { readonly close: () => void } {
   metrics.gauge(
@@ -78,6 +147,7 @@ export function registerEndpointMetrics(metrics: MetricsRegistry, sources: Slice
     'Pods that endpoints name and that are not known yet.',
     () => missingPods(sources).size,
   );
+  metrics.gauge('endpoint_no_pod', 'Endpoints without their pod.', () => endpointsWithoutPod(sources));
   const without = metrics.counter('pilot_k8s_endpoints_with_no_pods', 'Endpoints that came without their pod.');
   without.add({}, 0);
   const { pods, endpointSlices } = sources;

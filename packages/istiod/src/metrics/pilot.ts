@@ -17,6 +17,8 @@ export interface AdsMetrics {
   readonly internalErrors: Counter;
   readonly connectionFailures: Counter;
   readonly connectionTerminations: Counter;
+  /** A request of so many bytes came. */
+  readonly received: (bytes: number) => void;
 }
 
 const SECONDS = [0.1, 0.5, 1, 3, 5, 10, 20, 30];
@@ -24,6 +26,8 @@ const SECONDS = [0.1, 0.5, 1, 3, 5, 10, 20, 30];
 export function createAdsMetrics(registry: MetricsRegistry, version: string): AdsMetrics {
   const clients = registry.gauge('pilot_xds', 'Number of endpoints connected to this pilot using XDS.');
   clients.set(0, { version });
+  const largest = registry.gauge('pilot_xds_recv_max', 'The largest request of a proxy, in bytes.');
+  let most = 0;
   return {
     clients: {
       ...clients,
@@ -76,6 +80,11 @@ export function createAdsMetrics(registry: MetricsRegistry, version: string): Ad
       'istiod_connection_terminations',
       'The total number of connection errors to Istiod',
     ),
+    received: (bytes) => {
+      if (bytes <= most) return;
+      most = bytes;
+      largest.set(bytes);
+    },
   };
 }
 
@@ -148,8 +157,21 @@ export function registerProcessMetrics(registry: MetricsRegistry, version: strin
   registry.gauge('istio_build', 'Istio component build info').set(1, { component: 'pilot', tag: version });
   registry.gauge('istiod_uptime_seconds', 'Current istiod server uptime in seconds', uptimeSeconds);
   registry.gauge('process_resident_memory_bytes', 'Resident memory size in bytes.', () => process.memoryUsage.rss());
-  registry.gauge('process_cpu_seconds_total', 'Total user and system CPU time spent in seconds.', () => {
+  registry.counter('process_cpu_seconds_total', 'Total user and system CPU time spent in seconds.', () => {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1e6;
   });
+  registry
+    .gauge('process_start_time_seconds', 'Start time of the process since unix epoch in seconds.')
+    .set(Math.round(performance.timeOrigin) / 1000);
+  registry.gauge(
+    'nodejs_heap_size_used_bytes',
+    'Memory that JavaScript objects take, in bytes.',
+    () => process.memoryUsage().heapUsed,
+  );
+  registry.counter(
+    'nodejs_eventloop_busy_seconds_total',
+    'Time in which the event loop did not wait, in seconds.',
+    () => performance.eventLoopUtilization().active / 1000,
+  );
 }

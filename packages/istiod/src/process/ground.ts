@@ -6,6 +6,7 @@ import { MetricsRegistry } from '@istio-ts/metrics';
 import type { LeadershipOptions } from '../controllers/leadership.ts';
 import { createLoggers, type Logger } from '../log.ts';
 import { LogScopes, parseLogLevels } from '../log-scopes.ts';
+import { createSyncMetrics } from '../metrics/kubernetes.ts';
 import { registerProcessMetrics } from '../metrics/pilot.ts';
 import type { Settings } from '../settings.ts';
 import { steadyClient } from './steady-client.ts';
@@ -64,6 +65,7 @@ export function createGround(settings: Settings, env: Readonly<Record<string, st
     log: logger('kube', 'Requests to the API server'),
     now: Date.now,
     onFailure: countUncaught,
+    onInterruption: createSyncMetrics(metrics, settings.clusterId),
   });
   log.info(
     `istiod ${VERSION}, revision ${settings.revision}, cluster ${settings.clusterId}, API server ${config.server}`,

@@ -14,7 +14,7 @@ import { healthDiscovery } from '../hds/server.ts';
 import { createDebug, debugText, type RunDebug } from '../http/debug.ts';
 import { RateLimit } from '../identity/rate-limit.ts';
 import { withSecretAccess } from '../identity/secret-access.ts';
-import { createTargetMetrics } from '../metrics/kubernetes.ts';
+import { createRegistrationMetrics, createTargetMetrics } from '../metrics/kubernetes.ts';
 import { createAdsMetrics, createCaMetrics } from '../metrics/pilot.ts';
 import { withNameTables } from '../nds/name-tables.ts';
 import { certificateSubject } from './certificate-subject.ts';
@@ -58,6 +58,7 @@ export function createProxyServices(
     client,
     { controller: settings.podName, ...settings.workloadEntries, now: () => new Date() },
     logger('registration', 'Workloads outside Kubernetes'),
+    createRegistrationMetrics(metrics),
   );
   const secretAccess = withSecretAccess(
     names.source,

@@ -9,9 +9,14 @@ const quietMs = 60_000;
  */
 export function steadyClient(
   client: KubeClient,
-  options: { readonly log: Logger; readonly now: () => number; readonly onFailure: () => void },
+  options: {
+    readonly log: Logger;
+    readonly now: () => number;
+    readonly onFailure: () => void;
+    readonly onInterruption?: () => void;
+  },
 ): KubeClient {
-  const { log, now, onFailure } = options;
+  const { log, now, onFailure, onInterruption } = options;
   let spokenAt = Number.NEGATIVE_INFINITY;
   let unspoken = 0;
   const interrupted = (resource: string, error: Error): void => {
@@ -49,6 +54,7 @@ export function steadyClient(
           }
         },
         (error) => {
+          onInterruption?.();
           interrupted(type.resource, error);
           onError?.(error);
         },

@@ -3,7 +3,7 @@ import { watchMesh } from '@istio-ts/mesh';
 import { reportAnalysis } from '../analysis/report-analysis.ts';
 import { isConfiguration, readConfigSources, readsKubernetes } from '../config/config-sources.ts';
 import { watchMeshConfig } from '../config/mesh-config.ts';
-import { createEventMetrics, registerClusterMetrics } from '../metrics/kubernetes.ts';
+import { createBatchMetrics, createEventMetrics, registerClusterMetrics } from '../metrics/kubernetes.ts';
 import { candidacy, type Ground } from './ground.ts';
 import type { Model } from './model.ts';
 import { reportProblems, wasRefused } from './report-problems.ts';
@@ -66,6 +66,7 @@ export function startWatches(ground: Ground, model: Model, observe: (object: Kub
   };
   let problems: ReturnType<typeof reportProblems> | undefined;
   registerClusterMetrics(metrics);
+  const timed = createBatchMetrics(metrics, () => performance.now());
   const meshWatch = watchMesh(client, sources, {
     admits: (object) => {
       recheck(object);
@@ -78,8 +79,9 @@ export function startWatches(ground: Ground, model: Model, observe: (object: Kub
     // Named sources of configuration take the place of the API server's; which they are is known before the first object.
     skips: (object) => !fromKubernetes && isConfiguration(object),
     schedule: (work) => {
-      if (meshConfigKnown) setImmediate(work);
-      else void meshConfigWatch.synced.then(work);
+      const batch = timed(work);
+      if (meshConfigKnown) setImmediate(batch);
+      else void meshConfigWatch.synced.then(batch);
     },
     onFailure: (error) => {
       countUncaught();
