@@ -71,8 +71,15 @@ export function namedObjects(
     case 'TrafficExtension':
     case 'ProxyConfig':
       return distinct([...selected(fields(spec.selector).matchLabels), ...targetRefs(spec, namespace)]);
+    case 'GatewayClass': {
+      const { kind: named, namespace: where, name } = fields(spec.parametersRef);
+      return text(name) === '' ? [] : [{ kind: text(named), namespace: text(where), name: text(name) }];
+    }
     case 'KubernetesGateway':
       return distinct([
+        ...(text(spec.gatewayClassName) === ''
+          ? []
+          : [{ kind: 'GatewayClass', namespace: '', name: text(spec.gatewayClassName) }]),
         ...selectedWorkloads(
           { 'gateway.networking.k8s.io/gateway-name': object.metadata.name ?? '' },
           namespace,

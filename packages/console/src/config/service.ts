@@ -1,24 +1,36 @@
 import { inputTypes } from '@istio-ts/analysis/input-kinds';
 import { isNotFound, type KubeObject, resourcePath } from '@istio-ts/kube';
-import type { CheckResult, ConfigDetail, ConfigItem, ConfigList, ObjectName } from '../api.ts';
+import type { CheckResult, ConfigDetail, ConfigItem, ConfigList, MissingRight, ObjectName } from '../api.ts';
 import { ApiFailure } from '../http/failure.ts';
 import { time } from '../mesh/read.ts';
 import type { Caller } from '../session/caller.ts';
+import { missingRight, sayingRights } from '../session/rights.ts';
+import type { Listed } from '../sources/cluster-reader.ts';
 import { type ConfigKind, configKinds, isConfigKind, type MeshState } from '../sources/mesh-reader.ts';
 import type { Analysis, Analyst } from './analysis.ts';
 import { References } from './references.ts';
+import {
+  isMeshesOwnKind,
+  isNamespaced,
+  type MeshesOwnKind,
+  meshesOwnKinds,
+  readShown,
+  type ShownKind,
+  typesOf,
+  withoutSecrets,
+} from './shown-kinds.ts';
 import { editableYaml, readText, statusYaml, storable } from './text.ts';
 
 /** Under this name the API server notes what the console has changed. */
 const fieldManager = 'istio-console';
 
-const nameOf = (kind: ConfigKind, { metadata }: KubeObject): ObjectName => ({
+const nameOf = (kind: ShownKind, { metadata }: KubeObject): ObjectName => ({
   kind,
   namespace: metadata.namespace ?? '',
   name: metadata.name ?? '',
 });
 
-function itemOf(kind: ConfigKind, object: KubeObject, analysis: Analysis): ConfigItem {
+function itemOf(kind: ShownKind, object: KubeObject, analysis: Analysis): ConfigItem {
   const name = nameOf(kind, object);
   return {
     ...name,
@@ -29,26 +41,57 @@ function itemOf(kind: ConfigKind, object: KubeObject, analysis: Analysis): Confi
   };
 }
 
-/** All configuration of these namespaces and kinds (empty: all kinds), by namespace, kind and name. Pure. */
-export function listConfig(
-  state: MeshState,
-  analysis: Analysis,
-  namespaces: readonly string[],
-  kinds: readonly ConfigKind[],
-): ConfigList {
-  const wanted = new Set(namespaces);
-  const items = (kinds.length === 0 ? configKinds : kinds).flatMap((kind) =>
-    state.objects[kind]
+export interface ConfigQuery {
+  /** '' for objects of the cluster. */
+  readonly namespaces: readonly string[];
+  /** Empty: all kinds. */
+  readonly kinds: readonly (ConfigKind | MeshesOwnKind)[];
+  /** What istiod itself has written, as far as the caller may list it. */
+  readonly meshesOwn: ReadonlyMap<MeshesOwnKind, Listed>;
+}
+
+/** All configuration of these namespaces and kinds, by namespace, kind and name. Pure. */
+export function listConfig(state: MeshState, analysis: Analysis, query: ConfigQuery): ConfigList {
+  const wanted = new Set(query.namespaces);
+  const kinds = query.kinds.length === 0 ? [...configKinds, ...meshesOwnKinds] : query.kinds;
+  const items = kinds.flatMap((kind) =>
+    (isConfigKind(kind) ? state.objects[kind] : (query.meshesOwn.get(kind)?.items ?? []))
       .filter(({ metadata }) => wanted.has(metadata.namespace ?? ''))
       .map((object) => itemOf(kind, object, analysis)),
   );
   const order = (item: ConfigItem): string => `${item.namespace} ${item.kind} ${item.name}`;
-  return { items: items.sort((a, b) => (order(a) < order(b) ? -1 : 1)), kinds: state.kinds };
+  const missing = kinds.flatMap((kind) => notListed(kind, state, query));
+  const unreadable = kinds.filter((kind) => missing.some(({ resource, group }) => isTypeOf(kind, group, resource)));
+  return {
+    items: items.sort((a, b) => (order(a) < order(b) ? -1 : 1)),
+    kinds: [...state.kinds, ...(query.meshesOwn.size > 0 ? meshesOwnKinds : [])],
+    ...(missing.length > 0 && { unreadable, missing }),
+  };
+}
+
+const isTypeOf = (kind: ShownKind, group: string, resource: string): boolean =>
+  typesOf(kind).some((type) => type.group === group && type.resource === resource);
+
+/** The rights that a caller would need to see all of a kind in the asked namespaces. */
+function notListed(
+  kind: ConfigKind | MeshesOwnKind,
+  state: MeshState,
+  { namespaces, kinds, meshesOwn }: ConfigQuery,
+): readonly MissingRight[] {
+  const refused = (isConfigKind(kind) ? state.refused.get(kind) : meshesOwn.get(kind)?.refusedIn) ?? [];
+  const [type] = typesOf(kind);
+  if (!type || refused.length === 0) return [];
+  // Nobody who works in a namespace has to hear about the cluster's objects unless they ask for them.
+  if (!type.namespaced) return kinds.includes(kind) && namespaces.includes('') ? [missingRight('list', type, '')] : [];
+  if (refused.includes('')) return [missingRight('list', type, '')];
+  return refused
+    .filter((namespace) => namespaces.includes(namespace))
+    .map((namespace) => missingRight('list', type, namespace));
 }
 
 /** Reads kinds out of a query. Raises ApiFailure 400. */
-export function kindsOf(names: readonly string[]): readonly ConfigKind[] {
-  return names.map(kindOf);
+export function kindsOf(names: readonly string[]): readonly (ConfigKind | MeshesOwnKind)[] {
+  return names.map((name) => (isMeshesOwnKind(name) ? name : kindOf(name)));
 }
 
 export function kindOf(name: string): ConfigKind {
@@ -60,25 +103,39 @@ export function kindOf(name: string): ConfigKind {
   return name;
 }
 
-async function stored(caller: Caller, { kind, namespace, name }: ObjectName): Promise<KubeObject> {
-  return caller.client.get(inputTypes[kindOf(kind)], name, namespace);
+const stored = (caller: Caller, name: ObjectName, kind: ShownKind): Promise<KubeObject> => {
+  const [type] = typesOf(kind);
+  const read = (): Promise<KubeObject> => readShown(caller.client, kind, name.namespace, name.name);
+  return type ? sayingRights(caller.client, 'get', type, name, read) : read();
+};
+
+/** Raises ApiFailure 403 for what lies in a namespace that the caller does not see. */
+async function refuseHidden({ mesh }: Caller, { kind, namespace, name }: ObjectName): Promise<void> {
+  if (kind === 'Namespace') await mesh.namespaces([name]);
+  else if (namespace !== '') await mesh.namespaces([namespace]);
 }
 
 /** An object with everything about it. Raises KubeApiError. */
 export async function configDetail(
   caller: Caller,
   analyst: Analyst,
-  name: ObjectName,
+  name: ObjectName & { readonly kind: ShownKind },
   rootNamespace: string,
 ): Promise<ConfigDetail> {
-  await caller.mesh.namespaces([name.namespace]);
-  const [object, state, analysis] = await Promise.all([stored(caller, name), caller.mesh.state(), analyst.stored()]);
+  await refuseHidden(caller, name);
+  const [whole, state, analysis] = await Promise.all([
+    stored(caller, name, name.kind),
+    caller.mesh.state(),
+    analyst.stored(),
+  ]);
+  const object = withoutSecrets(name.kind, whole);
   const status = statusYaml(object);
   return {
-    ...itemOf(kindOf(name.kind), object, analysis),
+    ...itemOf(name.kind, object, analysis),
     yaml: editableYaml(object),
     resourceVersion: object.metadata.resourceVersion ?? '',
     ...(status !== undefined && { status }),
+    ...(!isConfigKind(name.kind) && { readOnly: true as const }),
     references: new References(state, rootNamespace).around(name),
   };
 }
@@ -105,7 +162,7 @@ function readObject(yaml: string, namespace: string): { readonly name: ObjectNam
       first?.field === undefined ? {} : { field: first.field },
     );
   }
-  if (read.name.namespace === '')
+  if (read.name.namespace === '' && isNamespaced(read.kind))
     throw new ApiFailure(422, 'metadata.namespace is missing: say where the object belongs', {
       object: read.name,
       field: 'metadata.namespace',
@@ -122,9 +179,16 @@ async function write(
   const { namespace, name } = object.metadata;
   const type = inputTypes[kind];
   const path = method === 'POST' ? resourcePath(type, namespace) : resourcePath(type, namespace, name);
+  const about = nameOf(kind, object);
   // Unknown fields would be dropped silently otherwise.
   const query = { fieldManager, fieldValidation: 'Strict' };
-  return (await caller.client.request(method, path, object, { query })) as KubeObject;
+  return sayingRights(
+    caller.client,
+    method === 'POST' ? 'create' : 'update',
+    type,
+    about,
+    async () => (await caller.client.request(method, path, object, { query })) as KubeObject,
+  );
 }
 
 /**
@@ -145,7 +209,7 @@ export async function putObject(
       `this text is ${edited.name.kind} ${edited.name.namespace}/${edited.name.name}: kind, namespace and name of an object cannot be changed`,
       { object: name, field: 'metadata' },
     );
-  const current = await stored(caller, name);
+  const current = await stored(caller, name, kind);
   const version = resourceVersion ?? edited.object.metadata.resourceVersion;
   if (version !== undefined && version !== current.metadata.resourceVersion) throw conflict(name);
   const object = storable(edited.object, current);
@@ -168,7 +232,7 @@ export async function applyObject(
   const { name, object } = readObject(yaml, '');
   let current: KubeObject | undefined;
   try {
-    current = await stored(caller, name);
+    current = await stored(caller, name, kindOf(name.kind));
   } catch (error) {
     if (!isNotFound(error)) throw error;
   }
@@ -184,7 +248,10 @@ export async function applyObject(
 
 /** Raises KubeApiError. */
 export async function deleteObject(caller: Caller, name: ObjectName): Promise<void> {
-  await caller.client.delete(inputTypes[kindOf(name.kind)], name.name, name.namespace);
+  const type = inputTypes[kindOf(name.kind)];
+  await sayingRights(caller.client, 'delete', type, name, () =>
+    caller.client.delete(type, name.name, type.namespaced ? name.namespace : undefined),
+  );
   caller.mesh.changed();
 }
 

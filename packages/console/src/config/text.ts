@@ -1,4 +1,5 @@
 import { type FileObject, inputKindOf, readManifestText } from '@istio-ts/analysis';
+import { inputTypes } from '@istio-ts/analysis/input-kinds';
 import type { KubeObject } from '@istio-ts/kube';
 import { dump } from 'js-yaml';
 import type { ObjectName, ValidationMessage } from '../api.ts';
@@ -86,6 +87,11 @@ export function readText(yaml: string, defaultNamespace = ''): ReadText {
     return problem('metadata.name is missing', line('metadata'));
   if (metadata.namespace !== undefined && typeof metadata.namespace !== 'string')
     return problem('metadata.namespace must be a text', line('metadata.namespace'));
+  if (!inputTypes[kind].namespaced) {
+    if (metadata.namespace)
+      return problem(`${object.kind} is an object of the cluster: it has no namespace`, line('metadata.namespace'));
+    return { kind, name: { kind, namespace: '', name: metadata.name }, file: { object, source } };
+  }
   const namespace = metadata.namespace || defaultNamespace;
   const name = { kind, namespace, name: metadata.name };
   return { kind, name, file: { object: { ...object, metadata: { ...metadata, namespace } }, source } };

@@ -1,11 +1,12 @@
 import { ConnectionError, KubeApiError } from '@istio-ts/kube';
-import type { ApiError, ObjectName } from '../api.ts';
+import type { ApiError, MissingRight, ObjectName } from '../api.ts';
 
 /** A request that fails: the status and what the pages show. */
 export class ApiFailure extends Error {
   readonly status: number;
   readonly object: ObjectName | undefined;
   readonly field: string | undefined;
+  readonly missing: readonly MissingRight[] | undefined;
   /** Headers of the answer, for example Retry-After. */
   readonly headers: Readonly<Record<string, string>>;
   constructor(
@@ -14,6 +15,7 @@ export class ApiFailure extends Error {
     details: {
       readonly object?: ObjectName;
       readonly field?: string;
+      readonly missing?: readonly MissingRight[];
       readonly headers?: Readonly<Record<string, string>>;
     } = {},
   ) {
@@ -22,6 +24,7 @@ export class ApiFailure extends Error {
     this.status = status;
     this.object = details.object;
     this.field = details.field;
+    this.missing = details.missing;
     this.headers = details.headers ?? {};
   }
 
@@ -30,6 +33,7 @@ export class ApiFailure extends Error {
       message: this.message,
       ...(this.object && { object: this.object }),
       ...(this.field !== undefined && { field: this.field }),
+      ...(this.missing && { missing: this.missing }),
     };
   }
 }

@@ -14,6 +14,34 @@ export function nameParam(params: Readonly<Record<string, string>>, name: string
   return value;
 }
 
+/** Where objects lie that belong to no namespace: in paths and queries. */
+export const ofCluster = '-';
+
+/** Names of objects of the cluster may have colons too (ClusterRole, ClusterTrustBundle). */
+const clusterName = /^[A-Za-z0-9]([-A-Za-z0-9.:]*[A-Za-z0-9])?$/;
+
+/** Kind-independent name of an object in a path: `namespace` is '' for objects of the cluster. Raises ApiFailure 400. */
+export function objectParams(
+  params: Readonly<Record<string, string>>,
+  namespaced: boolean,
+): { readonly namespace: string; readonly name: string } {
+  if (namespaced) {
+    if (params.namespace === ofCluster)
+      throw new ApiFailure(400, `objects of kind ${params.kind} lie in a namespace: say in which`, {
+        field: 'namespace',
+      });
+    return { namespace: nameParam(params, 'namespace'), name: nameParam(params, 'name') };
+  }
+  const { namespace = '', name = '' } = params;
+  if (namespace !== ofCluster)
+    throw new ApiFailure(400, `objects of kind ${params.kind} lie in no namespace: write ${ofCluster} for it`, {
+      field: 'namespace',
+    });
+  if (name.length > 253 || !clusterName.test(name))
+    throw new ApiFailure(400, `"${name.slice(0, 100)}" is not a name of Kubernetes`, { field: 'name' });
+  return { namespace: '', name };
+}
+
 /** `namespaces=a,b`; empty or missing: all that the caller may see. Raises ApiFailure 400. */
 export function namespacesParam(query: URLSearchParams): readonly string[] {
   const names = list(query, 'namespaces');

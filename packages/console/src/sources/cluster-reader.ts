@@ -1,18 +1,22 @@
 import { type InputKind, inputTypes } from '@istio-ts/analysis/input-kinds';
 import { isNotFound, KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
-import { type Visible, visibleNamespaces } from '../session/access.ts';
+import { may, type Visible, visibleNamespaces } from '../session/access.ts';
 import { Cached } from './cached.ts';
 import { inBatches } from './in-batches.ts';
 
 /** How long lists are shown without asking again, in milliseconds: pages of one screen ask for the same. */
 const listsMs = 4_000;
 const namespacesMs = 30_000;
+/** So many namespaces are asked one by one for a kind that may not be listed in all at once. */
+const maxOneByOne = 100;
 
 /** What one kind of a cluster has, as far as the reader may see. */
 export interface Listed {
   readonly items: readonly KubeObject[];
   /** What the API server said where it refused. */
   readonly forbidden?: string;
+  /** Namespaces that it refused; '' for all, and for what has no namespace. */
+  readonly refusedIn?: readonly string[];
   /** The cluster does not know the kind. */
   readonly unknown?: true;
 }
@@ -23,12 +27,15 @@ export class ClusterReader {
   readonly #own: KubeClient;
   readonly #lists: Cached<Listed>;
   readonly #visible: Cached<Visible>;
+  /** Namespaces where a kind may be listed, for kinds that may not be listed everywhere. */
+  readonly #listable: Cached<readonly string[]>;
 
   constructor(client: KubeClient, own: KubeClient, now: () => number) {
     this.client = client;
     this.#own = own;
     this.#lists = new Cached(listsMs, now);
     this.#visible = new Cached(namespacesMs, now);
+    this.#listable = new Cached(namespacesMs, now);
   }
 
   visible(): Promise<Visible> {
@@ -41,16 +48,33 @@ export class ClusterReader {
       const { all, names } = await this.visible();
       const type = inputTypes[kind];
       if (options.namespace !== undefined) return this.#one(kind, options.namespace);
-      if (all || !type.namespaced) return this.#one(kind, undefined);
-      const parts = await inBatches(names, (namespace) => this.#one(kind, namespace));
-      const forbidden = parts.find((part) => part.forbidden !== undefined)?.forbidden;
+      if (!type.namespaced) return this.#one(kind, undefined);
+      const whole = all ? await this.#one(kind, undefined) : undefined;
+      if (whole && (whole.forbidden === undefined || names.length > maxOneByOne)) return whole;
+      // Who sees the pods of all namespaces may still have this kind in some of them only.
+      const listable = whole ? await this.#listable.get(kind, () => this.#namespacesOf(kind, names)) : names;
+      if (whole && listable.length === 0) return whole;
+      const parts = await inBatches(listable, (namespace) => this.#one(kind, namespace));
+      const forbidden = whole?.forbidden ?? parts.find((part) => part.forbidden !== undefined)?.forbidden;
+      const refusedIn = names.filter((name) => {
+        const at = listable.indexOf(name);
+        return at < 0 || parts[at]?.forbidden !== undefined;
+      });
       const unknown = parts.some((part) => part.unknown);
       return {
         items: parts.flatMap(({ items }) => items),
-        ...(forbidden !== undefined && { forbidden }),
+        ...(forbidden !== undefined && refusedIn.length > 0 && { forbidden, refusedIn }),
         ...(unknown && { unknown: true as const }),
       };
     });
+  }
+
+  async #namespacesOf(kind: InputKind, names: readonly string[]): Promise<readonly string[]> {
+    const { group, resource } = inputTypes[kind];
+    const allowed = await inBatches(names, (namespace) =>
+      may(this.client, { verb: 'list', group, resource, namespace }),
+    );
+    return names.filter((_, at) => allowed[at]);
   }
 
   async #one(kind: InputKind, namespace: string | undefined): Promise<Listed> {
@@ -64,7 +88,9 @@ export class ClusterReader {
       if (!(error instanceof KubeApiError)) throw error;
       if (error.status === 404 || error.status === 405) return { items: [], unknown: true };
       if (error.status === 403)
-        return (await this.#serves(kind)) ? { items: [], forbidden: error.message } : { items: [], unknown: true };
+        return (await this.#serves(kind))
+          ? { items: [], forbidden: error.message, refusedIn: [namespace ?? ''] }
+          : { items: [], unknown: true };
       throw error;
     }
   }

@@ -29,6 +29,7 @@ export const configKinds = [
   'Telemetry',
   'WasmPlugin',
   'TrafficExtension',
+  'GatewayClass',
   'KubernetesGateway',
   'HTTPRoute',
   'GRPCRoute',
@@ -47,6 +48,8 @@ export interface MeshState {
   readonly objects: Readonly<Record<ConfigKind, readonly KubeObject[]>>;
   /** Kinds that the cluster serves. */
   readonly kinds: readonly ConfigKind[];
+  /** Namespaces in which kinds may not be listed, '' for all: that there are none of them says nothing then. */
+  readonly refused: ReadonlyMap<ConfigKind, readonly string[]>;
   /** What could not be read. */
   readonly warnings: readonly string[];
 }
@@ -132,7 +135,8 @@ export class MeshReader {
       of('Namespace').length > 0
         ? of('Namespace')
         : names.map((name) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }));
-    const forbidden = kinds.filter((kind) => lists.get(kind)?.forbidden !== undefined && kind !== 'Namespace');
+    // What belongs to no namespace is of no concern to who works in one.
+    const forbidden = kinds.filter((kind) => lists.get(kind)?.forbidden !== undefined && inputTypes[kind].namespaced);
     return {
       mesh: meshView({
         namespaces,
@@ -151,6 +155,12 @@ export class MeshReader {
       ),
       objects: Object.fromEntries(configKinds.map((kind) => [kind, of(kind)])) as MeshState['objects'],
       kinds: configKinds.filter((kind) => !lists.get(kind)?.unknown),
+      refused: new Map(
+        configKinds.flatMap((kind) => {
+          const { refusedIn } = lists.get(kind) ?? {};
+          return refusedIn ? [[kind, refusedIn] as const] : [];
+        }),
+      ),
       warnings:
         forbidden.length === 0
           ? []
