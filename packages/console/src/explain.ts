@@ -1,4 +1,4 @@
-import { assignmentsOf, clustersOf, listenersOf, routesOf } from '@istio-ts/istioctl/proxy-config/config-dump';
+import { assignmentsOf, clustersOf, listenersOf, routesOf } from '@istio-ts/envoy-dump/config-dump';
 import { explain, RequestError } from '@istio-ts/simulate';
 import type { ExplainRequest, Explanation } from './api.ts';
 import { optionalText, textField } from './http/body.ts';

@@ -1,5 +1,5 @@
 import { type ExplainStep, type ProxyConfiguration, step } from './explanation.ts';
-import { at, type Json, list, number, object, text, typeOf } from './json.ts';
+import { at, type Json, list, number, object, text, typeOf } from '@istio-ts/envoy-dump/json';
 import { originOf, servicesOf } from './origin.ts';
 
 /** The end of a way: the steps to it, and the status if the proxy answers itself. */

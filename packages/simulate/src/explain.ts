@@ -3,7 +3,7 @@ import { arriveAtAll, follow } from './destination.ts';
 import { type Explanation, type ExplainStep, type ProxyConfiguration, step } from './explanation.ts';
 import { type FilterOutcome, runHttpFilters, runNetworkFilters, tcpClusters } from './filters.ts';
 import { chainName, chooseChain } from './filter-chain.ts';
-import { at, type Json, list, object, text, typeOf } from './json.ts';
+import { at, type Json, list, object, text, typeOf } from '@istio-ts/envoy-dump/json';
 import { chooseListener, networkFilters } from './listener.ts';
 import { originOf } from './origin.ts';
 import type { RbacInput } from './rbac.ts';

@@ -1,5 +1,5 @@
 import type { Connection } from './connection.ts';
-import { type Json, list, number, object, text, texts } from './json.ts';
+import { type Json, list, number, object, text, texts } from '@istio-ts/envoy-dump/json';
 
 /** A filter chain that takes a connection, or why none does. */
 export interface ChainChoice {

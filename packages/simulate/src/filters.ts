@@ -1,5 +1,5 @@
 import { type ExplainStep, step } from './explanation.ts';
-import { at, type Json, list, number, object, text, texts, typeOf } from './json.ts';
+import { at, type Json, list, number, object, text, texts, typeOf } from '@istio-ts/envoy-dump/json';
 import { type ObjectName, policyOf } from './origin.ts';
 import { evaluateRbac, type RbacInput } from './rbac.ts';
 import { fraction } from './route-match.ts';

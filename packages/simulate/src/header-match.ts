@@ -1,4 +1,4 @@
-import { either, type Json, number, object, text } from './json.ts';
+import { either, type Json, number, object, text } from '@istio-ts/envoy-dump/json';
 import { type Maybe, not } from './maybe.ts';
 import type { SeenRequest } from './request.ts';
 import { regexMatches, stringMatches, stringText } from './string-match.ts';

@@ -1,4 +1,4 @@
-import { at, type Json, list, number, text } from './json.ts';
+import { at, type Json, list, number, text } from '@istio-ts/envoy-dump/json';
 import type { SeenRequest } from './request.ts';
 
 /** A listener, the port as which it sees the connection, and how it came to it. */

@@ -1,4 +1,4 @@
-import { at, type Json, list, text } from './json.ts';
+import { at, type Json, list, text } from '@istio-ts/envoy-dump/json';
 
 /** An object of the Kubernetes API by its name. */
 export interface ObjectName {

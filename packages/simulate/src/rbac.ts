@@ -1,5 +1,5 @@
 import { headerMatches } from './header-match.ts';
-import { at, either, type Json, list, number, object, text } from './json.ts';
+import { at, either, type Json, list, number, object, text } from '@istio-ts/envoy-dump/json';
 import { every, type Maybe, not, some } from './maybe.ts';
 import type { SeenRequest } from './request.ts';
 import { templateExpression } from './route-match.ts';

@@ -1,5 +1,5 @@
 import { headerMatches, headerText } from './header-match.ts';
-import { at, type Json, list, number, object, text, typeOf } from './json.ts';
+import { at, type Json, list, number, object, text, typeOf } from '@istio-ts/envoy-dump/json';
 import type { Maybe } from './maybe.ts';
 import type { SeenRequest } from './request.ts';
 import { regexMatches, stringMatches, stringText } from './string-match.ts';

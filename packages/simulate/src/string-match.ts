@@ -1,5 +1,5 @@
 import { RE2JS } from 're2js';
-import { either, type Json, object, text } from './json.ts';
+import { either, type Json, object, text } from '@istio-ts/envoy-dump/json';
 import type { Maybe } from './maybe.ts';
 
 /** A whole match by RE2's rules, as Envoy's; undefined when the expression is none. */

@@ -1,4 +1,4 @@
-import { either, type Json, list, number, object } from './json.ts';
+import { either, type Json, list, number, object } from '@istio-ts/envoy-dump/json';
 import { type Maybe, not, some } from './maybe.ts';
 import { stringMatches } from './string-match.ts';
 

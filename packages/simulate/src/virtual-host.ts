@@ -1,4 +1,4 @@
-import { type Json, list, text, texts } from './json.ts';
+import { type Json, list, text, texts } from '@istio-ts/envoy-dump/json';
 import { withoutPort, type SeenRequest } from './request.ts';
 
 /** How exactly a domain of a virtual host fits a host; undefined where it does not. Envoy's order: exact, then the longest `*.x`, then `x.*`, then `*`. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseConfigDump } from '@istio-ts/istioctl/proxy-config/config-dump';
+import { parseConfigDump } from '@istio-ts/envoy-dump/config-dump';
 import { objectOfPath, originsOf, withoutSecrets } from './provenance.ts';
 import { logLevelsOf, proxyState, rejectionsOf } from './proxies.ts';
 import { proxyRows } from './rows.ts';

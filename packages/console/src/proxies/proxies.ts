@@ -1,8 +1,9 @@
-import { syncState, syncStatuses, type SyncStatus } from '@istio-ts/istioctl/commands/sync-status';
-import { askControlPlane, controlPlanePods, debugPort } from '@istio-ts/istioctl/pods/control-plane';
-import { podName } from '@istio-ts/istioctl/pods/find-pod';
-import { podHttp } from '@istio-ts/istioctl/pods/pod-http';
-import { type ConfigDump, fetchConfigDump, parseConfigDump } from '@istio-ts/istioctl/proxy-config/config-dump';
+import { syncState, syncStatuses, type SyncStatus } from '@istio-ts/envoy-dump/sync-status';
+import { askControlPlane, controlPlanePods, debugPort } from '@istio-ts/envoy-dump/ask/control-plane';
+import { podName } from '@istio-ts/envoy-dump/ask/pods';
+import { podHttp } from '@istio-ts/envoy-dump/ask/pod-http';
+import { type ConfigDump, parseConfigDump } from '@istio-ts/envoy-dump/config-dump';
+import { fetchConfigDump } from '@istio-ts/envoy-dump/ask/config-dump';
 import { KubeApiError, type KubeClient } from '@istio-ts/kube';
 import type { ProxyDetail, ProxyState } from '../api.ts';
 import { ApiFailure } from '../http/failure.ts';
@@ -76,7 +77,7 @@ export function proxyState(istiod: string, status: SyncStatus, rejections: reado
     namespace: status.proxy.slice(dot + 1),
     pod: status.proxy.slice(0, dot),
     type: type === 'router' || type === 'waypoint' || type === 'ztunnel' ? type : 'sidecar',
-    version: status.istio_version,
+    version: status.istio_version ?? '',
     istiod,
     sync,
     ...(rejections.length > 0 && {

@@ -1,15 +1,9 @@
-import { formatAddress, readAddress } from '@istio-ts/istioctl/proxy-config/address';
-import { parseClusterName } from '@istio-ts/istioctl/proxy-config/cluster-name';
-import { clusterType } from '@istio-ts/istioctl/proxy-config/cluster-table';
-import {
-  assignmentsOf,
-  type ConfigDump,
-  clustersOf,
-  listenersOf,
-  routesOf,
-} from '@istio-ts/istioctl/proxy-config/config-dump';
-import { assignedEndpoints } from '@istio-ts/istioctl/proxy-config/endpoint-table';
-import { type Json, list, text, texts } from '@istio-ts/istioctl/proxy-config/json';
+import { formatAddress, readAddress } from '@istio-ts/envoy-dump/address';
+import { parseClusterName } from '@istio-ts/envoy-dump/cluster';
+import { clusterType } from '@istio-ts/envoy-dump/cluster';
+import { assignmentsOf, type ConfigDump, clustersOf, listenersOf, routesOf } from '@istio-ts/envoy-dump/config-dump';
+import { assignedEndpoints } from '@istio-ts/envoy-dump/endpoint';
+import { type Json, list, text, texts } from '@istio-ts/envoy-dump/json';
 import {
   addressesOf,
   chainMatch,
@@ -17,9 +11,9 @@ import {
   destinationOf,
   portOf,
   typeOfListener,
-} from '@istio-ts/istioctl/proxy-config/listener-table';
-import { domainSummary, matchOf } from '@istio-ts/istioctl/proxy-config/route-table';
-import { secretRows } from '@istio-ts/istioctl/proxy-config/secret-table';
+} from '@istio-ts/envoy-dump/listener';
+import { domainSummary, matchOf } from '@istio-ts/envoy-dump/route';
+import { secretRows } from '@istio-ts/envoy-dump/secret';
 import { parseCertificates } from '@istio-ts/security';
 import type { CertificateState, ObjectName, ProxyDetail, ProxyRow } from '../api.ts';
 import { serviceOf } from '../mesh/hosts.ts';

@@ -1,6 +1,6 @@
 import type { KubeClient } from '@istio-ts/kube';
-import { debugPort, monitoringPort } from '../pods/control-plane.ts';
-import { podHttp } from '../pods/pod-http.ts';
+import { debugPort, monitoringPort } from '@istio-ts/envoy-dump/ask/control-plane';
+import { podHttp } from '@istio-ts/envoy-dump/ask/pod-http';
 import { logTask } from './log-task.ts';
 import { redactText } from './redact.ts';
 import type { BugReportSettings } from './settings.ts';

@@ -1,3 +1,5 @@
+export { CliError } from '@istio-ts/command-line/failure';
+
 /** How istioctl ends when it was called wrongly: an unknown command or flag, or a value that cannot be read (EX_USAGE of sysexits.h, as Istio's). */
 export const usageExitCode = 64;
 
@@ -8,14 +10,4 @@ export function unreadable(error: unknown): string {
   if (code === 'EACCES') return 'may not be read';
   if (code === 'EISDIR') return 'this is a folder, not a file';
   return message;
-}
-
-/** A failure whose message is for the user; ends istioctl with `exitCode`. */
-export class CliError extends Error {
-  readonly exitCode: number;
-  constructor(message: string, exitCode = 1) {
-    super(message);
-    this.name = 'CliError';
-    this.exitCode = exitCode;
-  }
 }

@@ -2,8 +2,9 @@ import { CliError } from '../cli/failure.ts';
 import { formatFrom, structured } from '../cli/output.ts';
 import type { Session } from '../cli/session.ts';
 import { table } from '../cli/table.ts';
-import { findPod, type PodName, podName, runningPods } from '../pods/find-pod.ts';
-import { podHttp } from '../pods/pod-http.ts';
+import { findPod } from '../pods/find-pod.ts';
+import { type PodName, podName, runningPods } from '@istio-ts/envoy-dump/ask/pods';
+import { podHttp } from '@istio-ts/envoy-dump/ask/pod-http';
 import { portFlag } from './proxy-config.ts';
 
 export interface AdminLogFlags {

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { CliError } from '../cli/failure.ts';
 import type { Session } from '../cli/session.ts';
-import { findPods, type PodName, podName, runningPods, selectPods } from '../pods/find-pod.ts';
+import { findPods, selectPods } from '../pods/find-pod.ts';
+import { type PodName, podName, runningPods } from '@istio-ts/envoy-dump/ask/pods';
 import { type ForwardedPort, forwardPort } from '../pods/forwarded-port.ts';
 import { portFlag } from './proxy-config.ts';
 

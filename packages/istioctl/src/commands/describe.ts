@@ -3,8 +3,10 @@ import { CliError } from '../cli/failure.ts';
 import type { Session } from '../cli/session.ts';
 import { describePod, describeService, isMeshed, podsBehind } from '../describe/describe.ts';
 import { loadMeshView } from '../describe/mesh-view.ts';
-import { findPod, type PodName, podName } from '../pods/find-pod.ts';
-import { type ConfigDump, fetchConfigDump } from '../proxy-config/config-dump.ts';
+import { findPod } from '../pods/find-pod.ts';
+import { type PodName, podName } from '@istio-ts/envoy-dump/ask/pods';
+import type { ConfigDump } from '@istio-ts/envoy-dump/config-dump';
+import { fetchConfigDump } from '@istio-ts/envoy-dump/ask/config-dump';
 import { adminPort } from './proxy-config.ts';
 
 export interface DescribeFlags {

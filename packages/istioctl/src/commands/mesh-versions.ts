@@ -2,8 +2,8 @@ import { KubeConfigError } from '@istio-ts/kube';
 import type { Session } from '../cli/session.ts';
 import type { XdsFlags } from '../cli/xds-options.ts';
 import { askIstiod } from '../control-plane/ask.ts';
-import { askControlPlane, controlPlanePods, debugPort, monitoringPort } from '../pods/control-plane.ts';
-import { type SyncStatus, syncStatuses } from './sync-status.ts';
+import { askControlPlane, controlPlanePods, debugPort, monitoringPort } from '@istio-ts/envoy-dump/ask/control-plane';
+import { type SyncStatus, syncStatuses } from '@istio-ts/envoy-dump/sync-status';
 
 /** One istiod. */
 export interface ControlPlane {

@@ -3,27 +3,29 @@ import { CliError, unreadable } from '../cli/failure.ts';
 import { formatFrom, structured } from '../cli/output.ts';
 import type { Session } from '../cli/session.ts';
 import { findPod } from '../pods/find-pod.ts';
-import { podHttp } from '../pods/pod-http.ts';
+import { podHttp } from '@istio-ts/envoy-dump/ask/pod-http';
 import { bootstrapTable } from '../proxy-config/bootstrap-table.ts';
 import { clusterTable, filterClusters } from '../proxy-config/cluster-table.ts';
 import {
   assignmentsOf,
   type ConfigDump,
   clustersOf,
-  fetchConfigDump,
   listenersOf,
   parseConfigDump,
   parseDocument,
   routesOf,
   section,
-} from '../proxy-config/config-dump.ts';
-import { assignedEndpoints, endpointRows, endpointTable, filterEndpoints } from '../proxy-config/endpoint-table.ts';
+} from '@istio-ts/envoy-dump/config-dump';
+import { fetchConfigDump } from '@istio-ts/envoy-dump/ask/config-dump';
+import { assignedEndpoints, endpointRows } from '@istio-ts/envoy-dump/endpoint';
+import { endpointTable, filterEndpoints } from '../proxy-config/endpoint-table.ts';
 import { extensionsOf, extensionTable } from '../proxy-config/extension-table.ts';
 import { type DumpFilter, filterDump } from '../proxy-config/filtered-dump.ts';
-import { type Json, list, text } from '../proxy-config/json.ts';
+import { type Json, list, text } from '@istio-ts/envoy-dump/json';
 import { filterListeners, listenerTable } from '../proxy-config/listener-table.ts';
 import { filterRoutes, routeTable } from '../proxy-config/route-table.ts';
-import { rootFingerprints, secretRows, secretTable } from '../proxy-config/secret-table.ts';
+import { rootFingerprints, secretTable } from '../proxy-config/secret-table.ts';
+import { secretRows } from '@istio-ts/envoy-dump/secret';
 
 export interface ProxyConfigFlags {
   readonly output: string;

@@ -1,7 +1,8 @@
 import { CliError } from '../cli/failure.ts';
 import type { Session } from '../cli/session.ts';
-import { findPods, type PodName, selectPods } from '../pods/find-pod.ts';
-import { podHttp } from '../pods/pod-http.ts';
+import { findPods, selectPods } from '../pods/find-pod.ts';
+import type { PodName } from '@istio-ts/envoy-dump/ask/pods';
+import { podHttp } from '@istio-ts/envoy-dump/ask/pod-http';
 import { adminPort } from './proxy-config.ts';
 
 export interface ProxyLogFlags {

@@ -6,11 +6,11 @@ import { table } from '../cli/table.ts';
 import type { XdsFlags } from '../cli/xds-options.ts';
 import { type AskIstiod, askIstiod } from '../control-plane/ask.ts';
 import { findPod } from '../pods/find-pod.ts';
-import { podHttp } from '../pods/pod-http.ts';
+import { podHttp } from '@istio-ts/envoy-dump/ask/pod-http';
 import { compareDumps, comparisonText } from '../proxy-config/compare.ts';
-import { type ConfigDump, parseConfigDump } from '../proxy-config/config-dump.ts';
+import { type ConfigDump, parseConfigDump } from '@istio-ts/envoy-dump/config-dump';
 import { adminPort, readInput } from './proxy-config.ts';
-import { type SyncStatus, syncState, syncStatuses } from './sync-status.ts';
+import { type SyncStatus, syncState, syncStatuses } from '@istio-ts/envoy-dump/sync-status';
 
 export interface ProxyStatusFlags extends XdsFlags {
   readonly output: string;
@@ -31,14 +31,14 @@ export function proxyStatusTable(rows: readonly Row[], detailed = false): string
       .sort((a, b) => a.proxy.localeCompare(b.proxy))
       .map((row) => [
         row.proxy,
-        row.cluster_id,
+        row.cluster_id ?? '',
         syncState(row.cluster_sent, row.cluster_acked),
         syncState(row.listener_sent, row.listener_acked),
         syncState(row.endpoint_sent, row.endpoint_acked),
         syncState(row.route_sent, row.route_acked),
         syncState(row.extensionconfig_sent, row.extensionconfig_acked),
         row.istiod,
-        row.istio_version,
+        row.istio_version ?? '',
         ...(detailed ? [row.proxy_type ?? ''] : []),
       ]),
     3,

@@ -2,7 +2,7 @@ import { type Explanation, explain, RequestError } from '@istio-ts/simulate';
 import { CliError } from '../cli/failure.ts';
 import { formatFrom, structured } from '../cli/output.ts';
 import type { Session } from '../cli/session.ts';
-import { assignmentsOf, clustersOf, listenersOf, routesOf } from '../proxy-config/config-dump.ts';
+import { assignmentsOf, clustersOf, listenersOf, routesOf } from '@istio-ts/envoy-dump/config-dump';
 import { dumpOf } from './proxy-config.ts';
 
 export interface SimulateFlags {

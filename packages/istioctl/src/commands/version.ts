@@ -4,7 +4,7 @@ import { formatFrom, structured } from '../cli/output.ts';
 import { table } from '../cli/table.ts';
 import type { XdsFlags } from '../cli/xds-options.ts';
 import type { DataPlane, MeshVersions } from './mesh-versions.ts';
-import type { SyncStatus } from './sync-status.ts';
+import type { SyncStatus } from '@istio-ts/envoy-dump/sync-status';
 
 export interface VersionFlags {
   readonly remote: boolean;

@@ -2,8 +2,8 @@ import { CliError } from '../cli/failure.ts';
 import { durationMs } from '../cli/duration.ts';
 import type { Session } from '../cli/session.ts';
 import { table } from '../cli/table.ts';
-import { type PodName, podName, runningPods } from '../pods/find-pod.ts';
-import { podHttp } from '../pods/pod-http.ts';
+import { type PodName, podName, runningPods } from '@istio-ts/envoy-dump/ask/pods';
+import { podHttp } from '@istio-ts/envoy-dump/ask/pod-http';
 
 const prometheusPort = 9090;
 const prometheusLabels = ['app.kubernetes.io/name=prometheus', 'app=prometheus'];

@@ -5,7 +5,7 @@ import { isNotFound, type KubeClient, type KubeObject, type ResourceType } from 
 import { durationMs, wholeNumber } from '../cli/duration.ts';
 import { CliError, usageExitCode } from '../cli/failure.ts';
 import type { Session } from '../cli/session.ts';
-import { askControlPlane, controlPlanePods, debugPort } from '../pods/control-plane.ts';
+import { askControlPlane, controlPlanePods, debugPort } from '@istio-ts/envoy-dump/ask/control-plane';
 import { createDelivery, type IstiodAnswer } from './progress.ts';
 
 export interface WaitFlags {

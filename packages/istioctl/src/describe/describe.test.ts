@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defaultMeshConfig } from '@istio-ts/api';
 import { parseManifests } from '@istio-ts/kube';
-import { parseConfigDump } from '../proxy-config/config-dump.ts';
+import { parseConfigDump } from '@istio-ts/envoy-dump/config-dump';
 import { describePod, describeService } from './describe.ts';
 import { meshView } from './mesh-view.ts';
 

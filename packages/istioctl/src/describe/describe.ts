@@ -2,7 +2,7 @@ import { type Service, selectorMatches, type Workload } from '@istio-ts/mesh';
 import type { KubeObject } from '@istio-ts/kube';
 import { CliError } from '../cli/failure.ts';
 import { policiesInForce } from '../proxy-config/authorization.ts';
-import type { ConfigDump } from '../proxy-config/config-dump.ts';
+import type { ConfigDump } from '@istio-ts/envoy-dump/config-dump';
 import type { MeshView } from './mesh-view.ts';
 import { securityLines } from './security-part.ts';
 import { serviceLines, type TargetPort } from './service-lines.ts';

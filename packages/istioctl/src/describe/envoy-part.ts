@@ -1,9 +1,9 @@
-import { destinationRuleOf } from '../proxy-config/cluster-table.ts';
-import { parseClusterName } from '../proxy-config/cluster-name.ts';
-import { type ConfigDump, clustersOf, listenersOf, routesOf } from '../proxy-config/config-dump.ts';
-import { at, list, text, texts } from '../proxy-config/json.ts';
-import { chainsOf, portOf } from '../proxy-config/listener-table.ts';
-import { virtualServiceOf } from '../proxy-config/route-table.ts';
+import { destinationRuleOf } from '@istio-ts/envoy-dump/cluster';
+import { parseClusterName } from '@istio-ts/envoy-dump/cluster';
+import { type ConfigDump, clustersOf, listenersOf, routesOf } from '@istio-ts/envoy-dump/config-dump';
+import { at, list, text, texts } from '@istio-ts/envoy-dump/json';
+import { chainsOf, portOf } from '@istio-ts/envoy-dump/listener';
+import { virtualServiceOf } from '@istio-ts/envoy-dump/route';
 
 /** The port at which a sidecar takes what comes in. */
 const inboundPort = 15006;

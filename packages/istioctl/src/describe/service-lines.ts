@@ -1,5 +1,5 @@
 import type { Service, Workload } from '@istio-ts/mesh';
-import type { ConfigDump } from '../proxy-config/config-dump.ts';
+import type { ConfigDump } from '@istio-ts/envoy-dump/config-dump';
 import { destinationLines, ruleFor, tlsModeOf, unusedRules } from './destination-part.ts';
 import { acceptedBy, knowsService, rulesInEnvoy, virtualServicesInEnvoy } from './envoy-part.ts';
 import { exposuresOf } from './exposure-part.ts';

@@ -1,6 +1,6 @@
 import type { KubeClient } from '@istio-ts/kube';
-import { type SyncStatus, syncStatuses } from '../commands/sync-status.ts';
-import { askControlPlane, controlPlanePods, debugPort } from '../pods/control-plane.ts';
+import { type SyncStatus, syncStatuses } from '@istio-ts/envoy-dump/sync-status';
+import { askControlPlane, controlPlanePods, debugPort } from '@istio-ts/envoy-dump/ask/control-plane';
 
 /** The proxies that are connected to the control plane of a revision (of all without one), or why nobody could be asked. */
 export type ConnectedProxies =

@@ -2,7 +2,7 @@ import { CliError } from '../cli/failure.ts';
 import { formatFrom, structured } from '../cli/output.ts';
 import type { Session } from '../cli/session.ts';
 import { table } from '../cli/table.ts';
-import { askControlPlane, controlPlanePods, debugPort } from '../pods/control-plane.ts';
+import { askControlPlane, controlPlanePods, debugPort } from '@istio-ts/envoy-dump/ask/control-plane';
 
 interface Cluster {
   readonly id: string;

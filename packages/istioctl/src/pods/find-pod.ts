@@ -1,11 +1,7 @@
+import { type PodName, podName, runningPods } from '@istio-ts/envoy-dump/ask/pods';
 import { istioTypes, kubernetesTypes } from '@istio-ts/api/resource-types';
 import { isNotFound, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
 import { CliError } from '../cli/failure.ts';
-
-export interface PodName {
-  readonly name: string;
-  readonly namespace: string;
-}
 
 const workloadTypes = {
   deployment: kubernetesTypes.Deployment,
@@ -30,29 +26,6 @@ const workloadTypes = {
 const gatewayWords: ReadonlySet<string> = new Set(['gateway', 'gateways', 'gtw', 'gw']);
 /** Label of the pods that serve a Gateway of the Kubernetes Gateway API. */
 const gatewayLabel = 'gateway.networking.k8s.io/gateway-name';
-
-function isReady(pod: KubeObject): boolean {
-  const status = pod.status as { readonly phase?: string } | undefined;
-  return status?.phase === 'Running' && pod.metadata.deletionTimestamp === undefined;
-}
-
-/** The running pods with these labels, in a namespace or in all (`''`). */
-export async function runningPods(
-  client: KubeClient,
-  namespace: string,
-  labelSelector: string,
-): Promise<readonly KubeObject[]> {
-  const { items } = await client.list(kubernetesTypes.Pod, {
-    ...(namespace !== '' && { namespace }),
-    labelSelector,
-  });
-  return items.filter(isReady);
-}
-
-export const podName = ({ metadata }: KubeObject): PodName => ({
-  name: metadata.name ?? '',
-  namespace: metadata.namespace ?? '',
-});
 
 function selectorOf(object: KubeObject): string {
   const spec = object.spec as {

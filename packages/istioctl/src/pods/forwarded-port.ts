@@ -1,6 +1,6 @@
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import type { KubeClient } from '@istio-ts/kube';
-import type { PodName } from './find-pod.ts';
+import type { PodName } from '@istio-ts/envoy-dump/ask/pods';
 
 /** A port of this machine whose connections end at a port of a pod. */
 export interface ForwardedPort {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { authorizationTable, policiesInForce } from './authorization.ts';
-import { parseConfigDump } from './config-dump.ts';
+import { parseConfigDump } from '@istio-ts/envoy-dump/config-dump';
 
 test('the policies of a real sidecar, in the order in which they are asked', () => {
   const dump = parseConfigDump(

@@ -1,7 +1,7 @@
 import { table } from '../cli/table.ts';
-import { type ConfigDump, listenersOf } from './config-dump.ts';
-import { at, type Json, list, object, text } from './json.ts';
-import { chainsOf } from './listener-table.ts';
+import { type ConfigDump, listenersOf } from '@istio-ts/envoy-dump/config-dump';
+import { at, type Json, list, object, text } from '@istio-ts/envoy-dump/json';
+import { chainsOf } from '@istio-ts/envoy-dump/listener';
 
 /** An AuthorizationPolicy as an Envoy enforces it. */
 export interface PolicyInForce {

@@ -1,5 +1,5 @@
 import { table } from '../cli/table.ts';
-import { at, type Json, text } from './json.ts';
+import { at, type Json, text } from '@istio-ts/envoy-dump/json';
 
 /** The short form of `istioctl proxy-config bootstrap`: which proxy this is, and which versions it runs. */
 export function bootstrapTable(part: Json): string {

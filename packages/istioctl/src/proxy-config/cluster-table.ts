@@ -1,19 +1,7 @@
+import { clusterType, destinationRuleOf, parseClusterName } from '@istio-ts/envoy-dump/cluster';
+import { type Json, text } from '@istio-ts/envoy-dump/json';
 import { table } from '../cli/table.ts';
-import { type ClusterFilter, isWanted, parseClusterName } from './cluster-name.ts';
-import { at, type Json, text } from './json.ts';
-import { originOf } from './origin.ts';
-
-/** How a cluster finds its endpoints, in the words of Envoy's older configuration. */
-export const clusterType = (cluster: Json): string => {
-  const extension = text(at(cluster, 'clusterType', 'name'));
-  // Envoy's newer form of the two kinds of DNS clusters; people know them by their old names.
-  if (extension === 'envoy.clusters.dns')
-    return at(cluster, 'clusterType', 'typedConfig', 'allAddressesInSingleEndpoint') ? 'LOGICAL_DNS' : 'STRICT_DNS';
-  return text(cluster.type) || extension || 'STATIC';
-};
-
-/** `name.namespace` of the DestinationRule that shaped a cluster. */
-export const destinationRuleOf = (cluster: Json): string => originOf(cluster, 'destination-rule');
+import { type ClusterFilter, isWanted } from './cluster-filter.ts';
 
 /** Keeps the clusters that the flags ask for. */
 export function filterClusters(clusters: readonly Json[], filter: ClusterFilter): readonly Json[] {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compareDumps, comparisonText } from './compare.ts';
-import { parseConfigDump } from './config-dump.ts';
+import { parseConfigDump } from '@istio-ts/envoy-dump/config-dump';
 import { diffLines, unifiedHunks } from './line-diff.ts';
 
 const type = (kind: string) => `type.googleapis.com/envoy.admin.v3.${kind}ConfigDump`;

@@ -1,5 +1,5 @@
-import { type ConfigDump, clustersOf, listenersOf, routesOf, section } from './config-dump.ts';
-import { type Json, list, object, text } from './json.ts';
+import { type ConfigDump, clustersOf, listenersOf, routesOf, section } from '@istio-ts/envoy-dump/config-dump';
+import { type Json, list, object, text } from '@istio-ts/envoy-dump/json';
 import { diffLines, unifiedHunks } from './line-diff.ts';
 
 /** How one resource differs. */

@@ -1,6 +1,6 @@
 import { table } from '../cli/table.ts';
-import { type ConfigDump, section } from './config-dump.ts';
-import { at, type Json, list, text } from './json.ts';
+import { type ConfigDump, section } from '@istio-ts/envoy-dump/config-dump';
+import { at, type Json, list, text } from '@istio-ts/envoy-dump/json';
 
 /** The extension configurations that Envoy got by name (ECDS). */
 export function extensionsOf(dump: ConfigDump): readonly Json[] {

@@ -1,8 +1,8 @@
 import { filterClusters } from './cluster-table.ts';
-import { type ConfigDump, listenerOf } from './config-dump.ts';
-import { readAddress } from './address.ts';
-import type { ClusterFilter } from './cluster-name.ts';
-import { type Json, list, object, text } from './json.ts';
+import { type ConfigDump, listenerOf } from '@istio-ts/envoy-dump/config-dump';
+import { readAddress } from '@istio-ts/envoy-dump/address';
+import type { ClusterFilter } from './cluster-filter.ts';
+import { type Json, list, object, text } from '@istio-ts/envoy-dump/json';
 import { filterListeners, type ListenerFilter } from './listener-table.ts';
 import { filterRoutes } from './route-table.ts';
 

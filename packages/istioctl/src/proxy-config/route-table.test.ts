@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { virtualServicesInEnvoy } from '../describe/envoy-part.ts';
-import { parseConfigDump, routesOf } from './config-dump.ts';
-import { domainSummary, routeTable } from './route-table.ts';
+import { parseConfigDump, routesOf } from '@istio-ts/envoy-dump/config-dump';
+import { domainSummary } from '@istio-ts/envoy-dump/route';
+import { routeTable } from './route-table.ts';
 
 test('domains are summed up by their shortest names', () => {
   const all = ['httpbin.default.svc.cluster.local', 'httpbin', 'httpbin.default.svc', 'httpbin.default', '10.96.0.7'];

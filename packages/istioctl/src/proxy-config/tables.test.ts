@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { CliError } from '../cli/failure.ts';
 import { bootstrapTable } from './bootstrap-table.ts';
 import { clusterTable, filterClusters } from './cluster-table.ts';
-import { parseClusterName } from './cluster-name.ts';
+import { parseClusterName } from '@istio-ts/envoy-dump/cluster';
 import {
   assignmentsOf,
   type ConfigDump,
@@ -15,14 +15,18 @@ import {
   parseDocument,
   routesOf,
   section,
-} from './config-dump.ts';
-import { assignedEndpoints, endpointRows, endpointTable, filterEndpoints } from './endpoint-table.ts';
+} from '@istio-ts/envoy-dump/config-dump';
+import { assignedEndpoints, endpointRows } from '@istio-ts/envoy-dump/endpoint';
+import { endpointTable, filterEndpoints } from './endpoint-table.ts';
 import { extensionsOf, extensionTable } from './extension-table.ts';
 import { filterDump } from './filtered-dump.ts';
-import { text } from './json.ts';
-import { filterListeners, listenerTable, portOf } from './listener-table.ts';
-import { filterRoutes, matchOf, routeTable } from './route-table.ts';
-import { rootFingerprints, secretRows, secretTable } from './secret-table.ts';
+import { text } from '@istio-ts/envoy-dump/json';
+import { filterListeners, listenerTable } from './listener-table.ts';
+import { portOf } from '@istio-ts/envoy-dump/listener';
+import { filterRoutes, routeTable } from './route-table.ts';
+import { matchOf } from '@istio-ts/envoy-dump/route';
+import { rootFingerprints, secretTable } from './secret-table.ts';
+import { secretRows } from '@istio-ts/envoy-dump/secret';
 
 // Parts of the dumps of a real sidecar, as Envoy's admin port printed them.
 const file = (name: string) => readFileSync(join(import.meta.dirname, 'testdata', name), 'utf8');

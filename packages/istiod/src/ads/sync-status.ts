@@ -1,25 +1,7 @@
 import type { StatusClientConfig } from '@istio-ts/envoy';
+import type { SyncStatus } from '@istio-ts/envoy-dump/sync-status';
 import type { ConnectedProxy } from './connections.ts';
 import { TypeUrl } from './resource-kinds.ts';
-
-/** One row of `/debug/syncz` as stock tools read it: nonces sent and acknowledged per type. */
-export interface SyncStatus {
-  readonly cluster_id?: string;
-  readonly proxy: string;
-  readonly proxy_type: string;
-  readonly proxy_version?: string;
-  readonly istio_version?: string;
-  readonly cluster_sent?: string;
-  readonly cluster_acked?: string;
-  readonly listener_sent?: string;
-  readonly listener_acked?: string;
-  readonly route_sent?: string;
-  readonly route_acked?: string;
-  readonly endpoint_sent?: string;
-  readonly endpoint_acked?: string;
-  readonly extensionconfig_sent?: string;
-  readonly extensionconfig_acked?: string;
-}
 
 const COLUMNS = [
   ['cluster', TypeUrl.cluster],
@@ -29,6 +11,7 @@ const COLUMNS = [
   ['extensionconfig', TypeUrl.extension],
 ] as const;
 
+/** One row of `/debug/syncz` as stock tools read it. */
 export function syncStatus(proxy: ConnectedProxy): SyncStatus {
   const statuses = new Map(proxy.statuses().map((status) => [status.typeUrl, status]));
   const row: Record<string, string> = {};

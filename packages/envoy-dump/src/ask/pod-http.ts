@@ -1,8 +1,8 @@
 import { request } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { KubeClient } from '@istio-ts/kube';
-import { CliError } from '../cli/failure.ts';
-import type { PodName } from './find-pod.ts';
+import { CliError } from '@istio-ts/command-line/failure';
+import type { PodName } from './pods.ts';
 
 const maxAnswerBytes = 512 * 1024 * 1024;
 

@@ -1,18 +1,11 @@
+import { at, type Json, text } from './json.ts';
+import { originOf } from './origin.ts';
+
 export interface ClusterName {
   readonly direction: string;
   readonly port: number | undefined;
   readonly subset: string;
   readonly fqdn: string;
-}
-
-export interface ClusterFilter {
-  /** A part of the host name. */
-  readonly fqdn?: string;
-  readonly port?: number;
-  /** A part of the subset's name. */
-  readonly subset?: string;
-  /** `inbound` or `outbound`, in any case. */
-  readonly direction?: string;
 }
 
 /** Takes `outbound|80|v1|host` apart, and `outbound_.80_.v1_.host` of gateways that pass TLS on; any other name is its own FQDN. */
@@ -25,13 +18,14 @@ export function parseClusterName(name: string): ClusterName {
   return { direction, port: port === '' || !Number.isInteger(Number(port)) ? undefined : Number(port), subset, fqdn };
 }
 
-/** Whether a cluster is one that the flags ask for. */
-export function isWanted(name: string, filter: ClusterFilter): boolean {
-  const { fqdn, port, subset, direction } = parseClusterName(name);
-  return (
-    (filter.fqdn === undefined || fqdn.includes(filter.fqdn)) &&
-    (filter.port === undefined || port === filter.port) &&
-    (filter.subset === undefined || subset.includes(filter.subset)) &&
-    (filter.direction === undefined || direction === filter.direction.toLowerCase())
-  );
-}
+/** How a cluster finds its endpoints, in the words of Envoy's older configuration. */
+export const clusterType = (cluster: Json): string => {
+  const extension = text(at(cluster, 'clusterType', 'name'));
+  // Envoy's newer form of the two kinds of DNS clusters; people know them by their old names.
+  if (extension === 'envoy.clusters.dns')
+    return at(cluster, 'clusterType', 'typedConfig', 'allAddressesInSingleEndpoint') ? 'LOGICAL_DNS' : 'STRICT_DNS';
+  return text(cluster.type) || extension || 'STATIC';
+};
+
+/** `name.namespace` of the DestinationRule that shaped a cluster. */
+export const destinationRuleOf = (cluster: Json): string => originOf(cluster, 'destination-rule');

@@ -1,9 +1,13 @@
-/** What istiod says of one connected proxy (`/debug/syncz`): nonces or versions, empty where nothing was sent or acknowledged. */
+/**
+ * What istiod says of one connected proxy (a row of `/debug/syncz`): nonces that were sent and acknowledged by type, missing or empty where there was
+ * nothing.
+ */
 export interface SyncStatus {
-  readonly cluster_id: string;
+  readonly cluster_id?: string;
+  /** `pod.namespace` */
   readonly proxy: string;
   readonly proxy_type?: string;
-  readonly istio_version: string;
+  readonly istio_version?: string;
   readonly cluster_sent?: string;
   readonly cluster_acked?: string;
   readonly listener_sent?: string;

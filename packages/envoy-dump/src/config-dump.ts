@@ -1,21 +1,10 @@
-import type { KubeClient } from '@istio-ts/kube';
-import { CliError } from '../cli/failure.ts';
-import type { PodName } from '../pods/find-pod.ts';
-import { podHttp } from '../pods/pod-http.ts';
+import { CliError } from '@istio-ts/command-line/failure';
 import { camelCaseKeys } from './camel-case.ts';
 import { type Json, list, object, text } from './json.ts';
 
 /** Envoy's answer to `/config_dump`, one entry a kind of configuration; names are camelCase whichever way the dump was printed. */
 export interface ConfigDump {
   readonly configs: readonly Json[];
-}
-
-/** Fetches the configuration of a pod's Envoy. */
-export async function fetchConfigDump(client: KubeClient, pod: PodName, adminPort: number): Promise<ConfigDump> {
-  return parseConfigDump(
-    await podHttp(client, pod, adminPort, '/config_dump?include_eds'),
-    `${pod.name}.${pod.namespace}`,
-  );
 }
 
 /** Reads JSON; raises CliError that names the source. */

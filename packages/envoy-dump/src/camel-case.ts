@@ -1,5 +1,3 @@
-import { isJsonObject } from '@istio-ts/charts/json';
-
 // Below these fields stand users' own names (google.protobuf.Struct and maps to text), which must stay as they are.
 const freeForm = new Set([
   'filterMetadata',
@@ -51,6 +49,9 @@ export function camelCaseKeys(value: unknown): unknown {
     }),
   );
 }
+
+const isJsonObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** `metadata` is Envoy's Metadata message in most places (with `filterMetadata` in it) and a Struct in a node. */
 function isFreeForm(name: string, child: unknown): boolean {

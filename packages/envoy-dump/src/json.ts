@@ -19,3 +19,16 @@ export const text = (value: unknown): string =>
 /** The value below these keys, or undefined. */
 export const at = (value: unknown, ...path: readonly string[]): unknown =>
   path.reduce((inner: unknown, key) => object(inner)[key], value);
+
+/** A number, also where ProtoJSON writes it as text; undefined when there is none. */
+export const number = (value: unknown): number | undefined => {
+  const read = typeof value === 'string' && value !== '' ? Number(value) : value;
+  return typeof read === 'number' && Number.isFinite(read) ? read : undefined;
+};
+
+/** A field under its name of ProtoJSON or of the protobuf text: structs that dumps leave as they are have the latter. */
+export const either = (value: Json, camel: string): unknown =>
+  value[camel] ?? value[camel.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)];
+
+/** Name of the message in an `Any`, without its package. */
+export const typeOf = (config: unknown): string => text(at(config, '@type')).split('.').at(-1) ?? '';

@@ -1,5 +1,5 @@
 import type { KubeClient, KubeObject } from '@istio-ts/kube';
-import { runningPods } from './find-pod.ts';
+import { runningPods } from './pods.ts';
 import { podHttp } from './pod-http.ts';
 
 /** Port of istiod's debug endpoints; reached through port-forward, so from the pod's own loopback. */
