@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { checkOut, fillCart } from './support/checkout.ts';
 import { obstacle } from './support/cluster.ts';
-import { http, postForm } from './support/http.ts';
+import { http } from './support/http.ts';
 import { ownCluster } from './support/own-cluster.ts';
 import { eventually, until } from './support/shell.ts';
 
@@ -145,30 +146,8 @@ describe('distributed tracing', { skip: reason ?? false }, () => {
     const address = await gateway();
     const session = { cookie: `shop_session-id=${client}`, 'user-agent': client };
     await eventually('an order', async () => {
-      const added = await postForm(
-        `http://${address}/cart`,
-        { product_id: '6E92ZMYYFZ', quantity: '3' },
-        { ...session, 'user-agent': `${client}-before` },
-      );
-      assert.equal(added.status, 302, added.body);
-      const order = await postForm(
-        `http://${address}/cart/checkout`,
-        {
-          email: 'a@example.com',
-          street_address: '1 Road',
-          zip_code: '12345',
-          city: 'Town',
-          state: 'ST',
-          country: 'Country',
-          credit_card_number: '4111-1111-1111-1111',
-          credit_card_expiration_month: '1',
-          credit_card_expiration_year: '2099',
-          credit_card_cvv: '123',
-        },
-        session,
-      );
-      assert.equal(order.status, 200, order.body);
-      assert.match(order.body, /Your order is complete/);
+      await fillCart(address, { ...session, 'user-agent': `${client}-before` });
+      await checkOut(address, session);
     });
   };
 

@@ -23,7 +23,7 @@ export interface HandlerOptions {
 }
 
 /** A body that is not taken. */
-class BodyError extends Error {
+export class BodyError extends Error {
   readonly status: number;
   constructor(message: string, status: number) {
     super(message);
@@ -31,7 +31,8 @@ class BodyError extends Error {
   }
 }
 
-async function bodyOf(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
+/** The body of a request, unpacked. Rejects with BodyError. */
+export async function bodyOf(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {

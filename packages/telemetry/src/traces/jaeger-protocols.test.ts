@@ -158,7 +158,8 @@ test('FindTraces searches as the query over HTTP does', async () => {
   assert.deepEqual(await found({ operationName: 'rest' }), []);
   assert.deepEqual(await found({ startTimeMin: new Date(START / 1000 + 1).toISOString() }), []);
   await assert.rejects(found({ durationMin: '2s', durationMax: '1s' }), /duration_max/);
-  await assert.rejects(found({ serviceName: '' }), /service_name/);
+  // Of whatever service.
+  assert.deepEqual(await found({ serviceName: '', tags: { 'http.status_code': '503' } }), ['00000000000000b1']);
 });
 
 test('services, operations and who calls whom; what is missing or not built is said', async () => {

@@ -101,7 +101,6 @@ function find(
   query: MessageTypes['jaeger.api_v2.TraceQueryParameters'],
 ): readonly (readonly Span[])[] {
   const { serviceName = '', operationName = '', tags = {}, searchDepth = 0 } = query;
-  if (serviceName === '') throw new GrpcError('INVALID_ARGUMENT', 'service_name is missing in the query');
   if (searchDepth < 0) throw new GrpcError('INVALID_ARGUMENT', 'search_depth is less than 0');
   const minDuration = durationOf(query.durationMin);
   const maxDuration = durationOf(query.durationMax);
@@ -110,7 +109,8 @@ function find(
   const start = timeOf(query.startTimeMin);
   const end = timeOf(query.startTimeMax);
   return store.find({
-    service: serviceName,
+    // Kiali asks all services for a tag to learn whether spans have it.
+    ...(serviceName !== '' && { service: serviceName }),
     ...(operationName !== '' && { operation: operationName }),
     tags,
     ...(minDuration !== undefined && { minDuration }),
