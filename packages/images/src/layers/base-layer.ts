@@ -1,0 +1,149 @@
+import { debFiles } from '../debian/deb.ts';
+import type { ArchivedEntry } from '../tar/read-tar.ts';
+import { directory, type Entry, file, link, ROOT } from '../tar/entry.ts';
+
+/** Folders at the root that are links into /usr since Debian 12; packages may still put files there. */
+const MERGED = ['bin', 'sbin', 'lib', 'lib64'] as const;
+
+/** What no program reads in a container. Licences (`/usr/share/doc/PACKAGE/copyright`) stay. */
+const USELESS = [
+  /^usr\/share\/(man|info|locale|lintian|bug|bash-completion|fish|zsh|gdb|menu|pixmaps|applications|initramfs-tools|xml)(\/|$)/,
+  /^usr\/share\/doc\/[^/]+\/(?!copyright$)/,
+  /^usr\/share\/zoneinfo\/(posix|right)(\/|$)/,
+  /^usr\/share\/doc-base(\/|$)/,
+  /^usr\/lib\/(systemd|udev|tmpfiles\.d|sysusers\.d|init)(\/|$)/,
+  /^usr\/lib\/[^/]+\/(gconv|perl-base|audit)(\/|$)/,
+  /^etc\/(init\.d|cron\.[a-z]+|apt|dpkg|logrotate\.d|pam\.d|default|skel|update-motd\.d)(\/|$)/,
+  /^var\/lib\/dpkg(\/|$)/,
+];
+
+/** Links that packages make when they are configured, which does not happen here. */
+const ALTERNATIVES: Readonly<Record<string, string>> = {
+  'usr/sbin/iptables': 'iptables-nft',
+  'usr/sbin/iptables-save': 'iptables-nft-save',
+  'usr/sbin/iptables-restore': 'iptables-nft-restore',
+  'usr/sbin/ip6tables': 'ip6tables-nft',
+  'usr/sbin/ip6tables-save': 'ip6tables-nft-save',
+  'usr/sbin/ip6tables-restore': 'ip6tables-nft-restore',
+  'usr/bin/awk': 'mawk',
+  'usr/bin/nc': 'nc.openbsd',
+};
+
+/** A Debian package and, where not all are wanted, the paths of the files to take from it. */
+export interface BasePackage {
+  readonly archive: Buffer;
+  readonly files?: readonly string[] | undefined;
+}
+
+/** Bundle of all root certificates, at the place where Debian's libraries look for it. */
+const CERTIFICATES = 'etc/ssl/certs/ca-certificates.crt';
+
+/**
+ * The files of Debian packages as one layer, as they are after an installation: /bin and its like lead into /usr, the root certificates are one bundle, and the
+ * usual alternatives are chosen. Without `scripts`, programs that a shell or another interpreter would have to run are left out.
+ */
+export function baseLayer(packages: Iterable<BasePackage>, options: { readonly scripts: boolean }): Entry[] {
+  const entries = new Map<string, Entry>();
+  const hardLinks: { readonly path: string; readonly target: string }[] = [];
+  for (const { archive, files } of packages) {
+    for (const archived of debFiles(archive)) {
+      const path = mergedPath(archived.path);
+      if (files !== undefined && !files.includes(path) && !/^usr\/share\/doc\/[^/]+\/copyright$/.test(path)) continue;
+      if (path === '' || USELESS.some((pattern) => pattern.test(path))) continue;
+      if (archived.kind === 'hard link') hardLinks.push({ path, target: mergedPath(archived.target) });
+      const entry = entryOf(path, archived);
+      if (entry === undefined || (!options.scripts && isScript(entry))) continue;
+      // A folder of one package is a folder of another; the first one's mode counts.
+      if (entry.kind !== 'directory' || !entries.has(path)) entries.set(path, entry);
+    }
+  }
+  for (const { path, target } of hardLinks) {
+    const found = entries.get(target);
+    if (found?.kind === 'file') entries.set(path, { ...found, path });
+  }
+  for (const [path, target] of Object.entries(ALTERNATIVES)) {
+    const folder = path.slice(0, path.lastIndexOf('/'));
+    if (entries.has(`${folder}/${target}`)) entries.set(path, link(path, target));
+  }
+  if (entries.has('usr/bin/dash')) entries.set('usr/bin/sh', link('usr/bin/sh', 'dash'));
+  const certificates = [...entries.values()]
+    .filter((entry) => entry.kind === 'file' && /^usr\/share\/ca-certificates\/.*\.crt$/.test(entry.path))
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
+  if (certificates.length > 0) {
+    entries.set(
+      CERTIFICATES,
+      file(
+        CERTIFICATES,
+        certificates.map((entry) => (entry.kind === 'file' ? entry.data.toString('latin1') : '')).join(''),
+      ),
+    );
+    for (const { path } of certificates) entries.delete(path);
+  }
+  return withoutEmptyFolders([...entries.values()]);
+}
+
+/** The links and folders every root file system begins with. */
+export function rootFolders(): Entry[] {
+  return [
+    ...MERGED.map((name) => link(name, `usr/${name}`)),
+    ...MERGED.map((name) => directory(`usr/${name}`)),
+    directory('tmp', 0o1777),
+    directory('var/tmp', 0o1777),
+    directory('run'),
+    link('var/run', '/run'),
+    directory('root', 0o700),
+    directory('proc'),
+    directory('sys'),
+    directory('dev'),
+    directory('home'),
+  ];
+}
+
+/** `./bin/x` as `usr/bin/x`; '' for the root itself. */
+function mergedPath(path: string): string {
+  const plain = path.replace(/^(\.?\/)+/, '').replace(/\/+$/, '');
+  if (plain === '.') return '';
+  const first = plain.split('/', 1)[0] ?? '';
+  return MERGED.some((name) => name === first) ? `usr/${plain}` : plain;
+}
+
+function entryOf(path: string, archived: ArchivedEntry): Entry | undefined {
+  const owner = archived.user === 0 && archived.group === 0 ? ROOT : { user: archived.user, group: archived.group };
+  switch (archived.kind) {
+    case 'file':
+      // Nothing in a container takes another user's rights.
+      return { kind: 'file', path, mode: archived.mode & 0o1777, owner, data: archived.data };
+    case 'directory':
+      return { kind: 'directory', path, mode: archived.mode & 0o1777, owner };
+    case 'link':
+      return link(path, linkTarget(path, archived.target));
+    case 'hard link':
+    case 'other':
+      return undefined;
+  }
+}
+
+/** A link's target as it is after the move below /usr: relative ones that counted from /lib or /bin count one folder more. */
+function linkTarget(path: string, target: string): string {
+  if (target.startsWith('/')) {
+    const merged = mergedPath(target);
+    return merged === '' ? '/' : `/${merged}`;
+  }
+  // All of these lie within the same merged folder, for example libfoo.so.1 -> libfoo.so.1.2.
+  return path.startsWith('usr/')
+    ? target.replace(/^(\.\.\/)+(bin|sbin|lib|lib64)\//, (_all, _up, name) => `/usr/${name}/`)
+    : target;
+}
+
+const isScript = (entry: Entry): boolean =>
+  entry.kind === 'file' && (entry.mode & 0o111) !== 0 && entry.data.toString('latin1', 0, 2) === '#!';
+
+/** Without folders that hold nothing because what they had was left out; /usr's own and those with special rights stay. */
+function withoutEmptyFolders(entries: readonly Entry[]): Entry[] {
+  const used = new Set<string>();
+  for (const { kind, path } of entries) {
+    if (kind === 'directory') continue;
+    for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) used.add(path.slice(0, end));
+  }
+  return entries.filter(({ kind, path }) => kind !== 'directory' || used.has(path));
+}

@@ -1,0 +1,102 @@
+/** What an archive says about one entry; `path` as it is written there. */
+export interface ArchivedEntry {
+  readonly path: string;
+  readonly kind: 'file' | 'link' | 'hard link' | 'directory' | 'other';
+  readonly mode: number;
+  readonly user: number;
+  readonly group: number;
+  /** Seconds since 1970. */
+  readonly time: number;
+  /** Where a link leads; '' for others. */
+  readonly target: string;
+  readonly data: Buffer;
+}
+
+const BLOCK = 512;
+
+/** The entries of a tar archive: ustar, GNU's long names and pax records. Throws an Error where the archive ends too early or a checksum is wrong. */
+export function readTar(archive: Buffer): ArchivedEntry[] {
+  const entries: ArchivedEntry[] = [];
+  let long: { path?: string | undefined; target?: string | undefined } = {};
+  let offset = 0;
+  while (offset + BLOCK <= archive.length) {
+    const block = archive.subarray(offset, offset + BLOCK);
+    if (block.every((byte) => byte === 0)) break;
+    checkSum(block, offset);
+    const size = number(block, 124, 12);
+    const start = offset + BLOCK;
+    if (start + size > archive.length) throw new Error(`the archive ends within an entry at byte ${offset}`);
+    const data = archive.subarray(start, start + size);
+    offset = start + Math.ceil(size / BLOCK) * BLOCK;
+    const type = String.fromCharCode(block[156] ?? 0);
+    if (type === 'L' || type === 'K') {
+      const value = text(data, 0, data.length);
+      long = type === 'L' ? { ...long, path: value } : { ...long, target: value };
+      continue;
+    }
+    if (type === 'x') {
+      const records = paxRecords(data);
+      long = { path: records.get('path') ?? long.path, target: records.get('linkpath') ?? long.target };
+      continue;
+    }
+    if (type === 'g') continue;
+    const prefix = text(block, 257, 6).startsWith('ustar') && block[262] === 0 ? text(block, 345, 155) : '';
+    const name = text(block, 0, 100);
+    entries.push({
+      path: long.path ?? (prefix === '' ? name : `${prefix}/${name}`),
+      kind: kinds[type] ?? 'other',
+      mode: number(block, 100, 8),
+      user: number(block, 108, 8),
+      group: number(block, 116, 8),
+      time: number(block, 136, 12),
+      target: long.target ?? text(block, 157, 100),
+      data: kinds[type] === 'file' ? data : Buffer.alloc(0),
+    });
+    long = {};
+  }
+  return entries;
+}
+
+const kinds: Readonly<Record<string, ArchivedEntry['kind']>> = {
+  '0': 'file',
+  '\0': 'file',
+  '7': 'file',
+  '1': 'hard link',
+  '2': 'link',
+  '5': 'directory',
+};
+
+function text(block: Buffer, offset: number, length: number): string {
+  const field = block.subarray(offset, offset + length);
+  const end = field.indexOf(0);
+  return field.toString('utf8', 0, end < 0 ? length : end);
+}
+
+function number(block: Buffer, offset: number, length: number): number {
+  // GNU's form for large numbers: the first bit is set and the rest is binary.
+  if ((block[offset] ?? 0) & 0x80) return Number(block.readBigUInt64BE(offset + length - 8));
+  const digits = text(block, offset, length).trim();
+  if (!/^[0-7]*$/.test(digits)) throw new Error(`"${digits}" in a tar header is not an octal number`);
+  return digits === '' ? 0 : Number.parseInt(digits, 8);
+}
+
+function checkSum(block: Buffer, offset: number): void {
+  let sum = 0;
+  for (const [index, byte] of block.entries()) sum += index >= 148 && index < 156 ? 32 : byte;
+  if (sum !== number(block, 148, 8)) throw new Error(`wrong checksum in the tar header at byte ${offset}`);
+}
+
+function paxRecords(data: Buffer): Map<string, string> {
+  const records = new Map<string, string>();
+  let offset = 0;
+  while (offset < data.length) {
+    const space = data.indexOf(32, offset);
+    const length = Number(data.toString('latin1', offset, space));
+    if (space < 0 || !Number.isInteger(length) || length <= 0) throw new Error('a pax record has no length');
+    const record = data.toString('utf8', space + 1, offset + length - 1);
+    const equals = record.indexOf('=');
+    records.set(record.slice(0, equals), record.slice(equals + 1));
+    offset += length;
+  }
+  return records;
+}

@@ -1,0 +1,106 @@
+import type { Entry } from './entry.ts';
+
+const BLOCK = 512;
+const ZEROS = Buffer.alloc(2 * BLOCK);
+
+const typeFlags = { file: '0', link: '2', directory: '5' } as const;
+
+/**
+ * A tar archive (POSIX.1-2001 ustar, with pax records where a name is too long for its field) whose bytes depend on the entries only: they are written in the
+ * given order, all with the time `seconds` since 1970 and with numeric owners. Throws a RangeError for a number that no header can hold.
+ */
+export function writeTar(entries: readonly Entry[], seconds: number): Buffer {
+  const parts: Buffer[] = [];
+  for (const entry of entries) {
+    const name = entry.kind === 'directory' ? `${entry.path}/` : entry.path;
+    const target = entry.kind === 'link' ? entry.target : '';
+    const data = entry.kind === 'file' ? entry.data : undefined;
+    const split = splitName(name);
+    const records: [string, string][] = [];
+    if (split === undefined) records.push(['path', name]);
+    if (Buffer.byteLength(target) > 100) records.push(['linkpath', target]);
+    if (records.length > 0) {
+      const body = Buffer.concat(records.map(([key, value]) => paxRecord(key, value)));
+      parts.push(header({ name: 'pax', prefix: '', type: 'x', mode: 0o644, size: body.length, seconds }), padded(body));
+    }
+    parts.push(
+      header({
+        name: split?.name ?? truncated(name),
+        prefix: split?.prefix ?? '',
+        type: typeFlags[entry.kind],
+        mode: entry.kind === 'link' ? 0o777 : entry.mode,
+        user: entry.owner.user,
+        group: entry.owner.group,
+        size: data?.length ?? 0,
+        target: truncated(target),
+        seconds,
+      }),
+    );
+    if (data !== undefined && data.length > 0) parts.push(padded(data));
+  }
+  parts.push(ZEROS);
+  return Buffer.concat(parts);
+}
+
+interface Header {
+  readonly name: string;
+  readonly prefix: string;
+  readonly type: string;
+  readonly mode: number;
+  readonly size: number;
+  readonly seconds: number;
+  readonly user?: number;
+  readonly group?: number;
+  readonly target?: string;
+}
+
+function header(fields: Header): Buffer {
+  const block = Buffer.alloc(BLOCK);
+  block.write(fields.name, 0, 100);
+  octal(block, fields.mode, 100, 8);
+  octal(block, fields.user ?? 0, 108, 8);
+  octal(block, fields.group ?? 0, 116, 8);
+  octal(block, fields.size, 124, 12);
+  octal(block, fields.seconds, 136, 12);
+  block.fill(' ', 148, 156);
+  block.write(fields.type, 156, 1);
+  block.write(fields.target ?? '', 157, 100);
+  block.write('ustar\0', 257, 'latin1');
+  block.write('00', 263);
+  block.write(fields.prefix, 345, 155);
+  const sum = block.reduce((total, byte) => total + byte, 0);
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  return block;
+}
+
+function octal(block: Buffer, value: number, offset: number, length: number): void {
+  const text = value.toString(8).padStart(length - 1, '0');
+  if (text.length > length - 1 || value < 0) throw new RangeError(`${value} is too large for a tar header`);
+  block.write(text, offset, 'latin1');
+}
+
+/** How a name goes into the fields `name` and `prefix` of a ustar header; undefined when it does not. */
+function splitName(name: string): { readonly name: string; readonly prefix: string } | undefined {
+  if (Buffer.byteLength(name) <= 100) return { name, prefix: '' };
+  for (let slash = name.indexOf('/'); slash >= 0 && slash < name.length - 1; slash = name.indexOf('/', slash + 1)) {
+    const prefix = name.slice(0, slash);
+    const rest = name.slice(slash + 1);
+    if (Buffer.byteLength(prefix) <= 155 && Buffer.byteLength(rest) <= 100) return { name: rest, prefix };
+  }
+  return undefined;
+}
+
+const truncated = (text: string): string => Buffer.from(text).subarray(0, 100).toString('latin1');
+
+/** `LENGTH KEY=VALUE\n`, where the length counts itself. */
+function paxRecord(key: string, value: string): Buffer {
+  const rest = Buffer.from(` ${key}=${value}\n`);
+  let length = rest.length + 1;
+  while (String(length).length + rest.length !== length) length = String(length).length + rest.length;
+  return Buffer.concat([Buffer.from(String(length)), rest]);
+}
+
+const padded = (data: Buffer): Buffer => {
+  const missing = (BLOCK - (data.length % BLOCK)) % BLOCK;
+  return missing === 0 ? data : Buffer.concat([data, ZEROS.subarray(0, missing)]);
+};
