@@ -150,9 +150,9 @@ describe('rights of callers', () => {
     );
     assert.deepEqual((await get<Rights>(path, admin)).missing, []);
     // The console's own rights, here an administrator's, are not those of who has no token.
-    const { json } = await ask(openPort, path);
+    const { json } = await ask<Rights>(openPort, path);
     assert.deepEqual(
-      (json as Rights).missing.map(({ verb, resource }) => `${verb} ${resource}`),
+      json.missing.map(({ verb, resource }) => `${verb} ${resource}`),
       ['create virtualservices', 'update virtualservices', 'create destinationrules', 'update destinationrules'],
     );
     for (const wrong of ['kinds=Nothing&verbs=get', 'kinds=Sidecar&verbs=watch', 'kinds=Sidecar', 'verbs=get'])

@@ -13,13 +13,12 @@ import { consoleFlags, readSettings } from './settings.ts';
 import type { Sample } from './sources/prometheus.ts';
 import { answersOf, type Talk } from './traffic/flows.test-support.ts';
 
-/** Answers of an endpoint. */
-export interface Answer {
+/** Answers of an endpoint. `json` is what the API promises: an ApiError where the status says so, undefined where the answer is no JSON. */
+export interface Answer<T = unknown> {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
   readonly text: string;
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers freely
-  readonly json: any;
+  readonly json: T;
 }
 
 export interface Ask {
@@ -29,7 +28,11 @@ export interface Ask {
 }
 
 /** Asks a console as a program does that sends our header. */
-export function ask(port: number, path: string, { method = 'GET', body, headers = {} }: Ask = {}): Promise<Answer> {
+export function ask<T = unknown>(
+  port: number,
+  path: string,
+  { method = 'GET', body, headers = {} }: Ask = {},
+): Promise<Answer<T>> {
   const text = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
   return new Promise((resolve, reject) => {
     const outgoing = httpRequest(
@@ -56,7 +59,7 @@ export function ask(port: number, path: string, { method = 'GET', body, headers 
           } catch {
             json = undefined;
           }
-          resolve({ status: response.statusCode ?? 0, headers: response.headers, text: answer, json });
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, text: answer, json: json as T });
         });
       },
     );

@@ -3,7 +3,19 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { LogLine } from './api.ts';
+import type {
+  ApiError,
+  CheckResult,
+  ConfigDetail,
+  DashboardList,
+  DashboardName,
+  Detail,
+  Graph,
+  ItemList,
+  LogLine,
+  NamespaceList,
+  Session,
+} from './api.ts';
 import { deployment, meshed, namespace, service } from './mesh/objects.test-support.ts';
 import type { RunningConsole } from './server.ts';
 import { ask, fakePrometheus, startTestCluster, type TestCluster } from './server.test-support.ts';
@@ -68,7 +80,7 @@ describe('a console on an API server', () => {
 
   const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
   const login = async (token: string) => {
-    const answer = await ask(closed.port, '/api/login', { method: 'POST', body: { token } });
+    const answer = await ask<Session>(closed.port, '/api/login', { method: 'POST', body: { token } });
     return { answer, cookie: String(answer.headers['set-cookie']?.[0] ?? '').split(';')[0] ?? '' };
   };
 
@@ -99,25 +111,25 @@ describe('a console on an API server', () => {
     assert.match((await ask(open.port, '/metrics')).text, /console_requests_total\{.*code="302".*\} \d+/);
     const grafana = await cluster.console(['--page=dashboards', '--auth-strategy=anonymous']);
     assert.equal((await ask(grafana.port, '/')).headers.location, '/dashboards');
-    assert.equal((await ask(grafana.port, '/api/health')).json.database, 'ok');
+    assert.equal((await ask<{ readonly database: string }>(grafana.port, '/api/health')).json.database, 'ok');
     const asking = await cluster.console([
       `--grafana-url=http://127.0.0.1:${grafana.port}`,
       `--loki-url=http://127.0.0.1:${prometheus.port}`,
       '--auth-strategy=anonymous',
     ]);
-    const { json } = await ask(asking.port, '/api/session');
+    const { json } = await ask<Session>(asking.port, '/api/session');
     assert.deepEqual(
-      json.addons.slice(2).map(({ name, state }: { name: string; state: string }) => `${name} ${state}`),
+      json.addons.slice(2).map(({ name, state }) => `${name} ${state}`),
       ['grafana built-in', 'loki real'],
     );
   });
 
   test('nobody in particular reads, and changes nothing', async () => {
-    const { json } = await ask(open.port, '/api/session');
+    const { json } = await ask<Session>(open.port, '/api/session');
     assert.equal(json.user, 'anonymous');
     assert.equal(json.mayWrite, false);
     assert.deepEqual(
-      json.addons.map(({ name, state }: { name: string; state: string }) => `${name} ${state}`),
+      json.addons.map(({ name, state }) => `${name} ${state}`),
       ['prometheus real', 'tracing absent', 'grafana absent', 'loki absent'],
     );
     for (const [method, path] of [
@@ -127,11 +139,11 @@ describe('a console on an API server', () => {
     ] as const)
       assert.equal((await ask(open.port, path, { method, body: { yaml: destinationRule(1) } })).status, 403);
     // Who gives a token is somebody, here too.
-    const answer = await ask(open.port, '/api/login', { method: 'POST', body: { token: admin } });
+    const answer = await ask<Session>(open.port, '/api/login', { method: 'POST', body: { token: admin } });
     assert.deepEqual([answer.status, answer.json.mayWrite], [200, true]);
     const cookie = String(answer.headers['set-cookie']?.[0] ?? '').split(';')[0] ?? '';
-    assert.match((await ask(open.port, '/api/session', { headers: { cookie } })).json.user, /:admin$/);
-    assert.equal((await ask(open.port, '/api/session', { headers: bearer('nonsense') })).json.user, undefined);
+    assert.match((await ask<Session>(open.port, '/api/session', { headers: { cookie } })).json.user ?? '', /:admin$/);
+    assert.equal((await ask<Session>(open.port, '/api/session', { headers: bearer('nonsense') })).json.user, undefined);
   });
 
   test('metrics on a port of their own, as Kiali has them', async () => {
@@ -147,7 +159,7 @@ describe('a console on an API server', () => {
   });
 
   test('with tokens: who has none learns nothing, who has one sees what they may', async () => {
-    const session = await ask(closed.port, '/api/session');
+    const session = await ask<Session>(closed.port, '/api/session');
     assert.deepEqual([session.json.user, session.json.addons, session.json.meshVersions], [undefined, [], []]);
     for (const path of [
       '/api/namespaces',
@@ -166,9 +178,9 @@ describe('a console on an API server', () => {
     assert.equal(answer.json.user, 'system:serviceaccount:default:developer');
     assert.equal(answer.json.mayWrite, true);
     const mine = { headers: { cookie } };
-    const namespaces = await ask(closed.port, '/api/namespaces', mine);
+    const namespaces = await ask<NamespaceList>(closed.port, '/api/namespaces', mine);
     assert.deepEqual(
-      namespaces.json.items.map(({ name }: { name: string }) => name),
+      namespaces.json.items.map(({ name }) => name),
       ['shop'],
     );
     assert.equal((await ask(closed.port, '/api/graph?namespaces=bank', mine)).status, 403);
@@ -190,7 +202,7 @@ describe('a console on an API server', () => {
       { 'sec-fetch-site': 'cross-site' },
     ];
     for (const headers of others) {
-      const put = await ask(closed.port, '/api/config', {
+      const put = await ask<ApiError>(closed.port, '/api/config', {
         method: 'POST',
         body: { yaml: destinationRule(1) },
         headers: { cookie, ...headers },
@@ -212,11 +224,11 @@ describe('a console on an API server', () => {
 
   test('the graph: four queries, whatever there is to see', async () => {
     const before = prometheus.queries.length;
-    const { json, status } = await ask(open.port, '/api/graph?namespaces=shop&type=versionedApp&duration=77');
+    const { json, status } = await ask<Graph>(open.port, '/api/graph?namespaces=shop&type=versionedApp&duration=77');
     assert.equal(status, 200);
     assert.equal(prometheus.queries.length - before, 4);
     assert.deepEqual(
-      json.edges.map(({ id }: { id: string }) => id),
+      json.edges.map(({ id }) => id),
       [
         'app:shop/web/v1 service:bank/pay http',
         'app:shop/web/v1 service:shop/api http',
@@ -231,30 +243,30 @@ describe('a console on an API server', () => {
 
   test('a graph without metrics shows what runs, and says what is missing', async () => {
     const blind = await cluster.console(['--prometheus-url=http://127.0.0.1:1', '--auth-strategy=anonymous']);
-    const { json } = await ask(blind.port, '/api/graph?namespaces=shop');
+    const { json } = await ask<Graph>(blind.port, '/api/graph?namespaces=shop');
     assert.equal(json.nodes.length, 2);
-    assert.match(json.warnings[0], /There are no metrics: .*nothing listens there/);
+    assert.match(json.warnings[0] ?? '', /There are no metrics: .*nothing listens there/);
     assert.equal((await ask(blind.port, '/api/query?query=up')).status, 502);
-    const detail = await ask(blind.port, '/api/workloads/shop/api-v1');
+    const detail = await ask<Detail>(blind.port, '/api/workloads/shop/api-v1');
     assert.deepEqual([detail.status, detail.json.charts], [200, []]);
   });
 
   test('lists and details', async () => {
-    const list = await ask(open.port, '/api/workloads?namespaces=shop');
-    const api = list.json.items.find(({ name }: { name: string }) => name === 'api-v1');
-    assert.equal(api.traffic.requestsPerSecond, 10);
-    assert.equal(api.traffic.errorRate, 0.2);
-    assert.equal(api.health.state, 'failing');
-    assert.deepEqual(api.proxies, { ready: 1, total: 1 });
-    const detail = await ask(open.port, '/api/services/shop/api?duration=600');
+    const list = await ask<ItemList>(open.port, '/api/workloads?namespaces=shop');
+    const api = list.json.items.find(({ name }) => name === 'api-v1');
+    assert.equal(api?.traffic.requestsPerSecond, 10);
+    assert.equal(api?.traffic.errorRate, 0.2);
+    assert.equal(api?.health.state, 'failing');
+    assert.deepEqual(api?.proxies, { ready: 1, total: 1 });
+    const detail = await ask<Detail>(open.port, '/api/services/shop/api?duration=600');
     assert.equal(detail.status, 200);
     assert.deepEqual(detail.json.workloads, [{ kind: 'Deployment', namespace: 'shop', name: 'api-v1' }]);
     assert.ok(detail.json.charts.length >= 3);
     assert.deepEqual(
-      detail.json.neighbours.nodes.map(({ id }: { id: string }) => id),
+      detail.json.neighbours.nodes.map(({ id }) => id),
       ['service:shop/api', 'workload:shop/api-v1', 'workload:shop/web-v1'],
     );
-    const app = await ask(open.port, '/api/apps/shop/web');
+    const app = await ask<Detail>(open.port, '/api/apps/shop/web');
     assert.equal(app.json.neighbours.edges.length, 2);
     assert.equal((await ask(open.port, '/api/services/shop/none')).status, 404);
     assert.equal((await ask(open.port, '/api/services/shop/..%2f..')).status, 400);
@@ -262,12 +274,10 @@ describe('a console on an API server', () => {
 
   test('namespaces summed up, with the mode of mutual TLS that holds', async () => {
     const mode = async () => {
-      const { json } = await ask(closed.port, '/api/namespaces', {
+      const { json } = await ask<NamespaceList>(closed.port, '/api/namespaces', {
         headers: bearer(await cluster.token(`m${modes++}`, 'cluster-admin')),
       });
-      return Object.fromEntries(
-        json.items.map((item: { name: string; mutualTls: string }) => [item.name, item.mutualTls]),
-      );
+      return Object.fromEntries(json.items.map((item) => [item.name, item.mutualTls]));
     };
     let modes = 0;
     assert.equal((await mode()).shop, 'PERMISSIVE');
@@ -291,19 +301,19 @@ describe('a console on an API server', () => {
       ...mine,
     });
     assert.equal(made.status, 200, made.text);
-    const opened = await ask(closed.port, path, mine);
+    const opened = await ask<ConfigDetail>(closed.port, path, mine);
     assert.match(opened.json.yaml, /maxConnections: 100/);
     assert.doesNotMatch(opened.json.yaml, /managedFields|resourceVersion/);
     assert.deepEqual(opened.json.references, [{ kind: 'Service', namespace: 'shop', name: 'api' }]);
     const { resourceVersion } = opened.json;
-    const changed = await ask(closed.port, path, {
+    const changed = await ask<ConfigDetail>(closed.port, path, {
       method: 'PUT',
       body: { yaml: destinationRule(200), resourceVersion },
       ...mine,
     });
     assert.equal(changed.status, 200, changed.text);
     assert.match(changed.json.yaml, /maxConnections: 200/);
-    const stale = await ask(closed.port, path, {
+    const stale = await ask<ApiError>(closed.port, path, {
       method: 'PUT',
       body: { yaml: destinationRule(300), resourceVersion },
       ...mine,
@@ -316,7 +326,7 @@ describe('a console on an API server', () => {
       ...mine,
     });
     assert.equal(other.status, 422);
-    const unknown = await ask(closed.port, path, {
+    const unknown = await ask<ApiError>(closed.port, path, {
       method: 'PUT',
       body: { yaml: destinationRule(1, '        nonsense: 1') },
       ...mine,
@@ -324,7 +334,7 @@ describe('a console on an API server', () => {
     assert.equal(unknown.status, 400);
     assert.match(unknown.json.message, /nonsense/);
     // Elsewhere the API server says no, in its own words.
-    const elsewhere = await ask(closed.port, '/api/config', {
+    const elsewhere = await ask<ApiError>(closed.port, '/api/config', {
       method: 'POST',
       body: { yaml: destinationRule(1).replace('namespace: shop', 'namespace: bank') },
       ...mine,
@@ -338,8 +348,8 @@ describe('a console on an API server', () => {
   test('a console that is read only refuses even those who may', async () => {
     const fixed = await cluster.console(['--read-only']);
     const mine = { headers: bearer(admin) };
-    assert.equal((await ask(fixed.port, '/api/session', mine)).json.mayWrite, false);
-    const answer = await ask(fixed.port, '/api/config', {
+    assert.equal((await ask<Session>(fixed.port, '/api/session', mine)).json.mayWrite, false);
+    const answer = await ask<ApiError>(fixed.port, '/api/config', {
       method: 'POST',
       body: { yaml: destinationRule(1) },
       ...mine,
@@ -349,10 +359,10 @@ describe('a console on an API server', () => {
 
   test('checking: syntax, schema, and what the cluster has to do with it, with lines', async () => {
     const check = async (yaml: string) =>
-      (await ask(open.port, '/api/config/check', { method: 'POST', body: { yaml } })).json;
+      (await ask<CheckResult>(open.port, '/api/config/check', { method: 'POST', body: { yaml } })).json;
     const broken = await check('kind: [');
-    assert.equal(broken.messages[0].code, 'YAML');
-    assert.ok(broken.messages[0].column >= 1);
+    assert.equal(broken.messages[0]?.code, 'YAML');
+    assert.ok((broken.messages[0]?.column ?? 0) >= 1);
     const { object, messages } = await check(`apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata:
@@ -368,31 +378,32 @@ spec:
     colour: red
 `);
     assert.deepEqual(object, { kind: 'VirtualService', namespace: 'shop', name: 'api' });
-    const short = messages.map(
-      ({ code, line, field }: { code: string; line: number; field: string }) => `${code} ${line} ${field}`,
-    );
+    const short = messages.map(({ code, line, field }) => `${code} ${line} ${field}`);
     assert.ok(short.includes('IST0101 12 spec.http[0].route[0].destination.subset'), short.join());
     assert.ok(short.includes('IST0106 13 spec.http[0].colour'), short.join());
   });
 
   test('dashboards, and queries in Prometheus’ own form', async () => {
-    assert.deepEqual((await ask(open.port, '/api/dashboards')).json.items, [
+    assert.deepEqual((await ask<DashboardList>(open.port, '/api/dashboards')).json.items, [
       { uid: 'mesh', title: 'Mesh', description: '' },
     ]);
-    assert.equal((await ask(open.port, '/api/dashboards/mesh')).json.title, 'Mesh');
+    assert.equal((await ask<DashboardName>(open.port, '/api/dashboards/mesh')).json.title, 'Mesh');
     assert.equal((await ask(open.port, '/api/dashboards/none')).status, 404);
     assert.match(open.log.join('\n'), /dashboard broken.json is left out/);
-    const range = await ask(open.port, '/api/query_range?query=up&start=1000&end=1600&step=15');
+    const range = await ask<{ readonly data: { readonly resultType: string } }>(
+      open.port,
+      '/api/query_range?query=up&start=1000&end=1600&step=15',
+    );
     assert.equal(range.json.data.resultType, 'matrix');
     assert.equal((await ask(open.port, '/api/query_range?query=up&start=0&end=1e9&step=1')).status, 400);
     assert.equal((await ask(open.port, '/api/query')).status, 400);
   });
 
   test('what is not there says so', async () => {
-    const traces = await ask(open.port, '/api/traces');
+    const traces = await ask<ApiError>(open.port, '/api/traces');
     assert.equal(traces.status, 502);
     assert.match(traces.json.message, /There are no traces: .* addons\/jaeger.yaml/);
-    const proxies = await ask(open.port, '/api/proxies');
+    const proxies = await ask<ApiError>(open.port, '/api/proxies');
     assert.equal(proxies.status, 503);
     assert.match(proxies.json.message, /no istiod runs in namespace istio-system/);
     assert.equal((await ask(open.port, '/api/nothing')).status, 404);
@@ -437,7 +448,7 @@ spec:
     const refused = async (query: string, token?: string) => {
       const port = token === undefined ? open.port : closed.port;
       const headers = token === undefined ? {} : bearer(token);
-      const { status, json } = await ask(port, `/api/logs?${query}`, { headers });
+      const { status, json } = await ask<ApiError>(port, `/api/logs?${query}`, { headers });
       return [status, json.message];
     };
     assert.deepEqual(await refused('app=shop/none'), [404, 'there is no app shop/none']);

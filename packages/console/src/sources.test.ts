@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { KubeObject } from '@istio-ts/kube';
 import { createRootCertificate, loadAuthority } from '@istio-ts/security';
+import type { ApiError, Explanation, ProxyDetail, ProxyList, Trace, TraceList } from './api.ts';
 import { deployment, meshed, namespace } from './mesh/objects.test-support.ts';
 import type { RunningConsole } from './server.ts';
 import { ask, listen, startTestCluster, type TestCluster } from './server.test-support.ts';
@@ -130,14 +131,10 @@ describe('proxies and traces', () => {
   });
 
   test('the state of all proxies, and what they have rejected', async () => {
-    const { json, status: code } = await ask(console.port, '/api/proxies', bearer(admin));
+    const { json, status: code } = await ask<ProxyList>(console.port, '/api/proxies', bearer(admin));
     assert.equal(code, 200);
     assert.deepEqual(
-      json.items.map(({ pod, sync, message }: { pod: string; sync: { LDS: string }; message?: string }) => [
-        pod,
-        sync.LDS,
-        message,
-      ]),
+      json.items.map(({ pod, sync, message }) => [pod, sync.LDS, message]),
       [
         ['pay-v1-abc12-x1', 'STALE', undefined],
         ['web-v1-abc12-x1', 'ERROR', 'LDS rejected: no such filter'],
@@ -148,16 +145,16 @@ describe('proxies and traces', () => {
   });
 
   test('the configuration of a proxy: of itself, or of istiod for those who may not reach it', async () => {
-    const own = await ask(console.port, '/api/proxies/shop/web-v1-abc12-x1', bearer(admin));
+    const own = await ask<ProxyDetail>(console.port, '/api/proxies/shop/web-v1-abc12-x1', bearer(admin));
     assert.equal(own.status, 200, own.text);
     assert.deepEqual(own.json.logLevels, { http: 'debug' });
     assert.ok(own.json.clusters.length > 0 && own.json.listeners.length > 0 && own.json.routes.length > 0);
     assert.ok(own.json.certificates.length > 0);
     assert.ok(envoy.asked.includes('POST /logging'));
 
-    const told = await ask(console.port, '/api/proxies/shop/web-v1-abc12-x1', bearer(watcher));
+    const told = await ask<ProxyDetail>(console.port, '/api/proxies/shop/web-v1-abc12-x1', bearer(watcher));
     assert.equal(told.status, 200, told.text);
-    assert.match(told.json.message, /what istiod sends the proxy.*watcher.*pods\/portforward/);
+    assert.match(told.json.message ?? '', /what istiod sends the proxy.*watcher.*pods\/portforward/);
     assert.equal(told.json.clusters.length, own.json.clusters.length);
     assert.ok(istiod.asked.includes('GET /debug/config_dump?proxyID=web-v1-abc12-x1.shop'));
 
@@ -166,8 +163,8 @@ describe('proxies and traces', () => {
   });
 
   test('what happens to a request, by the configuration of the proxy that is asked', async () => {
-    const explain = (body: object, token = admin) =>
-      ask(console.port, '/api/explain', { method: 'POST', body, ...bearer(token) });
+    const explain = <T = Explanation>(body: object, token = admin) =>
+      ask<T>(console.port, '/api/explain', { method: 'POST', body, ...bearer(token) });
     const request = {
       namespace: 'shop',
       pod: 'web-v1-abc12-x1',
@@ -178,10 +175,8 @@ describe('proxies and traces', () => {
     };
     const { status: code, json, text } = await explain(request);
     assert.equal(code, 200, text);
-    assert.equal(json.steps[0].stage, 'listener');
-    assert.ok(
-      json.steps.every((step: { text: string; from: unknown[] }) => step.text !== '' && Array.isArray(step.from)),
-    );
+    assert.equal(json.steps[0]?.stage, 'listener');
+    assert.ok(json.steps.every((step) => step.text !== '' && Array.isArray(step.from)));
     assert.notEqual(json.summary, '');
     assert.match((await explain(request, watcher)).json.summary, /what istiod sends the proxy/);
     assert.equal((await explain(request, developer)).status, 403);
@@ -193,26 +188,30 @@ describe('proxies and traces', () => {
       { caller: 'me' },
       { headers: { a: 1 } },
     ]) {
-      const answer = await explain({ ...request, ...wrong });
+      const answer = await explain<ApiError>({ ...request, ...wrong });
       assert.deepEqual([answer.status, answer.json.field], [400, Object.keys(wrong)[0]], answer.text);
     }
   });
 
   test('traces: found by service; who sees one namespace sees its spans, and of others that they took time', async () => {
-    const all = await ask(console.port, '/api/traces?service=shop/web&tags=a=b&minDuration=5&limit=3', bearer(admin));
+    const all = await ask<TraceList>(
+      console.port,
+      '/api/traces?service=shop/web&tags=a=b&minDuration=5&limit=3',
+      bearer(admin),
+    );
     assert.deepEqual(all.json.services, ['jaeger-query', 'pay.bank', 'web.shop']);
-    assert.equal(all.json.items[0].spans, 2);
+    assert.equal(all.json.items[0]?.spans, 2);
     const query = new URLSearchParams(jaeger.asked.at(-1)?.split('?')[1]);
     assert.deepEqual(
       [query.get('service'), query.get('tags'), query.get('minDuration'), query.get('limit')],
       ['web.shop', '{"a":"b"}', '5ms', '3'],
     );
-    const mine = await ask(console.port, '/api/traces?service=shop/web', bearer(developer));
+    const mine = await ask<TraceList>(console.port, '/api/traces?service=shop/web', bearer(developer));
     assert.deepEqual(mine.json.services, ['web.shop']);
     assert.equal((await ask(console.port, '/api/traces?service=bank/pay', bearer(developer))).status, 403);
-    const one = await ask(console.port, '/api/traces/abc123', bearer(developer));
+    const one = await ask<Trace>(console.port, '/api/traces/abc123', bearer(developer));
     assert.deepEqual(
-      one.json.all.map(({ service, tags }: { service: string; tags: object }) => [service, tags]),
+      one.json.all.map(({ service, tags }) => [service, tags]),
       [
         ['web.shop', { secret: 'of p1' }],
         ['hidden', {}],
