@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { isSea } from 'node:sea';
 import { fileURLToPath } from 'node:url';
 import { createLogger, type Logger } from '@istio-ts/agent/log';
 import { VERSION } from '@istio-ts/api/version';
@@ -96,7 +97,9 @@ async function run(settings: InstallSettings, log: Logger): Promise<number> {
   const installer = startInstaller({
     settings,
     sources: {
-      bundle: pluginBundle(),
+      // In the image this program is one executable, and the plugin is the same one.
+      executable: isSea() ? process.execPath : undefined,
+      bundle: isSea() ? '' : pluginBundle(),
       runtime: settings.nodeRuntime === undefined ? process.execPath : undefined,
       nodeRuntime: settings.nodeRuntime,
     },
