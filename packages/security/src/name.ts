@@ -15,7 +15,16 @@ export interface WorkloadSubject {
   readonly version?: string;
   /** ST: cluster id. */
   readonly cluster?: string;
+  /** title: the label `app`, where that is another than the canonical name; empty: the workload has no such label. */
+  readonly app?: string;
+  /** description: the label `version`, where that is another than the canonical revision; empty: the workload has no such label. */
+  readonly versionLabel?: string;
 }
+
+/** Stands for a label that a workload does not have; no label can have this value. */
+const NO_LABEL = '-';
+/** Canonical revision of workloads that have none. */
+const NO_REVISION = 'latest';
 
 /** One attribute of a distinguished name, in the certificate's order. */
 export interface NameAttribute {
@@ -35,7 +44,12 @@ export function sanitizeAttribute(value: string): string {
 }
 
 export function workloadName(subject: WorkloadSubject): readonly NameAttribute[] {
+  const { canonicalName = '', version = '' } = subject;
+  const own = (label: string | undefined, canonical: string): string | undefined =>
+    label === undefined || label === canonical ? undefined : label || NO_LABEL;
   const fields: readonly (readonly [string, string | undefined])[] = [
+    [Oid.description, own(subject.versionLabel, version === NO_REVISION ? '' : version)],
+    [Oid.title, own(subject.app, canonicalName)],
     [Oid.state, subject.cluster],
     [Oid.locality, subject.version],
     [Oid.organizationalUnit, subject.canonicalName],
@@ -64,6 +78,8 @@ const SHORT_NAMES: Readonly<Record<string, string>> = {
   [Oid.state]: 'ST',
   [Oid.organization]: 'O',
   [Oid.organizationalUnit]: 'OU',
+  [Oid.title]: 'title',
+  [Oid.description]: 'description',
 };
 
 /** Text form with the most specific attribute first (RFC 4514), as Envoy prints it. */
@@ -77,7 +93,11 @@ export function formatName(attributes: readonly NameAttribute[]): string {
 /** The subject read back. */
 export function workloadSubjectOf(attributes: readonly NameAttribute[]): WorkloadSubject {
   const find = (type: string): string | undefined => attributes.find((attribute) => attribute.type === type)?.value;
+  const label = (type: string): string | undefined => find(type)?.replace(/^-$/, '');
+  const [app, versionLabel] = [label(Oid.title), label(Oid.description)];
   return {
+    ...(app !== undefined && { app }),
+    ...(versionLabel !== undefined && { versionLabel }),
     workload: find(Oid.commonName),
     canonicalName: find(Oid.organizationalUnit),
     version: find(Oid.locality),

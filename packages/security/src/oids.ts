@@ -6,6 +6,8 @@ export const Oid = {
   state: '2.5.4.8',
   organization: '2.5.4.10',
   organizationalUnit: '2.5.4.11',
+  title: '2.5.4.12',
+  description: '2.5.4.13',
   subjectKeyIdentifier: '2.5.29.14',
   keyUsage: '2.5.29.15',
   subjectAltName: '2.5.29.17',

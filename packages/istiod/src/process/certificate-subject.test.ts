@@ -11,6 +11,7 @@ const workload = (serviceAccount: string, workloadName: string) =>
     canonicalName: workloadName,
     canonicalRevision: 'v1',
     clusterId: 'Kubernetes',
+    labels: { app: 'shopping' },
   }) as unknown as Workload;
 const mesh = {
   workloads: new Map([
@@ -27,7 +28,14 @@ const caller = (podName: string | undefined, remoteAddress = '10.0.0.9') => ({
 });
 
 test('the pod that the token is bound to', () =>
-  assert.equal(certificateSubject(mesh, caller('cart-1'))?.workload, 'cart'));
+  assert.deepEqual(certificateSubject(mesh, caller('cart-1')), {
+    workload: 'cart',
+    canonicalName: 'cart',
+    version: 'v1',
+    cluster: 'Kubernetes',
+    app: 'shopping',
+    versionLabel: '',
+  }));
 
 test('without one, the pod at the address, if it runs under the proved identity', () =>
   assert.equal(certificateSubject(mesh, caller(undefined, '10.0.0.7'))?.workload, 'cart-by-address'));

@@ -18,5 +18,7 @@ export function certificateSubject(mesh: Mesh, caller: CaCaller): WorkloadSubjec
     canonicalName: workload.canonicalName,
     version: workload.canonicalRevision,
     cluster: workload.clusterId,
+    app: workload.labels.app ?? '',
+    versionLabel: workload.labels.version ?? '',
   };
 }

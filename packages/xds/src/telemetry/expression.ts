@@ -57,7 +57,7 @@ interface PeerKeys {
 const WORKLOAD: PeerKeys = { upstream: 'workload', downstream: 'workload' };
 const APP: PeerKeys = { upstream: 'app', downstream: 'app' };
 const VERSION: PeerKeys = { upstream: 'version', downstream: 'version_label' };
-const SERVICE: PeerKeys = { upstream: 'canonical_service', downstream: 'app' };
+const SERVICE: PeerKeys = { upstream: 'canonical_service', downstream: 'canonical_service' };
 const REVISION: PeerKeys = { upstream: 'canonical_revision', downstream: 'version' };
 const CLUSTER: PeerKeys = { upstream: 'cluster', downstream: 'cluster' };
 

@@ -56,7 +56,7 @@ const CLIENT: WorkloadTags = {
   workload_namespace: certified('namespace'),
   app: certified('app'),
   version: certified('version_label'),
-  canonical_service: certified('app'),
+  canonical_service: certified('canonical_service'),
   canonical_revision: certified('version'),
   cluster: certified('cluster'),
 };
