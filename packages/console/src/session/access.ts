@@ -57,7 +57,8 @@ async function namespaceNames(client: KubeClient): Promise<readonly string[]> {
 /** Whether the user may change configuration of the mesh anywhere that they see. */
 export async function mayWriteSomewhere(client: KubeClient, visible: Visible): Promise<boolean> {
   const attributes = (namespace: string): Attributes => ({
-    verb: 'patch',
+    // What the console does when something is saved.
+    verb: 'update',
     group: 'networking.istio.io',
     resource: 'virtualservices',
     namespace,
