@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, linkSync, mkdirSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, existsSync, linkSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { realKiali } from './observe/real-kiali.ts';
@@ -56,14 +57,20 @@ spec:
     reportingInterval: 5s
 `;
 
-/** Lets a container of a deployment run a file of this machine, which it sees in the folder `at`, instead of its image's program. */
+/** Lets a container of a deployment run a file of this machine, which it sees in the folder `at`, instead of its image's program; `folders` it sees, too. */
 async function runInstead(
   cluster: Cluster,
   name: string,
-  program: { readonly file: string; readonly at: string; readonly command: readonly string[]; readonly env?: object },
+  program: {
+    readonly file: string;
+    readonly at: string;
+    readonly command: readonly string[];
+    readonly folders?: readonly string[];
+  },
 ): Promise<void> {
   const folder = join(cluster.home, `real-${name}`);
   mkdirSync(join(folder, 'console'), { recursive: true, mode: 0o755 });
+  const { folders = [] } = program;
   const to = join(folder, name);
   try {
     linkSync(program.file, to);
@@ -79,13 +86,27 @@ async function runInstead(
     args: [],
     workingDir: program.at,
     securityContext: { runAsUser: 1000 },
-    env: Object.entries(program.env ?? {}).map(([key, value]) => ({ name: key, value })),
-    volumeMounts: [{ name: 'real', mountPath: program.at, readOnly: true }],
+    volumeMounts: [
+      { name: 'real', mountPath: program.at, readOnly: true },
+      ...folders.map((path, i) => ({ name: `folder-${i}`, mountPath: path, readOnly: true })),
+    ],
   };
-  const volumes = [{ name: 'real', hostPath: { path: folder } }];
+  const volumes = [
+    { name: 'real', hostPath: { path: folder } },
+    ...folders.map((path, i) => ({ name: `folder-${i}`, hostPath: { path } })),
+  ];
   const patch = { spec: { template: { spec: { containers: [container], volumes } } } };
   await cluster.kubectl('patch', 'deployment', name, '-n', 'istio-system', '-p', JSON.stringify(patch));
   await cluster.kubectl('rollout', 'status', `deployment/${name}`, '-n', 'istio-system', '--timeout=180s');
+}
+
+/** Where this machine's Java has its settings, if outside its own folder: pods see this machine's programs, and no /etc of it. */
+function javaSettings(): readonly string[] {
+  const program = execFileSync('sh', ['-c', 'command -v java'], { encoding: 'utf8' }).trim();
+  const settings = join(realpathSync(program), '..', '..', 'conf', 'security', 'java.security');
+  if (!existsSync(settings)) return [];
+  const folder = join(realpathSync(settings), '..', '..');
+  return folder.startsWith('/etc/') ? [folder] : [];
 }
 
 interface FoundSpan {
@@ -211,6 +232,7 @@ describe('the addons’ real programs', { skip: reason ?? false }, () => {
         file: ZIPKIN_JAR ?? '',
         at: '/opt/real',
         command: ['java', '-Xmx256m', '-jar', '/opt/real/zipkin'],
+        folders: javaSettings(),
       });
       assert.match(await get('zipkin', '9411/info'), /"zipkin"/);
       await started().apply(telemetry('zipkin'), 'istio-system');

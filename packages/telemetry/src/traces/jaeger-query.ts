@@ -54,7 +54,6 @@ function modelsOf({ spans, processes }: JaegerTrace): readonly Model[] {
         fields: fields.map(tagOf),
       })),
       process: { serviceName: process?.serviceName ?? '', tags: (process?.tags ?? []).map(tagOf) },
-      processId: processID,
     };
   });
 }
