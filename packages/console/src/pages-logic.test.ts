@@ -10,7 +10,9 @@ import { meshDashboard } from '../web/fixtures/dashboard.ts';
 import { traceOf } from '../web/fixtures/telemetry.ts';
 import { neighbour } from '../web/graph/camera.ts';
 import { layoutGraph } from '../web/graph/layout.ts';
+import { encryptionOf } from '../web/graph/mutual-tls.ts';
 import { find, hide, parseQuery, QueryError } from '../web/graph/query.ts';
+import { totalsOf } from '../web/graph/totals.ts';
 import { filterLines, matcher } from '../web/logs/filter.ts';
 import { sorted, toggled } from '../web/parts/sort.ts';
 import { compareTraces } from '../web/traces/compare.ts';
@@ -20,6 +22,31 @@ const graph = boutiqueGraph('versionedApp', 1_000_000, 60, initialConfig);
 const inputOf = ({ nodes, edges }: typeof graph) => ({
   nodes: nodes.map(({ id, group }) => ({ id, ...(group === undefined ? {} : { group }) })),
   edges,
+});
+
+test('mutual TLS that nobody reports is unknown, not absent, and has no part in the share of the whole graph', () => {
+  assert.deepEqual(
+    [undefined, 0, 0.5, 1].map((share) => encryptionOf(share === undefined ? {} : { mutualTls: share })),
+    ['unknown', 'none', 'part', 'all'],
+  );
+  const [first, second] = graph.edges.filter(
+    ({ traffic, protocol }) => protocol !== 'tcp' && traffic.requestsPerSecond,
+  );
+  assert.ok(first && second);
+  const { mutualTls: _, ...silent } = first;
+  assert.equal(totalsOf({ ...graph, edges: [silent, { ...second, mutualTls: 1 }] }).locked, 1);
+  assert.equal(totalsOf({ ...graph, edges: [silent] }).locked, undefined);
+});
+
+test('a call by way of a service counts once in the figures of the whole graph', () => {
+  const [edge] = graph.edges.filter(({ traffic, protocol }) => protocol !== 'tcp' && traffic.requestsPerSecond > 0);
+  const [node] = graph.nodes;
+  assert.ok(edge && node);
+  const service = { ...node, id: 'between', kind: 'service' as const };
+  const there = { ...edge, target: service.id };
+  const on = { ...edge, id: 'on', source: service.id };
+  const { requests } = totalsOf({ ...graph, nodes: [...graph.nodes, service], edges: [there, on] });
+  assert.equal(requests, edge.traffic.requestsPerSecond);
 });
 
 test('queries compare fields of nodes and edges, joined by and, or, not', () => {

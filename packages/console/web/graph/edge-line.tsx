@@ -2,6 +2,7 @@ import type { JSX } from 'preact';
 import type { GraphEdge } from '../../src/api.ts';
 import { iconShape } from '../parts/icons.tsx';
 import { edgeState, edgeWidth } from './labels.ts';
+import { encryptionOf } from './mutual-tls.ts';
 import type { Layout } from './layout.ts';
 
 export interface EdgeLineProps {
@@ -38,9 +39,9 @@ const plateLine = 14;
 
 /** The figures of a call on a small plate; drawn after all lines so that none crosses it. */
 export function EdgePlate({ edge, line, label, lock, tone }: EdgeLineProps): JSX.Element | null {
-  const locked = edge.mutualTls >= 0.995;
-  const open = lock && edge.mutualTls < 0.005 && edgeState(edge) !== 'idle';
-  const sign = lock && (locked || open || edge.mutualTls > 0);
+  const encryption = encryptionOf(edge);
+  const locked = encryption === 'all';
+  const sign = lock && encryption !== 'unknown' && (encryption !== 'none' || edgeState(edge) !== 'idle');
   if (label.length === 0 && !sign) return null;
   const indent = sign ? 14 : 0;
   const width = Math.max(...label.map((line) => line.length), 0) * 6.3 + indent + 8;

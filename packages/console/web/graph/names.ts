@@ -1,4 +1,4 @@
-import type { GraphNode, ObjectName } from '../../src/api.ts';
+import type { Graph, GraphNode, ObjectName } from '../../src/api.ts';
 
 /** The name that a node is known by. */
 export function nodeTitle(node: GraphNode): string {
@@ -37,3 +37,9 @@ export function nodeObject(node: GraphNode): ObjectName | undefined {
       return undefined;
   }
 }
+
+/** A node's name with its version, by the id of the node. */
+export const titleOf = (graph: Graph, id: string): string => {
+  const node = graph.nodes.find((each) => each.id === id);
+  return node ? [nodeTitle(node), node.version].filter(Boolean).join(' ') : id;
+};

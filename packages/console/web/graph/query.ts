@@ -58,7 +58,7 @@ const edgeFields: Readonly<Record<string, (edge: GraphEdge) => string | number |
   p95: ({ traffic }) => traffic.p95,
   p99: ({ traffic }) => traffic.p99,
   tcp: ({ traffic }) => traffic.tcpSentBytesPerSecond + traffic.tcpReceivedBytesPerSecond,
-  mtls: ({ mutualTls }) => mutualTls * 100,
+  mtls: ({ mutualTls }) => (mutualTls === undefined ? undefined : mutualTls * 100),
   share: ({ share }) => share * 100,
   code: ({ codes }) => Object.keys(codes).join(' '),
 };
@@ -217,7 +217,7 @@ export function find(graph: Graph, text: string): Found | undefined {
       },
       (word) =>
         edge.protocol === word ||
-        (word === 'mtls' && edge.mutualTls > 0.5) ||
+        (word === 'mtls' && (edge.mutualTls ?? 0) > 0.5) ||
         (word === 'failing' && edge.traffic.errorRate >= 0.1),
     ),
   );

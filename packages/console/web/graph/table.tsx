@@ -3,8 +3,9 @@ import type { Graph, GraphEdge } from '../../src/api.ts';
 import { Icon } from '../parts/icons.tsx';
 import { DataTable } from '../parts/table.tsx';
 import { errorsColumn, latencyColumn, requestsColumn } from '../parts/traffic-columns.tsx';
-import { bytesPerSecond, percent } from '../state/format.ts';
+import { bytesPerSecond } from '../state/format.ts';
 import { t } from '../texts.ts';
+import { encryptionOf, encryptionText } from './mutual-tls.ts';
 import { nodeTitle } from './names.ts';
 import type { Found } from './query.ts';
 
@@ -68,15 +69,12 @@ export function EdgeTable(props: {
         {
           id: 'mtls',
           title: t.graph.encrypted,
-          sort: ({ mutualTls }) => mutualTls,
-          cell: ({ mutualTls }) =>
-            mutualTls >= 0.995 ? (
-              <Icon name="lock" size={14} label={t.graph.encrypted} />
-            ) : mutualTls < 0.005 ? (
-              <span class="warn">{t.graph.plain}</span>
-            ) : (
-              t.graph.partly(percent(mutualTls))
-            ),
+          sort: ({ mutualTls }) => mutualTls ?? -1,
+          cell: (edge) => {
+            const encryption = encryptionOf(edge);
+            if (encryption === 'all') return <Icon name="lock" size={14} label={t.graph.encrypted} />;
+            return <span class={encryption === 'none' ? 'warn' : 'soft'}>{encryptionText(edge)}</span>;
+          },
         },
       ]}
     />

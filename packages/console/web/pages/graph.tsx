@@ -1,10 +1,11 @@
 import type { JSX } from 'preact';
 import { useMemo } from 'preact/hooks';
 import type { Graph } from '../../src/api.ts';
-import { Panel, totalsOf } from '../graph/panel.tsx';
+import { Panel } from '../graph/panel.tsx';
 import { type Found, find, hide } from '../graph/query.ts';
 import { Replay } from '../graph/replay.tsx';
 import { EdgeTable } from '../graph/table.tsx';
+import { totalsOf } from '../graph/totals.ts';
 import { chosenType, Toolbar } from '../graph/toolbar.tsx';
 import { Drawing } from '../graph/drawing.tsx';
 import { errorClass } from '../parts/health.tsx';
@@ -110,8 +111,8 @@ function Chip({ graph }: { readonly graph: Graph }): JSX.Element {
       <span>
         <b class={errorClass(errors)}>{percent(errors)}</b> {t.common.errors.toLowerCase()}
       </span>
-      <span>
-        <Icon name="lock" size={12} /> <b>{percent(locked)}</b>
+      <span title={t.graph.mtlsShare}>
+        <Icon name="lock" size={12} /> <b>{locked === undefined ? t.common.unknown : percent(locked)}</b>
       </span>
       <Icon name="left" size={13} />
     </button>

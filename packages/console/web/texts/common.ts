@@ -15,6 +15,7 @@ export const common = {
   none: 'none',
   yes: 'yes',
   no: 'no',
+  unknown: 'unknown',
   more: (number: number) => `${number} more`,
   loading: 'Loading …',
   copy: 'Copy',

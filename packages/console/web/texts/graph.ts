@@ -100,6 +100,7 @@ export const graph = {
   flags: (code: string) => code,
   protocol: 'Protocol',
   plain: 'Not encrypted by the mesh',
+  encryptionUnknown: 'Encryption unknown: the called side reports nothing',
   partly: (share: string) => `${share} in mutual TLS`,
   encrypted: 'Mutual TLS',
   latencies: 'Latency',
