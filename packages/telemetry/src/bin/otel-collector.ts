@@ -1,43 +1,73 @@
+import { readFileSync } from 'node:fs';
 import { runProgram } from '@istio-ts/command-line/program';
-import type { OtelRecord } from '../otel-logs/records.ts';
-import { startOtelLogs } from '../otel-logs/server.ts';
+import { CollectorConfigError, readCollectorConfig } from '../collector/config.ts';
+import { startCollector } from '../collector/server.ts';
 
 const output = {
   out: (text: string) => void process.stdout.write(text),
   err: (text: string) => void process.stderr.write(text),
 };
 
-/** Prints a record as one line: its body, and its attributes where it has any. */
-function print({ body, attributes }: OtelRecord): void {
-  const text = typeof body === 'string' ? body.trimEnd() : JSON.stringify(body);
-  const labels = Object.keys(attributes).length > 0 ? ` ${JSON.stringify(attributes)}` : '';
-  process.stdout.write(`${text}${labels}\n`);
+/** Writes a line; a promise while whoever reads the output is slow. */
+function print(line: string): Promise<void> | undefined {
+  if (process.stdout.write(`${line}\n`)) return undefined;
+  return new Promise((resolve) => process.stdout.once('drain', resolve));
 }
+
+/** Without a configuration: takes all that comes by OTLP and prints it. */
+const PRINT_ALL = `
+receivers: {otlp: {protocols: {grpc: {endpoint: "0.0.0.0:4317"}, http: {endpoint: "0.0.0.0:4318"}}}}
+exporters: {debug: {}}
+service:
+  pipelines:
+    traces: {receivers: [otlp], exporters: [debug]}
+    metrics: {receivers: [otlp], exporters: [debug]}
+    logs: {receivers: [otlp], exporters: [debug]}
+`;
 
 const program = {
   name: 'otel-collector',
   description:
-    'Stands in for the OpenTelemetry collector where its logs are to be seen: takes logs by OTLP over gRPC and prints them. Traces and metrics it does not take.',
+    "Stands in for the OpenTelemetry collector: takes traces, metrics and logs by OTLP and hands them on as a collector's configuration says, as far as that is built.",
   commonFlags: [],
   commands: {
     server: {
       usage: 'otel-collector server [flags]',
-      description: 'Prints the body of each log record, and its attributes as JSON.',
+      description:
+        'Receives OTLP by gRPC and HTTP; sends it on by OTLP, to Zipkin or Loki, shows metrics to Prometheus, or prints it. What the configuration asks for beside that is refused, with its place.',
       flags: async () => [
-        { name: 'host', kind: 'text' as const, default: '::', help: 'Address to listen on' },
-        { name: 'port', kind: 'integer' as const, default: '4317', help: 'Port of the gRPC server' },
-        { name: 'config', kind: 'text' as const, default: '', help: "The collector's configuration file; not used" },
+        {
+          name: 'config',
+          kind: 'text' as const,
+          default: '',
+          help: "The collector's configuration file; without one all is printed",
+        },
       ],
-      run: async (args: { text(name: string): string; integer(name: string): number }) => {
+      run: async (args: { text(name: string): string }) => {
         const ended = Promise.withResolvers<number>();
-        const service = await startOtelLogs({
-          host: args.text('host'),
-          port: args.integer('port'),
-          receive: print,
-          onError: (error) => output.err(`${error instanceof Error ? error.message : error}\n`),
+        const file = args.text('config').replace(/^file:/, '');
+        let config: ReturnType<typeof readCollectorConfig>;
+        try {
+          config = readCollectorConfig(file === '' ? PRINT_ALL : readFileSync(file, 'utf8'), process.env);
+        } catch (error) {
+          if (!(error instanceof CollectorConfigError) && (error as NodeJS.ErrnoException).code === undefined)
+            throw error;
+          output.err(`otel-collector: ${file}: ${(error as Error).message}\n`);
+          return 1;
+        }
+        const collector = await startCollector({
+          config,
+          print,
+          now: Date.now,
+          onError: (message) => output.err(`${message}\n`),
         });
-        output.err(`otel-collector takes logs on ${args.text('host')}:${service.port} and prints them\n`);
-        const stop = (): void => void service.close().then(() => ended.resolve(0), ended.reject);
+        const pipelines = config.pipelines.map(
+          ({ signal, exporters }) => `${signal} to ${exporters.map(({ name }) => name).join(' and ')}`,
+        );
+        output.err(
+          `istio-ts in the place of the OpenTelemetry collector: OTLP by gRPC on ${collector.grpcPort ?? 'no port'}, by HTTP on ${collector.httpPort ?? 'no port'}; ${pipelines.join(', ')}\n`,
+        );
+        const stop = (): void => void collector.close().then(() => ended.resolve(0), ended.reject);
         process.once('SIGTERM', stop);
         process.once('SIGINT', stop);
         return ended.promise;
