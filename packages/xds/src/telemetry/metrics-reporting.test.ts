@@ -41,6 +41,30 @@ test('bytes of connections that stay open are reported at an interval', async ()
   });
 });
 
+test('bytes of open connections are reported without being asked for, those of short ones when they end', async () => {
+  await lab.withSidecar({ mesh: MESH }, async (envoy) => {
+    const received = async (): Promise<number> =>
+      samples(await scrape(envoy)).find(({ name }) => name === 'istio_tcp_received_bytes_total')?.value ?? 0;
+    assert.match(await lab.exchange('short'), /short$/);
+    await eventually(
+      async () => (await received()) === 'short'.length || undefined,
+      'the bytes of the short connection',
+    );
+    // Nothing is kept for a connection that ended before it could be reported.
+    assert.doesNotMatch(await envoy.admin('/stats/prometheus'), /_bytes_total_open/);
+    const socket = connect(BYTES_PORT, lab.net.ip(32), () => socket.write('ping'));
+    await eventually(async () => (await received()) === 'short'.length + 'ping'.length || undefined, 'open bytes');
+    assert.equal(socket.destroyed, false);
+    socket.end();
+    await eventually(
+      async () =>
+        samples(await scrape(envoy)).some((one) => one.name.includes('closed') && one.value === 2) || undefined,
+      'the end of both',
+    );
+    assert.equal(await received(), 'short'.length + 'ping'.length);
+  });
+});
+
 test('without a provider of metrics there are none; a Telemetry may name one', async () => {
   proves('MeshConfig.defaultProviders.metrics[]', 'MeshConfig.extensionProviders[].prometheus');
   const count = async (objects: readonly ReturnType<typeof telemetry>[], mesh: object): Promise<number> => {

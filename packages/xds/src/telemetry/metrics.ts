@@ -19,8 +19,10 @@ import { format, tag } from './tag.ts';
 /** A ceiling for the label sets of one proxy; more are not counted, which protects its memory. */
 const MAX_COUNTERS = 5000;
 const MAX_HISTOGRAMS = 2000;
-/** The same for open TCP connections, where these are reported. */
-const MAX_OPEN_CONNECTIONS = 5000;
+/** The same for open TCP connections, of each of which two numbers are kept; bytes of further ones are counted when they end. */
+const MAX_OPEN_CONNECTIONS = 1000;
+/** How often open TCP connections are reported where no Telemetry says it (Telemetry reference, `reportingInterval`). */
+const DEFAULT_REPORTING_INTERVAL = '5s';
 
 interface MetricsInput extends LabelsInput {
   readonly metrics: EffectiveMetrics;
@@ -35,7 +37,7 @@ const SCOPE: Scope = {
   sharingName: 'istio',
   maxCounters: MAX_COUNTERS,
   maxHistograms: MAX_HISTOGRAMS,
-  maxGauges: MAX_OPEN_CONNECTIONS,
+  maxGauges: 2 * MAX_OPEN_CONNECTIONS,
   enableEviction: true,
 };
 
@@ -149,17 +151,40 @@ const BYTES = { TCP_SENT_BYTES: '%BYTES_SENT%', TCP_RECEIVED_BYTES: '%BYTES_RECE
 
 /**
  * What has gone through a connection that is still open. Envoy's numbers are those since the connection began, so they are kept per connection and
- * set back when it ends, when the counter gets the whole; the agent adds them to the counter in what it shows.
+ * set back when it ends, when the counter gets the whole; the agent adds them to the counter in what it shows. Of a connection that ends before it was
+ * ever reported nothing is kept.
  */
-function openBytes(input: MetricsInput, labels: readonly Label[]): readonly Config_Gauge[] {
-  return entries(keysOf(BYTES), labels, input, ({ name, tags }, metric): readonly Config_Gauge[] => {
-    const stat = { name: `${name}_open`, tags: [...tags, tag('connection', format('%CONNECTION_ID%'))] };
-    return [
-      { stat, valueFormat: at(BYTES, metric), set: { logType: 'TcpPeriodic' } },
-      { stat, valueFormat: '%CEL(0)%', set: { logType: 'TcpConnectionEnd' } },
-    ];
-  }).flat();
+function openBytes(input: MetricsInput, labels: readonly Label[]): readonly AccessLog[] {
+  const gauges = (logType: 'TcpPeriodic' | 'TcpConnectionEnd', value: (format: string) => string) =>
+    entries(keysOf(BYTES), labels, input, ({ name, tags }, metric): Config_Gauge => {
+      const stat = { name: `${name}_open`, tags: [...tags, tag('connection', format('%CONNECTION_ID%'))] };
+      return { stat, valueFormat: value(at(BYTES, metric)), set: { logType } };
+    });
+  const wasReported: AccessLogFilter = {
+    durationFilter: {
+      comparison: {
+        op: 'GE',
+        value: {
+          defaultValue: durationMs(intervalOf(input.metrics)),
+          runtimeKey: 'istio.metrics.tcp_reporting_interval_ms',
+        },
+      },
+    },
+  };
+  return [
+    ...logger({ gauges: gauges('TcpPeriodic', (format) => format) }, onType('TcpPeriodic')),
+    ...logger(
+      { gauges: gauges('TcpConnectionEnd', () => '%CEL(0)%') },
+      { andFilter: { filters: [onType('TcpConnectionEnd'), wasReported] } },
+    ),
+  ];
 }
+
+const intervalOf = ({ reportingInterval }: EffectiveMetrics): string =>
+  protoDuration(reportingInterval) ?? DEFAULT_REPORTING_INTERVAL;
+
+/** Whole milliseconds of a duration in proto JSON. */
+const durationMs = (text: string): number => Math.floor(Number.parseFloat(text) * 1000);
 
 const tcpLoggers = memoWhileHeld(inputsOf, (input): readonly AccessLog[] => {
   if (isTooOld(input.proxy)) return [];
@@ -168,9 +193,7 @@ const tcpLoggers = memoWhileHeld(inputsOf, (input): readonly AccessLog[] => {
     entries([metric], labels, input, (stat) => ({ stat, valueFixed: 1 }) as const);
   return [
     ...logger({ counters: count('TCP_OPENED_CONNECTIONS') }, onType('TcpUpstreamConnected')),
-    ...(input.metrics.reportingInterval === undefined
-      ? []
-      : logger({ gauges: openBytes(input, labels) }, onType('TcpPeriodic', 'TcpConnectionEnd'))),
+    ...openBytes(input, labels),
     ...logger(
       {
         counters: [
@@ -219,8 +242,8 @@ export function tcpMetrics(place: Place, reporter: Reporter): readonly AccessLog
   return given === undefined ? [] : tcpLoggers(given);
 }
 
-/** How often open TCP connections are reported, where a Telemetry says it (`reportingInterval`); otherwise only when they begin and end. */
+/** How often open TCP connections are reported; undefined where nobody wants metrics. */
 export function reportingInterval(place: Place, side: 'source' | 'destination'): string | undefined {
-  const interval = forPrometheus(place, side)?.reportingInterval;
-  return interval === undefined ? undefined : protoDuration(interval);
+  const metrics = forPrometheus(place, side);
+  return metrics === undefined ? undefined : intervalOf(metrics);
 }
