@@ -19,15 +19,19 @@ before(async () => {
 after(() => lab.close());
 
 /** Lines that one request leaves in the logs `general` and `special`, where one Telemetry is for all and another for a target. */
-async function linesWith(name: string, target: object): Promise<string> {
+async function linesWith(
+  name: string,
+  target: object,
+  { namespace = 'default', problems = [] }: { readonly namespace?: string; readonly problems?: string[] } = {},
+): Promise<string> {
   const { net } = lab;
   const port = await freePort();
   const file = (kind: string) => ({
     name: kind,
     envoyFileAccessLog: { path: lab.file(name), logFormat: { text: `${kind} %REQ(:PATH)%` } },
   });
-  const logs = (object: string, provider: string, more: object): KubeObject =>
-    istioObject('Telemetry', { name: object }, { ...more, accessLogging: [named(provider)] });
+  const logs = (object: string, provider: string, more: object, where = 'default'): KubeObject =>
+    istioObject('Telemetry', { name: object, namespace: where }, { ...more, accessLogging: [named(provider)] });
   const envoy = await startOfflineEnvoy({
     net,
     objects: [
@@ -51,10 +55,11 @@ async function linesWith(name: string, target: object): Promise<string> {
       ),
       ...loopbackApp(net, 'web', { last: 31, port: WEB_PORT, protocol: 'http' }, [{ last: 2 }]),
       logs('all', 'general', {}),
-      logs('one', 'special', target),
+      logs('one', 'special', target, namespace),
     ],
     proxy: { name: 'gw', namespace: 'default', type: 'router' },
     meshConfig: decodeMeshConfig({ extensionProviders: [file('general'), file('special')] }).value,
+    tolerate: ({ origin, path, message }) => void problems.push(`${origin.name} ${path}: ${message}`),
   });
   try {
     await call('/', { address: net.everywhere, port, host: 'web.test' });
@@ -67,7 +72,31 @@ async function linesWith(name: string, target: object): Promise<string> {
 test('targetRefs and targetRef name Gateways, and nothing else of the namespace', async () => {
   proves('Telemetry.spec.targetRefs', 'Telemetry.spec.targetRef');
   const gateway = (name: string) => ({ group: GATEWAY_API, kind: 'Gateway', name });
-  assert.equal(await linesWith('refs', { targetRefs: [gateway('other'), gateway('front')] }), 'special /');
+  const problems: string[] = [];
+  const refs = { targetRefs: [gateway('other'), gateway('front')] };
+  assert.equal(await linesWith('refs', refs, { problems }), 'special /');
+  assert.deepEqual(problems, []);
   assert.equal(await linesWith('other', { targetRefs: [gateway('other')] }), 'general /');
   assert.equal(await linesWith('ref', { targetRef: { ...gateway('front'), namespace: 'default' } }), 'special /');
+});
+
+test('what only waypoints serve can be named, selects no other proxy, and the status says so', async () => {
+  const problems: string[] = [];
+  const targets = [
+    { kind: 'Service', name: 'web' },
+    { group: 'core', kind: 'Service', name: 'web' },
+    { group: 'networking.istio.io', kind: 'ServiceEntry', name: 'partner' },
+    { group: GATEWAY_API, kind: 'GatewayClass', name: 'istio-waypoint' },
+  ];
+  assert.equal(await linesWith('served', { targetRefs: targets }, { problems }), 'general /');
+  const served = (name: string) => `${name} is served by waypoint proxies, which are not built yet`;
+  assert.deepEqual(problems.splice(0), [
+    `one spec.targetRefs[0]: selects nothing: ${served('Service web')}`,
+    `one spec.targetRefs[1]: selects nothing: ${served('Service web')}`,
+    `one spec.targetRefs[2]: selects nothing: ${served('ServiceEntry partner')}`,
+    'one spec.targetRefs[3]: selects nothing: a GatewayClass counts in the root namespace istio-system only',
+  ]);
+  const ofClass = { targetRef: targets[3] };
+  assert.equal(await linesWith('class', ofClass, { problems, namespace: 'istio-system' }), 'general /');
+  assert.deepEqual(problems, [`one spec.targetRef: selects nothing: ${served('GatewayClass istio-waypoint')}`]);
 });
