@@ -211,6 +211,61 @@ describe('pages', { skip: missing }, () => {
     }
   });
 
+  test('who may not read what a service has is offered no weights, and told what is missing', async () => {
+    const own = await startFixture({ pages: folder, unreadable: ['VirtualService'] });
+    try {
+      const { page, complaints } = await open(`/services/${boutique}/productcatalogservice?wizard=shift`, 'light', own);
+      const dialog = page.getByRole('dialog');
+      await dialog.getByText(`You may not read VirtualService in ${boutique}`).waitFor();
+      await dialog.getByText('You may not list virtualservices').waitFor();
+      assert.equal(await dialog.getByRole('slider').count(), 0);
+      assert.ok(await dialog.getByRole('button', { name: 'Apply' }).isDisabled());
+      assert.deepEqual(await page.evaluate(problemsOf), []);
+      assert.deepEqual(complaints, []);
+      await page.goto(`${own.address}/services/${boutique}/productcatalogservice?wizard=limits`);
+      await dialog.getByRole('heading', { name: 'What will be applied' }).waitFor();
+      await page.context().close();
+    } finally {
+      await own.close();
+    }
+  });
+
+  test('who may read but not write sees the change and which right is missing', async () => {
+    const own = await startFixture({ pages: folder, unwritable: ['VirtualService'] });
+    try {
+      const { page } = await open(`/services/${boutique}/productcatalogservice?wizard=shift`, 'light', own);
+      const dialog = page.getByRole('dialog');
+      await dialog.getByRole('slider', { name: 'Share of v1' }).fill('10');
+      await dialog.getByText('You may not update virtualservices').waitFor();
+      assert.ok(await dialog.getByRole('button', { name: 'Apply' }).isDisabled());
+      await page.context().close();
+    } finally {
+      await own.close();
+    }
+  });
+
+  test('lines of all pods of a workload come together, each with its pod; one pod can be chosen', async () => {
+    const { page } = await open(`/logs?app=${boutique}/productcatalogservice`);
+    await page.waitForSelector('.log-line');
+    const names = () =>
+      page.evaluate(() => [
+        ...new Set([...document.querySelectorAll('.log-line .pod')].map((each) => each.textContent)),
+      ]);
+    const both = await names();
+    assert.equal(both.length, 2, both.join(', '));
+    assert.deepEqual(await page.evaluate(problemsOf), []);
+    const choice = page.getByRole('combobox', { name: 'Pod' });
+    assert.equal(await choice.locator('option:checked').textContent(), 'All 2 pods');
+    await choice.selectOption({ index: 1 });
+    await page.waitForURL(/pod=/);
+    await page.waitForFunction(
+      () => document.querySelector('.log-line') !== null && document.querySelector('.log-line .pod') === null,
+    );
+    await page.goBack();
+    await page.waitForSelector('.log-line .pod');
+    await page.context().close();
+  });
+
   test('the editor checks while one types, shows what changes, and does not overwrite what others wrote', async () => {
     const own = await startFixture({ pages: folder });
     try {

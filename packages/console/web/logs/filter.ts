@@ -29,7 +29,9 @@ export function filterLines(
 ): readonly LogLine[] {
   const wanted = contains.trim() === '' ? undefined : matcher(contains).test;
   const unwanted = without.trim() === '' ? undefined : matcher(without).test;
-  return lines.filter(({ text, container, request }) => {
+  return lines.filter(({ text, container, request, notice }) => {
+    // What the console itself has to say is not filtered away.
+    if (notice) return true;
     if (containers.size > 0 && !containers.has(container)) return false;
     if (statuses.size > 0 && (!request || !statuses.has(String(Math.floor(request.status / 100))))) return false;
     return (!wanted || wanted(text)) && !unwanted?.(text);

@@ -32,7 +32,7 @@ export function DetailPage({
 }): JSX.Element {
   const resource = useResource<Detail>(`${kind}/${namespace}/${name}?duration=${chosenDuration()}`, { keep: true });
   const detail = resource.data;
-  const workload = kind === 'workloads' ? name : detail?.workloads[0]?.name;
+  const owner = kind === 'workloads' ? 'workload' : kind === 'apps' ? 'app' : 'service';
   return (
     <Page
       title={name}
@@ -46,8 +46,8 @@ export function DetailPage({
             <Icon name="graph" size={14} />
             {t.nav.graph}
           </a>
-          {workload !== undefined && (
-            <a class="button" href={href('/logs', { workload: `${namespace}/${workload}` })}>
+          {detail && detail.pods.length > 0 && (
+            <a class="button" href={href('/logs', { [owner]: `${namespace}/${name}` })}>
               <Icon name="logs" size={14} />
               {t.lists.openLogs}
             </a>

@@ -1,6 +1,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import type { Detail, ItemList, LogLine } from '../../src/api.ts';
+import type { LogLine } from '../../src/api.ts';
+import { useLogChoice } from '../logs/choice.ts';
 import { filterLines, matcher } from '../logs/filter.ts';
 import { useLogs } from '../logs/stream.ts';
 import { Check, Popover, SearchBox, Select } from '../parts/controls.tsx';
@@ -8,7 +9,6 @@ import { Icon } from '../parts/icons.tsx';
 import { Empty, ErrorNotice, Skeleton } from '../parts/notice.tsx';
 import { Page } from '../parts/page.tsx';
 import { milliseconds, span } from '../state/format.ts';
-import { useResource } from '../state/resource.ts';
 import { queryList, queryValue, setQuery } from '../state/router.ts';
 import { t } from '../texts.ts';
 
@@ -22,40 +22,25 @@ const time = new Intl.DateTimeFormat('en-GB', {
   fractionalSecondDigits: 3,
 });
 
-/** `namespace/name` of the chosen workload and pod; a pod may come without its workload. */
-function useChoice() {
-  const workloads = useResource<ItemList>('workloads?duration=600', { poll: false });
-  const podAsked = queryValue('pod');
-  const items = workloads.data?.items ?? [];
-  const [podNamespace = '', podName = ''] = podAsked.split('/');
-  const guessed = items
-    .filter(({ namespace, name }) => namespace === podNamespace && podName.startsWith(`${name}-`))
-    .sort((a, b) => b.name.length - a.name.length)[0];
-  const workload = queryValue('workload') || (guessed ? `${guessed.namespace}/${guessed.name}` : '');
-  const detail = useResource<Detail>(workload === '' ? undefined : `workloads/${workload}?duration=600`, {
-    poll: false,
-  });
-  const pods = detail.data?.pods ?? [];
-  const pod = podAsked !== '' ? podAsked : pods[0] ? `${pods[0].namespace}/${pods[0].name}` : '';
-  return { workloads, items, workload, detail, pods, pod };
-}
-
 export function LogsPage(): JSX.Element {
-  const { workloads, items, workload, detail, pods, pod } = useChoice();
+  const { workloads, items, kind, name, owner, detail, pods, pod, source } = useLogChoice();
   const [round, setRound] = useState(0);
   const follow = queryValue('follow') === 'on';
   const address = new URLSearchParams({
+    ...source?.query,
     tail: queryValue('tail', '200'),
     ...(queryValue('since') === '' ? {} : { since: queryValue('since') }),
     ...(follow ? { follow: 'true' } : {}),
   });
-  const stream = useLogs(pod === '' ? undefined : `logs/${pod}?${address}`, round);
+  const stream = useLogs(source && pods.length + pod.length > 0 ? `${source.path}?${address}` : undefined, round);
   const containers = queryList('containers');
   const statuses = queryList('status');
   const known = [
     ...new Set([
-      ...(pods.find(({ namespace, name }) => `${namespace}/${name}` === pod)?.containers ?? []),
-      ...stream.lines.map(({ container }) => container),
+      ...pods
+        .filter(({ namespace, name }) => pod === '' || `${namespace}/${name}` === pod)
+        .flatMap((each) => each.containers),
+      ...stream.lines.flatMap(({ container, notice }) => (notice || container === '' ? [] : container)),
     ]),
   ];
   const contains = queryValue('q');
@@ -70,21 +55,43 @@ export function LogsPage(): JSX.Element {
       <div class="toolbar">
         <Select
           label={t.logs.workload}
-          value={workload}
+          value={owner}
           choices={[
             { value: '', label: t.logs.workload },
-            ...items.map(({ namespace, name }) => ({ value: `${namespace}/${name}`, label: `${namespace}/${name}` })),
+            ...(kind === 'app' || kind === 'service' ? [{ value: owner, label: t.logs.ownerOf[kind](name) }] : []),
+            ...items.map((item) => ({
+              value: `workload=${item.namespace}/${item.name}`,
+              label: `${item.namespace}/${item.name}`,
+            })),
           ]}
-          onChange={(value) => setQuery({ workload: value, pod: undefined, containers: undefined }, 'push')}
+          onChange={(value) => {
+            const [key = '', owned] = value.split('=');
+            setQuery(
+              {
+                workload: undefined,
+                app: undefined,
+                service: undefined,
+                pod: undefined,
+                containers: undefined,
+                ...(value !== '' && { [key]: owned }),
+              },
+              'push',
+            );
+          }}
         />
         <Select
           label={t.logs.pod}
           value={pod}
           disabled={pods.length === 0}
-          choices={(pods.length === 0 ? [pod] : pods.map(({ namespace, name }) => `${namespace}/${name}`)).map(
-            (value) => ({ value, label: value.split('/')[1] ?? t.logs.choosePod }),
-          )}
-          onChange={(value) => setQuery({ pod: value, workload }, 'push')}
+          choices={[
+            ...(kind === undefined ? [] : [{ value: '', label: t.logs.allPods(pods.length) }]),
+            ...[
+              ...new Set([...(pod === '' ? [] : [pod]), ...pods.map((each) => `${each.namespace}/${each.name}`)]),
+            ].map((value) => ({ value, label: value.split('/')[1] ?? value })),
+          ]}
+          onChange={(value) =>
+            setQuery({ ...(kind && { [kind]: name }), pod: value === '' ? undefined : value }, 'push')
+          }
         />
         <Popover
           name={t.logs.containers}
@@ -193,25 +200,26 @@ export function LogsPage(): JSX.Element {
       {workloads.error && <ErrorNotice error={workloads.error} retry={workloads.reload} />}
       {detail.error && <ErrorNotice error={detail.error} retry={detail.reload} />}
       {stream.error && <ErrorNotice error={stream.error} retry={() => setRound(round + 1)} />}
-      {pod === '' ? (
-        workload !== '' && detail.loading ? (
+      {pods.length === 0 && pod === '' ? (
+        kind !== undefined && detail.loading ? (
           <Skeleton />
         ) : (
-          <Empty icon="logs" title={t.logs.choosePod}>
-            {workload !== '' && detail.data ? t.logs.noPods : t.logs.chooseHelp}
+          <Empty icon="logs" title={detail.data ? t.logs.noPodsTitle : t.logs.choose}>
+            {detail.data ? t.logs.noPods : t.logs.chooseHelp}
           </Empty>
         )
       ) : (
         <Lines
           lines={shown}
           known={known}
+          pods={pod === '' && pods.length > 1 ? pods.map((each) => each.name) : undefined}
           follow={follow}
           raw={queryValue('raw') === 'on'}
           wrap={queryValue('wrap') === 'on'}
           reading={stream.state === 'reading'}
         />
       )}
-      {pod !== '' && (
+      {(pod !== '' || pods.length > 0) && (
         <div class="log-foot" role="status">
           <span>{t.logs.lines(shown.length, stream.lines.length)}</span>
           {stream.dropped > 0 && <span>{t.logs.dropped(stream.dropped)}</span>}
@@ -229,6 +237,8 @@ export function LogsPage(): JSX.Element {
 function Lines(props: {
   readonly lines: readonly LogLine[];
   readonly known: readonly string[];
+  /** Where lines of several pods are mixed: their names, which each line then shows. */
+  readonly pods: readonly string[] | undefined;
   readonly follow: boolean;
   readonly raw: boolean;
   readonly wrap: boolean;
@@ -241,7 +251,10 @@ function Lines(props: {
   useEffect(() => {
     if (atEnd.current && box.current) box.current.scrollTop = box.current.scrollHeight;
   }, [props.lines]);
-  if (props.lines.length === 0 && !props.reading)
+  // Pods that come later have their colours after those that were there.
+  const podsSeen = [...new Set([...(props.pods ?? []), ...props.lines.flatMap(({ pod }) => pod ?? [])])];
+  if (props.lines.length === 0 && props.reading) return <Skeleton rows={12} />;
+  if (props.lines.length === 0)
     return (
       <Empty icon="logs" title={t.logs.empty}>
         {t.logs.emptyHelp}
@@ -250,7 +263,7 @@ function Lines(props: {
   return (
     <div
       ref={box}
-      class={`log ${props.wrap ? 'wrapped' : ''}`}
+      class={`log ${props.wrap ? 'wrapped' : ''} ${props.pods ? 'many' : ''}`}
       role="log"
       aria-label={t.logs.region}
       aria-live={props.follow ? 'polite' : 'off'}
@@ -265,7 +278,10 @@ function Lines(props: {
         <Line
           key={index}
           line={line}
-          colour={(Math.max(0, props.known.indexOf(line.container)) % 8) + 1}
+          colour={
+            (Math.max(0, props.pods ? podsSeen.indexOf(line.pod ?? '') : props.known.indexOf(line.container)) % 8) + 1
+          }
+          pod={props.pods && (line.pod ?? '')}
           raw={props.raw}
         />
       ))}
@@ -283,17 +299,25 @@ const levelOf = (text: string): string =>
 function Line({
   line,
   colour,
+  pod,
   raw,
 }: {
   readonly line: LogLine;
+  /** Shown where it is given. */
+  readonly pod: string | undefined;
   readonly colour: number;
   readonly raw: boolean;
 }): JSX.Element {
   const { request } = line;
   return (
-    <div class="log-line">
+    <div class={line.notice ? 'log-line notice-line' : 'log-line'}>
       <span class="faint">{line.time === undefined ? '' : time.format(line.time)}</span>
-      <span class={`who s${colour}`}>{line.container}</span>
+      {pod !== undefined && (
+        <span class={`who pod s${colour}`} title={pod}>
+          {pod}
+        </span>
+      )}
+      <span class={pod === undefined ? `who s${colour}` : 'who soft'}>{line.container}</span>
       {request && !raw ? (
         <span class="request" title={line.text}>
           <b class={request.status >= 500 || request.status === 0 ? 'bad' : request.status >= 400 ? 'warn' : 'good'}>

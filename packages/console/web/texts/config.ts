@@ -59,6 +59,10 @@ export const config = {
 export const wizards = {
   menu: 'Wizards',
   needsRights: 'You may not change configuration here.',
+  unreadable: (kinds: string, namespace: string) => `You may not read ${kinds} in ${namespace}`,
+  unreadableHelp:
+    'What the service has is not known, so nothing is offered here: a change could overwrite it. Ask somebody who administers the cluster for these rights.',
+  mayNotWrite: 'Your token may look at this, but not apply it:',
   titles: {
     shift: 'Shift traffic',
     route: 'Route requests',

@@ -15,9 +15,18 @@ import { t } from '../texts.ts';
 import { FaultForm, TimeoutForm } from './policy-forms.tsx';
 import { RoutingForm } from './routing-form.tsx';
 import { LimitsForm, MutualTlsForm } from './service-forms.tsx';
-import { applyAll, ApplyError, type Planned, planned, type Situation, situationOf } from './session.ts';
+import {
+  applyAll,
+  ApplyError,
+  type Planned,
+  planned,
+  type Situation,
+  situationOf,
+  missingFor,
+  unreadableOf,
+} from './session.ts';
 import { ShiftForm } from './shift-form.tsx';
-import type { WizardKind } from './menu.tsx';
+import { changedBy, type WizardKind } from './menu.tsx';
 
 /** What a form reports: the objects that its choices make, or why they make none. */
 export interface FormReport {
@@ -56,10 +65,14 @@ export function WizardDialog(props: {
     return () => abort.abort();
   }, [detail.namespace, detail.name, round]);
 
+  const unreadable = situation ? unreadableOf(situation, changedBy[kind]) : [];
   const plan = useMemo(
     () => (situation && report.result ? planned(situation, report.result.objects) : []),
     [situation, report],
   );
+  const unwritable = situation
+    ? plan.flatMap(({ name, before }) => missingFor(situation, name.kind, before ? 'update' : 'create'))
+    : [];
   const apply = async () => {
     setBusy(true);
     setFailure(undefined);
@@ -89,7 +102,7 @@ export function WizardDialog(props: {
           <button
             type="button"
             class="button primary"
-            disabled={busy || plan.length === 0 || report.problem !== undefined || !mayWrite()}
+            disabled={busy || plan.length === 0 || unwritable.length > 0 || report.problem !== undefined || !mayWrite()}
             onClick={() => void apply()}
           >
             {busy ? t.wizards.applying : t.wizards.apply}
@@ -121,7 +134,18 @@ export function WizardDialog(props: {
         </Notice>
       )}
       {!situation && !problem && <Skeleton rows={6} />}
-      {situation && (
+      {mayWrite() && unwritable.length > 0 && (
+        <Notice level="warning" title={t.wizards.mayNotWrite}>
+          {unwritable.map(({ message }) => message).join(' ')}
+        </Notice>
+      )}
+      {situation && unreadable.length > 0 && (
+        <Notice level="error" title={t.wizards.unreadable(unreadable.join(', '), detail.namespace)}>
+          {t.wizards.unreadableHelp}
+          <Missing situation={situation} kinds={unreadable} />
+        </Notice>
+      )}
+      {situation && unreadable.length === 0 && (
         <div class="wizard">
           <div class="stack">
             <Form kind={kind} situation={situation} report={setReport} />
@@ -130,6 +154,25 @@ export function WizardDialog(props: {
         </div>
       )}
     </Dialog>
+  );
+}
+
+/** The rights that somebody would have to give, as sentences. */
+function Missing({
+  situation,
+  kinds,
+}: {
+  readonly situation: Situation;
+  readonly kinds: readonly string[];
+}): JSX.Element | null {
+  const rights = kinds.flatMap((kind) => missingFor(situation, kind, 'list'));
+  if (rights.length === 0) return null;
+  return (
+    <ul class="reasons">
+      {rights.map(({ message }) => (
+        <li key={message}>{message}</li>
+      ))}
+    </ul>
   );
 }
 

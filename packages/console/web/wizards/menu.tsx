@@ -10,6 +10,16 @@ import { WizardDialog } from './dialog.tsx';
 export const wizardKinds = ['shift', 'route', 'fault', 'timeout', 'limits', 'mtls'] as const;
 export type WizardKind = (typeof wizardKinds)[number];
 
+/** Kinds that a wizard changes, and so has to read first. */
+export const changedBy: Readonly<Record<WizardKind, readonly string[]>> = {
+  shift: ['VirtualService', 'DestinationRule'],
+  route: ['VirtualService', 'DestinationRule'],
+  fault: ['VirtualService'],
+  timeout: ['VirtualService'],
+  limits: ['DestinationRule'],
+  mtls: ['PeerAuthentication', 'DestinationRule'],
+};
+
 const icons: Readonly<Record<WizardKind, IconName>> = {
   shift: 'compare',
   route: 'split',

@@ -1,5 +1,5 @@
 // Reads what a service has before a wizard begins, and writes what the wizard made.
-import type { ConfigDetail, ConfigList, Detail, ObjectName } from '../../src/api.ts';
+import type { ConfigDetail, ConfigList, Detail, MissingRight, ObjectName, Rights } from '../../src/api.ts';
 import { type MeshObject, readObject, type WizardService, writeObject } from '../../src/wizards/object.ts';
 import { getJson, RequestError, sendJson } from '../state/request.ts';
 
@@ -13,7 +13,19 @@ export interface Present {
 export interface Situation {
   readonly service: WizardService;
   readonly present: readonly Present[];
+  /** Kinds of which not everything may be read: what the service has of them is not known. */
+  readonly unreadable: readonly string[];
+  /** What the person would need to read or write, in sentences. */
+  readonly missing: readonly MissingRight[];
 }
+
+/** Rights that are missing for objects of the mesh's kinds. */
+export const missingFor = ({ missing }: Situation, kind: string, verb: string): readonly MissingRight[] =>
+  missing.filter((right) => right.verb === verb && right.resource === `${kind.toLowerCase()}s`);
+
+/** What keeps a wizard from knowing what the service has of the kinds that it changes; without knowing, it must not offer a start. */
+export const unreadableOf = ({ unreadable }: Situation, kinds: readonly string[]): readonly string[] =>
+  kinds.filter((kind) => unreadable.includes(kind));
 
 const concerned = new Set(['VirtualService', 'DestinationRule', 'PeerAuthentication']);
 
@@ -39,6 +51,10 @@ export async function situationOf(detail: Detail, signal: AbortSignal): Promise<
     `config?${new URLSearchParams({ namespaces: namespace, kinds: [...concerned].join(',') })}`,
     { signal },
   );
+  const rights = await getJson<Rights>(
+    `rights?${new URLSearchParams({ namespace, kinds: [...concerned].join(','), verbs: 'list,create,update' })}`,
+    { signal },
+  );
   const keys = new Map([...named, ...listed.items].map((object) => [objectAddress(object), object]));
   const present = await Promise.all(
     [...keys.keys()].map(async (address): Promise<Present | undefined> => {
@@ -50,6 +66,8 @@ export async function situationOf(detail: Detail, signal: AbortSignal): Promise<
   return {
     service: { namespace, name, versions: detail.versions, selector: selectorOf(detail) },
     present: present.filter((each) => each !== undefined),
+    unreadable: listed.unreadable ?? [],
+    missing: rights.missing,
   };
 }
 
