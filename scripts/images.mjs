@@ -34,7 +34,11 @@ try {
     home,
     envoyVersion,
     seconds: sourceTime(root),
+    env: process.env,
     revision: git('rev-parse', 'HEAD'),
+    modified: git('status', '--porcelain') !== '',
+    out: (text) => process.stdout.write(text),
+    progress: (line) => process.stderr.write(`${line}\n`),
     build: async () => {
       await build(join(work, 'dist'));
       return join(work, 'dist');

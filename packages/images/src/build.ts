@@ -1,110 +1,188 @@
-import { fetchPackage, type Mirror } from './debian/mirror.ts';
-import { type Architecture, type LockedPackage, readLock } from './debian/lock.ts';
 import type { BaseLayer } from './debian/base-packages.ts';
+import type { Architecture, LockedPackage, PackageLock } from './debian/lock.ts';
+import { fetchPackage, type Mirror } from './debian/mirror.ts';
 import { type BasePackage, baseLayer, rootFolders } from './layers/base-layer.ts';
 import type { LayerStore } from './layers/layer-store.ts';
-import { programLayer } from './layers/program-layer.ts';
+import { imagePath, programFiles } from './layers/program-layer.ts';
 import { stripElf } from './layers/strip-elf.ts';
 import { userFiles } from './layers/users.ts';
-import { type BuiltImage, buildImage, type Layer } from './oci/image.ts';
-import { type ProgramImage, programImage, USUAL_TOOLS } from './programs.ts';
-import { baseOf, tagOf } from './references.ts';
+import { type BuiltImage, buildImage, type Layer, type Start } from './oci/image.ts';
+import { NODE_PATH, type ProgramImage, programImage, USUAL_TOOLS } from './programs.ts';
+import { baseOf, tagOf, type Variant } from './references.ts';
+import { type Component, distinct } from './sources/component.ts';
 import type { ForeignProgram, Sources } from './sources/sources.ts';
-import { file } from './tar/entry.ts';
+import { type Entry, file, link } from './tar/entry.ts';
 
-/** With a shell and tools, or with nothing that is not needed. */
-export type Variant = 'default' | 'distroless';
+/** A built image and what it is made of. */
+export interface DescribedImage extends BuiltImage {
+  readonly components: readonly Component[];
+  readonly start: Start;
+}
 
 export interface Builder {
-  /** Builds the image of a reference for one architecture. */
-  readonly image: (reference: string, variant: Variant, architecture: Architecture) => Promise<BuiltImage>;
+  /** Builds the image of a reference for one architecture. Throws an Error for a name this project has no image of. */
+  readonly image: (reference: string, variant: Variant, architecture: Architecture) => Promise<DescribedImage>;
+}
+
+/** A layer with what it is made of. */
+interface Part {
+  readonly layer: Layer;
+  readonly components: readonly Component[];
+}
+
+export interface BuildOptions {
+  readonly sources: Sources;
+  readonly lock: PackageLock;
+  readonly mirror: Mirror;
+  readonly store: LayerStore;
+  /** Time of the images' creation, in seconds since 1970. */
+  readonly seconds: number;
+  /** Version of the project. */
+  readonly version: string;
+  /** Commit of the sources; '' when unknown. */
+  readonly revision: string;
 }
 
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** Images that write interception rules. */
-const NETFILTER = new Set(['proxyv2', 'install-cni']);
-
-/** A builder of images. `revision` is the commit the programs were built from, '' when unknown; `version` that of the project. */
-export function imageBuilder(options: {
-  readonly sources: Sources;
-  readonly mirror: Mirror;
-  readonly store: LayerStore;
-  readonly seconds: number;
-  readonly version: string;
-  readonly revision: string;
-}): Builder {
-  const { sources, mirror, store, seconds } = options;
-  const lock = readLock();
-  const made = new Map<string, Promise<Layer>>();
-  const once = (key: string, make: () => Promise<Layer>): Promise<Layer> => {
-    const known = made.get(key) ?? make();
-    made.set(key, known);
+/** A builder of images; layers that several of them share are built once. */
+export function imageBuilder(options: BuildOptions): Builder {
+  const { sources, store, lock, mirror } = options;
+  const parts = new Map<string, Promise<Part>>();
+  const once = (key: string, make: () => Promise<Part>): Promise<Part> => {
+    const known = parts.get(key) ?? make();
+    parts.set(key, known);
     return known;
   };
 
-  const base = (layer: BaseLayer, variant: Variant, architecture: Architecture): Promise<Layer> => {
+  const base = (layer: BaseLayer, variant: Variant, architecture: Architecture): Promise<Part> => {
     // What a shell would run is of no use where there is none.
     const scripts = variant === 'default';
-    return once(`${layer} ${scripts} ${architecture}`, () => {
+    return once(`${layer} ${scripts} ${architecture}`, async () => {
       const packages = lock.packages[architecture][layer] ?? [];
-      const inputs = [
-        layer,
-        String(scripts),
-        architecture,
-        ...packages.flatMap(({ sha256, files }) => [sha256, ...(files ?? [])]),
-      ];
-      return store.layer(`Debian ${lock.suite}: ${layer}`, inputs, async () => [
+      const inputs = [layer, String(scripts), architecture, JSON.stringify(packages)];
+      const entries = async (): Promise<Entry[]> => [
         ...(layer === 'runtime' ? [...rootFolders(), ...userFiles()] : []),
         ...baseLayer(await fetchAll(mirror, packages, lock.snapshot), { scripts }),
-      ]);
+        ...packages.map((locked) => packageStatus(locked, architecture)),
+      ];
+      return {
+        layer: await store.layer(`Debian ${lock.suite}: ${layer}`, inputs, entries),
+        components: packages.map((locked) => debianComponent(locked, architecture)),
+      };
     });
   };
 
-  const foreign = (program: ForeignProgram, architecture: Architecture): Promise<Layer> =>
-    once(`${program.name} ${architecture}`, () =>
-      store.layer(`${program.name} ${program.version}`, [program.name, program.sha256], async () => [
+  const foreign = (program: ForeignProgram): Promise<Part> =>
+    once(program.purl + program.sha256, async () => ({
+      layer: await store.layer(`${program.name} ${program.version}`, [program.name, program.sha256], async () => [
         file(`usr/local/bin/${program.name}`, stripElf(program.read()), 0o755),
-        ...(program.licence === undefined ? [] : [file(`usr/share/doc/${program.name}/copyright`, program.licence)]),
+        ...licenceFile(program),
       ]),
-    );
+      components: [foreignComponent(program)],
+    }));
+
+  const executable = (image: ProgramImage, program: ForeignProgram, architecture: Architecture): Promise<Part> =>
+    once(`${image.title} ${architecture}`, async () => {
+      if (image.executable === undefined) throw new Error(`${image.title} has no executable`);
+      const target = image.executable.path;
+      const packed = await sources.executable(image.executable, program);
+      const entries = async (): Promise<Entry[]> => [
+        file(imagePath(target), await packed.build(), 0o755),
+        ...image.launchers.map(({ path }) => link(imagePath(path), target)),
+        ...licenceFile(program),
+      ];
+      return {
+        layer: await store.layer(image.title, ['executable', ...packed.inputs], entries),
+        components: [
+          foreignComponent(program),
+          ...sources.libraries(image.launchers.map((launcher) => launcher.program)),
+        ],
+      };
+    });
+
+  const programs = (image: ProgramImage, variant: Variant): Promise<Part | undefined> => {
+    // Tools for the shell are programs for Node.
+    const tools = variant === 'default' ? USUAL_TOOLS : [];
+    const { entries, bundles } = programFiles(image, tools, sources.dist);
+    if (entries.length === 0) return Promise.resolve(undefined);
+    // The same for all architectures: nothing in them is compiled.
+    return once(`programs ${variant} ${JSON.stringify(image)}`, async () => ({
+      layer: await store.layer(image.title, undefined, async () => entries),
+      components: sources.libraries(bundles),
+    }));
+  };
 
   return {
     image: async (reference, variant, architecture) => {
-      const name = baseOf(reference);
-      const described = programImage(name, tagOf(reference));
-      if (described === undefined) throw new Error(`there is no image ${name}`);
-      const layers = [await base('runtime', variant, architecture)];
-      if (NETFILTER.has(name) || variant === 'default') layers.push(await base('netfilter', variant, architecture));
-      if (variant === 'default') layers.push(await base('tools', variant, architecture));
-      layers.push(await foreign(await sources.node(architecture), architecture));
-      if (described.envoy) layers.push(await foreign(await sources.envoy(architecture), architecture));
-      // The same programs for both architectures: nothing in them is compiled.
-      const programs = programLayer(described, variant === 'default' ? USUAL_TOOLS : [], sources.dist);
-      if (programs.length > 0)
-        layers.push(
-          await once(`programs ${variant} ${described.title} ${JSON.stringify(described)}`, () =>
-            store.layer(described.title, undefined, async () => programs),
-          ),
-        );
-      return buildImage(architecture, layers, startOf(described, options), seconds);
+      const image = programImage(baseOf(reference), tagOf(reference));
+      if (image === undefined) throw new Error(`this project has no image ${baseOf(reference)}`);
+      const stack: Part[] = [await base('runtime', variant, architecture)];
+      if (image.netfilter || variant === 'default') stack.push(await base('netfilter', variant, architecture));
+      if (variant === 'default') stack.push(await base('tools', variant, architecture));
+      const node = sources.node(architecture);
+      if (image.executable !== undefined) stack.push(await executable(image, node, architecture));
+      else {
+        stack.push(await foreign(node));
+        if (image.envoy) stack.push(await foreign(sources.envoy(architecture)));
+        const own = await programs(image, variant);
+        if (own !== undefined) stack.push(own);
+      }
+      const start = startOf(image, options);
+      const layers = stack.map(({ layer }) => layer);
+      return {
+        ...buildImage(architecture, layers, start, options.seconds),
+        components: distinct(stack.flatMap(({ components }) => components)),
+        start,
+      };
     },
   };
 }
 
-const fetchAll = async (
-  mirror: Mirror,
-  packages: readonly LockedPackage[],
-  snapshot: string,
-): Promise<BasePackage[]> => {
+async function fetchAll(mirror: Mirror, packages: readonly LockedPackage[], snapshot: string): Promise<BasePackage[]> {
   const fetched: BasePackage[] = [];
-  for (const wanted of packages)
-    fetched.push({ archive: await fetchPackage(mirror, wanted, snapshot), files: wanted.files });
+  // A few at a time: mirrors close connections of those who take many.
+  for (let start = 0; start < packages.length; start += 4)
+    fetched.push(
+      ...(await Promise.all(
+        packages.slice(start, start + 4).map(async (wanted) => ({
+          archive: await fetchPackage(mirror, wanted, snapshot),
+          files: wanted.files,
+        })),
+      )),
+    );
   return fetched;
-};
+}
 
-const startOf = (image: ProgramImage, options: { readonly version: string; readonly revision: string }) => ({
-  entrypoint: image.entrypoint,
+/** What scanners read to know Debian's packages in an image without dpkg's own records. */
+const packageStatus = ({ name, version, source }: LockedPackage, architecture: string): Entry =>
+  file(
+    `var/lib/dpkg/status.d/${name}`,
+    `Package: ${name}\nStatus: install ok installed\nSource: ${source}\nVersion: ${version}\nArchitecture: ${architecture}\nMaintainer: Debian\nDescription: ${name}\n`,
+  );
+
+const debianComponent = ({ name, version, sha256 }: LockedPackage, architecture: string): Component => ({
+  name,
+  version,
+  purl: `pkg:deb/debian/${encodeURIComponent(name)}@${encodeURIComponent(version)}?arch=${architecture}&distro=debian-12`,
+  sha256,
+});
+
+const foreignComponent = ({ name, version, purl, licenceName, sha256 }: ForeignProgram): Component => ({
+  name,
+  version,
+  purl,
+  licence: licenceName,
+  sha256,
+});
+
+function licenceFile(program: ForeignProgram): Entry[] {
+  const text = program.licence();
+  return text === undefined ? [] : [file(`usr/share/doc/${program.name}/copyright`, text)];
+}
+
+const startOf = (image: ProgramImage, options: BuildOptions): Start => ({
+  entrypoint: image.entrypoint.map((word) => word.replace(/^node$/, NODE_PATH)),
   cmd: image.cmd ?? [],
   env: { PATH, ...image.env },
   user: `${image.user ?? 0}:${image.group ?? 0}`,

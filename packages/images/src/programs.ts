@@ -31,6 +31,19 @@ export interface ProgramImage {
   readonly workingDir?: string;
   /** Whether Envoy is in it. */
   readonly envoy?: boolean;
+  /** Whether it writes interception rules. */
+  readonly netfilter?: boolean;
+  /** The image's launchers as one executable file, for programs that are copied to where no Node is; only OCI images have it. */
+  readonly executable?: Executable;
+}
+
+/** Programs bundled into Node's binary. */
+export interface Executable {
+  readonly path: string;
+  /** Source file, relative to the repository. */
+  readonly source: string;
+  /** Flags of Node. */
+  readonly flags: readonly string[];
 }
 
 /**
@@ -143,6 +156,7 @@ export const PROGRAM_ROWS: readonly ProgramRow[] = [
         flags: ['--lite-mode', ...SMALL],
         env: { ISTIO_META_ISTIO_PROXY_SHA: 'istio-proxy:istio-ts', ENVOY_BINARY: '/usr/local/bin/envoy' },
         envoy: true,
+        netfilter: true,
         directories: [
           { path: '/etc/istio/proxy', mode: 0o777 },
           { path: '/etc/istio/config', mode: 0o755 },
@@ -153,7 +167,16 @@ export const PROGRAM_ROWS: readonly ProgramRow[] = [
   },
   {
     names: ['install-cni'],
-    image: () => command('install-cni', '/usr/local/bin/install-cni', 'install-cni', { flags: SMALL }),
+    image: () =>
+      command('install-cni', '/usr/local/bin/install-cni', 'install-cni', {
+        flags: SMALL,
+        netfilter: true,
+        executable: {
+          path: '/opt/cni/bin/istio-cni',
+          source: 'packages/cni/src/executable.ts',
+          flags: [...SMALL, '--no-warnings'],
+        },
+      }),
   },
   {
     names: ['operator'],

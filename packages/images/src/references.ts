@@ -1,7 +1,11 @@
 import { VERSION } from '@istio-ts/api/version';
 
+/** With a shell and tools, or with nothing that its programs do not need. */
+export type Variant = 'default' | 'distroless';
+
 /** Images that are built together. */
-export type Group = 'mesh' | 'samples' | 'addons';
+export const GROUPS = ['mesh', 'samples', 'addons'] as const;
+export type Group = (typeof GROUPS)[number];
 
 /** An image and the names it is published under. */
 export interface Publication {

@@ -14,7 +14,6 @@ const USELESS = [
   /^usr\/lib\/(systemd|udev|tmpfiles\.d|sysusers\.d|init)(\/|$)/,
   /^usr\/lib\/[^/]+\/(gconv|perl-base|audit)(\/|$)/,
   /^etc\/(init\.d|cron\.[a-z]+|apt|dpkg|logrotate\.d|pam\.d|default|skel|update-motd\.d)(\/|$)/,
-  /^var\/lib\/dpkg(\/|$)/,
 ];
 
 /** Links that packages make when they are configured, which does not happen here. */

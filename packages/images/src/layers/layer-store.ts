@@ -26,8 +26,12 @@ export interface LayerStore {
   layer(title: string, inputs: readonly string[] | undefined, entries: () => Promise<Iterable<Entry>>): Promise<Layer>;
 }
 
-/** A store in `folder`; all files of its layers have the time `seconds`. */
-export function layerStore(folder: string, seconds: number): LayerStore {
+/** A store in `folder`; all files of its layers have the time `seconds`. `packing` hears of layers that are built anew. */
+export function layerStore(
+  folder: string,
+  seconds: number,
+  packing: (title: string) => void = () => undefined,
+): LayerStore {
   const builder = builderKey();
   return {
     layer: async (title, inputs, entries) => {
@@ -39,6 +43,7 @@ export function layerStore(folder: string, seconds: number): LayerStore {
               .digest('hex');
       const kept = key === undefined ? undefined : readKept(folder, key, title);
       if (kept !== undefined) return kept;
+      if (key !== undefined) packing(title);
       const built = await packLayer(title, await entries(), seconds);
       if (key !== undefined) keep(folder, key, built);
       return built;

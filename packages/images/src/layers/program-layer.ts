@@ -6,7 +6,6 @@ import { directory, type Entry, file, link } from '../tar/entry.ts';
 /** Bundles that a program starts or copies, beside those it imports. */
 const COMPANIONS: Readonly<Record<string, readonly string[]>> = {
   'pilot-agent': ['pilot-agent-certificate'],
-  'install-cni': ['istio-cni'],
 };
 
 /** Folders and files of `dist/data` by the bundles that read them. Descriptors of messages are found by their mention. */
@@ -18,11 +17,17 @@ const DATA: Readonly<Record<string, readonly string[]>> = {
 
 const DESCRIPTORS = 'descriptors.binpb';
 
+/** Files of an image, and the bundles among them by their names below `dist/bin`. */
+export interface ProgramFiles {
+  readonly entries: readonly Entry[];
+  readonly bundles: readonly string[];
+}
+
 /**
  * What an image has of this project: the bundles its commands need with their data, and the commands. A command is the bundle itself, whose first line names
  * Node and its flags, so it starts without a shell. Throws an Error when a bundle is missing in `dist`.
  */
-export function programLayer(image: ProgramImage, tools: readonly Launcher[], dist: string): Entry[] {
+export function programFiles(image: ProgramImage, tools: readonly Launcher[], dist: string): ProgramFiles {
   const root = PROGRAMS_FOLDER.slice(1);
   const entries: Entry[] = [];
   const bundles = new Map<string, string>();
@@ -74,7 +79,7 @@ export function programLayer(image: ProgramImage, tools: readonly Launcher[], di
   for (const part of [...data].sort()) entries.push(...filesOf(join(dist, 'data', part), `${root}/data/${part}`));
   for (const { path, mode } of image.directories ?? []) entries.push(directory(imagePath(path), mode));
   for (const { path, text } of image.scripts ?? []) entries.push(file(imagePath(path), text, 0o755));
-  return entries;
+  return { entries, bundles: [...bundles.keys()] };
 }
 
 /**
@@ -90,7 +95,7 @@ function interpreter(flags: readonly string[]): string {
 }
 
 /** A path of an image as its layers have it: without the slash, and below /usr where the root only has links. */
-function imagePath(path: string): string {
+export function imagePath(path: string): string {
   const plain = path.slice(1);
   return /^(bin|sbin|lib)\//.test(plain) ? `usr/${plain}` : plain;
 }

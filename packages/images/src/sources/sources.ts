@@ -1,20 +1,36 @@
 import type { Architecture } from '../debian/lock.ts';
+import type { Executable } from '../programs.ts';
+import type { Component } from './component.ts';
 
 /** A program that is not built here. */
 export interface ForeignProgram {
   readonly name: string;
   readonly version: string;
-  readonly sha256: string;
-  /** Package URL (purl) of what it came in. */
+  /** Package URL of what it came in. */
   readonly purl: string;
+  /** SPDX name of its licence. */
+  readonly licenceName: string;
+  /** Of the package it came in. */
+  readonly sha256: string;
   readonly read: () => Buffer;
-  readonly licence: Buffer | undefined;
+  readonly licence: () => Buffer | undefined;
+}
+
+/** An executable that is packed when it is needed. */
+export interface PackedProgram {
+  /** Checksums of all it depends on. */
+  readonly inputs: readonly string[];
+  readonly build: () => Promise<Buffer>;
 }
 
 /** What images are made of besides Debian's packages. */
 export interface Sources {
   /** Folder with the built programs: `bin` and `data`. */
   readonly dist: string;
-  readonly node: (architecture: Architecture) => Promise<ForeignProgram>;
-  readonly envoy: (architecture: Architecture) => Promise<ForeignProgram>;
+  readonly node: (architecture: Architecture) => ForeignProgram;
+  readonly envoy: (architecture: Architecture) => ForeignProgram;
+  /** Programs of this project in the given Node binary. */
+  readonly executable: (executable: Executable, node: ForeignProgram) => Promise<PackedProgram>;
+  /** Libraries that bundles contain. */
+  readonly libraries: (programs: Iterable<string>) => readonly Component[];
 }

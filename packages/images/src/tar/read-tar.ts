@@ -13,6 +13,7 @@ export interface ArchivedEntry {
 }
 
 const BLOCK = 512;
+const EMPTY = Buffer.alloc(BLOCK);
 
 /** The entries of a tar archive: ustar, GNU's long names and pax records. Throws an Error where the archive ends too early or a checksum is wrong. */
 export function readTar(archive: Buffer): ArchivedEntry[] {
@@ -21,7 +22,7 @@ export function readTar(archive: Buffer): ArchivedEntry[] {
   let offset = 0;
   while (offset + BLOCK <= archive.length) {
     const block = archive.subarray(offset, offset + BLOCK);
-    if (block.every((byte) => byte === 0)) break;
+    if (block.equals(EMPTY)) break;
     checkSum(block, offset);
     const size = number(block, 124, 12);
     const start = offset + BLOCK;
@@ -82,7 +83,7 @@ function number(block: Buffer, offset: number, length: number): number {
 
 function checkSum(block: Buffer, offset: number): void {
   let sum = 0;
-  for (const [index, byte] of block.entries()) sum += index >= 148 && index < 156 ? 32 : byte;
+  for (let index = 0; index < BLOCK; index++) sum += index >= 148 && index < 156 ? 32 : (block[index] ?? 0);
   if (sum !== number(block, 148, 8)) throw new Error(`wrong checksum in the tar header at byte ${offset}`);
 }
 

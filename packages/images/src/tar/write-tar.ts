@@ -6,11 +6,10 @@ const ZEROS = Buffer.alloc(2 * BLOCK);
 const typeFlags = { file: '0', link: '2', directory: '5' } as const;
 
 /**
- * A tar archive (POSIX.1-2001 ustar, with pax records where a name is too long for its field) whose bytes depend on the entries only: they are written in the
- * given order, all with the time `seconds` since 1970 and with numeric owners. Throws a RangeError for a number that no header can hold.
+ * A tar archive (POSIX.1-2001 ustar, with pax records where a name is too long for its field), piece by piece. Its bytes depend on the entries only: they are
+ * written in the given order, all with the time `seconds` since 1970 and with numeric owners. Throws a RangeError for a number that no header can hold.
  */
-export function writeTar(entries: readonly Entry[], seconds: number): Buffer {
-  const parts: Buffer[] = [];
+export function* tarPieces(entries: Iterable<Entry>, seconds: number): Generator<Buffer> {
   for (const entry of entries) {
     const name = entry.kind === 'directory' ? `${entry.path}/` : entry.path;
     const target = entry.kind === 'link' ? entry.target : '';
@@ -21,26 +20,28 @@ export function writeTar(entries: readonly Entry[], seconds: number): Buffer {
     if (Buffer.byteLength(target) > 100) records.push(['linkpath', target]);
     if (records.length > 0) {
       const body = Buffer.concat(records.map(([key, value]) => paxRecord(key, value)));
-      parts.push(header({ name: 'pax', prefix: '', type: 'x', mode: 0o644, size: body.length, seconds }), padded(body));
+      yield header({ name: 'pax', prefix: '', type: 'x', mode: 0o644, size: body.length, seconds });
+      yield* padded(body);
     }
-    parts.push(
-      header({
-        name: split?.name ?? truncated(name),
-        prefix: split?.prefix ?? '',
-        type: typeFlags[entry.kind],
-        mode: entry.kind === 'link' ? 0o777 : entry.mode,
-        user: entry.owner.user,
-        group: entry.owner.group,
-        size: data?.length ?? 0,
-        target: truncated(target),
-        seconds,
-      }),
-    );
-    if (data !== undefined && data.length > 0) parts.push(padded(data));
+    yield header({
+      name: split?.name ?? truncated(name),
+      prefix: split?.prefix ?? '',
+      type: typeFlags[entry.kind],
+      mode: entry.kind === 'link' ? 0o777 : entry.mode,
+      user: entry.owner.user,
+      group: entry.owner.group,
+      size: data?.length ?? 0,
+      target: truncated(target),
+      seconds,
+    });
+    if (data !== undefined) yield* padded(data);
   }
-  parts.push(ZEROS);
-  return Buffer.concat(parts);
+  yield ZEROS;
 }
+
+/** The whole archive of {@link tarPieces}. */
+export const writeTar = (entries: Iterable<Entry>, seconds: number): Buffer =>
+  Buffer.concat([...tarPieces(entries, seconds)]);
 
 interface Header {
   readonly name: string;
@@ -68,7 +69,8 @@ function header(fields: Header): Buffer {
   block.write('ustar\0', 257, 'latin1');
   block.write('00', 263);
   block.write(fields.prefix, 345, 155);
-  const sum = block.reduce((total, byte) => total + byte, 0);
+  let sum = 0;
+  for (let index = 0; index < BLOCK; index++) sum += block[index] ?? 0;
   block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
   return block;
 }
@@ -100,7 +102,8 @@ function paxRecord(key: string, value: string): Buffer {
   return Buffer.concat([Buffer.from(String(length)), rest]);
 }
 
-const padded = (data: Buffer): Buffer => {
+function* padded(data: Buffer): Generator<Buffer> {
+  if (data.length > 0) yield data;
   const missing = (BLOCK - (data.length % BLOCK)) % BLOCK;
-  return missing === 0 ? data : Buffer.concat([data, ZEROS.subarray(0, missing)]);
-};
+  if (missing > 0) yield ZEROS.subarray(0, missing);
+}

@@ -1,0 +1,24 @@
+/** Where an image is in a registry. */
+export interface RemoteImage {
+  /** Host and port as users write it: `docker.io`, `localhost:5000`. */
+  readonly registry: string;
+  readonly repository: string;
+  readonly tag: string;
+}
+
+/** Splits `REGISTRY/PATH/NAME:TAG`. Throws an Error for a name without a registry. */
+export function remoteImage(reference: string): RemoteImage {
+  const slash = reference.indexOf('/');
+  const registry = reference.slice(0, slash);
+  const colon = reference.lastIndexOf(':');
+  if (slash < 0 || !(/[.:]/.test(registry) || registry === 'localhost') || colon < slash)
+    throw new Error(`"${reference}" does not name a registry, a repository and a tag: REGISTRY/PATH/NAME:TAG`);
+  return { registry, repository: reference.slice(slash + 1, colon), tag: reference.slice(colon + 1) };
+}
+
+/** Address of a registry's API. Docker Hub has another host than its name; a registry on this machine speaks HTTP. */
+export function registryAddress(registry: string, plainHttp: boolean): string {
+  const host = registry === 'docker.io' ? 'registry-1.docker.io' : registry;
+  const local = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(host);
+  return `${plainHttp || local ? 'http' : 'https'}://${host}`;
+}
