@@ -1,5 +1,6 @@
 import { after, before, describe } from 'node:test';
 import { accessLogs } from './observability/access-logs.ts';
+import { accessLogsInLoki } from './observability/loki.ts';
 import { metricsTasks } from './observability/metrics.ts';
 import { type Cluster, obstacle, startCluster } from './support/cluster.ts';
 import { type Mesh, startMesh } from './tasks/mesh.ts';
@@ -21,5 +22,6 @@ describe('tasks of the documentation of observability', { skip: reason ?? false 
     return mesh;
   };
   accessLogs(started);
+  accessLogsInLoki(started);
   metricsTasks(started);
 });
