@@ -44,7 +44,7 @@ spec:
       opentelemetry: {service: jaeger-collector.istio-system.svc.cluster.local, port: 4317}
 `;
 
-/** Every request is traced, and open TCP connections are reported while they are open. */
+/** Every request is traced. */
 const telemetry = (provider: string): string => `apiVersion: telemetry.istio.io/v1
 kind: Telemetry
 metadata: {name: mesh-default}
@@ -52,9 +52,6 @@ spec:
   tracing:
   - providers: [{name: ${provider}}]
     randomSamplingPercentage: 100
-  metrics:
-  - providers: [{name: prometheus}]
-    reportingInterval: 5s
 `;
 
 /** Lets a container of a deployment run a file of this machine, which it sees in the folder `at`, instead of its image's program; `folders` it sees, too. */
@@ -66,6 +63,7 @@ async function runInstead(
     readonly at: string;
     readonly command: readonly string[];
     readonly folders?: readonly string[];
+    readonly startupProbe?: object;
   },
 ): Promise<void> {
   const folder = join(cluster.home, `real-${name}`);
@@ -86,6 +84,7 @@ async function runInstead(
     args: [],
     workingDir: program.at,
     securityContext: { runAsUser: 1000 },
+    ...(program.startupProbe && { startupProbe: program.startupProbe }),
     volumeMounts: [
       { name: 'real', mountPath: program.at, readOnly: true },
       ...folders.map((path, i) => ({ name: `folder-${i}`, mountPath: path, readOnly: true })),
@@ -97,7 +96,7 @@ async function runInstead(
   ];
   const patch = { spec: { template: { spec: { containers: [container], volumes } } } };
   await cluster.kubectl('patch', 'deployment', name, '-n', 'istio-system', '-p', JSON.stringify(patch));
-  await cluster.kubectl('rollout', 'status', `deployment/${name}`, '-n', 'istio-system', '--timeout=180s');
+  await cluster.kubectl('rollout', 'status', `deployment/${name}`, '-n', 'istio-system', '--timeout=420s');
 }
 
 /** Where this machine's Java has its settings, if outside its own folder: pods see this machine's programs, and no /etc of it. */
@@ -231,7 +230,9 @@ describe('the addons’ real programs', { skip: reason ?? false }, () => {
       await runInstead(started(), 'zipkin', {
         file: ZIPKIN_JAR ?? '',
         at: '/opt/real',
-        command: ['java', '-Xmx256m', '-jar', '/opt/real/zipkin'],
+        command: ['java', '-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-jar', '/opt/real/zipkin'],
+        // Java takes its time to start.
+        startupProbe: { httpGet: { path: '/health', port: 9411 }, periodSeconds: 2, failureThreshold: 200 },
         folders: javaSettings(),
       });
       assert.match(await get('zipkin', '9411/info'), /"zipkin"/);
