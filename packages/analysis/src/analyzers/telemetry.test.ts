@@ -50,6 +50,12 @@ test('a provider of a kind of which nothing comes', () => {
   assert.deepEqual(found('metrics', 'prometheus'), []);
 });
 
+test('a target that only waypoints serve', () => {
+  const targets = (refs: string) => findings(telemetry, entry('one', `{targetRefs: [${refs}]}`));
+  assert.deepEqual(targets('{group: gateway.networking.k8s.io, kind: Gateway, name: front}'), []);
+  assert.deepEqual(targets('{kind: Service, name: web}'), ['IST9010 Telemetry default/one spec.targetRefs[0]']);
+});
+
 test('the mesh configuration’s own providers of which nothing comes', () => {
   const map = (mesh: string) =>
     `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\ndata: {mesh: '${mesh}'}\n`;

@@ -1,18 +1,21 @@
 import { selectorMatches } from '@istio-ts/mesh/selector';
 import { extensionProvider } from '@istio-ts/mesh/telemetry';
 import { providerProblem, TELEMETRY_SECTIONS, type TelemetrySection } from '@istio-ts/mesh/telemetry-providers';
+import { telemetryTargetProblems } from '@istio-ts/mesh/telemetry-targets';
 import type { Analyzer } from '../analyzer.ts';
 import { workloadInputs } from '../workloads.ts';
 
-/** Telemetries that name no provider, name one that does not exist or of which nothing comes, or contradict each other. */
+/** Telemetries that name no provider, name one that does not exist or of which nothing comes, select nothing, or contradict each other. */
 export const telemetry: Analyzer = {
   name: 'telemetry.Analyzer',
   description: 'Finds Telemetries without a provider, and those that apply to the same pods',
   inputs: ['Telemetry', ...workloadInputs],
   run: (context) => {
-    const { meshConfig } = context.snapshot;
+    const { meshConfig, rootNamespace } = context.snapshot;
     const all = context.istio('Telemetry');
     for (const entry of all) {
+      for (const { path, message } of telemetryTargetProblems(entry.spec, entry.namespace, rootNamespace))
+        context.report(entry, 'TelemetryWithoutEffect', { problem: message }, path);
       const reportProvider = (name: string, section: TelemetrySection, path: string): void => {
         const provider = extensionProvider(meshConfig, name);
         if (provider === undefined) {

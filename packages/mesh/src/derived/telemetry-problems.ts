@@ -7,6 +7,7 @@ import { isEmptySelector } from '../selector.ts';
 import type { MeshSources, Problem } from '../sources.ts';
 import { extensionProvider } from '../telemetry.ts';
 import { providerProblem, TELEMETRY_SECTIONS } from '../telemetry-providers.ts';
+import { telemetryTargetProblems } from '../telemetry-targets.ts';
 
 type Telemetry = Config<TelemetrySpec>;
 type Found = Pick<Problem, 'path' | 'message'>;
@@ -25,26 +26,6 @@ function target({ spec }: Telemetry): string {
     .map(([key, value]) => `${key}=${value}`)
     .sort()
     .join(', ')}`;
-}
-
-/**
- * References that select no proxy: what a Service, a ServiceEntry or a class of Gateways names is reached through waypoints (Telemetry reference,
- * `targetRefs`).
- */
-function targetProblems({ spec, origin }: Telemetry, rootNamespace: string): readonly Found[] {
-  const references = spec.targetRefs?.length
-    ? spec.targetRefs.map((reference, i) => ({ reference, path: `spec.targetRefs[${i}]` }))
-    : spec.targetRef
-      ? [{ reference: spec.targetRef, path: 'spec.targetRef' }]
-      : [];
-  return references.flatMap(({ reference: { kind, name }, path }) => {
-    if (kind === 'Gateway') return [];
-    const message =
-      kind === 'GatewayClass' && origin.namespace !== rootNamespace
-        ? `selects nothing: a GatewayClass counts in the root namespace ${rootNamespace} only`
-        : `selects nothing: ${kind} ${name} is served by waypoint proxies, which are not built yet`;
-    return [{ path, message }];
-  });
 }
 
 function conflict(telemetry: Telemetry, siblings: readonly Telemetry[]): readonly Found[] {
@@ -91,7 +72,7 @@ export function createTelemetryProblems(
       const mesh = fetch.value(sources.meshConfig);
       const all = [
         ...(sources.checkTelemetry?.(telemetry) ?? []),
-        ...targetProblems(telemetry, rootNamespaceOf(mesh)),
+        ...telemetryTargetProblems(telemetry.spec, telemetry.origin.namespace, rootNamespaceOf(mesh)),
         ...providerProblems(telemetry, mesh),
         ...conflict(telemetry, fetch.get(byNamespace, telemetry.origin.namespace) ?? []),
       ];
