@@ -19,11 +19,23 @@ const CLUSTER_KINDS = [
 ];
 /** Kinds that the tests make in namespaces which are not theirs. */
 const NAMESPACED_KINDS = [
-  'deployments.apps,statefulsets.apps,daemonsets.apps,jobs.batch,pods',
-  'services,configmaps,secrets,serviceaccounts',
-  'ingresses.networking.k8s.io,networkpolicies.networking.k8s.io,horizontalpodautoscalers.autoscaling',
-  'roles.rbac.authorization.k8s.io,rolebindings.rbac.authorization.k8s.io',
-  'resourcequotas,limitranges',
+  'deployments.apps',
+  'statefulsets.apps',
+  'daemonsets.apps',
+  'jobs.batch',
+  'pods',
+  'services',
+  'configmaps',
+  'secrets',
+  'serviceaccounts',
+  'ingresses.networking.k8s.io',
+  'networkpolicies.networking.k8s.io',
+  'horizontalpodautoscalers.autoscaling',
+  'poddisruptionbudgets.policy',
+  'roles.rbac.authorization.k8s.io',
+  'rolebindings.rbac.authorization.k8s.io',
+  'resourcequotas',
+  'limitranges',
 ];
 
 /**
@@ -37,26 +49,30 @@ export async function takeCluster(kubeconfig: string): Promise<Cluster> {
   const env = { ...environmentOf(resolve(kubeconfig), [join(users, 'bin')]), ISTIO_TS_HOME: join(home, 'state') };
   const commands = clusterCommands(env);
 
-  const names = async (kinds: string, namespace?: string): Promise<readonly string[]> => {
-    const where = namespace === undefined ? [] : ['-n', namespace];
-    const { stdout } = await commands.tryKubectl('get', kinds, ...where, '-o', 'name', '--ignore-not-found');
-    return stdout.split('\n').filter((name) => name !== '');
-  };
-  const everything = async (namespaces: readonly string[]): Promise<ReadonlySet<string>> => {
-    const found = await Promise.all([
-      ...CLUSTER_KINDS.map((kind) => names(kind)),
-      ...namespaces.flatMap((namespace) =>
-        NAMESPACED_KINDS.map(async (kinds) => (await names(kinds, namespace)).map((name) => `${namespace}:${name}`)),
-      ),
+  const listed = async (...query: readonly string[]): Promise<readonly string[]> =>
+    (await commands.kubectl('get', ...query, '--ignore-not-found')).split('\n').filter((line) => line !== '');
+  /** Objects as `kind/name` or `namespace:kind/name`, of the cluster and of these namespaces. */
+  const everything = async (namespaces: ReadonlySet<string>): Promise<readonly string[]> => {
+    const template =
+      '{{range .items}}{{.metadata.namespace}}:{{.kind}}.{{.apiVersion}}/{{.metadata.name}}{{"\\n"}}{{end}}';
+    const [cluster, namespaced] = await Promise.all([
+      listed(CLUSTER_KINDS.join(','), '-o', 'name'),
+      listed(NAMESPACED_KINDS.join(','), '-A', '-o', `go-template=${template}`),
     ]);
-    return new Set(found.flat());
+    const ofThese = namespaced.flatMap((line) => {
+      const [, namespace, kind, version, name] = /^([^:]*):(\w+)\.([^/]+(?:\/[^/]+)?)\/([^/]+)$/.exec(line) ?? [];
+      if (namespace === undefined || !namespaces.has(namespace)) return [];
+      const group = version?.includes('/') ? `.${version.split('/')[0]}` : '';
+      return [`${namespace}:${kind}${group}/${name}`];
+    });
+    return [...cluster, ...ofThese];
   };
 
   const deployments = await commands.kubectl('get', 'deployments', '-A', '-l', 'app=istiod', '-o', 'name');
   if (deployments.trim() !== '')
     throw new Error('istiod runs in this cluster: the tests want one without a mesh (istioctl uninstall --purge)');
-  const own = (await names('namespaces')).map((name) => name.replace('namespace/', ''));
-  const before = await everything(own);
+  const own = new Set((await listed('namespaces', '-o', 'name')).map((name) => name.replace('namespace/', '')));
+  const before = new Set(await everything(own));
   const pool = addressPool(process.env.E2E_LOAD_BALANCERS);
   const balancers: LoadBalancers | undefined = pool && startLoadBalancers(commands, pool);
 
@@ -64,7 +80,7 @@ export async function takeCluster(kubeconfig: string): Promise<Cluster> {
     balancers?.stop();
     await commands.tryIstioctl('uninstall', '--purge', '-y');
     // Namespaces first: webhooks and definitions that are still there let their objects be deleted properly.
-    const made = [...(await everything(own))].filter((name) => !before.has(name));
+    const made = (await everything(own)).filter((name) => !before.has(name));
     for (const object of made) {
       const [namespace, name] = object.includes(':') ? object.split(':', 2) : [undefined, object];
       if (name === undefined) continue;
@@ -74,11 +90,12 @@ export async function takeCluster(kubeconfig: string): Promise<Cluster> {
     await until(
       'what the tests made to be gone',
       async () => {
-        const left = [...(await everything(own))].filter((name) => !before.has(name) && made.includes(name));
+        const left = (await everything(own)).filter((name) => !before.has(name) && made.includes(name));
         if (left.length > 0) throw new Error(`still there: ${left.slice(0, 10).join(', ')}`);
         return true;
       },
       300_000,
+      2000,
     );
     rmSync(home, { recursive: true, force: true });
   };
