@@ -1,4 +1,4 @@
-// `npm run bench [idle]`: the running demo at rest. `npm run bench -- xds`: many simulated sidecars on one istiod (`--help` lists its flags). `npm run bench -- ca`: certificates per second. `npm run bench -- ratelimit`: limits under load. `npm run bench -- telemetry`: what metrics, access logs and traces cost a proxy.
+// `npm run bench [idle]`: the running demo at rest. `npm run bench -- xds`: many simulated sidecars on one istiod (`--help` lists its flags). `npm run bench -- ca`: certificates per second. `npm run bench -- ratelimit`: limits under load. `npm run bench -- telemetry`: what metrics, access logs and traces cost a proxy. `npm run bench -- console`: CPU that a graph of many services costs the console.
 const [which = 'idle'] = process.argv.slice(2);
 switch (which) {
   case 'idle':
@@ -16,7 +16,10 @@ switch (which) {
   case 'telemetry':
     await import('./telemetry/bench.ts');
     break;
+  case 'console':
+    await import('./console/bench.ts');
+    break;
   default:
-    console.log(`there is no benchmark '${which}': idle, xds, ca, ratelimit or telemetry`);
+    console.log(`there is no benchmark '${which}': idle, xds, ca, ratelimit, telemetry or console`);
     process.exitCode = 1;
 }

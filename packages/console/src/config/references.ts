@@ -2,7 +2,7 @@ import type { KubeObject } from '@istio-ts/kube';
 import type { ObjectName } from '../api.ts';
 import { destinationsOf } from '../mesh/config-view.ts';
 import { fullHost, serviceOf } from '../mesh/hosts.ts';
-import { type MeshView, selects } from '../mesh/mesh-view.ts';
+import type { MeshView } from '../mesh/mesh-view.ts';
 import { type Fields, fields, list, text, textMap, texts } from '../mesh/read.ts';
 import { type ConfigKind, configKinds, domainSuffix, type MeshState } from '../sources/mesh-reader.ts';
 
@@ -134,11 +134,8 @@ function selectedWorkloads(
   namespace: string | undefined,
   mesh: MeshView,
 ): readonly ObjectName[] {
-  if (Object.keys(selector).length === 0) return [];
-  return mesh.workloads
-    .filter(
-      (workload) => (namespace === undefined || workload.namespace === namespace) && selects(selector, workload.labels),
-    )
+  return mesh
+    .selected(selector, namespace)
     .map((workload) => ({ kind: workload.kind, namespace: workload.namespace, name: workload.name }));
 }
 

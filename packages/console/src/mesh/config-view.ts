@@ -1,6 +1,6 @@
 import type { KubeObject } from '@istio-ts/kube';
 import type { Badge } from '../api.ts';
-import { fullHost, matchesHost } from './hosts.ts';
+import { ByHost, fullHost } from './hosts.ts';
 import { type Fields, fields, list, text, texts } from './read.ts';
 
 /** The configuration of the mesh that changes how services are shown. */
@@ -32,32 +32,26 @@ export function configView(
   },
   domainSuffix: string,
 ): ConfigView {
-  const badges: HostBadges[] = [
+  const badges = new ByHost<readonly Badge[]>();
+  for (const each of [
     ...objects.virtualServices.map((object) => virtualServiceBadges(object, domainSuffix)),
     ...objects.destinationRules.map((object) => destinationRuleBadges(object, domainSuffix)),
-  ];
-  const entries = objects.serviceEntries.flatMap(({ metadata, spec }) =>
-    texts(fields(spec).hosts).map((host) => ({
-      namespace: metadata.namespace ?? '',
-      name: metadata.name ?? '',
-      host: host.toLowerCase(),
-      external: text(fields(spec).location) !== 'MESH_INTERNAL',
-    })),
-  );
-  const known = new Map<string, ReadonlySet<Badge>>();
+  ])
+    for (const host of each.hosts) badges.add(host, each.badges);
+  const entries = new ByHost<ServiceEntryView>();
+  for (const { metadata, spec } of objects.serviceEntries)
+    for (const name of texts(fields(spec).hosts)) {
+      const host = name.toLowerCase();
+      entries.add(host, {
+        namespace: metadata.namespace ?? '',
+        name: metadata.name ?? '',
+        host,
+        external: text(fields(spec).location) !== 'MESH_INTERNAL',
+      });
+    }
   return {
-    badgesOf: (host) => {
-      let found = known.get(host);
-      if (!found) {
-        found = new Set(
-          badges.filter(({ hosts }) => hosts.some((own) => matchesHost(own, host))).flatMap((each) => each.badges),
-        );
-        known.set(host, found);
-      }
-      return found;
-    },
-    entryOf: (host) =>
-      entries.find((entry) => entry.host === host) ?? entries.find((entry) => matchesHost(entry.host, host)),
+    badgesOf: (host) => new Set(badges.find(host).flat()),
+    entryOf: (host) => entries.find(host)[0],
   };
 }
 

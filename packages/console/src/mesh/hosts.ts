@@ -15,6 +15,29 @@ export function serviceOf(
   return name && namespace && more.length === 0 ? { name, namespace } : undefined;
 }
 
+/** Finds what is kept under hosts of configuration, some of which begin with `*`: as many as there are must not be looked at for each host that is asked. */
+export class ByHost<T> {
+  readonly #exact = new Map<string, T[]>();
+  readonly #patterns: { readonly host: string; readonly value: T }[] = [];
+
+  add(host: string, value: T): void {
+    if (host.startsWith('*')) {
+      this.#patterns.push({ host, value });
+      return;
+    }
+    const found = this.#exact.get(host);
+    if (found) found.push(value);
+    else this.#exact.set(host, [value]);
+  }
+
+  /** Those of exactly this host first, then those whose pattern fits it, each in the order that they were added in. */
+  find(host: string): readonly T[] {
+    const exact = this.#exact.get(host) ?? [];
+    if (this.#patterns.length === 0) return exact;
+    return [...exact, ...this.#patterns.filter((each) => matchesHost(each.host, host)).map(({ value }) => value)];
+  }
+}
+
 /** Whether a host of configuration, which may begin with `*`, stands for this one. */
 export function matchesHost(pattern: string, host: string): boolean {
   if (pattern === host || pattern === '*') return true;

@@ -64,6 +64,8 @@ export interface MeshView {
   readonly service: (namespace: string, name: string) => Service | undefined;
   readonly app: (namespace: string, name: string) => App | undefined;
   readonly servicesOf: (workload: Workload) => readonly Service[];
+  /** Workloads with all of these labels, in a namespace or (undefined) in all; none where there are no labels. */
+  readonly selected: (selector: Readonly<Record<string, string>>, namespace: string | undefined) => readonly Workload[];
 }
 
 export interface MeshObjects {
@@ -88,6 +90,36 @@ export const selects = (
   labels: Readonly<Record<string, string>>,
 ): boolean => Object.entries(selector).every(([name, value]) => labels[name] === value);
 
+/** Finds workloads by the labels of a selector, without looking at all of them for each selector. */
+export class BySelector {
+  /** Of a namespace, and of all (''), by one label: `namespace name=value`. */
+  readonly #byLabel = new Map<string, Workload[]>();
+
+  constructor(workloads: readonly Workload[]) {
+    const add = (key: string, workload: Workload): void => {
+      const found = this.#byLabel.get(key);
+      if (found) found.push(workload);
+      else this.#byLabel.set(key, [workload]);
+    };
+    for (const workload of workloads)
+      for (const [name, value] of Object.entries(workload.labels)) {
+        add(`${workload.namespace} ${name}=${value}`, workload);
+        add(` ${name}=${value}`, workload);
+      }
+  }
+
+  /** Those that have all labels, in a namespace or (undefined) in all; none for a selector without labels. */
+  find(selector: Readonly<Record<string, string>>, namespace: string | undefined): readonly Workload[] {
+    let fewest: readonly Workload[] | undefined;
+    for (const [name, value] of Object.entries(selector)) {
+      const found = this.#byLabel.get(`${namespace ?? ''} ${name}=${value}`);
+      if (!found) return [];
+      if (!fewest || found.length < fewest.length) fewest = found;
+    }
+    return fewest?.filter(({ labels }) => selects(selector, labels)) ?? [];
+  }
+}
+
 /** Builds the view. Pure. */
 export function meshView(objects: MeshObjects): MeshView {
   const namespaces = new Map(
@@ -103,8 +135,8 @@ export function meshView(objects: MeshObjects): MeshView {
     }),
   );
   const workloads = workloadsOf(objects.controllers, objects.pods.map(readPod));
-  const byNamespace = Map.groupBy(workloads, ({ namespace }) => namespace);
-  const services = objects.services.map((object) => readService(object, byNamespace, objects.domainSuffix));
+  const bySelector = new BySelector(workloads);
+  const services = objects.services.map((object) => readService(object, bySelector, objects.domainSuffix));
   const servicesOf = new Map<Workload, Service[]>();
   for (const service of services)
     for (const workload of service.workloads) {
@@ -135,6 +167,7 @@ export function meshView(objects: MeshObjects): MeshView {
     service: find(services),
     app: find(apps),
     servicesOf: (workload) => servicesOf.get(workload) ?? [],
+    selected: (selector, namespace) => bySelector.find(selector, namespace),
   };
 }
 
@@ -206,11 +239,7 @@ function workloadOf(
   };
 }
 
-function readService(
-  object: KubeObject,
-  workloads: ReadonlyMap<string, readonly Workload[]>,
-  domainSuffix: string,
-): Service {
+function readService(object: KubeObject, workloads: BySelector, domainSuffix: string): Service {
   const { metadata } = object;
   const spec = fields(object.spec);
   const namespace = metadata.namespace ?? '';
@@ -232,10 +261,7 @@ function readService(
     addresses: balanced.map(({ ip, hostname }) => text(ip) || text(hostname)),
     createdAt: time(metadata.creationTimestamp),
     selector,
-    workloads:
-      Object.keys(selector).length === 0
-        ? []
-        : (workloads.get(namespace) ?? []).filter(({ labels }) => selects(selector, labels)),
+    workloads: workloads.find(selector, namespace),
   };
 }
 
