@@ -92,7 +92,11 @@ export function TimeChart(props: TimeChartProps): JSX.Element {
               width: 1.5,
               spanGaps: false,
               points: { show: false },
-              ...(props.stack ? { fill: `${colour}66` } : props.fill ? { fill: `${colour}18` } : {}),
+              ...(props.stack
+                ? { fill: `${colour}66` }
+                : props.fill && props.series.length <= 4
+                  ? { fill: `${colour}18` }
+                  : {}),
             };
           }),
         ],

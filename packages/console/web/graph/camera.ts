@@ -9,16 +9,16 @@ export const zoomLimits = { least: 0.06, most: 2.5 } as const;
 
 const within = (k: number) => Math.min(Math.max(k, zoomLimits.least), zoomLimits.most);
 
-/** Everything in the middle; small graphs are not blown up. `top` and `right` are pixels that something lies over. */
+/** Everything in the middle; small graphs are not blown up. `top`, `right` and `left` are pixels that something lies over. */
 export function fitting(
   layout: Pick<Layout, 'width' | 'height'>,
   width: number,
   height: number,
-  { top = 0, right = 0 } = {},
+  { top = 0, right = 0, left = 0 } = {},
 ): Camera {
-  const free = { width: Math.max(width - right, 100), height: Math.max(height - top, 100) };
+  const free = { width: Math.max(width - left - right, 100), height: Math.max(height - top, 100) };
   const k = within(Math.min(free.width / Math.max(layout.width, 1), free.height / Math.max(layout.height, 1), 1.1));
-  return { k, x: (free.width - layout.width * k) / 2, y: top + (free.height - layout.height * k) / 2 };
+  return { k, x: left + (free.width - layout.width * k) / 2, y: top + (free.height - layout.height * k) / 2 };
 }
 
 /** Zooms so that the point of the screen stays where it is. */

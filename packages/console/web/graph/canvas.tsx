@@ -49,7 +49,7 @@ export function Canvas(props: {
   const chosen = useRef(false);
   const fit = useCallback(() => {
     chosen.current = false;
-    setCamera(fitting(layout, size.width, size.height, { top: size.height > 400 ? 44 : 0, right: inset }));
+    setCamera(fitting(layout, size.width, size.height, { top: size.height > 400 ? 44 : 0, right: inset, left: 44 }));
   }, [layout, size, inset]);
   const move = (change: (before: Camera) => Camera) => {
     chosen.current = true;

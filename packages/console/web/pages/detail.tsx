@@ -126,14 +126,16 @@ function Overview({ detail }: { readonly detail: Detail }): JSX.Element {
             )}
             <dt>{t.common.created}</dt>
             <dd title={dateTime(detail.createdAt)}>{age(detail.createdAt)}</dd>
-            {detail.facts.map(({ label, value }) => (
-              <>
-                <dt key={`${label} name`}>{label}</dt>
-                <dd key={`${label} value`} class="wrap">
-                  {value}
-                </dd>
-              </>
-            ))}
+            {detail.facts
+              .filter(({ label }) => label !== t.common.versions)
+              .map(({ label, value }) => (
+                <>
+                  <dt key={`${label} name`}>{label}</dt>
+                  <dd key={`${label} value`} class="wrap">
+                    {value}
+                  </dd>
+                </>
+              ))}
             <dt>{t.lists.proxies}</dt>
             <dd>
               <ProxyCount item={detail} />

@@ -144,7 +144,11 @@ function Rows({ title, rows }: { readonly title: string; readonly rows: readonly
         id: `cell-${name}`,
         title: heading(name),
         sort: ({ cells }) => cells[name] ?? '',
-        cell: ({ cells }) => <span class="wrap">{cells[name] ?? ''}</span>,
+        cell: ({ cells }) => {
+          const text = cells[name] ?? '';
+          // Short words stay whole; only what is long may be broken anywhere.
+          return <span class={text.length > 24 ? 'wrap' : 'whole'}>{text}</span>;
+        },
       }),
     ),
     {

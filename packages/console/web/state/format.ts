@@ -1,6 +1,7 @@
 /** How numbers and times are written, everywhere the same. */
 
 const number = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
+const fraction = new Intl.NumberFormat('en', { maximumSignificantDigits: 2 });
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 
 /** Three significant digits, thousands grouped. */
@@ -11,9 +12,11 @@ export const rate = (perSecond: number): string =>
     ? '0'
     : perSecond < 0.01
       ? '<0.01'
-      : perSecond >= 10_000
-        ? `${number.format(perSecond / 1000)}k`
-        : amount(perSecond);
+      : perSecond < 1
+        ? fraction.format(perSecond)
+        : perSecond >= 10_000
+          ? `${number.format(perSecond / 1000)}k`
+          : amount(perSecond);
 
 /** A share of 1 as percent; small ones do not become 0. */
 export function percent(share: number): string {

@@ -55,9 +55,9 @@ export const graph = {
   showIdle: 'Edges without traffic',
   motionOff: 'The system asks for reduced motion.',
   find: 'Find',
-  findHint: 'e.g. errors > 5, name ~ cart',
+  findHint: 'e.g. name ~ cart',
   hide: 'Hide',
-  hideHint: 'e.g. rps < 0.1 or kind = unknown',
+  hideHint: 'e.g. rps < 0.1',
   queryHelp: (fields: readonly string[]) =>
     `Fields: ${fields.join(', ')}. Operators: = != < <= > >= ~ (contains); and, or, not, brackets. A word alone is a part of a name or a state (failing, idle, mtls).`,
   found: (nodes: number, edges: number) => `Found: ${count(nodes, 'node')}, ${count(edges, 'edge')}`,
