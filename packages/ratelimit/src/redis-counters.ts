@@ -14,13 +14,43 @@ export interface RedisCountersOptions {
   readonly rememberedOverLimit?: number;
   /** Not healthy without a connection (REDIS_HEALTH_CHECK_ACTIVE_CONNECTION). */
   readonly needsConnection?: boolean;
+  /** Called when `healthy` may have another value. */
+  readonly onChange?: () => void;
 }
+
+const RECONNECT_MS = 1000;
 
 /** Counters that several processes share: one Redis key for each descriptor and window (`KEY_WINDOWSTART`). */
 export function createRedisCounters(options: RedisCountersOptions): Counters {
   const { expirationJitterSeconds = 0, random = Math.random, rememberedOverLimit = 0 } = options;
-  const client = openRespClient(options.redis);
-  const perSecond = options.perSecond && openRespClient(options.perSecond);
+  const { needsConnection = false, onChange } = options;
+  const timers = new Set<NodeJS.Timeout>();
+  let isClosed = false;
+  const open = (redis: RespClientOptions): RespClient => {
+    /** Without requests nobody else would connect. */
+    const connect = (): void => {
+      if (isClosed || opened.connected) return;
+      opened.pipeline([['PING']]).catch(() => {
+        if (isClosed || opened.connected) return;
+        const timer = setTimeout(() => {
+          timers.delete(timer);
+          connect();
+        }, RECONNECT_MS).unref();
+        timers.add(timer);
+      });
+    };
+    const opened = openRespClient({
+      ...redis,
+      onConnection: (connected) => {
+        onChange?.();
+        if (!connected && needsConnection) setImmediate(connect);
+      },
+    });
+    if (needsConnection) connect();
+    return opened;
+  };
+  const client = open(options.redis);
+  const perSecond = options.perSecond && open(options.perSecond);
   /** Keys that are over their limit, with the least value that they were seen with. */
   const over = new Map<string, number>();
   const keyOf = ({ key, windowStart }: Hit): string => `${key}_${windowStart}`;
@@ -84,13 +114,11 @@ export function createRedisCounters(options: RedisCountersOptions): Counters {
       return values;
     },
     get healthy() {
-      if (!options.needsConnection) return true;
-      const lost = [client, ...(perSecond ? [perSecond] : [])].filter(({ connected }) => !connected);
-      // Without requests nobody else would connect; the next question sees the result.
-      for (const through of lost) through.pipeline([['PING']]).catch(() => {});
-      return lost.length === 0;
+      return !needsConnection || (client.connected && perSecond?.connected !== false);
     },
     close() {
+      isClosed = true;
+      for (const timer of timers) clearTimeout(timer);
       client.close();
       perSecond?.close();
     },

@@ -13,6 +13,8 @@ export interface RespClientOptions {
   readonly auth?: string;
   /** An answer takes no longer, default 5 s. */
   readonly timeoutMs?: number;
+  /** Called when the connection is there, and when it is lost. */
+  readonly onConnection?: (connected: boolean) => void;
 }
 
 export interface RespClient {
@@ -38,7 +40,7 @@ function encodeCommand(words: readonly string[]): string {
  * One connection to a Redis, made at the first command and again after it was lost. What is asked in one turn of the event loop goes out in one write, and no
  * command waits for the answer of another.
  */
-export function openRespClient({ address, auth, timeoutMs = 5000 }: RespClientOptions): RespClient {
+export function openRespClient({ address, auth, timeoutMs = 5000, onConnection }: RespClientOptions): RespClient {
   let socket: Socket | undefined;
   let isConnected = false;
   let isClosed = false;
@@ -52,12 +54,14 @@ export function openRespClient({ address, auth, timeoutMs = 5000 }: RespClientOp
     waiting = [];
     answered = 0;
     outgoing = [];
+    const wasConnected = isConnected;
     isConnected = false;
     clearTimeout(timer);
     timer = undefined;
     socket?.destroy();
     socket = undefined;
     for (const { reject } of lost) reject(error);
+    if (wasConnected) onConnection?.(false);
   };
 
   /** As long as something is asked, some answer comes within the time. */
@@ -79,6 +83,7 @@ export function openRespClient({ address, auth, timeoutMs = 5000 }: RespClientOp
     opened.setNoDelay(true);
     opened.on(address.kind === 'tcp' && address.tls !== undefined ? 'secureConnect' : 'connect', () => {
       isConnected = true;
+      onConnection?.(true);
     });
     opened.on('data', (chunk: Buffer) => {
       if (socket !== opened) return;

@@ -11,6 +11,7 @@ import { openGrpcChannel } from '@istio-ts/envoy/grpc';
 import { eventually } from '@istio-ts/envoy/testing/run-envoy';
 import { RATE_LIMIT_METHOD, type RunningRateLimit, startRateLimit } from './server.ts';
 import { readSettings } from './settings.ts';
+import { startRedis, withoutRedis } from './testing/redis.ts';
 
 const silent = { debug() {}, info() {}, warning() {}, error() {} };
 const cleanups: (() => unknown)[] = [];
@@ -155,6 +156,93 @@ describe('the rate limit service', () => {
       // Names are those of the service that this one stands in for, which promtool's linter would have end in _total.
       if (code !== 'ENOENT')
         for (const line of String(stderr).trim().split('\n')) assert.match(line, /"_total" suffix/, line);
+    }
+  });
+
+  it('tells who watches its health each change, when it happens', { skip: withoutRedis }, async () => {
+    const redis = await startRedis();
+    const folder = new MountedConfigMap();
+    const running = await start(folder.root, {
+      HEALTHY_WITH_AT_LEAST_ONE_CONFIG_LOADED: 'true',
+      REDIS_HEALTH_CHECK_ACTIVE_CONNECTION: 'true',
+      REDIS_SOCKET_TYPE: 'tcp',
+      REDIS_URL: `127.0.0.1:${redis.port}`,
+    });
+    const channel = openGrpcChannel({ kind: 'tcp', host: '127.0.0.1', port: running.grpcPort });
+    cleanups.push(() => channel.close());
+    const watch = await channel.stream('/grpc.health.v1.Health/Watch');
+    await watch.write(encode('grpc.health.v1.HealthCheckRequest', {}));
+    const messages = watch.messages();
+    const next = async (): Promise<string | undefined> => {
+      const { value, done } = await messages.next();
+      return done ? 'the end' : decode('grpc.health.v1.HealthCheckResponse', value).status;
+    };
+    assert.equal(await next(), 'NOT_SERVING');
+    folder.write(limitOf(1));
+    assert.equal(await next(), 'SERVING');
+    await redis.stop();
+    assert.equal(await next(), 'NOT_SERVING');
+    const again = await startRedis(redis.port);
+    cleanups.push(() => again.stop());
+    assert.equal(await next(), 'SERVING');
+    watch.cancel();
+  });
+
+  const ASKED = 800;
+  const AT_ONCE = 200;
+
+  /** Asks 800 times, 200 at once, over several connections to each service; how many were admitted. */
+  async function admitted(services: readonly RunningRateLimit[]): Promise<number> {
+    const channels = services.flatMap(({ grpcPort }) =>
+      Array.from({ length: 4 }, () => openGrpcChannel({ kind: 'tcp', host: '127.0.0.1', port: grpcPort })),
+    );
+    try {
+      const descriptors = [{ entries: [{ key: 'k', value: 'v' }] }];
+      const bytes = encode('envoy.service.ratelimit.v3.RateLimitRequest', { domain: 'd', descriptors });
+      const answers: (string | undefined)[] = [];
+      let asked = 0;
+      const ask = async (): Promise<void> => {
+        while (asked < ASKED) {
+          const answer = await channels[asked++ % channels.length]?.unary(RATE_LIMIT_METHOD, bytes);
+          answers.push(decode('envoy.service.ratelimit.v3.RateLimitResponse', answer ?? Buffer.alloc(0)).overallCode);
+        }
+      };
+      await Promise.all(Array.from({ length: AT_ONCE }, ask));
+      assert.equal(answers.length, ASKED);
+      const counts = Map.groupBy(answers, (code) => code);
+      assert.deepEqual([...counts.keys()].sort(), ['OK', 'OVER_LIMIT']);
+      return counts.get('OK')?.length ?? 0;
+    } finally {
+      for (const channel of channels) channel.close();
+    }
+  }
+  const LIMIT = 345;
+
+  it('admits exactly its limit of hundreds of requests at once, in memory', async () => {
+    const folder = new MountedConfigMap();
+    folder.write(limitOf(LIMIT));
+    const running = await start(folder.root);
+    assert.equal(await admitted([running]), LIMIT);
+    const statistics = new Map(running.statistics.values());
+    assert.equal(statistics.get('ratelimit.service.rate_limit.d.k.total_hits'), ASKED);
+    assert.equal(statistics.get('ratelimit.service.rate_limit.d.k.within_limit'), LIMIT);
+    assert.equal(statistics.get('ratelimit.service.rate_limit.d.k.over_limit'), ASKED - LIMIT);
+  });
+
+  it('so do two services that share a Redis, also with what they remember themselves', {
+    skip: withoutRedis,
+  }, async () => {
+    const redis = await startRedis();
+    cleanups.push(() => redis.stop());
+    const folder = new MountedConfigMap();
+    folder.write(limitOf(LIMIT));
+    const shared = { REDIS_SOCKET_TYPE: 'tcp', REDIS_URL: `127.0.0.1:${redis.port}` };
+    for (const [prefix, more] of [
+      ['plain', {}],
+      ['remembered', { LOCAL_CACHE_SIZE_IN_BYTES: '100000' }],
+    ] as const) {
+      const env = { ...shared, CACHE_KEY_PREFIX: prefix, ...more };
+      assert.equal(await admitted([await start(folder.root, env), await start(folder.root, env)]), LIMIT);
     }
   });
 

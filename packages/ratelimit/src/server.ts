@@ -6,6 +6,7 @@ import { MetricsRegistry } from '@istio-ts/metrics';
 import { watchConfigFiles } from './config-files.ts';
 import { type Counters, CountersUnavailable } from './counters.ts';
 import { RequestError } from './decide.ts';
+import { Health, healthMethods } from './health.ts';
 import { createMemoryCounters } from './memory-counters.ts';
 import { createRedisCounters } from './redis-counters.ts';
 import { type Log, RateLimitService } from './service.ts';
@@ -43,10 +44,10 @@ export interface RunningRateLimit {
   close(): Promise<void>;
 }
 
-function countersOf({ store }: Settings): Counters {
+function countersOf({ store }: Settings, onChange: () => void): Counters {
   if (store.kind === 'memory') return createMemoryCounters();
   const { perSecond, ...rest } = store;
-  return createRedisCounters({ ...rest, ...(perSecond && { perSecond }) });
+  return createRedisCounters({ onChange, ...rest, ...(perSecond && { perSecond }) });
 }
 
 /** What a client sees of a failure. */
@@ -83,7 +84,9 @@ export async function startRateLimit(options: RateLimitServerOptions): Promise<R
   const { settings, log } = options;
   const registry = new MetricsRegistry();
   const statistics = createStatistics(registry);
-  const counters = options.counters ?? countersOf(settings);
+  let isEnding = false;
+  const health = new Health(() => !isEnding && service.healthy && (!settings.needsConfig || service.hasConfig));
+  const counters = options.counters ?? countersOf(settings, health.changed);
   const service = new RateLimitService(
     {
       counters,
@@ -97,9 +100,11 @@ export async function startRateLimit(options: RateLimitServerOptions): Promise<R
     log,
     settings.mergeDomains,
   );
-  const watch = watchConfigFiles(settings.configFolder, (read) => service.configure(read), options.watchEveryMs);
-  let isEnding = false;
-  const isHealthy = (): boolean => !isEnding && service.healthy && (!settings.needsConfig || service.hasConfig);
+  const configure: Parameters<typeof watchConfigFiles>[1] = (read) => {
+    service.configure(read);
+    health.changed();
+  };
+  const watch = watchConfigFiles(settings.configFolder, configure, options.watchEveryMs);
 
   const json: RequestListener = async (request, response) => {
     try {
@@ -116,8 +121,8 @@ export async function startRateLimit(options: RateLimitServerOptions): Promise<R
   const http = createServer((request, response) => {
     const path = request.url?.split('?')[0];
     if (path === '/healthcheck') {
-      response.writeHead(isHealthy() ? 200 : 500, { 'content-type': 'text/plain' });
-      response.end(isHealthy() ? 'OK' : 'not healthy');
+      response.writeHead(health.isHealthy ? 200 : 500, { 'content-type': 'text/plain' });
+      response.end(health.isHealthy ? 'OK' : 'not healthy');
     } else if (path === '/json' && request.method === 'POST') json(request, response);
     else response.writeHead(404).end();
   });
@@ -139,7 +144,7 @@ export async function startRateLimit(options: RateLimitServerOptions): Promise<R
   const prometheus = settings.prometheus && paged({ [settings.prometheus.path]: () => registry.text() });
 
   const grpc = createGrpcServer({
-    methods: { [RATE_LIMIT_METHOD]: rateLimitMethod(service), ...healthMethods(isHealthy) },
+    methods: { [RATE_LIMIT_METHOD]: rateLimitMethod(service), ...healthMethods(health) },
     ...(settings.grpcTls && { tls: settings.grpcTls }),
     ...(settings.maxConnectionAgeMs > 0 && {
       maxConnectionAgeMs: Math.min(settings.maxConnectionAgeMs, 0x3fffffff),
@@ -170,6 +175,7 @@ export async function startRateLimit(options: RateLimitServerOptions): Promise<R
     statistics,
     async close() {
       isEnding = true;
+      health.changed();
       watch.stop();
       statsd?.stop();
       await grpc.close(2000);
@@ -191,37 +197,6 @@ function rateLimitMethod(service: RateLimitService): MethodHandler {
       } catch (error) {
         throw grpcErrorOf(error);
       }
-    },
-  };
-}
-
-/** The standard health check of gRPC; `Watch` looks once a second. */
-function healthMethods(isHealthy: () => boolean): Readonly<Record<string, MethodHandler>> {
-  const answer = (): Uint8Array =>
-    encode('grpc.health.v1.HealthCheckResponse', { status: isHealthy() ? 'SERVING' : 'NOT_SERVING' });
-  return {
-    '/grpc.health.v1.Health/Check': { kind: 'unary', handle: () => answer() },
-    '/grpc.health.v1.Health/Watch': {
-      kind: 'stream',
-      handle: async (call) => {
-        let told: boolean | undefined;
-        while (!call.signal.aborted) {
-          const now = isHealthy();
-          if (now !== told) await call.write(answer());
-          told = now;
-          await new Promise<void>((resolve) => {
-            const timer = setTimeout(resolve, 1000);
-            call.signal.addEventListener(
-              'abort',
-              () => {
-                clearTimeout(timer);
-                resolve();
-              },
-              { once: true },
-            );
-          });
-        }
-      },
     },
   };
 }
