@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { tracingTasks } from './observability/tracing-tasks.ts';
 import { checkOut, fillCart } from './support/checkout.ts';
 import { obstacle } from './support/cluster.ts';
 import { http } from './support/http.ts';
@@ -107,13 +108,14 @@ describe('distributed tracing', { skip: reason ?? false }, () => {
     );
   const gateway = () => cluster().loadBalancer('istio-system', 'istio-ingressgateway');
 
-  test('Istio is installed with extension providers, and Jaeger from its addon', async () => {
+  tracingTasks(cluster);
+
+  test('the file of the task “Configure tracing with Telemetry API” is installed, and Jaeger from its addon', async () => {
     const { istioctl, kubectl, apply, podsReady, home } = cluster();
     const file = join(home, 'tracing.yaml');
     writeFileSync(file, TRACING);
     await istioctl('install', '-f', file, '--skip-confirmation');
     await kubectl('apply', '-f', join(samples, 'addons', 'jaeger.yaml'));
-    await kubectl('label', 'namespace', 'default', 'istio-injection=enabled');
     await apply(meshDefault('zipkin', 100), 'istio-system');
     await podsReady('istio-system');
     assert.match(
@@ -125,6 +127,8 @@ describe('distributed tracing', { skip: reason ?? false }, () => {
   test('Online Boutique runs', async () => {
     const { kubectl, podsReady } = cluster();
     const folder = join(samples, 'online-boutique');
+    await kubectl('delete', '-f', join(samples, 'bookinfo/platform/kube/bookinfo.yaml'), '--ignore-not-found');
+    await kubectl('delete', '-f', join(samples, 'bookinfo/networking/bookinfo-gateway.yaml'), '--ignore-not-found');
     await kubectl('apply', '-f', join(folder, 'kubernetes-manifests.yaml'), '-f', join(folder, 'istio-manifests.yaml'));
     // What it asks for by itself would only be in the way.
     await kubectl('delete', 'deployment', 'loadgenerator');
