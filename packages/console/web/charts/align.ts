@@ -27,7 +27,8 @@ export function stacked([times, ...columns]: Columns): Columns {
       column.map((value, index) => {
         const sum = (sums[index] ?? 0) + (value ?? 0);
         sums[index] = sum;
-        return value === null ? null : sum;
+        // Not a gap: what is stacked on it would have nothing to stand on and lose its area.
+        return sum;
       }),
     ),
   ];
