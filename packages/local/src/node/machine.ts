@@ -133,8 +133,9 @@ export function machineInfo(): Record<string, string> {
   };
 }
 
-/** Whether a program is in the PATH of containers. */
+/** Whether a program is in the PATH of containers. `ISTIO_TS_LOCAL_WITHOUT` names programs, with commas between, that count as absent: to see what takes their place. */
 export function hasProgram(name: string): boolean {
+  if ((process.env.ISTIO_TS_LOCAL_WITHOUT ?? '').split(',').includes(name)) return false;
   return ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'].some((directory) =>
     fs.existsSync(join(directory, name)),
   );
