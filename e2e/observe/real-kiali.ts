@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkOut, fillCart } from '../support/checkout.ts';
 import type { Cluster } from '../support/cluster.ts';
-import { eventually, until } from '../support/shell.ts';
+import { eventually } from '../support/shell.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: answers are looked into deeply, and a wrong shape fails the test.
 type Json = any;
@@ -192,20 +192,23 @@ export function realKiali(cluster: () => Cluster): void {
       ['frontend-ingress'],
     );
     const range = 'duration=120&step=15&rateInterval=60s';
-    const dashboard = await ask(
-      `namespaces/${NAMESPACE}/workloads/frontend/dashboard?${range}&direction=inbound&reporter=destination`,
-    );
-    const volume = dashboard.charts.find(({ name }: Json) => name === 'Request volume');
-    assert.ok(
-      volume.metrics[0].datapoints.some(([, value]: [number, string]) => Number(value) > 0),
-      JSON.stringify(volume),
-    );
-    const envoy = await ask(
-      `namespaces/${NAMESPACE}/customdashboard/envoy?${range}&labelsFilters=app:frontend&workload=frontend`,
-    );
-    for (const { name, error } of envoy.charts) assert.equal(error, '', name);
-    const uptime = envoy.charts.find(({ name }: Json) => name === 'Pods uptime');
-    assert.ok(uptime.metrics[0].datapoints.length > 0);
+    // Prometheus has to have asked twice.
+    await eventually('charts with figures', async () => {
+      const dashboard = await ask(
+        `namespaces/${NAMESPACE}/workloads/frontend/dashboard?${range}&direction=inbound&reporter=destination`,
+      );
+      const volume = dashboard.charts.find(({ name }: Json) => name === 'Request volume');
+      assert.ok(
+        volume.metrics?.[0]?.datapoints.some(([, value]: [number, string]) => Number(value) > 0),
+        JSON.stringify(volume),
+      );
+      const envoy = await ask(
+        `namespaces/${NAMESPACE}/customdashboard/envoy?${range}&labelsFilters=app:frontend&workload=frontend`,
+      );
+      for (const { name, error } of envoy.charts) assert.equal(error, '', name);
+      const uptime = envoy.charts.find(({ name }: Json) => name === 'Pods uptime');
+      assert.ok(uptime.metrics?.[0]?.datapoints.length > 0, JSON.stringify(uptime));
+    });
     const { entries } = await ask(
       `namespaces/${NAMESPACE}/pods/${pod.name}/logs?container=istio-proxy&sinceTime=1&maxLines=50`,
     );
@@ -251,18 +254,17 @@ export function realKiali(cluster: () => Cluster): void {
       provider: 'jaeger',
     });
     for (const kind of ['workloads', 'apps', 'services']) {
-      const found = await until(`traces of ${kind}/checkoutservice`, async () => {
-        const { data, errors } = await ask(
-          `namespaces/${NAMESPACE}/${kind}/checkoutservice/traces?${recently()}&limit=20`,
-        );
-        assert.equal(errors, null);
-        return data.length > 0 ? data : undefined;
+      // Spans of a trace come one proxy after the other.
+      await eventually(`traces of ${kind}/checkoutservice`, async () => {
+        const found = await ask(`namespaces/${NAMESPACE}/${kind}/checkoutservice/traces?${recently()}&limit=20`);
+        assert.equal(found.errors, null);
+        assert.ok(found.data.length > 0);
+        const { data } = await ask(`traces/${found.data[0].traceID}`);
+        const services = new Set(Object.values<Json>(data.processes).map(({ serviceName }) => serviceName));
+        assert.equal(data.spans.length, found.data[0].spans.length);
+        for (const name of ['checkoutservice', 'paymentservice', 'emailservice'])
+          assert.ok(services.has(`${name}.${NAMESPACE}`), `${name} of ${[...services]}`);
       });
-      const { data } = await ask(`traces/${found[0].traceID}`);
-      const services = new Set(Object.values<Json>(data.processes).map(({ serviceName }) => serviceName));
-      assert.equal(data.spans.length, found[0].spans.length);
-      for (const name of ['checkoutservice', 'paymentservice', 'emailservice'])
-        assert.ok(services.has(`${name}.${NAMESPACE}`), `${name} of ${[...services]}`);
     }
     assert.ok((await ask(`namespaces/${NAMESPACE}/workloads/frontend/spans?${recently()}`)).length > 0);
     // Requests before the services behind the shop were reachable may have failed.
