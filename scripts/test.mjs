@@ -63,14 +63,11 @@ function withSecondTry(files, concurrency) {
   const directory = fs.mkdtempSync(join(tmpdir(), 'istio-ts-tests-'));
   try {
     const list = join(directory, 'failed');
-    const reporters = [
-      '--test-reporter=spec',
+    process.env.TEST_FAILED_FILES = list;
+    const reporters = ['--test-reporter=spec', '--test-reporter=./scripts/test-outcome.mjs'].flatMap((reporter) => [
+      reporter,
       '--test-reporter-destination=stdout',
-      '--test-reporter=./scripts/failed-files.mjs',
-      `--test-reporter-destination=${list}`,
-      '--test-reporter=./scripts/skipped-tests.mjs',
-      '--test-reporter-destination=stdout',
-    ];
+    ]);
     const code = runTests(files, concurrency, reporters);
     const again = code === 0 || !fs.existsSync(list) ? [] : fs.readFileSync(list, 'utf8').split('\n').filter(Boolean);
     if (again.length === 0 || again.length > 2) return code;

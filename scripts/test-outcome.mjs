@@ -1,0 +1,17 @@
+// Reporter for Node's test runner, beside another one: at the end it prints what was skipped and why, and writes the files in which a test failed, one a
+// line, to the file that TEST_FAILED_FILES names.
+import { writeFileSync } from 'node:fs';
+
+export default async function* outcome(events) {
+  const failed = new Set();
+  const skipped = new Map();
+  for await (const { type, data } of events) {
+    if (type === 'test:fail' && data.file && !data.todo) failed.add(data.file);
+    if (type !== 'test:pass' || data.skip === undefined) continue;
+    const reason = typeof data.skip === 'string' ? data.skip : 'no reason given';
+    skipped.set(reason, [...(skipped.get(reason) ?? []), data.name]);
+  }
+  writeFileSync(process.env.TEST_FAILED_FILES, [...failed].map((file) => `${file}\n`).join(''));
+  if (skipped.size > 0) yield '\nSkipped:\n';
+  for (const [reason, names] of skipped) yield `  ${reason}\n${names.map((name) => `    - ${name}\n`).join('')}`;
+}
