@@ -1,5 +1,5 @@
+import { type Launcher, PROGRAM_ROWS, type ProgramImage, programImage } from '@istio-ts/images/programs';
 import { DEFAULT_PATH, type Image, type ImageFile, type ImageName, matchesPattern } from './image.ts';
-import { ISTIOD_MALLOC, ISTIOD_NODE_FLAGS } from './istiod-process.ts';
 
 /** What of the machine the built-in images are made of. */
 export interface Machine {
@@ -18,22 +18,6 @@ const INSIDE_DIST = '/opt/istio-ts/dist';
 const INSIDE_PROGRAMS = `${INSIDE_DIST}/bin`;
 const INSIDE_NODE = '/opt/istio-ts/node';
 
-const BOUTIQUE = [
-  'frontend',
-  'cartservice',
-  'productcatalogservice',
-  'currencyservice',
-  'paymentservice',
-  'shippingservice',
-  'emailservice',
-  'checkoutservice',
-  'recommendationservice',
-  'adservice',
-  'loadgenerator',
-] as const;
-
-const SHELL_IMAGES = ['busybox', 'alpine', 'debian', 'ubuntu', 'fedora', 'bash', 'netshoot', 'sleep', 'dnsutils'];
-
 /** A row of the image table. */
 interface Row {
   /** Patterns over `NAME` (last part of the repository) or, with a slash, over the end of the repository. */
@@ -41,10 +25,8 @@ interface Row {
   readonly image: (name: ImageName, machine: Machine) => Image | string;
 }
 
-function launcher(program: string, flags = '', env: Readonly<Record<string, string>> = {}): string {
-  const settings = Object.entries(env).map(([name, value]) => `export ${name}="\${${name}-${value}}"\n`);
-  return `#!/bin/sh\n${settings.join('')}exec ${INSIDE_NODE} ${flags}${INSIDE_PROGRAMS}/${program}.mjs "$@"\n`;
-}
+const launcher = (program: string, flags = ''): string =>
+  `#!/bin/sh\nexec ${INSIDE_NODE} ${flags}${INSIDE_PROGRAMS}/${program}.mjs "$@"\n`;
 
 function script(path: string, text: string): ImageFile {
   return { kind: 'text', path, text, mode: 0o755 };
@@ -77,205 +59,76 @@ function hostImage(machine: Machine, title: string, changes: Partial<Image>): Im
   };
 }
 
-function sample(machine: Machine, program: string, changes: Partial<Image> = {}): Image {
-  // Small heaps: the samples are many and do little.
-  return hostImage(machine, program, {
-    entrypoint: [INSIDE_NODE, '--max-semi-space-size=1', `${INSIDE_PROGRAMS}/samples/${program}.mjs`],
-    workingDir: '/',
+/** The command of a program as a script, which is what this machine's Node and bundles need. */
+const launcherFile = ({ path, program, flags, args = [] }: Launcher): ImageFile =>
+  script(
+    path,
+    launcher(program, flags.map((flag) => `${flag} `).join('')).replace('"$@"', [...args, '"$@"'].join(' ')),
+  );
+
+/** An image of the shared table with what the machine has. Samples are many: they start without a shell. */
+function hostProgram(machine: Machine, image: ProgramImage, changes: Partial<Image> = {}): Image {
+  const [first = '', ...words] = image.entrypoint;
+  const direct = image.launchers.find(({ path, program }) => path === first && program.startsWith('samples/'));
+  return hostImage(machine, image.title, {
+    entrypoint:
+      direct === undefined
+        ? image.entrypoint
+        : [INSIDE_NODE, ...direct.flags, `${INSIDE_PROGRAMS}/${direct.program}.mjs`, ...words],
+    cmd: image.cmd ?? [],
+    user: image.user ?? 0,
+    group: image.group ?? 0,
+    workingDir: image.workingDir ?? '/',
     ...changes,
+    env: { ...image.env, ...changes.env },
+    files: lastOfEachPath([
+      ...image.launchers.map(launcherFile),
+      ...(image.scripts ?? []).map(({ path, text }) => script(path, text)),
+      ...(image.directories ?? []).map(({ path, mode }): ImageFile => ({ kind: 'directory', path, mode })),
+      ...(changes.files ?? []),
+    ]),
   });
 }
 
-/** The store that keeps traces in the place of Jaeger's, Zipkin's and SkyWalking's. */
-const traceStore = (machine: Machine, title: string, flags: readonly string[]): Image =>
-  hostImage(machine, title, {
-    user: 10001,
-    group: 10001,
-    entrypoint: ['/usr/bin/trace-store', 'server', ...flags],
-    files: [script('/usr/bin/trace-store', launcher('trace-store', '--max-semi-space-size=2 '))],
-  });
+const lastOfEachPath = (files: readonly ImageFile[]): ImageFile[] => [
+  ...new Map(files.map((file) => [file.path, file])).values(),
+];
 
-/** As whom the images of Bookinfo run. */
-const bookinfoUser = { user: 1000, group: 1000 } as const;
-
-/** Kiali's command line and the parts of its configuration that the console has too. */
-const KIALI = `#!/bin/sh
-config=
-while [ $# -gt 0 ]; do
-  case "$1" in
-    -config|--config) config="$2"; shift ;;
-    -config=*|--config=*) config="\${1#*=}" ;;
-  esac
-  shift
-done
-value() { [ -r "$config" ] && sed -n "s/^ *$1: *['\\"]\\{0,1\\}\\([A-Za-z0-9_-]*\\).*/\\1/p" "$config" | head -n 1; }
-# Kiali's other ways to log in need a provider that the console does not speak to.
-[ "$(value strategy)" = anonymous ] && strategy=anonymous || strategy=token
-[ "$(value view_only_mode)" = true ] && readonly=true || readonly=false
-namespace=$(value istio_namespace)
-export CONSOLE_ISTIO_NAMESPACE="\${CONSOLE_ISTIO_NAMESPACE:-\${namespace:-\${ACTIVE_NAMESPACE:-istio-system}}}"
-exec ${INSIDE_NODE} ${INSIDE_PROGRAMS}/console.mjs server --auth-strategy "$strategy" --read-only="$readonly" --metrics-port 9090
-`;
-
-const istioUser = { user: 1337, group: 1337 } as const;
-
-const ROWS: readonly Row[] = [
-  {
-    names: ['pilot', 'pilot-discovery'],
-    image: (_, machine) =>
-      hostImage(machine, 'pilot', {
-        ...istioUser,
-        entrypoint: ['/usr/local/bin/pilot-discovery'],
-        files: [
-          script(
-            '/usr/local/bin/pilot-discovery',
-            launcher('pilot-discovery', `${ISTIOD_NODE_FLAGS.join(' ')} `, ISTIOD_MALLOC),
-          ),
-        ],
-      }),
-  },
+/** What differs on this machine from the shared table. */
+const LOCAL_ROWS: readonly Row[] = [
   {
     names: ['proxyv2'],
-    image: (_, machine) => {
+    image: (name, machine) => {
       if (machine.envoy === undefined) {
         return 'there is no Envoy on this machine: put the binary into ~/.istio-ts/envoy/envoy, into PATH, or name it in ENVOY_BINARY';
       }
-      return hostImage(machine, 'proxyv2', {
-        ...istioUser,
-        entrypoint: ['/usr/local/bin/pilot-agent'],
-        env: { ISTIO_META_ISTIO_PROXY_SHA: 'istio-proxy:istio-ts', ENVOY_BINARY: '/usr/local/bin/envoy' },
-        files: [
-          script('/usr/local/bin/pilot-agent', launcher('pilot-agent', '--lite-mode --max-semi-space-size=1 ')),
-          { kind: 'host', path: '/usr/local/bin/envoy', source: machine.envoy },
-          { kind: 'directory', path: '/etc/istio/proxy', mode: 0o777 },
-          { kind: 'directory', path: '/etc/istio/config', mode: 0o755 },
-          { kind: 'directory', path: '/var/lib/istio/data', mode: 0o777 },
-          { kind: 'directory', path: '/var/lib/istio/envoy', mode: 0o755 },
-        ],
-      });
+      const envoy = { kind: 'host', path: '/usr/local/bin/envoy', source: machine.envoy } as const;
+      return shared(name, machine, { files: [envoy] });
     },
   },
   {
     names: ['install-cni'],
-    image: (_, machine) =>
-      hostImage(machine, 'install-cni', {
-        entrypoint: ['/usr/local/bin/install-cni'],
-        // The node is this machine, which has the runtime already.
-        env: { ISTIO_CNI_NODE_RUNTIME: machine.node },
-        files: [script('/usr/local/bin/install-cni', launcher('install-cni', '--max-semi-space-size=1 '))],
-      }),
-  },
-  {
-    names: ['operator'],
-    image: (_, machine) =>
-      hostImage(machine, 'operator', {
-        ...istioUser,
-        entrypoint: ['/usr/local/bin/operator'],
-        files: [script('/usr/local/bin/operator', launcher('operator', '--max-semi-space-size=4 '))],
-      }),
-  },
-  {
-    names: ['istioctl'],
-    image: (_, machine) =>
-      hostImage(machine, 'istioctl', {
-        ...istioUser,
-        entrypoint: ['/usr/local/bin/istioctl'],
-        files: [script('/usr/local/bin/istioctl', launcher('istioctl'))],
-      }),
-  },
-  {
-    names: ['console', 'istio-ts-console'],
-    image: (_, machine) =>
-      hostImage(machine, 'console', {
-        user: 1000,
-        group: 1000,
-        entrypoint: [INSIDE_NODE, `${INSIDE_PROGRAMS}/console.mjs`],
-      }),
-  },
-  // The addons' programs that are not on this machine: ours answer in their place, and say so.
-  {
-    names: ['kiali'],
-    image: (_, machine) =>
-      hostImage(machine, 'kiali', {
-        user: 1000,
-        group: 1000,
-        entrypoint: ['/opt/kiali/kiali'],
-        files: [script('/opt/kiali/kiali', KIALI)],
-      }),
-  },
-  {
-    names: ['grafana', 'grafana-oss'],
-    image: (_, machine) =>
-      hostImage(machine, 'grafana', {
-        user: 472,
-        group: 0,
-        workingDir: '/usr/share/grafana',
-        entrypoint: ['/run.sh'],
-        files: [
-          { kind: 'directory', path: '/usr/share/grafana', mode: 0o755 },
-          { kind: 'directory', path: '/var/lib/grafana', mode: 0o777 },
-          script('/run.sh', launcher('local-grafana', '--max-semi-space-size=1 ')),
-        ],
-      }),
+    // The node is this machine, which has the runtime already.
+    image: (name, machine) => shared(name, machine, { env: { ISTIO_CNI_NODE_RUNTIME: machine.node } }),
   },
   {
     names: ['prometheus'],
-    image: (_, machine) =>
-      hostImage(machine, 'prometheus', {
-        user: 65534,
-        group: 65534,
-        workingDir: '/prometheus',
-        entrypoint: ['/usr/local/bin/prometheus-in-cluster'],
-        cmd: ['--config.file=/etc/prometheus/prometheus.yml', '--storage.tsdb.path=/prometheus'],
-        files: [
-          { kind: 'directory', path: '/prometheus', mode: 0o777 },
-          script(
-            '/usr/local/bin/prometheus-in-cluster',
-            // The real program where the machine has it, else a store of ours with the same configuration and API.
-            machine.has('prometheus')
-              ? launcher('local-prometheus', '--max-semi-space-size=1 ').replace('"$@"', 'prometheus "$@"')
-              : launcher('metrics-store', '--max-semi-space-size=4 '),
-          ),
-        ],
-      }),
-  },
-  {
-    names: ['all-in-one', 'jaeger', 'zipkin', 'zipkin-slim', 'trace-store'],
-    image: (name, machine) => traceStore(machine, name.base, []),
-  },
-  {
-    names: ['skywalking-oap-server'],
-    image: (name, machine) => traceStore(machine, name.base, ['--http-ports', '12800']),
-  },
-  {
-    names: ['skywalking-ui'],
-    image: () =>
-      'SkyWalking’s pages are not built: traces that it receives are in the console, or at /jaeger/api of its server',
-  },
-  {
-    names: ['loki'],
-    image: (_, machine) =>
-      hostImage(machine, 'loki', {
-        user: 10001,
-        group: 10001,
-        entrypoint: ['/usr/bin/loki'],
-        files: [script('/usr/bin/loki', launcher('local-loki', '--max-semi-space-size=1 '))],
-      }),
-  },
-  {
-    names: BOUTIQUE,
     image: (name, machine) =>
-      sample(machine, name.base, {
-        workingDir: '/app',
-        user: 1000,
-        group: 1000,
-        env: { APP_VERSION: name.tag },
-        files: [{ kind: 'directory', path: '/app', mode: 0o755 }],
-      }),
+      // The real program where the machine has it, else a store of ours with the same configuration and API.
+      machine.has('prometheus')
+        ? shared(name, machine, {
+            files: [
+              script(
+                '/usr/local/bin/prometheus-in-cluster',
+                launcher('local-prometheus', '--max-semi-space-size=1 ').replace('"$@"', 'prometheus "$@"'),
+              ),
+            ],
+          })
+        : shared(name, machine),
   },
   {
     names: ['redis', 'redis-stack-server', 'valkey'],
-    image: (_, machine) =>
+    image: (name, machine) =>
       machine.has('redis-server')
         ? hostImage(machine, 'redis', {
             entrypoint: ['/usr/local/bin/docker-entrypoint.sh'],
@@ -291,111 +144,23 @@ const ROWS: readonly Row[] = [
               ),
             ],
           })
-        : sample(machine, 'redis', {
-            workingDir: '/data',
-            files: [{ kind: 'directory', path: '/data', mode: 0o777 }],
-          }),
-  },
-  { names: ['whoami'], image: (name, machine) => sample(machine, 'whoami', { env: { WHOAMI_TAG: name.tag } }) },
-  { names: ['httpbin', 'go-httpbin'], image: (_, machine) => sample(machine, 'httpbin') },
-  {
-    names: ['examples-helloworld-v1', 'examples-helloworld-v2', 'helloworld'],
-    image: (name, machine) =>
-      sample(machine, 'helloworld', {
-        env: { SERVICE_VERSION: name.base.endsWith('v2') || name.tag === 'v2' ? 'v2' : 'v1' },
-      }),
+        : shared(name, machine),
   },
   {
-    names: ['examples-bookinfo-productpage-v1', 'examples-bookinfo-details-v1', 'examples-bookinfo-ratings-v1'],
-    image: (name, machine) => sample(machine, name.base.replace(/^examples-bookinfo-|-v1$/g, ''), bookinfoUser),
+    names: ['skywalking-ui'],
+    image: () =>
+      'SkyWalking’s pages are not built: traces that it receives are in the console, or at /jaeger/api of its server',
   },
-  {
-    names: ['examples-bookinfo-reviews-v1', 'examples-bookinfo-reviews-v2', 'examples-bookinfo-reviews-v3'],
-    image: (name, machine) =>
-      sample(machine, 'reviews', {
-        ...bookinfoUser,
-        env: {
-          ENABLE_RATINGS: String(!name.base.endsWith('v1')),
-          STAR_COLOR: name.base.endsWith('v3') ? 'red' : 'black',
-        },
-      }),
-  },
-  {
-    names: ['ratelimit'],
-    image: (_, machine) =>
-      hostImage(machine, 'ratelimit', {
-        entrypoint: ['/bin/ratelimit'],
-        files: [
-          script('/bin/ratelimit', launcher('ratelimit', '--max-semi-space-size=4 ')),
-          { kind: 'directory', path: '/data', mode: 0o755 },
-        ],
-      }),
-  },
-  {
-    names: ['access-log-service', 'metric-service'],
-    image: (name, machine) =>
-      hostImage(machine, name.base, {
-        entrypoint: [INSIDE_NODE, `${INSIDE_PROGRAMS}/${name.base}.mjs`],
-        cmd: ['server'],
-      }),
-  },
-  {
-    names: ['opentelemetry-collector', 'opentelemetry-collector-contrib'],
-    image: (name, machine) => {
-      const path = name.base.endsWith('-contrib') ? '/otelcol-contrib' : '/otelcol';
-      return hostImage(machine, name.base, {
-        user: 10001,
-        group: 10001,
-        entrypoint: [path],
-        files: [script(path, launcher('otel-collector').replace('"$@"', 'server "$@"'))],
-      });
-    },
-  },
-  { names: ['ext-authz'], image: (_, machine) => sample(machine, 'ext-authz') },
-  { names: ['tcp-echo-server'], image: (_, machine) => sample(machine, 'tcp-echo', { cmd: ['9000', 'hello'] }) },
-  {
-    names: ['fortio'],
-    image: (_, machine) =>
-      hostImage(machine, 'fortio', {
-        entrypoint: ['/usr/bin/fortio'],
-        cmd: ['server'],
-        files: [script('/usr/bin/fortio', launcher('samples/fortio'))],
-      }),
-  },
-  {
-    names: ['curl'],
-    image: (_, machine) =>
-      hostImage(machine, 'curl', {
-        user: 100,
-        group: 101,
-        entrypoint: ['/entrypoint.sh'],
-        cmd: ['curl'],
-        workingDir: '/home/curl_user',
-        files: [
-          { kind: 'directory', path: '/home/curl_user', mode: 0o777 },
-          script(
-            '/entrypoint.sh',
-            '#!/bin/sh\ncase "$1" in -*) set -- curl "$@";; esac\n[ -z "$1" ] || ! command -v "$1" >/dev/null 2>&1 || exec "$@"\nexec curl "$@"\n',
-          ),
-        ],
-      }),
-  },
-  {
-    names: ['pause'],
-    image: (_, machine) =>
-      hostImage(machine, 'pause', {
-        entrypoint: ['/pause'],
-        files: [script('/pause', "#!/bin/sh\ntrap 'exit 0' INT TERM\nwhile :; do sleep 3600 & wait $!; done\n")],
-      }),
-  },
-  { names: ['node'], image: (_, machine) => hostImage(machine, 'node', { cmd: ['node'] }) },
-  {
-    names: SHELL_IMAGES,
-    image: (name, machine) =>
-      hostImage(machine, name.base, {
-        cmd: [name.base === 'bash' || name.base === 'ubuntu' || name.base === 'debian' ? 'bash' : 'sh'],
-      }),
-  },
+];
+
+function shared(name: ImageName, machine: Machine, changes: Partial<Image> = {}): Image | string {
+  const image = programImage(name.base, name.tag);
+  return image === undefined ? `there is no image ${name.base}` : hostProgram(machine, image, changes);
+}
+
+const ROWS: readonly Row[] = [
+  ...LOCAL_ROWS,
+  ...PROGRAM_ROWS.map(({ names }): Row => ({ names, image: (name, machine) => shared(name, machine) })),
 ];
 
 /** The image of a name by the built-in table; a string says why it cannot be had here, undefined that it is unknown. */
@@ -408,7 +173,7 @@ export function builtInImage(name: ImageName, machine: Machine): Image | string 
 
 /** Names for the message about an unknown image. */
 export function builtInNames(): string[] {
-  return ROWS.flatMap((row) => row.names.slice(0, 11));
+  return [...new Set(ROWS.flatMap((row) => row.names.slice(0, 11)))];
 }
 
 /** An image of the user's table: built like a built-in one, so that Node and the usual tools are there. */
