@@ -28,6 +28,7 @@ spec:
   containers:
   - name: httpbin
     image: kennethreitz/httpbin
+    imagePullPolicy: IfNotPresent
     ports: [{name: web, containerPort: 80}]
     startupProbe: {tcpSocket: {port: web}, periodSeconds: 1, failureThreshold: 300}
     readinessProbe: {httpGet: {path: /headers, port: web, httpHeaders: [{name: probe, value: "yes"}]}, periodSeconds: 1, timeoutSeconds: 10}
@@ -42,6 +43,7 @@ spec:
   containers:
   - name: httpbin
     image: kennethreitz/httpbin
+    imagePullPolicy: IfNotPresent
     readinessProbe: {httpGet: {path: /status/500, port: 80}, periodSeconds: 1, timeoutSeconds: 10}
 ---
 apiVersion: batch/v1
@@ -55,9 +57,10 @@ spec:
       initContainers:
       - name: early
         image: curlimages/curl
+        imagePullPolicy: IfNotPresent
         command: [sh, -c, "curl -s -o /dev/null --retry 300 --retry-all-errors --retry-delay 1 -f http://server/get && echo early-ok"]
       containers:
-      - {name: app, image: curlimages/curl, command: [sh, -c, "curl -s -o /dev/null -f http://server/get && echo app-ok"]}
+      - {name: app, image: curlimages/curl, imagePullPolicy: IfNotPresent, command: [sh, -c, "curl -s -o /dev/null -f http://server/get && echo app-ok"]}
 ---
 apiVersion: v1
 kind: Pod
@@ -69,7 +72,7 @@ metadata:
 spec:
   restartPolicy: Never
   containers:
-  - {name: app, image: curlimages/curl, command: [sh, -c, "curl -s -m 20 -o /dev/null -w '%{http_code}\\\\n' http://localhost:15021/healthz/ready; sleep 1d"]}
+  - {name: app, image: curlimages/curl, imagePullPolicy: IfNotPresent, command: [sh, -c, "curl -s -m 20 -o /dev/null -w '%{http_code}\\\\n' http://localhost:15021/healthz/ready; sleep 1d"]}
 ---
 apiVersion: v1
 kind: Pod
@@ -83,7 +86,7 @@ metadata:
     readiness.status.sidecar.istio.io/periodSeconds: "1"
 spec:
   containers:
-  - {name: app, image: curlimages/curl, command: [sleep, 1d]}
+  - {name: app, image: curlimages/curl, imagePullPolicy: IfNotPresent, command: [sleep, 1d]}
   - name: istio-proxy
     image: auto
     env: [{name: ISTIO_META_DNS_CAPTURE, value: "true"}, {name: MINE, value: mine}]
@@ -97,7 +100,7 @@ apiVersion: v1
 kind: Pod
 metadata: {name: templated, annotations: {inject.istio.io/templates: "sidecar,mine"}}
 spec:
-  containers: [{name: app, image: curlimages/curl, command: [sleep, 1d]}]
+  containers: [{name: app, image: curlimages/curl, imagePullPolicy: IfNotPresent, command: [sleep, 1d]}]
 ---
 apiVersion: v1
 kind: Service
@@ -109,7 +112,7 @@ kind: Pod
 metadata: {name: tproxy, labels: {app: tproxy}, annotations: {proxy.istio.io/config: '{"interceptionMode": "TPROXY"}'}}
 spec:
   containers:
-  - {name: httpbin, image: kennethreitz/httpbin, readinessProbe: {httpGet: {path: /get, port: 80}, periodSeconds: 1, timeoutSeconds: 10}}
+  - {name: httpbin, image: kennethreitz/httpbin, imagePullPolicy: IfNotPresent, readinessProbe: {httpGet: {path: /get, port: 80}, periodSeconds: 1, timeoutSeconds: 10}}
 ---
 apiVersion: v1
 kind: Pod
@@ -120,7 +123,7 @@ metadata:
     proxy.istio.io/config: '{"holdApplicationUntilProxyStarts": true}'
 spec:
   containers:
-  - {name: app, image: busybox, command: [sh, -c, 'cat $GRPC_XDS_BOOTSTRAP; ls /var/lib/istio/data /etc/istio/proxy; sleep 1d']}
+  - {name: app, image: busybox, imagePullPolicy: IfNotPresent, command: [sh, -c, 'cat $GRPC_XDS_BOOTSTRAP; ls /var/lib/istio/data /etc/istio/proxy; sleep 1d']}
 `;
 
 const operator = `
@@ -154,13 +157,19 @@ const variety: readonly { readonly annotations?: object; readonly labels?: objec
   { annotations: { 'sidecar.istio.io/inject': 'false' } },
   { labels: { tier: 'selected' } },
   { spec: { hostNetwork: true } },
-  { spec: { initContainers: [{ name: 'i', image: 'busybox' }], securityContext: { fsGroup: 7 } } },
+  {
+    spec: {
+      initContainers: [{ name: 'i', image: 'busybox', imagePullPolicy: 'IfNotPresent' }],
+      securityContext: { fsGroup: 7 },
+    },
+  },
   {
     spec: {
       containers: [
         {
           name: 'app',
           image: 'busybox',
+          imagePullPolicy: 'IfNotPresent',
           ports: [{ name: 'web', containerPort: 80 }],
           readinessProbe: { httpGet: { port: 'web', scheme: 'HTTPS' } },
           livenessProbe: { grpc: { port: 9 } },
@@ -326,7 +335,7 @@ describe('injection', { skip: reason ?? false }, () => {
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: { name: `variety-${i}`, annotations, labels },
-      spec: { containers: [{ name: 'app', image: 'busybox' }], ...spec },
+      spec: { containers: [{ name: 'app', image: 'busybox', imagePullPolicy: 'IfNotPresent' }], ...spec },
     }));
     const file = join(home, 'variety.json');
     writeFileSync(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: pods }));

@@ -35,6 +35,7 @@ const pod = ({ name, annotations = {}, labels = {}, ports = [80, 8080, 8081] }: 
       {
         name: 'app',
         image: 'busybox',
+        imagePullPolicy: 'IfNotPresent',
         command: ['node', '-e', program(ports)],
         readinessProbe: { exec: { command: ['true'] }, periodSeconds: 1 },
       },

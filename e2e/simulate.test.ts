@@ -22,7 +22,7 @@ spec:
     spec:
       serviceAccountName: sleep
       terminationGracePeriodSeconds: 0
-      containers: [{name: sleep, image: curlimages/curl, command: [/bin/sleep, infinity]}]
+      containers: [{name: sleep, image: curlimages/curl, imagePullPolicy: IfNotPresent, command: [/bin/sleep, infinity]}]
 `;
 
 const configuration = `

@@ -28,6 +28,7 @@ spec:
       containers:
         - name: httpbin
           image: docker.io/kennethreitz/httpbin
+          imagePullPolicy: IfNotPresent
           ports:
             - containerPort: 80
 `;

@@ -231,6 +231,7 @@ spec:
   containers:
   - name: reader
     image: busybox
+    imagePullPolicy: IfNotPresent
     command: [sleep, infinity]
     volumeMounts: [{ name: trust, mountPath: /trust }]
   volumes:
