@@ -8,7 +8,7 @@ import { dockerContext } from './dockerfiles.ts';
 import { type ImageSize, sizeTable } from './documents/sizes.ts';
 import { cacheFolder, type MadeImage, makeImages } from './make.ts';
 import type { Digest } from './oci/blob.ts';
-import { baseOf, DEFAULT_HUB, DEFAULT_TAG, tagOf } from './references.ts';
+import { baseOf, DEFAULT_HUB, DEFAULT_TAG, GROUPS, tagOf } from './references.ts';
 import { registryClient } from './registry/client.ts';
 import { dockerCredentials } from './registry/credentials.ts';
 import { push } from './registry/push.ts';
@@ -120,7 +120,7 @@ async function run(argv: readonly string[], at: Surroundings): Promise<number> {
       });
       for (const { file, size } of archives) at.progress(`${file} (${(size / 1e6).toFixed(1)} MB)`);
       if (flags.output === 'json') at.out(`${JSON.stringify({ images: sizesOf(made), archives }, null, 2)}\n`);
-      else at.out(sizeTable(sizesOf(made)));
+      else at.out(sizeTable(sizesOf(made).filter(({ group }) => group === 'mesh')) + groupLines(made));
       return 0;
     }
   }
@@ -135,7 +135,8 @@ function sizesOf(made: readonly MadeImage[]): ImageSize[] {
   for (const { image } of rows)
     for (const digest of new Set(image.layers.map(({ blob }) => blob.descriptor.digest)))
       users.set(digest, (users.get(digest) ?? 0) + 1);
-  return rows.map(({ variant, references, image }) => ({
+  return rows.map(({ publication, variant, references, image }) => ({
+    group: publication.group,
     name: references[0] ?? '',
     variant,
     architecture: image.architecture,
@@ -148,6 +149,24 @@ function sizesOf(made: readonly MadeImage[]): ImageSize[] {
     layers: image.layers.length,
     digest: image.manifest.descriptor.digest,
   }));
+}
+
+/** A line for each group whose images are in one archive: together they are little more than one of them, as they share their layers. */
+function groupLines(made: readonly MadeImage[]): string {
+  const lines: string[] = [];
+  for (const group of GROUPS.filter((name) => name !== 'mesh')) {
+    const members = made.filter(({ publication }) => publication.group === group);
+    const layers = new Map<Digest, number>();
+    for (const { images } of members)
+      for (const { layers: own } of images)
+        for (const { blob } of own) layers.set(blob.descriptor.digest, blob.descriptor.size);
+    const bytes = [...layers.values()].reduce((sum, size) => sum + size, 0);
+    if (members.length > 0)
+      lines.push(
+        `${group}: ${members.flatMap(({ references }) => references).length} names, ${(bytes / 1e6).toFixed(1)} MB together for ${members[0]?.images.map(({ architecture }) => architecture).join(' and ')}\n`,
+      );
+  }
+  return lines.join('');
 }
 
 async function pushAll(

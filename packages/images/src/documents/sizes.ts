@@ -1,6 +1,8 @@
 /** Sizes of an image, in bytes. */
 export interface ImageSize {
   readonly name: string;
+  /** `mesh`, `samples` or `addons`. */
+  readonly group: string;
   readonly variant: string;
   readonly architecture: string;
   /** What a registry stores and a node fetches: all layers compressed. */

@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage } from 'node:http';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { packLayer } from '../layers/layer-store.ts';
+import type { Digest } from '../oci/blob.ts';
+import { type BuiltImage, buildImage, buildIndex } from '../oci/image.ts';
+import { file } from '../tar/entry.ts';
+import { RegistryError, registryClient } from './client.ts';
+import { dockerCredentials } from './credentials.ts';
+import { push } from './push.ts';
+import { registryAddress, remoteImage } from './reference.ts';
+
+const start = { entrypoint: ['/x'], cmd: [], env: {}, user: '0:0', workingDir: '/', labels: {} };
+const layer = await packLayer('x', [file('x', 'program', 0o755)], 0);
+const images: readonly BuiltImage[] = ['amd64', 'arm64'].map((architecture) =>
+  buildImage(architecture, [layer], start, 0),
+);
+
+test('names of images are taken apart; a registry on this machine and a marked one speak HTTP', () => {
+  assert.deepEqual(remoteImage('ghcr.io/team/mesh/pilot:1'), {
+    registry: 'ghcr.io',
+    repository: 'team/mesh/pilot',
+    tag: '1',
+  });
+  assert.deepEqual(remoteImage('localhost:5000/pilot:1'), {
+    registry: 'localhost:5000',
+    repository: 'pilot',
+    tag: '1',
+  });
+  for (const name of ['pilot:1', 'team/pilot:1', 'ghcr.io/pilot'])
+    assert.throws(() => remoteImage(name), /does not name a registry/);
+  assert.equal(registryAddress('docker.io', false), 'https://registry-1.docker.io');
+  assert.equal(registryAddress('localhost:5000', false), 'http://localhost:5000');
+  assert.equal(registryAddress('registry.test', true), 'http://registry.test');
+});
+
+test('logins are read as docker leaves them; a broken file is refused without showing what is in it', (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'images-docker-'));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const env = { DOCKER_CONFIG: folder };
+  assert.equal(dockerCredentials('ghcr.io', env), undefined);
+  const auth = Buffer.from('user:pass:word').toString('base64');
+  writeFileSync(
+    join(folder, 'config.json'),
+    JSON.stringify({ auths: { 'ghcr.io': { auth }, 'https://index.docker.io/v1/': { auth } } }),
+  );
+  assert.deepEqual(dockerCredentials('ghcr.io', env), { user: 'user', password: 'pass:word' });
+  assert.deepEqual(dockerCredentials('docker.io', env), { user: 'user', password: 'pass:word' });
+  assert.equal(dockerCredentials('quay.io', env), undefined);
+  writeFileSync(join(folder, 'config.json'), `{"auths": {"x": {"auth": "${auth}"`);
+  assert.throws(
+    () => dockerCredentials('x', env),
+    (error: Error) => /is not JSON/.test(error.message) && !error.message.includes(auth),
+  );
+});
+
+/** A registry that gives tokens for one user, as large ones do; it remembers what was asked. */
+async function tokenRegistry(context: TestContext) {
+  const asked: string[] = [];
+  const blobs = new Map<string, Set<string>>();
+  const body = async (incoming: IncomingMessage): Promise<void> => {
+    for await (const _ of incoming);
+  };
+  const server = createServer(async (incoming, outgoing) => {
+    await body(incoming);
+    const url = new URL(incoming.url ?? '', 'http://registry');
+    const { port } = server.address() as AddressInfo;
+    const answer = (status: number, headers: Record<string, string> = {}, text = ''): void =>
+      void outgoing.writeHead(status, headers).end(text);
+    if (url.pathname === '/token') {
+      asked.push(`token ${url.searchParams.get('scope')} ${url.searchParams.get('service')}`);
+      const right = incoming.headers.authorization === `Basic ${Buffer.from('user:password').toString('base64')}`;
+      return answer(right ? 200 : 403, {}, right ? '{"token":"good"}' : '');
+    }
+    if (incoming.headers.authorization !== 'Bearer good')
+      return answer(401, { 'www-authenticate': `Bearer realm="http://127.0.0.1:${port}/token",service="test"` });
+    const [, repository = '', kind, name = ''] = /^\/v2\/(.*?)\/(blobs|manifests)\/(.*)$/.exec(url.pathname) ?? [];
+    asked.push(`${incoming.method} ${repository} ${kind} ${name.slice(0, 7)}`);
+    const own = blobs.get(repository) ?? new Set();
+    blobs.set(repository, own);
+    if (incoming.method === 'HEAD') return answer(own.has(name) ? 200 : 404);
+    if (incoming.method === 'POST') {
+      const mount = url.searchParams.get('mount');
+      if (mount !== null && blobs.get(url.searchParams.get('from') ?? '')?.has(mount)) {
+        own.add(mount);
+        return answer(201);
+      }
+      return answer(202, { location: `/v2/${repository}/blobs/uploads/1?state=x` });
+    }
+    if (kind === 'blobs') own.add(url.searchParams.get('digest') ?? '');
+    return answer(201);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  context.after(() => server.close());
+  return { address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+}
+
+test('a push logs in for a token, sends what is missing, takes shared layers over and names the tag last', async (context) => {
+  const { address, asked } = await tokenRegistry(context);
+  const client = registryClient(address, { user: 'user', password: 'password' });
+  const placed = new Map<Digest, string>();
+  const first = await push(client, 'team/pilot', '1', images, placed);
+  assert.equal(first.digest, buildIndex(images).descriptor.digest);
+  assert.ok(asked.includes('token repository:team/pilot:pull,push test'));
+  assert.equal(asked.at(-1), 'PUT team/pilot manifests 1');
+  assert.equal(
+    asked.filter((line) => line === 'PUT team/pilot blobs uploads').length,
+    3,
+    'the shared layer once, two configurations',
+  );
+  asked.length = 0;
+  const second = await push(client, 'team/other', '1', images, placed);
+  assert.equal(second.sent, 0, 'everything was mounted');
+  asked.length = 0;
+  assert.equal((await push(client, 'team/pilot', '2', images, new Map())).sent, 0, 'everything was there');
+});
+
+test('a refusal says what was refused and by whom; a password is in no message', async (context) => {
+  const { address } = await tokenRegistry(context);
+  const wrong = registryClient(address, { user: 'user', password: 'mistyped' });
+  await assert.rejects(
+    push(wrong, 'team/pilot', '1', images, new Map()),
+    (error: Error) =>
+      error instanceof RegistryError &&
+      /gives no token for repository:team\/pilot/.test(error.message) &&
+      !error.message.includes('mistyped'),
+  );
+  await assert.rejects(
+    push(registryClient('http://127.0.0.1:1', undefined), 'a', '1', images, new Map()),
+    /cannot reach 127\.0\.0\.1:1/,
+  );
+});
+
+/** Debian's registry, as a package or unpacked where `DOCKER_REGISTRY` says. */
+const program = process.env.DOCKER_REGISTRY || '/usr/bin/docker-registry';
+
+test('Debian’s registry takes a push with a login, and gives back what was pushed', {
+  skip: existsSync(program) ? false : 'docker-registry is not on this machine (name it in DOCKER_REGISTRY)',
+}, async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'images-registry-'));
+  const port = await freePort();
+  // The hash of "password", as htpasswd writes it.
+  const hash = spawnSync(
+    'python3',
+    ['-W', 'ignore', '-c', 'import crypt; print(crypt.crypt("password", crypt.mksalt(crypt.METHOD_BLOWFISH)))'],
+    { encoding: 'utf8' },
+  ).stdout.trim();
+  writeFileSync(join(folder, 'htpasswd'), `user:${hash.replace(/^\$2b/, '$2y')}\n`);
+  writeFileSync(
+    join(folder, 'config.yml'),
+    `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${folder}/data}}\nhttp: {addr: "127.0.0.1:${port}"}\nauth: {htpasswd: {realm: test, path: ${folder}/htpasswd}}\n`,
+  );
+  const child = spawn(program, ['serve', join(folder, 'config.yml')], { stdio: 'ignore' });
+  context.after(async () => {
+    const ended = once(child, 'exit');
+    child.kill();
+    await ended;
+    rmSync(folder, { recursive: true });
+  });
+  const address = `http://127.0.0.1:${port}`;
+  const deadline = Date.now() + 60_000;
+  while (
+    !(await fetch(`${address}/v2/`).then(
+      () => true,
+      () => false,
+    ))
+  ) {
+    assert.ok(Date.now() < deadline, 'the registry answers');
+    await delay(50);
+  }
+  await assert.rejects(
+    push(registryClient(address, undefined), 'team/pilot', '1', images, new Map()),
+    /asks for a login/,
+  );
+  const client = registryClient(address, { user: 'user', password: 'password' });
+  const placed = new Map<Digest, string>();
+  const { digest } = await push(client, 'team/pilot', '1', images, placed);
+  const other = await push(client, 'team/other', '1', images, placed);
+  assert.equal(other.sent, 0);
+  const answer = await fetch(`${address}/v2/team/other/manifests/1`, {
+    headers: {
+      authorization: `Basic ${Buffer.from('user:password').toString('base64')}`,
+      accept: 'application/vnd.oci.image.index.v1+json',
+    },
+  });
+  assert.equal(answer.headers.get('docker-content-digest'), digest);
+  assert.equal(await answer.text(), buildIndex(images).data.toString());
+});
+
+async function freePort(): Promise<number> {
+  const server = createTcpServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
+}
