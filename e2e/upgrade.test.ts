@@ -106,7 +106,7 @@ describe('upgrades under load', { skip: reason ?? false }, () => {
     await apply(
       manifest([
         programs,
-        ...workload({ name: 'origin', app: 'origin', program: 'origin' }),
+        ...workload({ name: 'origin', app: 'origin', program: 'origin', leavesAfter: 3 }),
         ...workload({ name: 'client-1', app: 'client-1', program: 'client' }),
         service('origin'),
         istio('Gateway', 'all', {

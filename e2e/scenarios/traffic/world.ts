@@ -29,6 +29,8 @@ interface Workload {
   readonly tls?: boolean;
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
+  /** Seconds that the program goes on when its pod is deleted: clients hear of that later than the pod itself. */
+  readonly leavesAfter?: number;
 }
 
 /** A Deployment with a ServiceAccount of the app's name. */
@@ -52,6 +54,7 @@ export function workload(of: Workload): readonly object[] {
                 image: 'docker.io/library/node:24',
                 command: ['node', `/programs/${of.program}.ts`],
                 env: [{ name: 'VERSION', value: labels.version }],
+                ...(of.leavesAfter !== undefined && { lifecycle: { preStop: { sleep: { seconds: of.leavesAfter } } } }),
                 ...(of.program === 'origin' && {
                   ports: [{ containerPort: 8080 }],
                   readinessProbe: { httpGet: { path: '/ready', port: 8080 }, periodSeconds: 1 },
