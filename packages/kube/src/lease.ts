@@ -31,12 +31,15 @@ interface LeaseSpec {
   readonly leaseTransitions?: number;
 }
 
+/** Share of the duration after which a holder that could not renew gives up: a little before anybody else may take the lease. */
+const RENEW_WITHIN = 0.8;
+
 const micro = (date: Date): string => date.toISOString().replace(/(\.\d{3})Z$/, '$1000Z');
 
 /**
  * One of several processes leads: who holds the Lease and renews it (Kubernetes, coordination.k8s.io/v1). `acquire` resolves when this one does; then
- * `lost` resolves as soon as it no longer does, because it could not renew in time. `release` gives the lease up, so that another need not wait for its
- * end. The time at which a foreign lease was last seen to change is measured here: clocks of other machines do not matter.
+ * `lost` resolves as soon as it no longer does, because it could not renew in time (an API server that does not answer included): before the lease ends, so
+ * that there are never two. `release` gives the lease up, so that another need not wait for its end. The time at which a foreign lease was last seen to change is measured here: clocks of other machines do not matter.
  */
 export function createLease(options: LeaseOptions): {
   readonly acquire: (signal: AbortSignal) => Promise<void>;
@@ -50,6 +53,9 @@ export function createLease(options: LeaseOptions): {
     holder: undefined,
     at: Number.NEGATIVE_INFINITY,
   };
+
+  /** When the attempt began that made or kept this process the holder. */
+  let renewed = Number.NEGATIVE_INFINITY;
 
   const object = (spec: LeaseSpec, resourceVersion?: string): KubeObject => ({
     apiVersion: 'coordination.k8s.io/v1',
@@ -111,13 +117,35 @@ export function createLease(options: LeaseOptions): {
     }
   };
 
+  /** An attempt whose success is noted. */
+  const hold = async (): Promise<boolean> => {
+    const asked = options.now().getTime();
+    const held = await attempt();
+    if (held) renewed = asked;
+    return held;
+  };
+
+  /** What an attempt comes to; `false` when it comes to nothing within this time. Raises KubeApiError. */
+  const within = async (ms: number, signal: AbortSignal): Promise<boolean> => {
+    const done = new AbortController();
+    const late = options.sleep(ms, AbortSignal.any([signal, done.signal])).then(
+      () => false,
+      () => false,
+    );
+    try {
+      return await Promise.race([hold(), late]);
+    } finally {
+      done.abort();
+    }
+  };
+
   const pause = (signal: AbortSignal) => options.sleep(durationMs / 3, signal).catch(() => {});
 
   return {
     acquire: async (signal) => {
       while (!signal.aborted) {
         try {
-          if (await attempt()) return;
+          if (await hold()) return;
         } catch (error) {
           options.onError(error as Error);
         }
@@ -125,16 +153,15 @@ export function createLease(options: LeaseOptions): {
       }
     },
     lost: async (signal) => {
-      let renewed = options.now().getTime();
       while (!signal.aborted) {
         await pause(signal);
         if (signal.aborted) return;
+        const left = renewed + durationMs * RENEW_WITHIN - options.now().getTime();
+        if (left <= 0) return;
         try {
-          if (!(await attempt())) return;
-          renewed = options.now().getTime();
+          if (!(await within(left, signal))) return;
         } catch (error) {
           options.onError(error as Error);
-          if (options.now().getTime() - renewed >= durationMs) return;
         }
       }
     },
