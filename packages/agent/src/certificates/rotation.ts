@@ -20,6 +20,39 @@ export function rotationDelay(
   return Math.max(0, notAfter - (notAfter - notBefore) * ratio - now);
 }
 
+/** From when to when a certificate is valid, by its issuer's clock. */
+export interface Validity {
+  readonly notBefore: number;
+  readonly notAfter: number;
+}
+
+/**
+ * How long from now until a certificate is renewed that was asked for, for `ttl`, at `asked`. Counted from then on: certificates begin before their issue,
+ * for machines whose clocks run behind, and short ones would be due at once. A clock by which the certificate is over already or has not begun cannot say when
+ * it ends; then only the lifetime counts.
+ */
+export function renewalDelay(
+  { notBefore, notAfter }: Validity,
+  request: { readonly asked: number; readonly ttl: number },
+  now: number,
+  rule: RotationRule,
+  chance: number,
+): number {
+  if (clockComplaint({ notBefore, notAfter }, now) === undefined)
+    return rotationDelay(Math.max(notBefore, request.asked), notAfter, now, rule, chance);
+  return rotationDelay(0, Math.min(notAfter - notBefore, request.ttl), 0, rule, chance);
+}
+
+/** What to tell people when a certificate that has just come is not valid by this machine's clock. */
+export function clockComplaint({ notBefore, notAfter }: Validity, now: number): string | undefined {
+  const seconds = (ms: number): string => `${Math.ceil(ms / 1000)} s`;
+  if (now < notBefore)
+    return `the clock of this machine is at least ${seconds(notBefore - now)} behind the CA's: new certificates of others are not valid here yet, and connections to them fail until then`;
+  if (now >= notAfter)
+    return `the clock of this machine is at least ${seconds(now - notAfter)} ahead of the CA's: certificates of such a lifetime are over here when they come, and connections to others fail`;
+  return undefined;
+}
+
 const FIRST_RETRY = 100;
 const LONGEST_RETRY = 30_000;
 

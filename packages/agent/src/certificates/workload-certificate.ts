@@ -10,7 +10,7 @@ import type { SecretStore } from '../sds/store.ts';
 import { ROOT_SECRET, WORKLOAD_SECRET } from '../bootstrap/clusters.ts';
 import type { FileSecrets } from './file-secrets.ts';
 import type { HelperRequest, HelperResponse } from './obtain.ts';
-import { retryDelay, rotationDelay } from './rotation.ts';
+import { clockComplaint, renewalDelay, retryDelay } from './rotation.ts';
 import { TrustedRoots } from './trusted-roots.ts';
 import { watchFile } from './watched-file.ts';
 
@@ -192,9 +192,10 @@ export class WorkloadCertificate {
       this.#problem = undefined;
       metrics.certificateExpiry(WORKLOAD_SECRET, summary.notAfter);
       metrics.outgoingLatency('csr', WORKLOAD_SECRET, Date.now() - started);
-      // From its issue on: certificates begin before that, for machines whose clocks run behind, and short ones would be due at once.
-      const begin = Math.max(summary.notBefore, started);
-      const delay = rotationDelay(begin, summary.notAfter, Date.now(), certificates, Math.random());
+      const request = { asked: started, ttl: certificates.ttlMs };
+      const delay = renewalDelay(summary, request, Date.now(), certificates, Math.random());
+      const complaint = clockComplaint(summary, Date.now());
+      if (complaint !== undefined) log.warn(complaint, { resourceName: WORKLOAD_SECRET });
       log.info('generated new workload certificate', {
         resourceName: WORKLOAD_SECRET,
         identity: summary.spiffe,
