@@ -8,7 +8,7 @@ import { dockerContext } from './dockerfiles.ts';
 import { type ImageSize, sizeTable } from './documents/sizes.ts';
 import { cacheFolder, type MadeImage, makeImages } from './make.ts';
 import type { Digest } from './oci/blob.ts';
-import { baseOf, DEFAULT_HUB, DEFAULT_TAG, GROUPS, tagOf } from './references.ts';
+import { baseOf, DEFAULT_HUB, DEFAULT_TAG, GROUPS, tagOf, variantReferences } from './references.ts';
 import { registryClient } from './registry/client.ts';
 import { dockerCredentials } from './registry/credentials.ts';
 import { push } from './registry/push.ts';
@@ -90,10 +90,14 @@ async function run(argv: readonly string[], at: Surroundings): Promise<number> {
     }
     case 'list': {
       const { publications, variants } = selectImages(names, flags);
-      for (const { references, distroless } of publications)
+      for (const publication of publications)
         for (const variant of variants)
-          if (variant === 'default' || distroless)
-            at.out(references.map((reference) => `${reference}${suffixOf(variant)}\n`).join(''));
+          if (variant === 'default' || publication.distroless)
+            at.out(
+              variantReferences(publication, variant)
+                .map((reference) => `${reference}\n`)
+                .join(''),
+            );
       return 0;
     }
     case 'dockerfiles':

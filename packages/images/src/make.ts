@@ -5,8 +5,8 @@ import { type Architecture, layerTime, readLock } from './debian/lock.ts';
 import { mirrorOf } from './debian/mirror.ts';
 import { layerStore } from './layers/layer-store.ts';
 import { buildIndex } from './oci/image.ts';
-import type { Publication, Variant } from './references.ts';
-import { type Selection, suffixOf } from './selection.ts';
+import { type Publication, type Variant, variantReferences } from './references.ts';
+import type { Selection } from './selection.ts';
 import { readEnvoyLock } from './sources/envoy-lock.ts';
 import { singleExecutable } from './sources/executable.ts';
 import { fetchEnvoy, fetchNode } from './sources/fetch-programs.ts';
@@ -73,7 +73,7 @@ export async function makeImages(selection: Selection, at: Surroundings): Promis
       made.push({
         publication,
         variant,
-        references: publication.references.map((name) => name + suffixOf(variant)),
+        references: variantReferences(publication, variant),
         images,
         digest: (images.length === 1 ? first.manifest : buildIndex(images)).descriptor.digest,
       });

@@ -102,6 +102,13 @@ export function publications(hub: string, tag: string): Publication[] {
   ];
 }
 
+/** The names of a variant of an image. The one with a shell has also the tag that `global.variant: debug` asks for. */
+export function variantReferences(publication: Publication, variant: Variant): readonly string[] {
+  const { references, distroless } = publication;
+  if (variant === 'distroless') return references.map((reference) => `${reference}-distroless`);
+  return distroless ? references.flatMap((reference) => [reference, `${reference}-debug`]) : references;
+}
+
 /** Last part of an image's repository: `pilot` of `docker.io/istio/pilot:1.30.0`. */
 export const baseOf = (reference: string): string =>
   reference.slice(reference.lastIndexOf('/') + 1).replace(/[:@].*$/, '');

@@ -30,6 +30,8 @@ export const BASE_LAYERS: Readonly<Record<BaseLayer, readonly Pick[]>> = {
     'tzdata',
     'netbase',
     { name: 'coreutils', files: ['usr/bin/env'], needs: [] },
+    // By which scanners know the distribution.
+    { name: 'base-files', files: ['etc/os-release', 'etc/debian_version', 'usr/lib/os-release'], needs: [] },
   ],
   netfilter: [
     'iptables',
