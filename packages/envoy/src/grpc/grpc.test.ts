@@ -319,6 +319,61 @@ describe('gRPC over TLS and Unix sockets', () => {
     await server.close(100);
   });
 
+  it('ends the connection of a client that it refuses for a certificate that does not verify, so that a newer one can be shown', async () => {
+    const certificates = await makeTestCertificates('spiffe://cluster.local/ns/a/sa/b');
+    const strangers = await makeTestCertificates('spiffe://cluster.local/ns/a/sa/b');
+    const server = createGrpcServer({
+      methods: {
+        '/test.Echo/Members': {
+          kind: 'stream',
+          handle: async (call) => {
+            if (call.peer.uris.length === 0) throw new GrpcError('UNAUTHENTICATED', 'members only');
+            await call.write(Buffer.from('welcome'));
+          },
+        },
+      },
+      tls: { key: certificates.serverKey, cert: certificates.serverCert, ca: certificates.root },
+    });
+    const { port } = (await server.listen({ host: '127.0.0.1', port: 0 })) as AddressInfo;
+    const connect = (tls: { key?: string; cert?: string }) =>
+      http2.connect(`https://127.0.0.1:${port}`, {
+        ...tls,
+        ca: certificates.root,
+        servername: 'istiod.istio-system.svc',
+      });
+    const ask = (session: http2.ClientHttp2Session) =>
+      new Promise<unknown>((resolve, reject) => {
+        const stream = session.request({
+          ':method': 'POST',
+          ':path': '/test.Echo/Members',
+          'content-type': 'application/grpc',
+        });
+        let status: unknown;
+        stream.on('response', (headers) => (status ??= headers['grpc-status']));
+        stream.on('trailers', (headers) => (status ??= headers['grpc-status']));
+        stream.on('error', reject);
+        stream.on('close', () => resolve(status));
+        stream.resume();
+        stream.end();
+      });
+
+    const stranger = connect({ key: strangers.clientKey, cert: strangers.clientCert });
+    const closed = new Promise<void>((resolve) => stranger.once('close', () => resolve()));
+    assert.equal(await ask(stranger), '16');
+    await closed;
+
+    // Who shows none at all may still do better in the next call, by a token; members stay as they are.
+    const nobody = connect({});
+    assert.equal(await ask(nobody), '16');
+    assert.equal(await ask(nobody), '16');
+    const member = connect({ key: certificates.clientKey, cert: certificates.clientCert });
+    assert.equal(await ask(member), '0');
+    assert.equal(await ask(member), '0');
+    nobody.close();
+    member.close();
+    await server.close(100);
+  });
+
   it('listens on a Unix socket', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'grpc-'));
     const path = join(folder, 's');

@@ -132,11 +132,20 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
     }
     const budget = budgets.get(session) ?? new ReceiveBudget(connectionBytes, serverBudget);
     budgets.set(session, budget);
-    serve(stream, headers, peer, options, closing.signal, budget).catch((error: unknown) => {
-      // A stream that its client reset at the same moment takes no answer.
-      stream.destroy();
-      options.onError?.(error, headers[':path'] ?? '');
-    });
+    serve(stream, headers, peer, options, closing.signal, budget).then(
+      (status) => {
+        // A certificate is shown once for a connection. A client that has another one by now has to come on a new connection to show it, and those that pool
+        // connections do so only when this one ends.
+        if (status?.status !== 'UNAUTHENTICATED' || peer?.certificateError === undefined || session.destroyed) return;
+        session.goaway(0);
+        session.close();
+      },
+      (error: unknown) => {
+        // A stream that its client reset at the same moment takes no answer.
+        stream.destroy();
+        options.onError?.(error, headers[':path'] ?? '');
+      },
+    );
   };
   server.on('session', onSession);
   server.on('stream', onStream);
@@ -228,6 +237,7 @@ function limitAge(session: http2.Http2Session, ageMs: number | undefined): void 
   session.once('close', () => clearTimeout(timer));
 }
 
+/** Serves one call; resolves with the status that it ended with where that is not OK. */
 async function serve(
   stream: http2.ServerHttp2Stream,
   headers: http2.IncomingHttpHeaders,
@@ -235,16 +245,17 @@ async function serve(
   options: GrpcServerOptions,
   closing: AbortSignal,
   budget: ReceiveBudget,
-): Promise<void> {
+): Promise<GrpcError | undefined> {
   const path = headers[':path'] ?? '';
   if (headers[':method'] !== 'POST' || !(headers['content-type'] ?? '').startsWith('application/grpc')) {
     stream.respond({ ':status': 415 }, { endStream: true });
-    return;
+    return undefined;
   }
   const method = Object.hasOwn(options.methods, path) ? options.methods[path] : undefined;
   if (method === undefined) {
-    refuse(stream, new GrpcError('UNIMPLEMENTED', `there is no method ${path}`));
-    return;
+    const unknown = new GrpcError('UNIMPLEMENTED', `there is no method ${path}`);
+    refuse(stream, unknown);
+    return unknown;
   }
   const abort = new AbortController();
   const onClose = (): void => abort.abort(new GrpcError('CANCELLED', 'the client went away'));
@@ -317,13 +328,14 @@ async function serve(
     // Whatever the handler still does for this call is to stop.
     if (!abort.signal.aborted) abort.abort(new GrpcError('CANCELLED', 'the call has ended'));
   }
-  if (stream.destroyed || stream.closed) return;
+  if (stream.destroyed || stream.closed) return finalStatus;
   if (!stream.headersSent) {
     refuse(stream, finalStatus ?? new GrpcError('INTERNAL', 'no response'));
-    return;
+    return finalStatus;
   }
   stream.end();
   finish(stream);
+  return finalStatus;
 }
 
 /**
