@@ -1,10 +1,18 @@
 import { basename } from 'node:path';
-import { main as install } from './install/main.ts';
-import { main as plugin } from './plugin/main.ts';
 
 /**
  * Both programs in one executable: called as `install-cni` it installs itself on the node, where container runtimes call it as the plugin. It is bundled into
- * Node's binary, so a node needs nothing else.
+ * Node's binary, so a node needs nothing else. Only the program that is called is loaded: the plugin starts anew for every pod.
  */
-if (basename(process.argv0) === 'install-cni') void install(process.argv.slice(2)).then((code) => process.exit(code));
-else void plugin();
+async function start(): Promise<void> {
+  if (basename(process.argv0) === 'install-cni') {
+    const { main } = await import('./install/main.ts');
+    process.exit(await main(process.argv.slice(2)));
+  }
+  const { needsNothing } = await import('./plugin/quick-answer.ts');
+  if (needsNothing(process.env.CNI_COMMAND)) process.exit(0);
+  const { main } = await import('./plugin/main.ts');
+  await main();
+}
+
+void start();

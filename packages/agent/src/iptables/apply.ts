@@ -58,6 +58,21 @@ function programs(
 }
 
 /**
+ * Whether this machine has the programs to write such rules at all, into another network namespace if one is given. Minimal nodes have none of them.
+ */
+export function hasPrograms(
+  settings: Pick<InterceptionSettings, 'mode'>,
+  { backend, families, networkNamespace }: Pick<ApplyOptions, 'backend' | 'families' | 'networkNamespace'>,
+): boolean {
+  const backends = backend === undefined ? (['nft', 'legacy'] as const) : [backend];
+  return (
+    families.every((family) => backends.some((one) => programs(one, family) !== undefined)) &&
+    (networkNamespace === undefined || findProgram('nsenter') !== undefined) &&
+    (settings.mode !== 'TPROXY' || findProgram('ip') !== undefined)
+  );
+}
+
+/**
  * Brings the rules of a network namespace to what the settings say (or removes them). Safe to repeat.
  * Raises InterceptionError for bad settings and {@link RuleApplyError} when the rules cannot be applied.
  */

@@ -12,6 +12,8 @@ export interface PluginSettings {
   readonly agentRunDir: string;
   /** Back-end of the rules; found out per pod when absent. */
   readonly backend?: 'nft' | 'legacy';
+  /** Whose programs write the rules; when absent the node's, and the agent's where the node has none. */
+  readonly rulesBy?: 'node' | 'agent';
 }
 
 /** The plugin's entry in the chain, with the field names that Istio's plugin has there. */
@@ -21,6 +23,7 @@ export function pluginEntry(settings: PluginSettings): JsonObject {
     log_level: settings.logLevel,
     cni_agent_run_dir: settings.agentRunDir,
     ...(settings.backend !== undefined && { iptables_backend: settings.backend }),
+    ...(settings.rulesBy !== undefined && { rules_by: settings.rulesBy }),
     kubernetes: {
       kubeconfig: settings.kubeconfig,
       cni_bin_dir: settings.binDir,
@@ -46,6 +49,9 @@ export function readPluginEntry(entry: JsonObject): PluginSettings {
   const backend = text(entry.iptables_backend);
   if (backend !== undefined && backend !== 'nft' && backend !== 'legacy')
     throw new Error(`iptables_backend: "${backend}" is neither nft nor legacy`);
+  const rulesBy = text(entry.rules_by);
+  if (rulesBy !== undefined && rulesBy !== 'node' && rulesBy !== 'agent')
+    throw new Error(`rules_by: "${rulesBy}" is neither node nor agent`);
   return {
     logLevel: text(entry.log_level) ?? text(entry.plugin_log_level) ?? 'info',
     kubeconfig: text(kubernetes.kubeconfig) ?? '/etc/cni/net.d/ZZZ-istio-cni-kubeconfig',
@@ -53,5 +59,6 @@ export function readPluginEntry(entry: JsonObject): PluginSettings {
     excludeNamespaces: excluded,
     agentRunDir: text(entry.cni_agent_run_dir) ?? '/var/run/istio-cni',
     ...(backend !== undefined && { backend }),
+    ...(rulesBy !== undefined && { rulesBy }),
   };
 }

@@ -10,12 +10,13 @@ import { loadKubeConfig } from '@istio-ts/kube/kubeconfig';
 import { MetricsRegistry } from '@istio-ts/metrics';
 import { AGENT_SOCKET } from '../plugin/agent-link.ts';
 import type { Pod } from '../plugin/pod.ts';
-import { nodeRuleWriter } from '../plugin/rule-writer.ts';
+import { localRuleWriter } from '../plugin/rule-writer.ts';
 import { findPodNamespace } from '../repair/pod-namespace.ts';
 import { startRepair } from '../repair/repair.ts';
 import { serveHttp } from './http-servers.ts';
 import { startInstaller } from './installer.ts';
 import { createCniMetrics } from './metrics.ts';
+import { reachNamespace } from './reach-namespace.ts';
 import { servePlugin } from './plugin-server.ts';
 import { DAEMON_SET_NAME, isBeingRemoved, ownDaemonSet } from './removal.ts';
 import { INSTALL_FLAGS, type InstallSettings, readInstallSettings } from './settings.ts';
@@ -88,9 +89,14 @@ async function run(settings: InstallSettings, log: Logger): Promise<number> {
   });
   const daemonSet = ownDaemonSet(client, settings.podNamespace, settings.podName).catch(() => DAEMON_SET_NAME);
 
+  const folders = { proc: settings.hostProc, netns: settings.hostNetns };
+  const rules = localRuleWriter(settings.plugin.backend);
+
   // The plugin is answered before it is named in the chain.
   await servePlugin(settings.runDir, {
     getPod: (namespace, name) => client.get<Pod>(PODS, name, namespace),
+    rules,
+    reach: (netns) => reachNamespace(netns, folders),
     log,
     onResult: (code) => requests.add({ response_code: String(code) }),
   });
@@ -113,8 +119,8 @@ async function run(settings: InstallSettings, log: Logger): Promise<number> {
     settings: settings.repair,
     excludedNamespaces: settings.plugin.excludeNamespaces,
     client,
-    rules: nodeRuleWriter(settings.plugin.backend),
-    namespaceOf: (pod) => findPodNamespace(pod, { proc: settings.hostProc, netns: settings.hostNetns }),
+    rules,
+    namespaceOf: (pod) => findPodNamespace(pod, folders),
     log,
     onRepair: (type, result) => repairs.add({ type, result }),
     now: () => new Date(),

@@ -3,7 +3,8 @@ import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from '@istio-ts/agent/log';
 import { isNotFound } from '@istio-ts/kube/client';
-import { AGENT_SOCKET, type AgentMessage, type AgentReply } from '../plugin/agent-link.ts';
+import { AGENT_SOCKET, type AgentMessage, type AgentReply, type RulesReply } from '../plugin/agent-link.ts';
+import type { RuleWriter } from '../plugin/plugin.ts';
 import type { Pod } from '../plugin/pod.ts';
 
 const LINE_LIMIT = 1 << 20;
@@ -11,6 +12,10 @@ const LINE_LIMIT = 1 << 20;
 export interface PluginServerParts {
   /** The pod as the API server has it now; rejects with KubeApiError or an Error. */
   readonly getPod: (namespace: string, name: string) => Promise<Pod>;
+  /** Writes rules for plugins on nodes without the programs to do it; paths are those of this process. */
+  readonly rules: RuleWriter;
+  /** Path by which this process reaches a network namespace that the node knows by `netns`. Raises an Error when there is none. */
+  readonly reach: (netns: string) => string;
   readonly log: Logger;
   /** Hears the outcome of each network that was made: 0, or the code of the error. */
   readonly onResult: (code: number) => void;
@@ -39,7 +44,7 @@ export async function servePlugin(directory: string, parts: PluginServerParts): 
 function serve(socket: Socket, parts: PluginServerParts): void {
   let text = '';
   socket.setEncoding('utf8');
-  socket.setTimeout(10_000, () => socket.destroy());
+  socket.setTimeout(60_000, () => socket.destroy());
   socket.on('error', () => socket.destroy());
   socket.on('data', (chunk: string) => {
     text += chunk;
@@ -53,7 +58,10 @@ function serve(socket: Socket, parts: PluginServerParts): void {
   });
 }
 
-async function answer(text: string, { getPod, log, onResult }: PluginServerParts): Promise<AgentReply | undefined> {
+async function answer(
+  text: string,
+  { getPod, rules, reach, log, onResult }: PluginServerParts,
+): Promise<AgentReply | RulesReply | undefined> {
   const message: AgentMessage = JSON.parse(text);
   switch (message.kind) {
     case 'pod':
@@ -62,6 +70,19 @@ async function answer(text: string, { getPod, log, onResult }: PluginServerParts
       } catch (error) {
         const missing = isNotFound(error);
         return { kind: missing ? 'missing' : 'failed', message: (error as Error).message };
+      }
+    case 'applyRules':
+      try {
+        await rules.apply(reach(message.netns), message.settings, message.families);
+        return { kind: 'rules', saved: '' };
+      } catch (error) {
+        return { kind: 'failed', message: (error as Error).message };
+      }
+    case 'readRules':
+      try {
+        return { kind: 'rules', saved: await rules.read(reach(message.netns), message.family) };
+      } catch (error) {
+        return { kind: 'failed', message: (error as Error).message };
       }
     case 'records':
       for (const { level, message: line, fields, result } of message.records) {

@@ -81,6 +81,7 @@ export const INSTALL_FLAGS: Readonly<Record<string, { readonly default: string; 
   'monitoring-port': { default: '15014', help: 'Port of the metrics' },
   'readiness-port': { default: '8000', help: 'Port of the readiness' },
   'force-iptables-binary': { default: '', help: 'nft or legacy; default: what works' },
+  'rules-by': { default: '', help: "node or agent: whose programs write rules; default: the node's, if it has them" },
   'native-nftables': { default: 'false', help: 'Use the nft back-end' },
   'ambient-enabled': { default: 'false', help: 'Serve pods of ambient mode' },
   'repair-enabled': { default: 'true', help: 'Look after pods that started without rules' },
@@ -143,6 +144,9 @@ export function readInstallSettings(argv: readonly string[], env: Environment): 
   if (!['', 'nft', 'legacy'].includes(binary))
     throw new InstallSettingsError('force-iptables-binary', `"${binary}" is neither nft nor legacy`);
   const backend = boolean('native-nftables') || binary === 'nft' ? 'nft' : binary === 'legacy' ? 'legacy' : undefined;
+  const rulesBy = text('rules-by');
+  if (rulesBy !== '' && rulesBy !== 'node' && rulesBy !== 'agent')
+    throw new InstallSettingsError('rules-by', `"${rulesBy}" is neither node nor agent`);
   const kubeconfigName = file('kubecfg-file-name');
   const mode = integer('kubeconfig-mode', 0, 0o777, 8);
   return {
@@ -156,6 +160,7 @@ export function readInstallSettings(argv: readonly string[], env: Environment): 
         .filter((name) => name !== ''),
       agentRunDir: text('cni-agent-run-dir'),
       ...(backend !== undefined && { backend }),
+      ...(rulesBy !== '' && { rulesBy }),
     },
     configDir: text('mounted-cni-net-dir'),
     binDir: text('mounted-cni-bin-dir'),

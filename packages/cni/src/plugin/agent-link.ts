@@ -1,4 +1,5 @@
 import { createConnection } from 'node:net';
+import type { InterceptionSettings } from '@istio-ts/agent/iptables/settings';
 import type { Pod } from './pod.ts';
 
 /** A line for the agent's log, or the outcome of a call for its metrics. */
@@ -13,7 +14,21 @@ export interface AgentRecord {
 /** What the plugin says to the agent of its node: one JSON value per line and connection. */
 export type AgentMessage =
   | { readonly kind: 'pod'; readonly namespace: string; readonly name: string }
+  /** Set these rules in the network namespace of this path of the node. */
+  | {
+      readonly kind: 'applyRules';
+      readonly netns: string;
+      readonly settings: InterceptionSettings;
+      readonly families: readonly (4 | 6)[];
+    }
+  /** Which rules are in force there? */
+  | { readonly kind: 'readRules'; readonly netns: string; readonly family: 4 | 6 }
   | { readonly kind: 'records'; readonly records: readonly AgentRecord[] };
+
+/** The agent's answer to what is asked about rules. */
+export type RulesReply =
+  | { readonly kind: 'rules'; readonly saved: string }
+  | { readonly kind: 'failed'; readonly message: string };
 
 /** The agent's answer to a question for a pod; records have none. */
 export type AgentReply =
@@ -26,6 +41,8 @@ export const AGENT_SOCKET = 'plugin.sock';
 
 /** Milliseconds after which a silent agent is taken for absent. */
 const ANSWER_LIMIT = 3000;
+/** The same where rules are written: others may hold the lock of iptables, for which 30 seconds are waited. */
+const RULES_LIMIT = 60_000;
 const REPLY_LIMIT = 4 << 20;
 
 /** Sends one message and gives the answer's text; undefined when the agent is not there or does not answer. */
@@ -57,6 +74,19 @@ export async function askAgent(directory: string, namespace: string, name: strin
     return text === undefined ? undefined : (JSON.parse(text) as AgentReply);
   } catch {
     // Half an answer, of an agent that ended while it wrote, is none.
+    return undefined;
+  }
+}
+
+/** Lets the agent write or read rules; undefined when there is no agent to ask, or one that does not know the question. */
+export async function askAgentForRules(
+  directory: string,
+  message: Extract<AgentMessage, { kind: 'applyRules' | 'readRules' }>,
+): Promise<RulesReply | undefined> {
+  const text = await exchange(directory, message, RULES_LIMIT);
+  try {
+    return text === undefined || text === '' ? undefined : (JSON.parse(text) as RulesReply);
+  } catch {
     return undefined;
   }
 }

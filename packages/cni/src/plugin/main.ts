@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { tellAgent } from './agent-link.ts';
 import { runPlugin } from './plugin.ts';
 import { createPodSource } from './pod-source.ts';
-import { nodeRuleWriter } from './rule-writer.ts';
+import { createRuleWriter } from './rule-writer.ts';
 
 /** Answers one call of a container runtime (CNI specification, "Execution Protocol"): from the environment and standard input to standard output; ends the process. */
 export async function main(): Promise<void> {
@@ -10,7 +10,7 @@ export async function main(): Promise<void> {
     env: process.env,
     input: process.env.CNI_COMMAND === undefined ? '' : readFileSync(0, 'utf8'),
     pods: ({ agentRunDir, kubeconfig }) => createPodSource(agentRunDir, kubeconfig),
-    rules: ({ backend }) => nodeRuleWriter(backend),
+    rules: createRuleWriter,
     exists: existsSync,
     report: async ({ agentRunDir, logLevel }, records) => {
       const delivered = await tellAgent(agentRunDir, records);

@@ -14,9 +14,11 @@ import { build } from 'esbuild';
 import { type JsonObject, pluginEntryWith } from './plugin.test-support.ts';
 import { servePlugin } from '../install/plugin-server.ts';
 import { installPrograms } from '../install/programs.ts';
+import { reachNamespace } from '../install/reach-namespace.ts';
 import type { Pod } from './pod.ts';
 import { createPodSource } from './pod-source.ts';
 import { CniError } from './protocol.ts';
+import { localRuleWriter } from './rule-writer.ts';
 
 const skip = process.getuid?.() === 0 ? false : 'network namespaces need root';
 const ns = `cni-test-${process.pid}`;
@@ -207,11 +209,23 @@ test('other pods keep their network, and excluded namespaces are not even asked 
 test('the agent of the node is asked first, and gets the log', { skip }, async () => {
   const log: string[] = [];
   const results: number[] = [];
+  const reached: string[] = [];
+  // The node's process table: this process plays its first one.
+  const proc = join(root, 'proc');
+  await fs.mkdir(join(proc, '1/ns'), { recursive: true });
+  await fs.symlink('/', join(proc, '1/root'));
+  await fs.symlink(`/proc/${process.pid}/ns/net`, join(proc, '1/ns/net'));
   await servePlugin(join(root, 'run'), {
     getPod: async (namespace, name) => {
       if (name === 'gone') throw new KubeApiError(404, 'NotFound', 'no such pod');
       assert.equal(namespace, 'default');
       return sidecar(name);
+    },
+    rules: localRuleWriter(undefined),
+    reach: (netns) => {
+      reached.push(netns);
+      // Nothing is mounted for the agent: the way is by the node's first process.
+      return reachNamespace(netns, { proc, netns: join(root, 'not-mounted') });
     },
     log: createLogger({ levels: new Map([['default', 'debug']]), write: (line) => log.push(line) }),
     onResult: (code) => results.push(code),
@@ -222,7 +236,22 @@ test('the agent of the node is asked first, and gets the log', { skip }, async (
   assert.deepEqual(results, [0]);
   assert.match(log.join(''), /plugin: set the interception rules.*pod=default\/agent/);
   assert.equal((await fs.stat(join(root, 'run/plugin.sock'))).mode & 0o777, 0o600);
+  assert.deepEqual(reached, []);
   clear();
+  // A node without iptables: the agent's writes the rules, and reads them.
+  const byAgent = { rules_by: 'agent' };
+  assert.deepEqual(await call('ADD', 'default/agent', byAgent), { code: 0, answer: result, stderr: '' });
+  assert.match(rules(), /ISTIO_OUTPUT/);
+  assert.equal((await call('CHECK', 'default/agent', byAgent)).code, 0);
+  clear();
+  const missing = await call('CHECK', 'default/agent', byAgent);
+  assert.match(String(missing.answer?.msg), /interception rules for IPv4 are missing/);
+  const host = await call('ADD', 'default/agent', byAgent, { CNI_NETNS: '/proc/1/ns/net' });
+  assert.match(String(host.answer?.msg), /the node's own network/);
+  const nowhere = await call('ADD', 'default/agent', byAgent, { CNI_NETNS: '/run/netns/none' });
+  assert.match(String(nowhere.answer?.msg), /\/run\/netns\/none is not to be reached/);
+  const silent = await call('ADD', 'default/web', { ...byAgent, cni_agent_run_dir: join(root, 'no-agent') });
+  assert.match(String(silent.answer?.msg), /this node has no iptables programs, and the agent/);
   let clock = 0;
   const source = createPodSource(join(root, 'run'), join(root, 'kubeconfig'), () => (clock += 3000));
   await assert.rejects(

@@ -18,10 +18,10 @@ import {
 
 /** Rules of one network namespace. */
 export interface RuleWriter {
-  /** Brings the rules about; safe to repeat. Raises an Error with what the tools said. */
-  apply(netns: string, settings: InterceptionSettings, families: readonly (4 | 6)[]): void;
+  /** Brings the rules about; safe to repeat. Rejects with an Error that has what the tools said. */
+  apply(netns: string, settings: InterceptionSettings, families: readonly (4 | 6)[]): Promise<void>;
   /** Rules now in force, as iptables-save prints them. */
-  read(netns: string, family: 4 | 6): string;
+  read(netns: string, family: 4 | 6): Promise<string>;
 }
 
 /** What the plugin needs of the world around it. */
@@ -138,7 +138,7 @@ async function add(
   }
   const started = performance.now();
   try {
-    world.rules(settings).apply(request.netns, decision.settings, addressFamilies(request));
+    await world.rules(settings).apply(request.netns, decision.settings, addressFamilies(request));
   } catch (error) {
     throw new CniError(ERROR.rulesFailed, (error as Error).message);
   }
@@ -151,7 +151,7 @@ async function check(request: CniRequest, settings: PluginSettings, world: Plugi
   if (decision.kind === 'leave') return;
   const writer = world.rules(settings);
   for (const family of addressFamilies(request)) {
-    const missing = missingChains(decision.settings, family, writer.read(request.netns, family));
+    const missing = missingChains(decision.settings, family, await writer.read(request.netns, family));
     if (missing.length > 0)
       throw new CniError(
         ERROR.rulesMissing,

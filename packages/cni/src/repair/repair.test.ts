@@ -81,8 +81,10 @@ async function repaired(env: Readonly<Record<string, string>>, pods: readonly Po
     excludedNamespaces: [],
     client,
     rules: {
-      apply: (path, _, families) => calls.push(['apply', path, families]),
-      read: () => '',
+      apply: async (path, _, families) => {
+        calls.push(['apply', path, families]);
+      },
+      read: async () => '',
     },
     namespaceOf: () => '/proc/7/ns/net',
     log: createLogger({ write: () => undefined }),
@@ -96,12 +98,11 @@ async function repaired(env: Readonly<Record<string, string>>, pods: readonly Po
 test('each failure is answered once', async () => {
   const repair = await repaired({ REPAIR_REPAIR_PODS: 'true' }, [broken(), broken(), broken(126, 1), broken(0, 2)]);
   assert.equal(repair.selector, 'spec.nodeName=node-1');
-  assert.deepEqual(repair.calls, [
-    ['apply', '/proc/7/ns/net', [4, 6]],
-    ['event', 'RulesRepaired'],
-    ['apply', '/proc/7/ns/net', [4, 6]],
-    ['event', 'RulesRepaired'],
-  ]);
+  // Two failures are repaired at a time.
+  const calls = (kind: string) => repair.calls.filter((call) => Array.isArray(call) && call[0] === kind);
+  assert.deepEqual(calls('apply'), Array(2).fill(['apply', '/proc/7/ns/net', [4, 6]]));
+  assert.deepEqual(calls('event'), Array(2).fill(['event', 'RulesRepaired']));
+  assert.equal(repair.calls.length, 4);
   assert.deepEqual(repair.results, ['repair success', 'repair success']);
   const removed = await repaired({ REPAIR_DELETE_PODS: 'true' }, [broken()]);
   assert.deepEqual(removed.calls, [

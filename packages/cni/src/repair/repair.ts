@@ -77,7 +77,7 @@ async function act(
       const path = namespaceOf(pod);
       if (path === undefined) throw new Error('its network namespace is not to be found on this node');
       const addresses = (pod.status?.podIPs ?? []).map(({ ip = '' }) => ip);
-      rules.apply(path, decision.settings, addresses.some((ip) => ip.includes(':')) ? [4, 6] : [4]);
+      await rules.apply(path, decision.settings, addresses.some((ip) => ip.includes(':')) ? [4, 6] : [4]);
       await recordEvent(
         client,
         pod,

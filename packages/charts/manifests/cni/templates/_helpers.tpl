@@ -19,3 +19,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | quote }}
 {{ .Values.hub | default .Values.global.hub }}/{{ .Values.image | default "install-cni" }}:{{ .Values.tag | default .Values.global.tag }}{{ with .Values.variant | default .Values.global.variant }}-{{ . }}{{ end }}
 {{- end }}
 {{- end }}
+
+{{- /* Folder of the agent's socket, by the same name on the node and in the agent. */}}
+{{- define "cni.agentRunDir" -}}
+{{ get (.Values.env | default dict) "CNI_AGENT_RUN_DIR" | default "/var/run/istio-cni" }}
+{{- end }}
