@@ -79,7 +79,7 @@ kind: Pod
 metadata:
   name: overridden
   annotations:
-    proxy.istio.io/config: '{"concurrency": 1, "image": {"imageType": "distroless"}}'
+    proxy.istio.io/config: '{"concurrency": 1, "image": {"imageType": "debug"}}'
     sidecar.istio.io/proxyMemoryLimit: 700Mi
     sidecar.istio.io/userVolume: '{"notes":{"emptyDir":{}}}'
     sidecar.istio.io/userVolumeMount: '{"notes":{"mountPath":"/notes"}}'
@@ -271,7 +271,7 @@ describe('injection', { skip: reason ?? false }, () => {
     );
     await ready('overridden');
     const proxy = '{.spec.initContainers[?(@.name=="istio-proxy")]';
-    assert.match(await get('pod overridden', `${proxy}.image}`), /\/proxyv2:.*-distroless$/);
+    assert.match(await get('pod overridden', `${proxy}.image}`), /\/proxyv2:.*-debug$/);
     assert.equal(await get('pod overridden', `${proxy}.resources.limits.memory}`), '700Mi');
     assert.equal(await get('pod overridden', `${proxy}.readinessProbe.periodSeconds}`), '1');
     await exec('overridden', 'istio-proxy', 'ls', '-d', '/notes');
