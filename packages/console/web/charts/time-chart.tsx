@@ -54,7 +54,7 @@ export function TimeChart(props: TimeChartProps): JSX.Element {
       {
         width: Math.max(host.clientWidth, 50),
         height: props.height ?? 180,
-        padding: [10, 8, 0, 0],
+        padding: [10, 18, 0, 0],
         legend: { show: false },
         cursor: {
           y: false,

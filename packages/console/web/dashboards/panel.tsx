@@ -61,7 +61,7 @@ export function PanelView(props: PanelViewProps): JSX.Element {
   const { data, error, loading } = usePanel(panel, props.window, visible, replace);
   const title = replace(panel.title);
   const style = {
-    gridColumn: `${panel.x + 1} / span ${panel.width}`,
+    '--place': `${panel.x + 1} / span ${panel.width}`,
     minHeight: `${panel.height * unitHeight - 10}px`,
   };
   if (panel.type === 'row')
@@ -71,7 +71,12 @@ export function PanelView(props: PanelViewProps): JSX.Element {
       </h2>
     );
   return (
-    <section ref={box} class={`card dashboard-panel ${loading ? 'loading' : ''}`} style={style} aria-label={title}>
+    <section
+      ref={box}
+      class={`card dashboard-panel ${panel.width <= 6 ? 'small' : ''} ${loading ? 'loading' : ''}`}
+      style={style}
+      aria-label={title}
+    >
       {title !== '' && (
         <header class="row" title={panel.description}>
           <h3 class="clip">{title}</h3>

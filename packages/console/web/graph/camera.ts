@@ -28,6 +28,10 @@ export function zoomed(camera: Camera, factor: number, at: Point): Camera {
   return { k, x: at.x - (at.x - camera.x) * ratio, y: at.y - (at.y - camera.y) * ratio };
 }
 
+/** Where a node or the middle of an edge is. */
+export const placeOf = (layout: Pick<Layout, 'nodes' | 'edges'>, id: string): Point | undefined =>
+  layout.nodes[id] ?? layout.edges[id]?.label;
+
 /** Moves as little as needed to show a card at a point of the graph. */
 export function showing(camera: Camera, point: Point, width: number, height: number, margin = 110): Camera {
   const x = point.x * camera.k + camera.x;
@@ -55,9 +59,13 @@ export function region(camera: Camera, width: number, height: number): Box {
 export const touches = (a: Box, b: Box): boolean =>
   a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
 
+/** From so many nodes on, small names are not worth their elements. */
+const manyNodes = 150;
+
 /** How much of a card can be read: shapes only, names, everything. */
 export type Detail = 'shape' | 'name' | 'full';
-export const detailAt = (k: number): Detail => (k < 0.3 ? 'shape' : k < 0.46 ? 'name' : 'full');
+export const detailAt = (k: number, nodes: number): Detail =>
+  k < (nodes > manyNodes ? 0.3 : 0.24) ? 'shape' : k < 0.46 ? 'name' : 'full';
 
 /**
  * The node nearest in a direction, for the arrow keys: those that `linked` holds before all others, what lies straight ahead before what lies beside.

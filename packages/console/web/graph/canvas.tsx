@@ -3,7 +3,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { Graph } from '../../src/api.ts';
 import { Icon } from '../parts/icons.tsx';
 import { t } from '../texts.ts';
-import { type Camera, detailAt, fitting, neighbour, region, showing, zoomed } from './camera.ts';
+import { type Camera, detailAt, fitting, neighbour, placeOf, region, showing, zoomed } from './camera.ts';
 import type { Layout } from './layout.ts';
 import type { Found } from './query.ts';
 import { Scene, type SceneOptions } from './scene.tsx';
@@ -49,8 +49,17 @@ export function Canvas(props: {
   const chosen = useRef(false);
   const fit = useCallback(() => {
     chosen.current = false;
-    setCamera(fitting(layout, size.width, size.height, { top: size.height > 400 ? 44 : 0, right: inset, left: 44 }));
-  }, [layout, size, inset]);
+    const room = { top: size.height > 400 ? 44 : 0, right: 12, left: 44 };
+    const whole = fitting(layout, size.width, size.height, { ...room, right: inset > 0 ? inset : room.right });
+    const at = inset > 0 && selected !== undefined ? placeOf(layout, selected) : undefined;
+    if (!at || detailAt(whole.k, graph.nodes.length) === 'full') {
+      setCamera(whole);
+      return;
+    }
+    // Beside the panel there is not room enough to read the whole graph: what the panel is about is kept in view instead.
+    const wide = fitting(layout, size.width, size.height, room);
+    setCamera(showing(wide, at, size.width - inset, size.height, 150));
+  }, [layout, size, inset, selected, graph.nodes.length]);
   const move = (change: (before: Camera) => Camera) => {
     chosen.current = true;
     setCamera(change);
@@ -126,7 +135,7 @@ export function Canvas(props: {
     return element?.dataset.node ?? element?.dataset.edge;
   };
 
-  const detail = detailAt(camera.k);
+  const detail = detailAt(camera.k, graph.nodes.length);
   const shown = region(camera, size.width, size.height);
   const regionKey = `${Math.round(shown.x)} ${Math.round(shown.y)} ${Math.round(shown.width)} ${Math.round(shown.height)}`;
   // While the view is dragged only the transform changes: the same drawing is handed on and not compared again.

@@ -52,6 +52,9 @@ const mostWithPlates = 60;
 /** From so many nodes on the quicker way of ranking is taken: seconds become tenths. */
 const large = 120;
 
+/** Stands before all others and is not drawn. */
+const entrance = 'entrance';
+
 interface Unit {
   readonly id: string;
   readonly members: readonly LayoutNode[];
@@ -93,13 +96,15 @@ function place({ nodes, edges, lines = 1 }: LayoutInput): Layout {
   const areas = new Set(nodes.flatMap(({ area }) => (area === undefined ? [] : [area])));
   const withPlates = nodes.length <= mostWithPlates;
   const pairs = Map.groupBy(edges, ({ source, target }) => `${unitOf.get(source)}\n${unitOf.get(target)}`);
+  const ranksep = withPlates ? 24 : 84;
   const graph = new Graph({ multigraph: true, compound: true });
   graph.setGraph({
     rankdir: 'LR',
     nodesep: 24,
     edgesep: 12,
-    ranksep: withPlates ? 30 : 84,
-    marginx: 20,
+    ranksep,
+    // What stands before all others takes no room.
+    marginx: areas.size > 0 ? 20 - ranksep : 20,
     marginy: 20,
     ranker: nodes.length > large ? 'longest-path' : 'network-simplex',
   });
@@ -121,6 +126,14 @@ function place({ nodes, edges, lines = 1 }: LayoutInput): Layout {
       to,
       withPlates ? { width: plate.width, height: (plateHeight + (count > 1 ? 10 : 0)) * count, labelpos: 'c' } : {},
     );
+  }
+  // With boxes it is free in which layer a short chain stands: what nothing calls stands on the left, or the chain makes the graph wider.
+  const called = new Set(
+    edges.flatMap((edge) => (unitOf.get(edge.source) === unitOf.get(edge.target) ? [] : unitOf.get(edge.target))),
+  );
+  if (areas.size > 0) {
+    graph.setNode(entrance, { width: 0, height: 0 });
+    for (const { id } of units) if (!called.has(id)) graph.setEdge(entrance, id, { weight: 0.5 });
   }
   layout(graph);
 

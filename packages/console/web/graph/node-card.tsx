@@ -30,7 +30,11 @@ export const badgeIcon: Readonly<Record<Badge, IconName>> = {
 };
 
 /** Characters of a title that are shown at most, and from how many on they are set narrower; pixels that there are for them. */
-const room = { most: 24, narrow: { full: 16, name: 12 }, width: card.width - 52 } as const;
+const room = {
+  most: 24,
+  narrow: { full: 16, name: 13 },
+  width: { full: card.width - 52, name: card.width - 26 },
+} as const;
 const clipped = (text: string, most: number) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
 export interface NodeCardProps {
@@ -92,14 +96,18 @@ export function NodeCard(props: NodeCardProps): JSX.Element {
         />
       ) : (
         <>
-          <rect class="stripe" x={9} y={11} width={28} height={28} rx={node.kind === 'service' ? 14 : 7} />
-          <path class="kind" d={iconShape(kindIcon[node.kind])} transform="translate(15 17)" />
+          {detail === 'full' && (
+            <>
+              <rect class="stripe" x={9} y={11} width={28} height={28} rx={node.kind === 'service' ? 14 : 7} />
+              <path class="kind" d={iconShape(kindIcon[node.kind])} transform="translate(15 17)" />
+            </>
+          )}
           <text
             class="title"
-            x={44}
-            y={(second === '' && load === '') || detail === 'name' ? 30 : 22}
+            x={detail === 'full' ? 44 : 14}
+            y={detail === 'name' ? 33 : second === '' && load === '' ? 30 : 22}
             {...(title.length > room.narrow[detail]
-              ? { textLength: room.width, lengthAdjust: 'spacingAndGlyphs' as const }
+              ? { textLength: room.width[detail], lengthAdjust: 'spacingAndGlyphs' as const }
               : {})}
           >
             {clipped(title, room.most)}

@@ -52,7 +52,7 @@ export function SummaryPanel({
   readonly onSelect: (id: string) => void;
   readonly onClose: () => void;
 }): JSX.Element {
-  const { requests, errors, tcp, locked } = totalsOf(graph);
+  const { requests, errors, tcp, locked, unclear } = totalsOf(graph);
   const http = graph.edges.filter(({ protocol }) => protocol !== 'tcp');
   const worst = http
     .filter(({ traffic }) => traffic.errorRate > 0)
@@ -81,6 +81,7 @@ export function SummaryPanel({
           <dd>{locked === undefined ? t.common.unknown : percent(locked)}</dd>
         </div>
       </dl>
+      {unclear > 0 && <p class="faint small">{t.graph.unclear(unclear)}</p>}
       <h3>{t.graph.total}</h3>
       <dl class="figures">
         <div>

@@ -9,6 +9,8 @@ export interface Totals {
   readonly tcp: number;
   /** Share of the edges with traffic that is in mutual TLS, 0 to 1; undefined where it is known of none. */
   readonly locked: number | undefined;
+  /** Edges with traffic of which it is not known: the called side reports nothing. */
+  readonly unclear: number;
 }
 
 /** Figures of all calls together. A call by way of a service's node is counted where it begins, not again where it goes on to a workload. */
@@ -24,11 +26,10 @@ export function totalsOf(graph: Graph): Totals {
     (sum, { traffic }) => sum + traffic.tcpSentBytesPerSecond + traffic.tcpReceivedBytesPerSecond,
     0,
   );
-  const known = graph.edges
-    .filter(({ traffic, protocol }) =>
-      protocol === 'tcp' ? traffic.tcpSentBytesPerSecond > 0 : traffic.requestsPerSecond > 0,
-    )
-    .flatMap(({ mutualTls }) => mutualTls ?? []);
+  const busy = graph.edges.filter(({ traffic, protocol }) =>
+    protocol === 'tcp' ? traffic.tcpSentBytesPerSecond > 0 : traffic.requestsPerSecond > 0,
+  );
+  const known = busy.flatMap(({ mutualTls }) => mutualTls ?? []);
   const locked = known.length === 0 ? undefined : known.reduce((sum, share) => sum + share, 0) / known.length;
-  return { requests, errors: requests === 0 ? 0 : failed / requests, tcp, locked };
+  return { requests, errors: requests === 0 ? 0 : failed / requests, tcp, locked, unclear: busy.length - known.length };
 }

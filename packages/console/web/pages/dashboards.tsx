@@ -5,6 +5,7 @@ import { Empty, Loaded } from '../parts/notice.tsx';
 import { Page } from '../parts/page.tsx';
 import { useResource } from '../state/resource.ts';
 import { href } from '../state/router.ts';
+import { sentence } from '../state/format.ts';
 import { session } from '../state/session.ts';
 import { t } from '../texts.ts';
 
@@ -38,7 +39,7 @@ export function DashboardsPage(): JSX.Element {
           )
         }
       </Loaded>
-      {grafana?.message !== undefined && <p class="faint small">{grafana.message}</p>}
+      {grafana?.message !== undefined && <p class="faint small after-cards">{sentence(grafana.message)}</p>}
     </Page>
   );
 }

@@ -127,7 +127,7 @@ function Overview({ detail }: { readonly detail: Detail }): JSX.Element {
             <dt>{t.common.created}</dt>
             <dd title={dateTime(detail.createdAt)}>{age(detail.createdAt)}</dd>
             {detail.facts
-              .filter(({ label }) => label !== t.common.versions)
+              .filter(({ label }) => label !== t.common.versions && !(detail.kind !== '' && label === t.common.kind))
               .map(({ label, value }) => (
                 <>
                   <dt key={`${label} name`}>{label}</dt>
@@ -207,8 +207,13 @@ function MiniGraph({ graph }: { readonly graph: Graph }): JSX.Element {
         {t.lists.noChartsHelp}
       </Empty>
     );
+  // As high as the longer column needs, so that the cards can be read.
+  const rows = Math.max(
+    graph.nodes.filter(({ id }) => !graph.edges.some(({ target }) => target === id)).length,
+    graph.nodes.filter(({ id }) => !graph.edges.some(({ source }) => source === id)).length,
+  );
   return (
-    <div class="mini-graph">
+    <div class="mini-graph" style={{ height: `${Math.min(Math.max(300, 40 + rows * 52), 620)}px` }}>
       <Drawing graph={graph} found={undefined} selected={selected} onSelect={setSelected} />
     </div>
   );

@@ -6,6 +6,7 @@ import { Icon, type IconName } from '../parts/icons.tsx';
 import { Empty, ErrorNotice, Notice, Skeleton } from '../parts/notice.tsx';
 import { ObjectLink, objectText } from '../parts/object-link.tsx';
 import { Card, Page } from '../parts/page.tsx';
+import { sentence } from '../state/format.ts';
 import { isAbort, sendJson } from '../state/request.ts';
 import { useResource } from '../state/resource.ts';
 import { queryValue, setQuery } from '../state/router.ts';
@@ -204,13 +205,22 @@ export function ExplainPage(): JSX.Element {
 
 function Answer({ answer }: { readonly answer: Explanation }): JSX.Element {
   const refused = answer.status !== undefined && answer.status >= 400;
+  // Where the proxy leaves the destination to the application, it does not know whether there is one.
+  const last = answer.steps.at(-1);
+  const passedOn = last?.stage === 'destination' && last.verdict === 'passed';
   return (
     <div class="stack">
       <Notice
         level={refused ? 'error' : 'success'}
-        title={answer.status === undefined ? t.explain.applicationAnswers : t.explain.proxyAnswers(answer.status)}
+        title={
+          answer.status !== undefined
+            ? t.explain.proxyAnswers(answer.status)
+            : passedOn
+              ? t.explain.passedOn
+              : t.explain.applicationAnswers
+        }
       >
-        {answer.summary}
+        {sentence(answer.summary)}
       </Notice>
       <ol class="steps">
         {answer.steps.map((step, index) => (
@@ -224,8 +234,10 @@ function Answer({ answer }: { readonly answer: Explanation }): JSX.Element {
                 <h3>{t.explain.stages[step.stage]}</h3>
                 <span class={`health ${verdictTone[step.verdict]}`}>{t.explain.verdicts[step.verdict]}</span>
               </div>
-              <p>{step.text}</p>
-              {step.resource !== undefined && <code class="resource wrap">{step.resource}</code>}
+              <p>{sentence(step.text)}</p>
+              {step.resource !== undefined && step.resource !== '' && (
+                <code class="resource wrap">{step.resource}</code>
+              )}
               {step.from.length > 0 && (
                 <p class="row wrapping small">
                   <span class="faint">{t.explain.decidedBy}</span>
@@ -244,7 +256,7 @@ function Answer({ answer }: { readonly answer: Explanation }): JSX.Element {
                           <th scope="row">
                             <code class="wrap">{name}</code>
                           </th>
-                          <td class="soft">{why}</td>
+                          <td class="soft">{sentence(why)}</td>
                         </tr>
                       ))}
                     </tbody>

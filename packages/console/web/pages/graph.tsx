@@ -83,7 +83,7 @@ export function GraphPage(): JSX.Element {
               onClose={() => setQuery({ summary: undefined })}
             />
           ) : (
-            <Chip graph={graph} />
+            queryValue('view') !== 'table' && <Chip graph={graph} />
           )}
         </div>
       )}
@@ -93,7 +93,7 @@ export function GraphPage(): JSX.Element {
 
 /** The whole graph in one line; opens the summary. */
 function Chip({ graph }: { readonly graph: Graph }): JSX.Element {
-  const { requests, errors, locked } = totalsOf(graph);
+  const { requests, errors, locked, unclear } = totalsOf(graph);
   return (
     <button
       type="button"
@@ -111,8 +111,9 @@ function Chip({ graph }: { readonly graph: Graph }): JSX.Element {
       <span>
         <b class={errorClass(errors)}>{percent(errors)}</b> {t.common.errors.toLowerCase()}
       </span>
-      <span title={t.graph.mtlsShare}>
+      <span title={unclear > 0 ? `${t.graph.mtlsShare}. ${t.graph.unclear(unclear)}` : t.graph.mtlsShare}>
         <Icon name="lock" size={12} /> <b>{locked === undefined ? t.common.unknown : percent(locked)}</b>
+        {locked !== undefined && unclear > 0 && ` ${t.graph.unclearShort(unclear)}`}
       </span>
       <Icon name="left" size={13} />
     </button>

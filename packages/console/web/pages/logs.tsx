@@ -84,7 +84,11 @@ export function LogsPage(): JSX.Element {
           value={pod}
           disabled={pods.length === 0}
           choices={[
-            ...(kind === undefined ? [] : [{ value: '', label: t.logs.allPods(pods.length) }]),
+            ...(kind === undefined
+              ? pod === ''
+                ? [{ value: '', label: t.logs.pod }]
+                : []
+              : [{ value: '', label: t.logs.allPods(pods.length) }]),
             ...[
               ...new Set([...(pod === '' ? [] : [pod]), ...pods.map((each) => `${each.namespace}/${each.name}`)]),
             ].map((value) => ({ value, label: value.split('/')[1] ?? value })),

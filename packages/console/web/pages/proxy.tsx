@@ -137,7 +137,7 @@ function Rows({ title, rows }: { readonly title: string; readonly rows: readonly
       title: t.common.name,
       head: true,
       sort: ({ name }) => name,
-      cell: ({ name }) => <code class="wrap">{name}</code>,
+      cell: ({ name }) => <code class={name.length > 24 ? 'wrap long' : 'whole'}>{name}</code>,
     },
     ...names.map(
       (name): Column<NumberedRow> => ({
@@ -147,7 +147,7 @@ function Rows({ title, rows }: { readonly title: string; readonly rows: readonly
         cell: ({ cells }) => {
           const text = cells[name] ?? '';
           // Short words stay whole; only what is long may be broken anywhere.
-          return <span class={text.length > 24 ? 'wrap' : 'whole'}>{text}</span>;
+          return <span class={text.length > 24 ? 'wrap long' : 'whole'}>{text}</span>;
         },
       }),
     ),
@@ -155,7 +155,11 @@ function Rows({ title, rows }: { readonly title: string; readonly rows: readonly
       id: 'from',
       title: t.proxies.from,
       sort: ({ from }) => from.map(({ name }) => name).join(),
-      cell: ({ from }) => <ObjectLinks objects={from} />,
+      cell: ({ from }) => (
+        <span class="whole">
+          <ObjectLinks objects={from} />
+        </span>
+      ),
     },
   ];
   return (

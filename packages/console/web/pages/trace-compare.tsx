@@ -17,7 +17,7 @@ export function ComparePage(): JSX.Element {
   return (
     <Page title={t.traces.compare} lead={t.traces.compareLead} crumbs={[{ label: t.traces.title, to: '/traces' }]}>
       {a === '' || b === '' ? (
-        <Empty icon="compare" title={t.traces.empty}>
+        <Empty icon="compare" title={t.traces.chooseTwo}>
           {t.traces.needTwo}
         </Empty>
       ) : (

@@ -1,6 +1,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import type { Resource } from '../state/resource.ts';
 import type { RequestError } from '../state/request.ts';
+import { sentence } from '../state/format.ts';
 import { t } from '../texts.ts';
 import { Icon, type IconName } from './icons.tsx';
 import { objectHref, objectText } from './object-link.tsx';
@@ -46,7 +47,7 @@ export function ErrorNotice({
         )
       }
     >
-      {error.message}
+      {sentence(error.message)}
       {object && (
         <div>
           <a href={objectHref(object)}>{objectText(object)}</a>
@@ -96,7 +97,7 @@ export function Loaded<T>(props: {
     <>
       {error && (
         <Notice level="warning" title={t.errors.stale}>
-          {error.message}
+          {sentence(error.message)}
         </Notice>
       )}
       {props.children(data)}

@@ -69,3 +69,7 @@ export function span(seconds: number): string {
 }
 
 export const age = (since: number, now: number = Date.now()): string => span(Math.max(0, (now - since) / 1000));
+
+/** A sentence begins with a capital. Names that could not be words, such as `0.0.0.0_80` or `pods/log`, stay as they are. */
+export const sentence = (text: string): string =>
+  /^[a-z]+[ ,;:]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;

@@ -118,7 +118,7 @@ export const wizards = {
   value: 'Value',
   delay: 'Delay requests',
   delayFor: 'By',
-  durationHint: 'such as 500ms, 2s or 1m',
+  durationHint: 'For example 500ms, 2s or 1m',
   badDuration: 'This is no duration: write 500ms, 2s or 1m.',
   abort: 'Answer with an error',
   status: 'HTTP status',

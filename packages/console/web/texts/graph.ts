@@ -84,6 +84,11 @@ export const graph = {
   edges: 'Edges',
   total: 'All traffic',
   mtlsShare: 'In mutual TLS',
+  unclearShort: (number: number) => `+ ${number} unknown`,
+  unclear: (number: number) =>
+    number === 1
+      ? 'Of 1 more edge it is not known: the called side reports nothing.'
+      : `Of ${number} more edges it is not known: the called side reports nothing.`,
   worst: 'Most errors',
   slowest: 'Slowest calls',
   noErrors: 'No failed requests.',

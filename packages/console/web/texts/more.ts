@@ -61,6 +61,7 @@ export const explain = {
   others: (number: number) => `${number} other${number === 1 ? '' : 's'} looked at`,
   proxyAnswers: (status: number) => `The proxy itself answers with ${status}.`,
   applicationAnswers: 'The request reaches the application.',
+  passedOn: 'The proxy lets the request pass.',
   nothingYet: 'No request yet',
   nothingYetHelp:
     'Choose a proxy and describe a request on the left. The steps appear here, each with the resource that decided.',

@@ -25,6 +25,7 @@ export const traces = {
   services: 'Services',
   errors: 'Errors',
   compareChosen: 'Compare two',
+  chooseTwo: 'Choose two traces',
   compareHint: 'Mark two traces to compare them.',
   mark: (id: string) => `Mark trace ${id} for comparison`,
   trace: (operation: string) => operation,

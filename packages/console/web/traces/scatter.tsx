@@ -8,6 +8,12 @@ import { t } from '../texts.ts';
 const height = 180;
 const inset = { left: 64, right: 16, top: 12, bottom: 24 } as const;
 
+/** A round distance (1, 2 or 5 times a power of ten) at which up to five lines go up to `most`. */
+function tickStep(most: number): number {
+  const power = 10 ** Math.floor(Math.log10(most / 5));
+  return power * ([1, 2, 5].find((times) => times * power * 5 >= most) ?? 10);
+}
+
 /** Durations over time: outliers are seen at once. Red: with errors; larger: more spans. */
 export function Scatter({
   traces,
@@ -28,28 +34,25 @@ export function Scatter({
   const starts = traces.map(({ start }) => start);
   const from = Math.min(...starts);
   const to = Math.max(...starts, from + 1000);
-  const longest = Math.max(...traces.map(({ duration }) => duration), 1) * 1.1;
+  const slowest = Math.max(...traces.map(({ duration }) => duration), 1);
+  const step = tickStep(slowest);
+  const ticks = Array.from({ length: Math.floor(slowest / step) + 1 }, (_, index) => index * step);
+  const longest = slowest * 1.1;
   const x = (time: number) => inset.left + ((time - from) / (to - from)) * (width - inset.left - inset.right);
   const y = (duration: number) => inset.top + (1 - duration / longest) * (height - inset.top - inset.bottom);
   const most = Math.max(...traces.map(({ spans }) => spans), 1);
   return (
     <div ref={box} class="scatter">
       <svg width={width} height={height} role="group" aria-label={t.traces.scatter}>
-        {[0, 0.25, 0.5, 0.75, 1].map((part) => (
-          <g key={part}>
-            <line
-              class="grid"
-              x1={inset.left}
-              x2={width - inset.right}
-              y1={y((longest / 1.1) * part)}
-              y2={y((longest / 1.1) * part)}
-            />
-            <text class="tick" x={inset.left - 8} y={y((longest / 1.1) * part) + 4} text-anchor="end">
-              {part === 0 ? '0' : milliseconds((longest / 1.1) * part)}
+        {ticks.map((tick) => (
+          <g key={tick}>
+            <line class="grid" x1={inset.left} x2={width - inset.right} y1={y(tick)} y2={y(tick)} />
+            <text class="tick" x={inset.left - 8} y={y(tick) + 4} text-anchor="end">
+              {tick === 0 ? '0' : milliseconds(tick)}
             </text>
           </g>
         ))}
-        {[0, 0.25, 0.5, 0.75, 1].map((part) => (
+        {(width < 500 ? [0, 1] : [0, 0.25, 0.5, 0.75, 1]).map((part) => (
           <text
             key={part}
             class="tick"

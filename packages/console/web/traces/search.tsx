@@ -64,7 +64,7 @@ export function TraceSearch({ service: fixed }: { readonly service?: string }): 
           icon="filter"
           placeholder={t.traces.tagsHint}
           value={queryValue('tags')}
-          width={210}
+          width={250}
           onChange={(tags) => setQuery({ tags })}
         />
         <SearchBox
@@ -72,7 +72,7 @@ export function TraceSearch({ service: fixed }: { readonly service?: string }): 
           icon="clock"
           placeholder={`≥ ${t.traces.durationHint}`}
           value={queryValue('min')}
-          width={130}
+          width={148}
           onChange={(min) => setQuery({ min })}
         />
         <SearchBox
@@ -80,7 +80,7 @@ export function TraceSearch({ service: fixed }: { readonly service?: string }): 
           icon="clock"
           placeholder={`≤ ${t.traces.durationHint}`}
           value={queryValue('max')}
-          width={130}
+          width={148}
           onChange={(max) => setQuery({ max })}
         />
         <Select
@@ -115,8 +115,8 @@ export function TraceSearch({ service: fixed }: { readonly service?: string }): 
       <Loaded resource={resource} rows={8}>
         {() =>
           items.length === 0 ? (
-            <Empty icon="traces" title={t.traces.empty}>
-              {t.traces.emptyHelp}
+            <Empty icon="traces" title={service === '' ? t.traces.chooseService : t.traces.empty}>
+              {service === '' ? t.traces.chooseHelp : t.traces.emptyHelp}
             </Empty>
           ) : (
             <>
