@@ -3,9 +3,11 @@ import { realpathSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
 import type { HelperRequest, HelperResponse } from './obtain.ts';
 
-/** A helper that answers slower than this is ended. */
-const TIMEOUT_MS = 20_000;
-const DOWNLOAD_TIMEOUT_MS = 120_000;
+/**
+ * A helper that answers slower than this is ended. Its waits for others have limits of their own; this is for a helper that hangs. Where many pods start at
+ * once on few cores it takes a minute to do what takes a tenth of a second otherwise, and to end it then would only make more work for all of them.
+ */
+const TIMEOUT_MS = 180_000;
 const MAX_ANSWER = 8 << 20;
 
 /** Path of the helper program, which lies beside the agent's. */
@@ -22,7 +24,10 @@ export function askHelper(program: string, request: HelperRequest): Promise<Help
   return new Promise((resolve) => {
     const fail = (message: string): void => resolve({ kind: 'failed', message, retryable: true });
     const child = spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'pipe'] });
-    const timer = setTimeout(() => child.kill('SIGKILL'), request.kind === 'module' ? DOWNLOAD_TIMEOUT_MS : TIMEOUT_MS);
+    const timer = setTimeout(() => {
+      fail(`the certificate helper ${program} gave no answer within ${TIMEOUT_MS / 1000} s`);
+      child.kill('SIGKILL');
+    }, TIMEOUT_MS);
     const answer: Buffer[] = [];
     let complaint = '';
     let size = 0;
