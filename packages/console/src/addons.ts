@@ -13,10 +13,10 @@ type Name = AddonState['name'];
 
 /** Where each program says that it is there, and where people get it. */
 const programs: Readonly<Record<Name, { readonly path: string; readonly manifest: string }>> = {
-  prometheus: { path: '/api/v1/status/buildinfo', manifest: 'addons/prometheus.yaml' },
-  tracing: { path: '/api/services', manifest: 'addons/jaeger.yaml' },
-  grafana: { path: '/api/health', manifest: 'addons/grafana.yaml' },
-  loki: { path: '/ready', manifest: 'addons/loki.yaml' },
+  prometheus: { path: '/api/v1/status/buildinfo', manifest: 'samples/addons/prometheus.yaml' },
+  tracing: { path: '/api/services', manifest: 'samples/addons/jaeger.yaml' },
+  grafana: { path: '/api/health', manifest: 'samples/addons/grafana.yaml' },
+  loki: { path: '/ready', manifest: 'samples/addons/loki.yaml' },
 };
 
 /** What this project's own programs call themselves in what they answer. */

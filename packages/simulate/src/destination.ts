@@ -101,13 +101,12 @@ export function arriveAt(configuration: ProxyConfiguration, name: string, share:
     };
   }
   const some = endpoints.healthy === endpoints.total ? '' : ` of ${endpoints.total}`;
+  const which =
+    endpoints.healthy === 1
+      ? `Its only healthy endpoint${some}`
+      : `One of its ${endpoints.healthy}${some} healthy endpoints`;
   return {
-    steps: [
-      ...steps,
-      step('endpoint', 'matched', `One of its ${endpoints.healthy}${some} healthy endpoints gets it.`, {
-        resource: name,
-      }),
-    ],
+    steps: [...steps, step('endpoint', 'matched', `${which} gets it.`, { resource: name })],
     summary: `${where} answers.`,
   };
 }
