@@ -264,7 +264,7 @@ describe('outbound', () => {
       { kind: 'Service', namespace: 'shop', name: 'cart' },
       { kind: 'DestinationRule', namespace: 'shop', name: 'cart' },
     ]);
-    assert.match(steps[5]?.text ?? '', /1 of 2 healthy/);
+    assert.match(steps[5]?.text ?? '', /only healthy endpoint of 2/);
     assert.deepEqual(steps[3]?.others[0], {
       name: 'anna',
       why: 'it wants a path that begins with /items and header x-user "anna" and the query parameter debug "1"',
