@@ -170,6 +170,7 @@ export function workloadTests(cluster: () => Cluster): void {
     }
     await podsReady('istio-system');
     // Pods that were made while nobody could inject were refused, and are made again.
+    for (const app of ['server', 'client']) await kubectl('rollout', 'status', `deploy/${app}`, '--timeout=280s');
     await podsReady('default');
     for (const app of ['server', 'client'])
       for (const { name } of await podStates(cluster(), 'default', app))
