@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { cniFolderFlags } from '../support/cni-folders.ts';
 import { run, until } from '../support/shell.ts';
 import type { Chapter } from './chapter.ts';
 
@@ -23,6 +24,9 @@ spec:
     cni:
       logLevel: info
 `;
+
+/** Nothing on usual nodes. */
+const folders = cniFolderFlags.map((word) => ` ${word}`).join('');
 
 /** The tutorial on Istio 1.4: completion, the CNI plugin, settings of the old API, dashboards, a gateway on the host's network. */
 export function cni(chapter: () => Chapter): void {
@@ -59,7 +63,7 @@ export function cni(chapter: () => Chapter): void {
     await type(
       `istioctl manifest apply --set profile=demo \\
          --set cni.enabled=true --set cni.components.cni.namespace=kube-system \\
-         --set values.gateways.istio-ingressgateway.type=ClusterIP`,
+         --set values.gateways.istio-ingressgateway.type=ClusterIP${folders}`,
       'y\n',
     );
     assert.match(await type('kubectl -n istio-system get pod'), /istio-ingressgateway-\S+ +1\/1 +Running/);
@@ -85,7 +89,7 @@ export function cni(chapter: () => Chapter): void {
     assert.doesNotMatch(inits, /istio-init/);
 
     await type('cat > cni.yaml', cniSettings);
-    await type('istioctl manifest apply -f cni.yaml', 'y\n');
+    await type(`istioctl manifest apply -f cni.yaml${folders}`, 'y\n');
     await type('kubectl -n kube-system delete pod -l k8s-app=istio-cni-node');
     await cluster.podsReady('kube-system', 'k8s-app=istio-cni-node');
     await until('the plugin to leave out the three namespaces', async () =>
@@ -103,7 +107,7 @@ export function cni(chapter: () => Chapter): void {
     for (const name of ['controlz', 'envoy', 'grafana', 'jaeger', 'kiali', 'prometheus', 'zipkin'])
       assert.match(help, new RegExp(`^ +${name}\\b`, 'm'));
     await type(
-      'istioctl install --set profile=default --set components.cni.enabled=true --set components.cni.namespace=kube-system -y',
+      `istioctl install --set profile=default --set components.cni.enabled=true --set components.cni.namespace=kube-system${folders} -y`,
     );
     const patch = JSON.stringify({
       spec: { template: { spec: { hostNetwork: true, dnsPolicy: 'ClusterFirstWithHostNet' } } },
