@@ -230,6 +230,19 @@ describe('pages', { skip: missing }, () => {
     }
   });
 
+  test('who may not list some kinds is told that the list of configuration is not whole', async () => {
+    const own = await startFixture({ pages: folder, unreadable: ['VirtualService'] });
+    try {
+      const { page, complaints } = await open(`/configuration?namespaces=${boutique}`, 'light', own);
+      await page.getByText('You may not list VirtualService in all of the chosen namespaces.').waitFor();
+      assert.deepEqual(await page.evaluate(problemsOf), []);
+      assert.deepEqual(complaints, []);
+      await page.context().close();
+    } finally {
+      await own.close();
+    }
+  });
+
   test('who may read but not write sees the change and which right is missing', async () => {
     const own = await startFixture({ pages: folder, unwritable: ['VirtualService'] });
     try {

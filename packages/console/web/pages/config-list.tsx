@@ -3,7 +3,7 @@ import type { ConfigItem, ConfigList } from '../../src/api.ts';
 import { Check, Popover, SearchBox, Select } from '../parts/controls.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { chosenNamespaces } from '../parts/namespaces.tsx';
-import { Empty, Loaded } from '../parts/notice.tsx';
+import { Empty, Loaded, Notice } from '../parts/notice.tsx';
 import { KindMark, objectHref } from '../parts/object-link.tsx';
 import { Page } from '../parts/page.tsx';
 import { DataTable } from '../parts/table.tsx';
@@ -108,58 +108,65 @@ export function ConfigListPage(): JSX.Element {
         )}
       </div>
       <Loaded resource={resource} rows={10}>
-        {() => (
-          <DataTable<ConfigItem>
-            label={t.config.title}
-            rows={shown}
-            rowKey={({ kind, namespace, name }) => `${kind}/${namespace}/${name}`}
-            empty={
-              <Empty icon="config" title={t.config.empty}>
-                {t.config.emptyHelp}
-              </Empty>
-            }
-            columns={[
-              {
-                id: 'name',
-                title: t.common.name,
-                head: true,
-                sort: ({ name }) => name,
-                cell: (item) => (
-                  <a class="object" href={objectHref(item)}>
-                    <KindMark kind={item.kind} />
-                    {item.name}
-                  </a>
-                ),
-              },
-              { id: 'kind', title: t.common.kind, sort: ({ kind }) => kind, cell: ({ kind }) => kind },
-              {
-                id: 'namespace',
-                title: t.common.namespace,
-                sort: ({ namespace }) => namespace,
-                cell: ({ namespace }) => <span class="soft">{namespace || '–'}</span>,
-              },
-              {
-                id: 'messages',
-                title: t.config.messages,
-                sort: weight,
-                number: false,
-                cell: (item) => <MessagesMark item={item} />,
-              },
-              {
-                id: 'version',
-                title: t.config.apiVersion,
-                sort: ({ apiVersion }) => apiVersion,
-                cell: ({ apiVersion }) => <code class="soft">{apiVersion}</code>,
-              },
-              {
-                id: 'age',
-                title: t.common.age,
-                number: true,
-                sort: ({ createdAt }) => -createdAt,
-                cell: ({ createdAt }) => <span title={dateTime(createdAt)}>{age(createdAt)}</span>,
-              },
-            ]}
-          />
+        {({ unreadable = [] }) => (
+          <>
+            {unreadable.length > 0 && (
+              <Notice level="warning" title={t.config.unreadable}>
+                {t.config.unreadableKinds(unreadable.join(', '))}
+              </Notice>
+            )}
+            <DataTable<ConfigItem>
+              label={t.config.title}
+              rows={shown}
+              rowKey={({ kind, namespace, name }) => `${kind}/${namespace}/${name}`}
+              empty={
+                <Empty icon="config" title={t.config.empty}>
+                  {t.config.emptyHelp}
+                </Empty>
+              }
+              columns={[
+                {
+                  id: 'name',
+                  title: t.common.name,
+                  head: true,
+                  sort: ({ name }) => name,
+                  cell: (item) => (
+                    <a class="object" href={objectHref(item)}>
+                      <KindMark kind={item.kind} />
+                      {item.name}
+                    </a>
+                  ),
+                },
+                { id: 'kind', title: t.common.kind, sort: ({ kind }) => kind, cell: ({ kind }) => kind },
+                {
+                  id: 'namespace',
+                  title: t.common.namespace,
+                  sort: ({ namespace }) => namespace,
+                  cell: ({ namespace }) => <span class="soft">{namespace || '–'}</span>,
+                },
+                {
+                  id: 'messages',
+                  title: t.config.messages,
+                  sort: weight,
+                  number: false,
+                  cell: (item) => <MessagesMark item={item} />,
+                },
+                {
+                  id: 'version',
+                  title: t.config.apiVersion,
+                  sort: ({ apiVersion }) => apiVersion,
+                  cell: ({ apiVersion }) => <code class="soft">{apiVersion}</code>,
+                },
+                {
+                  id: 'age',
+                  title: t.common.age,
+                  number: true,
+                  sort: ({ createdAt }) => -createdAt,
+                  cell: ({ createdAt }) => <span title={dateTime(createdAt)}>{age(createdAt)}</span>,
+                },
+              ]}
+            />
+          </>
         )}
       </Loaded>
     </Page>

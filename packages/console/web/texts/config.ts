@@ -21,6 +21,8 @@ export const config = {
       .join(', '),
   empty: 'No configuration here',
   emptyHelp: 'Choose other namespaces or kinds. A mesh works without any: everything then has its defaults.',
+  unreadable: 'You do not see everything here',
+  unreadableKinds: (kinds: string) => `You may not list ${kinds} in all of the chosen namespaces.`,
   apiVersion: 'Version',
   references: 'Refers to and is referred to by',
   noReferences: 'Nothing.',
