@@ -420,6 +420,7 @@ describe('gateways', { skip: obstacle() ?? false }, () => {
               },
             );
             socket.on('error', (error: Error) => resolve(error.message));
+            socket.on('close', () => resolve('no answer'));
             socket.setTimeout(5000, () => socket.destroy());
           }),
         name,
