@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { tracingTasks } from './observability/tracing-tasks.ts';
+import { tracing, tracingTasks } from './observability/tracing-tasks.ts';
 import { checkOut, fillCart } from './support/checkout.ts';
 import { obstacle } from './support/cluster.ts';
 import { http } from './support/http.ts';
@@ -14,15 +14,7 @@ const samples = join(root, 'samples');
 const reason = obstacle();
 
 /** The file of Istio's task "Configure tracing with Telemetry API", with a provider for OpenTelemetry beside it. */
-const TRACING = `apiVersion: install.istio.io/v1alpha1
-kind: IstioOperator
-spec:
-  meshConfig:
-    enableTracing: true
-    defaultConfig:
-      tracing: {} # disable legacy MeshConfig tracing options
-    extensionProviders:
-    - name: "zipkin"
+const TRACING = tracing(`    - name: "zipkin"
       zipkin:
         service: zipkin.istio-system.svc.cluster.local
         port: 9411
@@ -30,7 +22,7 @@ spec:
       opentelemetry:
         service: jaeger-collector.istio-system.svc.cluster.local
         port: 4317
-`;
+`);
 
 const meshDefault = (provider: string, percentage: number, more = ''): string => `apiVersion: telemetry.istio.io/v1
 kind: Telemetry

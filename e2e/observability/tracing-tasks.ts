@@ -10,8 +10,8 @@ import { until } from '../support/shell.ts';
 
 const samples = join(root, 'samples');
 
-/** The file that Jaeger's and Zipkin's tasks have installed, with the provider of each. */
-const tracing = (provider: string): string => `apiVersion: install.istio.io/v1alpha1
+/** The file that the tasks about tracing have installed, with its providers. */
+export const tracing = (provider: string): string => `apiVersion: install.istio.io/v1alpha1
 kind: IstioOperator
 spec:
   meshConfig:

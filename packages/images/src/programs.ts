@@ -115,7 +115,8 @@ export CONSOLE_ISTIO_NAMESPACE="\${CONSOLE_ISTIO_NAMESPACE:-\${namespace:-\${ACT
 exec /usr/local/bin/console server --auth-strategy "$strategy" --read-only="$readonly" --metrics-port 9090
 `;
 
-const BOUTIQUE = [
+/** The services of Online Boutique. */
+export const BOUTIQUE = [
   'frontend',
   'cartservice',
   'productcatalogservice',

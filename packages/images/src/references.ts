@@ -1,4 +1,5 @@
 import { VERSION } from '@istio-ts/api/version';
+import { BOUTIQUE } from './programs.ts';
 
 /** With a shell and tools, or with nothing that its programs do not need. */
 export type Variant = 'default' | 'distroless';
@@ -23,20 +24,6 @@ export const DEFAULT_TAG = VERSION;
 
 /** Parts of the mesh: `HUB/NAME:TAG`. */
 const MESH = ['pilot', 'proxyv2', 'install-cni', 'istioctl', 'operator', 'console'] as const;
-
-const BOUTIQUE = [
-  'frontend',
-  'cartservice',
-  'productcatalogservice',
-  'currencyservice',
-  'paymentservice',
-  'shippingservice',
-  'emailservice',
-  'checkoutservice',
-  'recommendationservice',
-  'adservice',
-  'loadgenerator',
-] as const;
 
 /** The releases of Online Boutique that tutorials and this project's own data use. */
 const BOUTIQUE_RELEASES = [
