@@ -226,13 +226,10 @@ async function hasConsole(client: KubeClient): Promise<boolean> {
 }
 
 /**
- * `npm start`: the local cluster, Istio and Online Boutique, each brought up only when it is not there; with `--addons` also the programs that show what
+ * `npm start`: the local cluster, Istio and Online Boutique, each brought up only when it is not there; with `wantsAddons` also the programs that show what
  * the mesh does. Raises DemoError.
  */
-export async function startDemo(options: DemoOptions, words: readonly string[] = []): Promise<void> {
-  const unknown = words.find((word) => word !== '--addons');
-  if (unknown !== undefined) throw new DemoError(`npm start does not know ${unknown}: there is npm start -- --addons`);
-  const wantsAddons = words.includes('--addons');
+export async function startDemo(options: DemoOptions, wantsAddons = false): Promise<void> {
   const existing = connect();
   if (existing && (await isRunning(existing))) {
     if (wantsAddons) await addAddons(existing, options);
