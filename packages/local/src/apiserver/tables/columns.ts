@@ -41,3 +41,10 @@ export const AGE: Column = {
   type: 'string',
   cell: (object, now) => age(object.metadata.creationTimestamp, now),
 };
+
+type Cell = Column['cell'];
+
+export const text = (name: string, cell: Cell): Column => ({ name, type: 'string', cell });
+export const number = (name: string, cell: Cell): Column => ({ name, type: 'integer', cell });
+/** A column of `-o wide`. */
+export const wide = (name: string, cell: Cell): Column => ({ name, type: 'string', priority: 1, cell });
