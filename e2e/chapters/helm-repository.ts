@@ -12,6 +12,22 @@ metadata:
     kubernetes.io/metadata.name: istio-system
 `;
 
+const ISTIO_KINDS = [
+  'DestinationRule',
+  'EnvoyFilter',
+  'Gateway',
+  'ProxyConfig',
+  'ServiceEntry',
+  'Sidecar',
+  'VirtualService',
+  'WorkloadEntry',
+  'WorkloadGroup',
+  'AuthorizationPolicy',
+  'PeerAuthentication',
+  'RequestAuthentication',
+  'Telemetry',
+];
+
 /** The tutorial on Istio 1.18: a chart repository, then base, istiod and the gateway by Helm. */
 export function helmRepository(chapter: () => Chapter): void {
   test('Istio 1.18: charts from a repository', async (t) => {
@@ -32,23 +48,11 @@ export function helmRepository(chapter: () => Chapter): void {
 
     await terminal.type('kubectl apply -f -', namespace);
     await terminal.type('helm install istio-base istio/base -n istio-system');
-    const kinds = await terminal.type('kubectl api-resources --no-headers | grep istio.io');
-    for (const kind of [
-      'DestinationRule',
-      'EnvoyFilter',
-      'Gateway',
-      'ProxyConfig',
-      'ServiceEntry',
-      'Sidecar',
-      'VirtualService',
-      'WorkloadEntry',
-      'WorkloadGroup',
-      'AuthorizationPolicy',
-      'PeerAuthentication',
-      'RequestAuthentication',
-      'Telemetry',
-    ])
-      assert.match(kinds, new RegExp(`\\b${kind}\\b`));
+    // Helm does not wait for new kinds to be served.
+    await until('the kinds to be served', async () => {
+      const kinds = await terminal.type('kubectl api-resources --no-headers | grep istio.io || true');
+      return ISTIO_KINDS.every((kind) => new RegExp(`\\b${kind}\\b`).test(kinds)) || undefined;
+    });
     await terminal.type('helm install istiod istio/istiod -n istio-system --wait');
     await until('istiod to complete its webhooks', async () =>
       /caBundle/.test(await terminal.type('kubectl get mutatingwebhookconfiguration istio-sidecar-injector -o yaml'))
