@@ -58,13 +58,7 @@ describe('rights of callers', () => {
     );
     router = await cluster.token('router', 'router', 'shop');
     seer = await cluster.token('seer', 'seer');
-    await cluster.create({
-      apiVersion: 'rbac.authorization.k8s.io/v1',
-      kind: 'RoleBinding',
-      metadata: { name: 'seer', namespace: 'shop' },
-      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'routes' },
-      subjects: [{ kind: 'ServiceAccount', name: 'seer', namespace: 'default' }],
-    } as never);
+    await cluster.bind('seer', 'routes', 'shop');
     await cluster.create(
       {
         apiVersion: 'admissionregistration.k8s.io/v1',

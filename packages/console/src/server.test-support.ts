@@ -121,6 +121,8 @@ export interface TestCluster {
   readonly create: (...objects: readonly KubeObject[]) => Promise<void>;
   /** A token of a service account that may do what a ClusterRole says, in a namespace or (undefined) everywhere. */
   readonly token: (name: string, role: string, namespace?: string) => Promise<string>;
+  /** Lets a service account do what one more ClusterRole says, in a namespace or (undefined) everywhere. */
+  readonly bind: (name: string, role: string, namespace?: string) => Promise<void>;
   readonly console: (flags: readonly string[]) => Promise<RunningConsole & { readonly log: string[] }>;
   close(): Promise<void>;
 }
@@ -153,21 +155,23 @@ export async function startTestCluster(ports: ReadonlyMap<number, number> = new 
       }
     }
   };
+  const bind: TestCluster['bind'] = (name, role, namespace) =>
+    create({
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: namespace === undefined ? 'ClusterRoleBinding' : 'RoleBinding',
+      metadata: { name, ...(namespace !== undefined && { namespace }) },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
+      subjects: [{ kind: 'ServiceAccount', name, namespace: 'default' }],
+    });
   await create(...(customResourceDefinitions() as unknown as readonly KubeObject[]));
   return {
     server,
     client,
     create,
+    bind,
     token: async (name, role, namespace) => {
       await create({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace: 'default' } });
-      const kind = namespace === undefined ? 'ClusterRoleBinding' : 'RoleBinding';
-      await create({
-        apiVersion: 'rbac.authorization.k8s.io/v1',
-        kind,
-        metadata: { name, ...(namespace !== undefined && { namespace }) },
-        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
-        subjects: [{ kind: 'ServiceAccount', name, namespace: 'default' }],
-      });
+      await bind(name, role, namespace);
       const made = (await client.request('POST', `/api/v1/namespaces/default/serviceaccounts/${name}/token`, {
         apiVersion: 'authentication.k8s.io/v1',
         kind: 'TokenRequest',

@@ -115,13 +115,7 @@ describe('proxies and traces', () => {
     admin = await cluster.token('admin', 'cluster-admin');
     // Sees all pods, and reaches those of the control plane only.
     watcher = await cluster.token('watcher', 'pods');
-    await cluster.create({
-      apiVersion: 'rbac.authorization.k8s.io/v1',
-      kind: 'RoleBinding',
-      metadata: { name: 'watcher', namespace: 'istio-system' },
-      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'forwards' },
-      subjects: [{ kind: 'ServiceAccount', name: 'watcher', namespace: 'default' }],
-    });
+    await cluster.bind('watcher', 'forwards', 'istio-system');
     developer = await cluster.token('developer', 'pods', 'shop');
     console = await cluster.console([`--tracing-url=http://127.0.0.1:${await listen(jaeger.server)}/jaeger`]);
   });
