@@ -3,7 +3,8 @@ import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
-import { createKubeClient, type KubeObject, loadKubeConfig } from '@istio-ts/kube';
+import { createKubeClient, loadKubeConfig } from '@istio-ts/kube';
+import { listed, timePod, whoami } from './pods/pod-times.ts';
 
 interface Process {
   readonly pid: number;
@@ -66,52 +67,9 @@ async function certificateAt(namespace: string, pod: string): Promise<number> {
 interface PodTimes {
   /** Milliseconds from the pod's creation to its readiness. */
   readonly ready: number;
-  /** Milliseconds from the moment in which the node took the pod to its first certificate. */
+  /** Milliseconds from the moment in which the node took the pod to its first certificate; NaN without a sidecar. */
   readonly certificate: number;
 }
-
-/** Creates a pod and removes it when it is ready, as a watch sees it. */
-async function podTimes(pod: KubeObject, hasProxy: boolean): Promise<PodTimes> {
-  const { name = '', namespace = '' } = pod.metadata;
-  const ready = Promise.withResolvers<number>();
-  let started = 0;
-  let taken = 0;
-  const watch = client.watch(kubernetesTypes.Pod, { namespace, fieldSelector: `metadata.name=${name}` }, (event) => {
-    if (event.type === 'SYNCED' || event.type === 'DELETED') return;
-    const status = event.object.status as
-      | { readonly conditions?: readonly { readonly type: string; readonly status: string }[] }
-      | undefined;
-    const spec = event.object.spec as { readonly nodeName?: string } | undefined;
-    if (taken === 0 && spec?.nodeName !== undefined) taken = Date.now();
-    if (status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True'))
-      ready.resolve(performance.now() - started);
-  });
-  try {
-    started = performance.now();
-    await client.create(kubernetesTypes.Pod, pod);
-    const readyMs = await ready.promise;
-    return { ready: readyMs, certificate: hasProxy ? (await certificateAt(namespace, name)) - taken : Number.NaN };
-  } finally {
-    watch.close();
-    await client.delete(kubernetesTypes.Pod, name, namespace, { gracePeriodSeconds: 0 });
-  }
-}
-
-const whoami = (name: string, namespace: string): KubeObject => ({
-  apiVersion: 'v1',
-  kind: 'Pod',
-  metadata: { name, namespace, labels: { app: name } },
-  spec: {
-    containers: [
-      {
-        name: 'whoami',
-        image: 'whoami:v1',
-        ports: [{ containerPort: 80 }],
-        readinessProbe: { httpGet: { path: '/health', port: 80 }, periodSeconds: 1 },
-      },
-    ],
-  },
-});
 
 /** Milliseconds that istiod needed to become ready, out of its own log. */
 async function istiodReadyMs(): Promise<string> {
@@ -124,13 +82,17 @@ async function istiodReadyMs(): Promise<string> {
   return '(its log does not say)';
 }
 
-const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
-const listed = (values: readonly number[]) =>
-  `${(median(values) / 1000).toFixed(2)} s (median of ${values.length}: ${values.map((ms) => (ms / 1000).toFixed(2)).join(', ')})`;
 const times = async (prefix: string, namespace: string, hasProxy: boolean): Promise<readonly PodTimes[]> => {
   const values: PodTimes[] = [];
-  for (let round = 0; round < 5; round++)
-    values.push(await podTimes(whoami(`${prefix}-${round}`, namespace), hasProxy));
+  for (let round = 0; round < 5; round++) {
+    const name = `${prefix}-${round}`;
+    values.push(
+      await timePod(client, whoami(name, namespace), async ({ readyMs, taken }) => ({
+        ready: readyMs,
+        certificate: hasProxy ? (await certificateAt(namespace, name)) - taken : Number.NaN,
+      })),
+    );
+  }
   return values;
 };
 
