@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { Agent, createServer, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { findEnvoy, withoutEnvoy } from '@istio-ts/envoy/testing/binary';
 import { TestAuthority } from '@istio-ts/xds/testing/authority';
-import { istioObject, podObject, serviceObject, sliceObject } from '@istio-ts/xds/testing/objects';
+import { istioObject } from '@istio-ts/xds/testing/objects';
 import { eventually, freePort, OWN_AGENT, type RunningAgent, startAgent } from './agent.test-support.ts';
+import { serverAndClient } from './bound-sidecars.test-support.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.test-support.ts';
+import { type Cleanups, listening } from './listening.test-support.ts';
 
 /**
  * Certificates that containers mount and name (`ISTIO_META_TLS_CLIENT_*`, `ISTIO_META_TLS_SERVER_*`): of an authority that istiod knows nothing of, and
@@ -61,7 +62,7 @@ class Mount {
 }
 
 describe('certificates that containers mount', { skip: withoutEnvoy }, () => {
-  const cleanups: (() => unknown)[] = [];
+  const cleanups: Cleanups = [];
   const mounts = { client: new Mount('client'), server: new Mount('server') };
   let controlPlane: ControlPlane;
   let agents: Readonly<Record<'client' | 'server', RunningAgent>>;
@@ -103,59 +104,18 @@ describe('certificates that containers mount', { skip: withoutEnvoy }, () => {
     const app = createServer((incoming, response) => {
       response.end(String(incoming.headers['x-forwarded-client-cert'] ?? 'plain text'));
     });
-    await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
-    cleanups.push(() => {
-      app.closeAllConnections();
-      app.close();
-    });
+    const target = await listening(app, cleanups);
     port = await freePort();
     const inbound = await freePort();
     controlPlane = await startControlPlane(
       [
-        serviceObject({ name: 'server' }, [{ name: 'http', port, targetPort: inbound }]),
-        podObject({ name: 'server-1', labels: { app: 'server' }, ip: ip(1), account: 'server' }),
-        sliceObject('server', [{ name: 'http', port: inbound, protocol: 'TCP' }], [{ ip: ip(1), pod: 'server-1' }]),
-        podObject({ name: 'client-1', labels: { app: 'client' }, ip: ip(2), account: 'client' }),
-        // Traffic is not captured here: both sides have listeners that are bound.
-        istioObject(
-          'Sidecar',
-          { name: 'server' },
-          {
-            workloadSelector: { labels: { app: 'server' } },
-            ingress: [
-              {
-                port: { number: inbound, protocol: 'HTTP', name: 'http' },
-                bind: ip(1),
-                captureMode: 'NONE',
-                defaultEndpoint: `127.0.0.1:${(app.address() as AddressInfo).port}`,
-              },
-            ],
-            egress: [{ hosts: ['./*'] }],
-          },
-        ),
-        istioObject(
-          'Sidecar',
-          { name: 'client' },
-          {
-            workloadSelector: { labels: { app: 'client' } },
-            egress: [
-              {
-                port: { number: port, protocol: 'HTTP', name: 'http' },
-                bind: '127.0.0.1',
-                captureMode: 'NONE',
-                hosts: ['./*'],
-              },
-              { hosts: ['./*'] },
-            ],
-          },
-        ),
+        ...serverAndClient({ server: ip(1), client: ip(2), port, inbound, app: target }),
         // Connections between the proxies do not last, so that what they show each other is seen to change.
         istioObject(
           'DestinationRule',
           { name: 'server' },
           { host: 'server', trafficPolicy: { connectionPool: { http: { maxRequestsPerConnection: 3 } } } },
         ),
-        istioObject('PeerAuthentication', { name: 'strict' }, { mtls: { mode: 'STRICT' } }),
       ],
       {
         proxyListenPort: await freePort(),

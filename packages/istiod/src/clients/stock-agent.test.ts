@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { findEnvoy, withoutEnvoy } from '@istio-ts/envoy/testing/binary';
 import { NAME_TABLE_TYPE } from '@istio-ts/envoy/name-table';
 import type { KubeObject } from '@istio-ts/kube/object';
-import { istioObject, podObject, serviceObject, sliceObject } from '@istio-ts/xds/testing/objects';
+import { istioObject } from '@istio-ts/xds/testing/objects';
 import { type HttpReply, httpGet } from '@istio-ts/xds/testing/http-client';
 import { TypeUrl } from '../ads/resource-kinds.ts';
 import { syncStatus } from '../ads/sync-status.ts';
 import { eventually, freePort, OWN_AGENT, type RunningAgent, startAgent } from './agent.test-support.ts';
+import { serverAndClient } from './bound-sidecars.test-support.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.test-support.ts';
+import { type Cleanups, listening } from './listening.test-support.ts';
 import { type StandIn, startStandIn } from './stand-in-agent.test-support.ts';
 
 const byte = 16 + Math.floor(Math.random() * 200);
@@ -45,67 +46,23 @@ const weights = (v1: number): KubeObject =>
   );
 
 /** The control plane, a server with our agent and its application; the client is what a test is about. */
-async function startMesh(cleanups: (() => unknown)[]) {
+async function startMesh(cleanups: Cleanups) {
   const app = createServer((request, response) => {
     response.setHeader('x-forwarded', String(request.headers['x-forwarded-client-cert'] ?? ''));
     response.end('from the application');
   });
-  await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
-  cleanups.push(() => {
-    app.closeAllConnections();
-    app.close();
-  });
+  const target = await listening(app, cleanups);
   const port = await freePort();
   const inbound = await freePort();
-  const target = (app.address() as AddressInfo).port;
   const controlPlane = await startControlPlane(
     [
-      serviceObject({ name: 'server' }, [{ name: 'http', port, targetPort: inbound }], {
-        selector: { app: 'server' },
-      }),
-      podObject({ name: 'server-1', labels: { app: 'server', version: 'v1' }, ip: ip(1), account: 'server' }),
-      sliceObject('server', [{ name: 'http', port: inbound, protocol: 'TCP' }], [{ ip: ip(1), pod: 'server-1' }]),
-      podObject({ name: 'client-1', labels: { app: 'client' }, ip: ip(2), account: 'client' }),
-      // Traffic is not captured here: both sides have listeners that are bound.
-      istioObject(
-        'Sidecar',
-        { name: 'server' },
-        {
-          workloadSelector: { labels: { app: 'server' } },
-          ingress: [
-            {
-              port: { number: inbound, protocol: 'HTTP', name: 'http' },
-              bind: ip(1),
-              captureMode: 'NONE',
-              defaultEndpoint: `127.0.0.1:${target}`,
-            },
-          ],
-          egress: [{ hosts: ['./*'] }],
-        },
-      ),
-      istioObject(
-        'Sidecar',
-        { name: 'client' },
-        {
-          workloadSelector: { labels: { app: 'client' } },
-          egress: [
-            {
-              port: { number: port, protocol: 'HTTP', name: 'http' },
-              bind: '127.0.0.1',
-              captureMode: 'NONE',
-              hosts: ['./*'],
-            },
-            { hosts: ['./*'] },
-          ],
-        },
-      ),
+      ...serverAndClient({ server: ip(1), client: ip(2), port, inbound, app: target, serverLabels: { version: 'v1' } }),
       istioObject(
         'DestinationRule',
         { name: 'server' },
         { host: 'server', subsets: ['v1', 'v2'].map((version) => ({ name: version, labels: { version } })) },
       ),
       weights(100),
-      istioObject('PeerAuthentication', { name: 'strict' }, { mtls: { mode: 'STRICT' } }),
     ],
     { proxyListenPort: await freePort(), proxyInboundListenPort: await freePort(), accessLogFile: '/dev/null' },
   );
@@ -128,7 +85,7 @@ async function startMesh(cleanups: (() => unknown)[]) {
 
 for (const { istio, envoy } of envoys)
   describe(`a stock agent of Istio ${istio}, stood in for, with Envoy ${envoy}`, { skip: withoutEnvoy }, () => {
-    const cleanups: (() => unknown)[] = [];
+    const cleanups: Cleanups = [];
     let controlPlane: ControlPlane;
     let own: RunningAgent;
     let client: StandIn;
@@ -246,7 +203,7 @@ const AGENT = process.env.ISTIO_TS_STOCK_AGENT;
 const withoutAgent = !AGENT && 'ISTIO_TS_STOCK_AGENT names no pilot-agent (docs/clients.md says how to run this)';
 
 describe(`the agent ${AGENT ?? 'of a release of Istio'}`, { skip: withoutEnvoy || withoutAgent }, () => {
-  const cleanups: (() => unknown)[] = [];
+  const cleanups: Cleanups = [];
   after(async () => {
     for (const cleanup of cleanups.reverse()) await cleanup();
   });

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { findEnvoy, withoutEnvoy } from '@istio-ts/envoy/testing/binary';
 import type { KubeObject } from '@istio-ts/kube/object';
@@ -11,6 +10,7 @@ import { istioObject, podObject, serviceObject, sliceObject } from '@istio-ts/xd
 import { headerModule } from '@istio-ts/xds/testing/wasm';
 import { eventually, freePort, OWN_AGENT, type RunningAgent, startAgent } from './agent.test-support.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.test-support.ts';
+import { type Cleanups, listening } from './listening.test-support.ts';
 
 /** WasmPlugins whose modules have to be fetched: through the control plane, an agent that fetches them, and its Envoy, as a client sees it. */
 
@@ -18,23 +18,16 @@ const byte = 16 + Math.floor(Math.random() * 200);
 const ip = (last: number): string => `127.83.${byte}.${last}`;
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
-const cleanups: (() => unknown)[] = [];
-async function listening(handle: RequestListener, address = '127.0.0.1'): Promise<number> {
-  const server = createServer(handle);
-  await new Promise<void>((resolve) => server.listen(0, address, resolve));
-  cleanups.push(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
-}
+const cleanups: Cleanups = [];
+const answering = (handle: RequestListener, address?: string): Promise<number> =>
+  listening(createServer(handle), cleanups, address);
 
 /** A registry (OCI distribution specification) of images with one layer, for who shows the password of `me`. */
 async function startRegistry() {
   const images = new Map<string, Buffer>();
   const blobs = new Map<string, Buffer>();
   const pulls: string[] = [];
-  const port = await listening((request, response) => {
+  const port = await answering((request, response) => {
     const path = request.url ?? '';
     if (request.headers.authorization !== `Basic ${Buffer.from('me:secret').toString('base64')}`) {
       response.writeHead(401, { 'www-authenticate': 'Basic realm="registry"' }).end();
@@ -79,10 +72,10 @@ describe('modules that the agent fetches', { skip: withoutEnvoy }, () => {
 
   before(async () => {
     for (const name of names) ports[name] = await freePort();
-    const origin = await listening((request, response) => response.end(JSON.stringify(request.headers)), ip(1));
+    const origin = await answering((request, response) => response.end(JSON.stringify(request.headers)), ip(1));
     const module = headerModule('x-wasm', 'yes');
-    const files = `127.0.0.1:${await listening((_request, response) => response.end(module))}`;
-    const private_ = await listening((request, response) => {
+    const files = `127.0.0.1:${await answering((_request, response) => response.end(module))}`;
+    const private_ = await answering((request, response) => {
       asked.push(request.url ?? '');
       response.end(module);
     });

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { findEnvoy, withoutEnvoy } from '@istio-ts/envoy/testing/binary';
 import { MetricsRegistry } from '@istio-ts/metrics';
@@ -10,6 +9,8 @@ import { httpGet } from '@istio-ts/xds/testing/http-client';
 import { istioObject, podObject } from '@istio-ts/xds/testing/objects';
 import { keySet, token, type TokenKey, tokenKey } from '@istio-ts/xds/testing/token';
 import { eventually, freePort, OWN_AGENT, type RunningAgent, startAgent } from '../clients/agent.test-support.ts';
+import { boundIngress } from '../clients/bound-sidecars.test-support.ts';
+import { type Cleanups, listening } from '../clients/listening.test-support.ts';
 import { type ControlPlane, silent, startControlPlane } from '../clients/control-plane.test-support.ts';
 import { startTokenKeys } from './start.ts';
 
@@ -19,7 +20,7 @@ const byte = 16 + Math.floor(Math.random() * 200);
 const ip = (last: number): string => `127.84.${byte}.${last}`;
 
 describe('keys that istiod fetches', { skip: withoutEnvoy }, () => {
-  const cleanups: (() => unknown)[] = [];
+  const cleanups: Cleanups = [];
   const documents = new Map<string, string>();
   const metrics = new MetricsRegistry();
   let controlPlane: ControlPlane;
@@ -36,37 +37,15 @@ describe('keys that istiod fetches', { skip: withoutEnvoy }, () => {
       response.writeHead(text === undefined ? 503 : 200).end(text);
     });
     const app = createServer((_request, response) => response.end('served'));
-    for (const [one, address] of [
-      [server, ip(1)],
-      [app, '127.0.0.1'],
-    ] as const) {
-      await new Promise<void>((resolve) => one.listen(0, address, resolve));
-      cleanups.push(() => {
-        one.closeAllConnections();
-        one.close();
-      });
-    }
-    issuer = `http://${ip(1)}:${(server.address() as AddressInfo).port}`;
+    const at = await listening(server, cleanups, ip(1));
+    const target = await listening(app, cleanups);
+    issuer = `http://${ip(1)}:${at}`;
     documents.set('/.well-known/openid-configuration', JSON.stringify({ issuer, jwks_uri: `${issuer}/found` }));
     port = await freePort();
     controlPlane = await startControlPlane(
       [
         podObject({ name: 'web-1', labels: { app: 'web' }, ip: ip(2), account: 'web' }),
-        istioObject(
-          'Sidecar',
-          { name: 'web' },
-          {
-            workloadSelector: { labels: { app: 'web' } },
-            ingress: [
-              {
-                port: { number: port, protocol: 'HTTP', name: 'http' },
-                bind: ip(2),
-                captureMode: 'NONE',
-                defaultEndpoint: `127.0.0.1:${(app.address() as AddressInfo).port}`,
-              },
-            ],
-          },
-        ),
+        boundIngress({ name: 'web', bind: ip(2), port, app: target }),
         istioObject(
           'RequestAuthentication',
           { name: 'web' },

@@ -3,7 +3,6 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -14,6 +13,8 @@ import { TestAuthority } from '@istio-ts/xds/testing/authority';
 import { istioObject } from '@istio-ts/xds/testing/objects';
 import { tlsGet } from '@istio-ts/xds/testing/tls-client';
 import { eventually, freePort, OWN_AGENT, type RunningAgent, startAgent } from '../clients/agent.test-support.ts';
+import { boundIngress } from '../clients/bound-sidecars.test-support.ts';
+import { type Cleanups, listening } from '../clients/listening.test-support.ts';
 import { type RunningIstiod, startIstiod } from '../hardening/istiod.test-support.ts';
 
 /** Trust in another mesh, from its publisher over HTTPS through a whole istiod to the sidecar of a workload: agent and Envoy as they run in a pod. */
@@ -27,7 +28,7 @@ interface Shown {
 }
 
 describe('the trust bundle of another mesh', { skip: withoutEnvoy }, () => {
-  const cleanups: (() => unknown)[] = [];
+  const cleanups: Cleanups = [];
   const folder = mkdtempSync(join(tmpdir(), 'federation-'));
   const first = new TestAuthority(folder, 'partner');
   const next = new TestAuthority(folder, 'partner-next');
@@ -59,18 +60,10 @@ describe('the trust bundle of another mesh', { skip: withoutEnvoy }, () => {
       response.writeHead(answer === undefined ? 503 : 200).end(answer);
     });
     const app = createServer((_request, response) => response.end('served'));
-    for (const [server, address] of [
-      [publisher, ip(1)],
-      [app, '127.0.0.1'],
-    ] as const) {
-      await new Promise<void>((resolve) => server.listen(0, address, resolve));
-      cleanups.push(() => {
-        server.closeAllConnections();
-        server.close();
-      });
-    }
+    const at = await listening(publisher, cleanups, ip(1));
+    const target = await listening(app, cleanups);
     port = await freePort();
-    const url = `https://${ip(1)}:${(publisher.address() as AddressInfo).port}/bundle`;
+    const url = `https://${ip(1)}:${at}/bundle`;
     istiod = await startIstiod({
       values: {
         meshConfig: {
@@ -83,21 +76,7 @@ describe('the trust bundle of another mesh', { skip: withoutEnvoy }, () => {
       objects: [
         { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'web', namespace: 'shop' } },
         istioObject('PeerAuthentication', { name: 'default', namespace: 'shop' }, { mtls: { mode: 'STRICT' } }),
-        istioObject(
-          'Sidecar',
-          { name: 'web', namespace: 'shop' },
-          {
-            workloadSelector: { labels: { app: 'web' } },
-            ingress: [
-              {
-                port: { number: port, protocol: 'HTTP', name: 'http' },
-                bind: ip(2),
-                captureMode: 'NONE',
-                defaultEndpoint: `127.0.0.1:${(app.address() as AddressInfo).port}`,
-              },
-            ],
-          },
-        ),
+        boundIngress({ name: 'web', namespace: 'shop', bind: ip(2), port, app: target }),
       ],
       // The publisher's certificate is of an authority that the system trusts.
       env: { SSL_CERT_FILE: web.rootFile, ISTIO_TS_ALLOWED_CIDRS_IN_JWKS_URIS: '127.85.0.0/16' },
