@@ -51,10 +51,9 @@ const renderings: readonly Rendering[] = [
     istiodRemote: { enabled: true, injectionURL: 'https://x/inject' },
     base: { validationURL: 'https://x/validate' },
   }),
-  rendering('cni', 'all rights', {
-    repair: { enabled: true, deletePods: true, labelPods: true },
-    ambient: { enabled: true },
-  }),
+  rendering('cni', 'ambient', { ambient: { enabled: true } }),
+  rendering('cni', 'deletes', { repair: { repairPods: false, deletePods: true, labelPods: true } }),
+  rendering('cni', 'labels', { repair: { repairPods: false, labelPods: true } }),
   rendering('istio-operator', '', {}),
 ];
 
@@ -91,6 +90,18 @@ describe('rights', () => {
       for (const [index, line] of rules)
         assert.match(lines[index - 1] ?? '', /^# \S/, `${name}: ${named(object)}: ${line} ${lines[index + 1]}`);
     }
+  });
+
+  test('the CNI agent may do to pods what its settings say, and nothing else', () => {
+    const verbs = (name: string) =>
+      roles
+        .filter((role) => role.name === name)
+        .flatMap(({ object }) => list(object.rules))
+        .flatMap((rule) => words(rule.resources).flatMap((what) => words(rule.verbs).map((verb) => `${verb} ${what}`)));
+    const looks = ['get pods', 'get daemonsets', 'list pods', 'watch pods'];
+    assert.deepEqual(verbs('cni default'), [...looks, 'create events']);
+    assert.deepEqual(verbs('cni deletes'), [...looks, 'create events', 'delete pods']);
+    assert.deepEqual(verbs('cni labels'), [...looks, 'patch pods']);
   });
 
   test('only istiod, its readers of other clusters and gateways read Secrets; the first of all namespaces only where none is named', () => {

@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import { basename } from 'node:path';
 
 /**
@@ -9,8 +10,12 @@ async function start(): Promise<void> {
     const { main } = await import('./install/main.ts');
     process.exit(await main(process.argv.slice(2)));
   }
-  const { needsNothing } = await import('./plugin/quick-answer.ts');
-  if (needsNothing(process.env.CNI_COMMAND)) process.exit(0);
+  const { quickAnswer } = await import('./plugin/quick-answer.ts');
+  const answer = quickAnswer(process.env.CNI_COMMAND);
+  if (answer !== undefined) {
+    if (answer !== '') writeSync(1, `${answer}\n`);
+    process.exit(0);
+  }
   const { main } = await import('./plugin/main.ts');
   await main();
 }

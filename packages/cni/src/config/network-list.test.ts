@@ -7,6 +7,7 @@ import {
   type JsonObject,
   type NetworkList,
   NetworkListError,
+  parseNetworkFile,
   parseNetworkList,
   sameJson,
   withoutPlugin,
@@ -88,7 +89,8 @@ test('a new setting replaces the old entry, also one in the middle', () => {
 });
 
 test('the configuration of one plugin becomes a list', () => {
-  const list = parseNetworkList('{"cniVersion":"0.3.1","name":"net","type":"bridge","ipam":{"type":"host-local"}}');
+  const text = '{"cniVersion":"0.3.1","name":"net","type":"bridge","ipam":{"type":"host-local"}}';
+  const list = parseNetworkFile('10-net.conf', text);
   assert.equal(
     formatNetworkList(list),
     `{
@@ -105,19 +107,26 @@ test('the configuration of one plugin becomes a list', () => {
 }
 `,
   );
+  // A list without a name would be no network any more.
+  assert.equal(parseNetworkFile('10-net.json', '{"type":"bridge"}').fields.name, 'k8s-pod-network');
 });
 
 test('what a runtime would not take is refused with the reason', () => {
-  for (const [text, reason] of [
-    ['{', /not JSON/],
-    ['[]', /not a JSON object/],
-    ['{"name":"x"}', /no "plugins" and no "type"/],
-    ['{"plugins":[]}', /at least one plugin/],
-    ['{"plugins":[{"name":"x"}]}', /plugins\[0\] has no "type"/],
+  for (const [name, text, reason] of [
+    ['a.conflist', '{', /not JSON/],
+    ['a.conflist', '', /not JSON/],
+    ['a.conflist', '[]', /not a JSON object/],
+    ['a.conflist', '{"plugins":[{"type":"bridge"}]}', /no "name"/],
+    ['a.conflist', '{"name":"x","type":"bridge"}', /at least one plugin/],
+    ['a.conflist', '{"name":"x","plugins":[]}', /at least one plugin/],
+    ['a.conflist', '{"name":"x","plugins":[{"name":"x"}]}', /plugins\[0\] has no "type"/],
+    ['a.conf', '{"name":"x","plugins":[{"type":"bridge"}]}', /no "type"; a list of plugins is read from a .conflist/],
+    ['a.json', '{"name":"x"}', /no "type"/],
   ] as const)
     assert.throws(
-      () => parseNetworkList(text),
+      () => parseNetworkFile(name, text),
       (error) => error instanceof NetworkListError && reason.test(error.message),
+      `${name}: ${text}`,
     );
 });
 

@@ -21,28 +21,21 @@ export interface NetworkList {
   readonly plugins: readonly JsonObject[];
 }
 
+/** Name that a list gets when it is made of a plugin without one: a runtime takes no list without a name. */
+const DEFAULT_NAME = 'k8s-pod-network';
+
 /**
- * Reads a network configuration list, or the configuration of one plugin (a `.conf` file), which becomes a list of one.
- * Rules: CNI specification 1.1, "Network configuration format". Raises {@link NetworkListError}.
+ * Reads a file as runtimes do: a `.conflist` holds a list of plugins, a `.conf` or `.json` one plugin, which becomes a list of one. What a runtime passes over
+ * is refused here as well: to mend such a file would give the node another network. Raises {@link NetworkListError}.
  */
+export function parseNetworkFile(name: string, text: string): NetworkList {
+  return name.endsWith('.conflist') ? parseNetworkList(text) : parsePlugin(text);
+}
+
+/** Reads a network configuration list (CNI specification 1.1, "Network configuration format"). Raises {@link NetworkListError}. */
 export function parseNetworkList(text: string): NetworkList {
-  let value: Json;
-  try {
-    value = JSON.parse(text) as Json;
-  } catch (error) {
-    throw new NetworkListError(`not JSON: ${error instanceof Error ? error.message : String(error)}`);
-  }
-  if (!isObject(value)) throw new NetworkListError('not a JSON object');
-  if (value.plugins === undefined) {
-    if (typeof value.type !== 'string' || value.type === '')
-      throw new NetworkListError('neither a list of plugins nor a plugin: it has no "plugins" and no "type"');
-    const { name, cniVersion, ...plugin } = value;
-    const fields = {
-      ...(name !== undefined && { name }),
-      ...(cniVersion !== undefined && { cniVersion }),
-    };
-    return { fields, plugins: [plugin] };
-  }
+  const value = parseObject(text);
+  if (typeof value.name !== 'string') throw new NetworkListError('the list has no "name"');
   if (!Array.isArray(value.plugins) || value.plugins.length === 0)
     throw new NetworkListError('"plugins" is not a list with at least one plugin');
   const plugins: JsonObject[] = [];
@@ -53,6 +46,29 @@ export function parseNetworkList(text: string): NetworkList {
   }
   const { plugins: _, ...fields } = value;
   return { fields, plugins };
+}
+
+/** Reads the configuration of one plugin. Raises {@link NetworkListError}. */
+function parsePlugin(text: string): NetworkList {
+  const value = parseObject(text);
+  if (typeof value.type !== 'string' || value.type === '')
+    throw new NetworkListError(
+      'it is no plugin, for it has no "type"; a list of plugins is read from a .conflist only',
+    );
+  const { name, cniVersion, ...plugin } = value;
+  const fields = { name: name ?? DEFAULT_NAME, ...(cniVersion !== undefined && { cniVersion }) };
+  return { fields, plugins: [plugin] };
+}
+
+function parseObject(text: string): JsonObject {
+  let value: Json;
+  try {
+    value = JSON.parse(text) as Json;
+  } catch (error) {
+    throw new NetworkListError(`not JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  if (!isObject(value)) throw new NetworkListError('not a JSON object');
+  return value;
 }
 
 /** Text of a `.conflist` file, as people read it. */

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import type { Logger } from '@istio-ts/agent/log';
 import { formatKubeconfig } from '../config/kubeconfig-file.ts';
 import { pluginEntry } from '../config/plugin-settings.ts';
+import { FileChangedError, removeUnfinished, writeAtomically } from './atomic-file.ts';
 import { joinChain, leaveChain, NoNetworkFileError, writeOwnFile } from './network-files.ts';
-import { installPrograms, type ProgramSources, removePrograms, writeAtomically } from './programs.ts';
+import { installPrograms, type ProgramSources, removePrograms } from './programs.ts';
 import type { InstallSettings } from './settings.ts';
 
 /** How the node stands. */
@@ -13,7 +14,7 @@ export type InstallState =
   | { readonly kind: 'installed'; readonly file: string }
   /** The cluster's own network plugin has not written its configuration yet. */
   | { readonly kind: 'waiting'; readonly message: string }
-  | { readonly kind: 'failed'; readonly message: string };
+  | { readonly kind: 'failed'; readonly message: string; readonly step: FailedStep };
 
 /** Keeps the plugin installed on this node. */
 export interface Installer {
@@ -36,20 +37,48 @@ export interface InstallerParts {
 const SETTLE = 50;
 const RECHECK = 15_000;
 
-/** Brings the node into the state that the settings ask for, once. Raises what goes wrong. */
+/** Steps of an installation, by the result that Istio's metric `istio_cni_installs_total` has when one fails. */
+export type FailedStep = 'COPY_BINARIES_FAILURE' | 'CREATE_KUBECONFIG_FAILURE' | 'CREATE_CNI_CONFIG_FAILURE';
+
+/** Why an installation failed, and at which step. */
+export class InstallError extends Error {
+  readonly step: FailedStep;
+  constructor(step: FailedStep, cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.name = 'InstallError';
+    this.step = step;
+  }
+}
+
+async function attempt<Result>(step: FailedStep, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof NoNetworkFileError || error instanceof FileChangedError) throw error;
+    throw new InstallError(step, error);
+  }
+}
+
+/**
+ * Brings the node into the state that the settings ask for, once. Raises {@link NoNetworkFileError} while there is no network to join,
+ * {@link FileChangedError} when others wrote at the same moment, and {@link InstallError}.
+ */
 export async function installOnce(
   settings: InstallSettings,
   sources: ProgramSources,
 ): Promise<{ readonly file: string; readonly changed: readonly string[] }> {
   const changed: string[] = [];
+  const { binDir, kubeconfig } = settings.plugin;
   // In this order a plugin is never named in the configuration without being able to work.
-  for (const name of await installPrograms(sources, settings.binDir)) changed.push(`${settings.plugin.binDir}/${name}`);
-  if (await writeKubeconfig(settings)) changed.push(settings.plugin.kubeconfig);
-  const directories = { config: settings.configDir, state: settings.runDir };
+  const programs = () => installPrograms(sources, settings.binDir, kubeconfig);
+  for (const name of await attempt('COPY_BINARIES_FAILURE', programs)) changed.push(`${binDir}/${name}`);
+  if (await attempt('CREATE_KUBECONFIG_FAILURE', () => writeKubeconfig(settings))) changed.push(kubeconfig);
   const entry = pluginEntry(settings.plugin);
-  const joined = settings.chained
-    ? await joinChain(directories, entry, settings.configFile)
-    : await writeOwnFile(directories, entry, settings.configFile);
+  const joined = await attempt('CREATE_CNI_CONFIG_FAILURE', () =>
+    settings.chained
+      ? joinChain(settings.configDir, entry, settings.configFile)
+      : writeOwnFile(settings.configDir, entry, settings.configFile),
+  );
   if (joined.changed) changed.push(joined.file);
   return { file: joined.file, changed };
 }
@@ -70,10 +99,22 @@ async function writeKubeconfig(settings: InstallSettings): Promise<boolean> {
 
 /** Takes the plugin off the node: first out of the chain, so that no pod asks for a program that is gone. */
 export async function uninstallOnce(settings: InstallSettings): Promise<readonly string[]> {
-  const left = await leaveChain({ config: settings.configDir, state: settings.runDir });
-  await fs.rm(join(settings.configDir, settings.kubeconfigName), { force: true });
+  const left = await leaveWhile(settings.configDir, 5);
+  const kubeconfig = join(settings.configDir, settings.kubeconfigName);
+  await fs.rm(kubeconfig, { force: true });
+  await removeUnfinished(kubeconfig);
   await removePrograms(settings.binDir);
   return left;
+}
+
+/** Others may write a configuration at the same moment: then it is read again. */
+async function leaveWhile(directory: string, attempts: number): Promise<readonly string[]> {
+  try {
+    return await leaveChain(directory);
+  } catch (error) {
+    if (!(error instanceof FileChangedError) || attempts <= 1) throw error;
+    return leaveWhile(directory, attempts - 1);
+  }
 }
 
 /** Installs now, and again whenever something of it is changed by others: the chain, the programs, the token of the service account. */
@@ -120,8 +161,13 @@ export function startInstaller({ settings, sources, log, onInstall }: InstallerP
         onInstall(state);
       }
     } catch (error) {
+      if (error instanceof FileChangedError) {
+        schedule(SETTLE);
+        return;
+      }
       const message = error instanceof Error ? error.message : String(error);
-      state = { kind: error instanceof NoNetworkFileError ? 'waiting' : 'failed', message };
+      const step = error instanceof InstallError ? error.step : 'CREATE_CNI_CONFIG_FAILURE';
+      state = error instanceof NoNetworkFileError ? { kind: 'waiting', message } : { kind: 'failed', message, step };
       if (before.kind !== state.kind || ('message' in before && before.message !== message)) {
         log[state.kind === 'waiting' ? 'info' : 'error'](message);
         onInstall(state);

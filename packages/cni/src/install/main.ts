@@ -105,14 +105,15 @@ async function run(settings: InstallSettings, log: Logger): Promise<number> {
     sources: {
       // In the image this program is one executable, and the plugin is the same one.
       executable: isSea() ? process.execPath : undefined,
+      shell: existsSync(join(settings.hostProc, '1/root/bin/sh')),
       bundle: isSea() ? '' : pluginBundle(),
       runtime: settings.nodeRuntime === undefined ? process.execPath : undefined,
       nodeRuntime: settings.nodeRuntime,
     },
     log,
-    onInstall: ({ kind }) => {
-      ready.set(kind === 'installed' ? 1 : 0);
-      if (kind !== 'waiting') installs.add({ result: kind === 'installed' ? 'SUCCESS' : 'FAILURE' });
+    onInstall: (state) => {
+      ready.set(state.kind === 'installed' ? 1 : 0);
+      if (state.kind !== 'waiting') installs.add({ result: state.kind === 'installed' ? 'SUCCESS' : state.step });
     },
   });
   const repair = startRepair({
@@ -143,7 +144,7 @@ async function run(settings: InstallSettings, log: Logger): Promise<number> {
   if (await isBeingRemoved(client, settings.podNamespace, await daemonSet)) {
     log.info(`${signal}: the DaemonSet is gone or going`);
     await installer.uninstall();
-    await fs.rm(join(settings.runDir, AGENT_SOCKET), { force: true });
+    for (const name of [AGENT_SOCKET, 'xtables.lock']) await fs.rm(join(settings.runDir, name), { force: true });
   } else {
     log.info(`${signal}: the plugin stays for the next agent of this node`);
     await installer.stop();

@@ -3,11 +3,15 @@ import { constants, createReadStream } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { PLUGIN_TYPE } from '../config/network-list.ts';
+import { VERSION_ANSWER } from '../plugin/quick-answer.ts';
+import { removeUnfinished, unfinished, writeAtomically } from './atomic-file.ts';
 
 /** Where the plugin's program comes from. */
 export interface ProgramSources {
   /** The plugin as one executable, which needs nothing else on the node; undefined where there is only the bundle. */
   readonly executable?: string | undefined;
+  /** Whether the node has a shell, so that a launcher can stand before the executable. The bundle always has one. */
+  readonly shell?: boolean;
   /** The bundle, one file. */
   readonly bundle: string;
   /** The Node runtime to bring along; undefined when the node has one at `nodeRuntime`. */
@@ -19,45 +23,68 @@ export interface ProgramSources {
 const BUNDLE = `${PLUGIN_TYPE}.mjs`;
 const RUNTIME = `${PLUGIN_TYPE}-runtime`;
 
+const quoted = (path: string): string => `'${path.replaceAll("'", "'\\''")}'`;
+
 /**
  * The file that container runtimes call. It finds its parts beside itself, wherever the folder is on the node. Calls that need no work (the rules end
- * with the pod's network) are answered without starting anything; variables that change how Node runs are not the caller's to set.
+ * with the pod's network) are answered without starting anything; a runtime asks for the status every few seconds. Variables that change how Node runs are
+ * not the caller's to set.
  */
-function launcher(nodeRuntime: string | undefined): string {
-  const runtime = nodeRuntime === undefined ? `"$here/${RUNTIME}"` : `'${nodeRuntime.replaceAll("'", "'\\''")}'`;
+function launcher(program: string, kubeconfig: string): string {
   return `#!/bin/sh
 # CNI plugin of Istio, installed by install-cni.
-case "$CNI_COMMAND" in DEL|GC) exit 0;; esac
+case "$CNI_COMMAND" in
+DEL|GC) exit 0;;
+VERSION) echo '${VERSION_ANSWER}'; exit 0;;
+STATUS) if [ -e ${quoted(kubeconfig)} ]; then exit 0; fi;;
+esac
 here=\${0%/*}
 unset NODE_OPTIONS NODE_EXTRA_CA_CERTS NODE_V8_COVERAGE
-exec ${runtime} --no-warnings --max-semi-space-size=1 "$here/${BUNDLE}"
+exec ${program}
 `;
 }
 
 /**
- * Puts the plugin into the node's folder of plugins. Each file appears complete or not at all, as a container runtime may call it at any moment.
- * Returns the names of the files that changed.
+ * Puts the plugin into the node's folder of plugins. Each file appears complete or not at all, as a container runtime may call it at any moment; the
+ * launcher comes last, for what it calls is there by then. `kubeconfig` is the node's path of the plugin's, without which it is not ready. Returns the names
+ * of the files that changed.
  */
-export async function installPrograms(sources: ProgramSources, directory: string): Promise<readonly string[]> {
+export async function installPrograms(
+  sources: ProgramSources,
+  directory: string,
+  kubeconfig: string,
+): Promise<readonly string[]> {
   const changed: string[] = [];
-  if (sources.executable !== undefined) {
-    if (await copyNewer(sources.executable, join(directory, PLUGIN_TYPE))) changed.push(PLUGIN_TYPE);
-    // What an installation with a launcher left behind.
-    for (const name of [BUNDLE, RUNTIME]) await fs.rm(join(directory, name), { force: true });
+  const copy = async (source: string, name: string): Promise<void> => {
+    if (await copyNewer(source, join(directory, name))) changed.push(name);
+  };
+  const launch = async (program: string): Promise<void> => {
+    if (await writeAtomically(join(directory, PLUGIN_TYPE), launcher(program, kubeconfig), 0o755))
+      changed.push(PLUGIN_TYPE);
+  };
+  const { executable, shell, bundle, runtime, nodeRuntime } = sources;
+  if (executable === undefined) {
+    if (runtime !== undefined) await copy(runtime, RUNTIME);
+    await copy(bundle, BUNDLE);
+    const node = nodeRuntime === undefined ? `"$here/${RUNTIME}"` : quoted(nodeRuntime);
+    await launch(`${node} --no-warnings --max-semi-space-size=1 "$here/${BUNDLE}"`);
     return changed;
   }
-  // The launcher comes last: what it calls is there by then.
-  if (sources.runtime !== undefined && (await copyNewer(sources.runtime, join(directory, RUNTIME))))
-    changed.push(RUNTIME);
-  if (await copyNewer(sources.bundle, join(directory, BUNDLE))) changed.push(BUNDLE);
-  if (await writeAtomically(join(directory, PLUGIN_TYPE), launcher(sources.nodeRuntime), 0o755))
-    changed.push(PLUGIN_TYPE);
+  if (shell) {
+    await copy(executable, RUNTIME);
+    await launch(`"$here/${RUNTIME}"`);
+  } else await copy(executable, PLUGIN_TYPE);
+  // What an installation of another kind left behind.
+  for (const name of [BUNDLE, ...(shell ? [] : [RUNTIME])]) await fs.rm(join(directory, name), { force: true });
   return changed;
 }
 
 /** Takes the plugin out of the folder. */
 export async function removePrograms(directory: string): Promise<void> {
-  for (const name of [PLUGIN_TYPE, BUNDLE, RUNTIME]) await fs.rm(join(directory, name), { force: true });
+  for (const name of [PLUGIN_TYPE, BUNDLE, RUNTIME]) {
+    await fs.rm(join(directory, name), { force: true });
+    await removeUnfinished(join(directory, name));
+  }
 }
 
 /** A hash of a file's content, read piece by piece: the executable is larger than the memory this program should take. */
@@ -80,29 +107,13 @@ async function copyNewer(source: string, target: string): Promise<boolean> {
       return false;
     }
   }
-  const fresh = `${target}.tmp-${process.pid}`;
+  const fresh = unfinished(target);
   try {
     await fs.copyFile(source, fresh, constants.COPYFILE_FICLONE);
     await fs.chmod(fresh, 0o755);
     await fs.utimes(fresh, from.atime, from.mtime);
     await fs.rename(fresh, target);
     compared.add(target);
-  } catch (error) {
-    await fs.rm(fresh, { force: true });
-    throw error;
-  }
-  return true;
-}
-
-/** Writes a file whose content or permissions differ, all at once. Returns whether it did. */
-export async function writeAtomically(path: string, text: string, mode: number): Promise<boolean> {
-  const old = await fs.readFile(path, 'utf8').catch(() => undefined);
-  if (old === text && ((await fs.stat(path)).mode & 0o777) === mode) return false;
-  const fresh = `${path}.tmp-${process.pid}`;
-  try {
-    await fs.writeFile(fresh, text, { mode });
-    await fs.chmod(fresh, mode);
-    await fs.rename(fresh, path);
   } catch (error) {
     await fs.rm(fresh, { force: true });
     throw error;

@@ -8,7 +8,7 @@ import { createRuleWriter } from './rule-writer.ts';
 export async function main(): Promise<void> {
   const answer = await runPlugin({
     env: process.env,
-    input: process.env.CNI_COMMAND === undefined ? '' : readFileSync(0, 'utf8'),
+    input: () => readFileSync(0, 'utf8'),
     pods: ({ agentRunDir, kubeconfig }) => createPodSource(agentRunDir, kubeconfig),
     rules: createRuleWriter,
     exists: existsSync,

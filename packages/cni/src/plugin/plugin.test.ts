@@ -83,7 +83,7 @@ current-context: x
     platform: 'node',
     target: 'node24',
   });
-  await installPrograms({ bundle, runtime: process.execPath, nodeRuntime: undefined }, bin);
+  await installPrograms({ bundle, runtime: process.execPath, nodeRuntime: undefined }, bin, join(root, 'kubeconfig'));
 });
 after(async () => {
   if (skip) return;
@@ -95,6 +95,7 @@ after(async () => {
 interface Outcome {
   readonly code: number | null;
   readonly answer: JsonObject | undefined;
+  readonly output: string;
   readonly stderr: string;
 }
 
@@ -106,7 +107,13 @@ const result = {
 };
 
 /** Calls the installed plugin as a container runtime does. */
-function call(command: string, pod: string, config: JsonObject = {}, env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
+async function call(command: string, pod: string, config: JsonObject = {}, env: NodeJS.ProcessEnv = {}) {
+  const input = { ...pluginEntryWith(root), cniVersion: '1.0.0', name: 'net', prevResult: result, ...config };
+  const { output: _, ...outcome } = await callWith(command, pod, JSON.stringify(input), env);
+  return outcome;
+}
+
+function callWith(command: string, pod: string, input: string, env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
   const [namespace = '', name = ''] = pod.split('/');
   const child = spawn(join(bin, 'istio-cni'), {
     env: {
@@ -130,12 +137,10 @@ function call(command: string, pod: string, config: JsonObject = {}, env: NodeJS
     stderr += chunk;
   });
   child.stdin.on('error', () => undefined);
-  child.stdin.end(
-    JSON.stringify({ ...pluginEntryWith(root), cniVersion: '1.0.0', name: 'net', prevResult: result, ...config }),
-  );
+  child.stdin.end(input);
   return new Promise((resolve) => {
     child.on('close', (code) =>
-      resolve({ code, answer: stdout.trim() === '' ? undefined : JSON.parse(stdout), stderr }),
+      resolve({ code, answer: stdout.trim() === '' ? undefined : JSON.parse(stdout), output: stdout, stderr }),
     );
   });
 }
@@ -154,11 +159,12 @@ function dial(name: string, uid: number, host: string, port: number): string {
   const script = `exec 3<>/dev/tcp/${host}/${port} && timeout 3 cat <&3`;
   return execFileSync('nsenter', [...enter, 'bash', '-c', script], { encoding: 'utf8' }).trim();
 }
-const rules = (): string =>
-  execFileSync('nsenter', [`--net=/run/netns/${ns}`, '--', 'iptables-nft-save'], { encoding: 'utf8' }).replace(
+const rulesIn = (name: string): string =>
+  execFileSync('nsenter', [`--net=/run/netns/${name}`, '--', 'iptables-nft-save'], { encoding: 'utf8' }).replace(
     /^#.*$/gm,
     '',
   );
+const rules = (): string => rulesIn(ns);
 const clear = (): void =>
   applyInterception(DEFAULT_INTERCEPTION, {
     families: [4, 6],
@@ -265,12 +271,16 @@ test('the agent of the node is asked first, and gets the log', { skip }, async (
 test('failures are answers that say what to do', { skip }, async () => {
   pods.set('default/pods/secret', 403);
   const alone = { cni_agent_run_dir: join(root, 'no-agent') };
-  const refused = await call('ADD', 'default/secret', alone);
-  assert.equal(refused.code, 1);
-  assert.equal(refused.answer?.code, 11);
-  assert.match(String(refused.answer?.msg), /take "istio-cni" out of the CNI configuration/);
-  const status = await call('STATUS', '', { ...alone, cniVersion: '1.1.0', kubernetes: { kubeconfig: '/nowhere' } });
-  assert.equal(status.answer?.code, 50);
+  let clock = 0;
+  const source = createPodSource(join(root, 'no-agent'), join(root, 'kubeconfig'), () => (clock += 3000));
+  await assert.rejects(
+    source.get('default', 'secret', undefined),
+    (error) =>
+      error instanceof CniError && error.code === 11 && /status 403.*take "istio-cni" out of/.test(error.message),
+  );
+  const noKubeconfig = await call('ADD', 'default/web', { ...alone, kubernetes: { kubeconfig: '/nowhere' } });
+  assert.equal(noKubeconfig.answer?.code, 11);
+  assert.match(String(noKubeconfig.answer?.msg), /istio-cni-node of this node writes that file/);
   const version = await call('ADD', 'default/web', { ...alone, cniVersion: '9.9.9' });
   assert.equal(version.answer?.code, 1);
   const environment = await call('ADD', 'default/web', alone, { CNI_NETNS: '' });
@@ -279,5 +289,86 @@ test('failures are answers that say what to do', { skip }, async () => {
   const odd = await call('ADD', 'default/odd', alone);
   assert.equal(odd.answer?.code, 101);
   assert.match(String(odd.answer?.msg), /--istio-inbound-ports: "80;reboot" is not a port/);
-  assert.deepEqual((await call('VERSION', '')).answer?.cniVersion, '1.1.0');
+});
+
+test('calls that need no look at anything start nothing: they are answered without the runtime', { skip }, async () => {
+  const runtime = join(bin, 'istio-cni-runtime');
+  const kubeconfig = join(root, 'kubeconfig');
+  const newest = { cniVersion: '1.1.0' };
+  const versions = { cniVersion: '1.1.0', supportedVersions: ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] };
+  await fs.rename(runtime, `${runtime}.away`);
+  try {
+    for (const command of ['DEL', 'DEL', 'GC', 'STATUS'])
+      assert.deepEqual(await call(command, 'gone/gone', newest), { code: 0, answer: undefined, stderr: '' });
+    assert.deepEqual(await call('VERSION', ''), { code: 0, answer: versions, stderr: '' });
+    assert.notEqual((await call('ADD', 'default/web')).code, 0);
+  } finally {
+    await fs.rename(`${runtime}.away`, runtime);
+  }
+  await fs.rename(kubeconfig, `${kubeconfig}.away`);
+  try {
+    const status = await call('STATUS', '', newest);
+    assert.deepEqual([status.code, status.answer?.code], [1, 50]);
+    assert.match(String(status.answer?.msg), /the agent istio-cni-node of this node has not run yet/);
+  } finally {
+    await fs.rename(`${kubeconfig}.away`, kubeconfig);
+  }
+});
+
+test('whatever comes on standard input is answered as the specification says', { skip }, async () => {
+  const raw = (command: string, input: string): Promise<Outcome> => callWith(command, 'kube-system/dns', input);
+  const entry = JSON.stringify(pluginEntryWith(root)).slice(1, -1);
+  for (const input of ['', '{', '[]', 'null', '"x"', '\0']) {
+    const { code, answer } = await raw('ADD', input);
+    assert.deepEqual([code, answer?.code, answer?.cniVersion], [1, 6, '1.0.0'], input);
+    assert.deepEqual(await raw('DEL', input), { code: 0, answer: undefined, output: '', stderr: '' });
+  }
+  const unknown = await raw('ATTACH', `{"cniVersion":"1.0.0",${entry}}`);
+  assert.deepEqual([unknown.code, unknown.answer?.code], [1, 4]);
+  for (const version of ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0']) {
+    // Numbers and an order of members that a program which reads and prints JSON would not keep.
+    const previous = `{ "cniVersion": "${version}", "ips":[{"address":"10.0.0.1/24"}],\n "2":1.0, "1":12345678901234567890, "dns":{} }`;
+    const { code, output } = await raw(
+      'ADD',
+      `{"cniVersion":"${version}","name":"n","prevResult":${previous},${entry}}`,
+    );
+    assert.deepEqual([code, output], [0, `${previous}\n`]);
+    const first = await raw('ADD', `{"cniVersion":"${version}","name":"n",${entry}}`);
+    assert.deepEqual(first.answer, { cniVersion: version, interfaces: [], ips: [], routes: [], dns: {} });
+  }
+  const filling = 'x"\\\n'.repeat(3_000_000);
+  const huge = JSON.stringify({ cniVersion: '1.0.0', ips: [], filling });
+  const answered = await raw('ADD', `{"cniVersion":"1.0.0","prevResult":${huge},${entry}}`);
+  assert.equal(answered.code, 0);
+  assert.equal(answered.output.length, huge.length + 1);
+  const list = await raw('ADD', `{"cniVersion":"1.0.0","kubernetes":{"exclude_namespaces":"kube-system"}}`);
+  assert.equal(list.answer?.code, 7);
+});
+
+test('many pods at once get their rules, each in its own network', { skip }, async () => {
+  const names = Array.from({ length: 8 }, (_, index) => `${ns}-m${index}`);
+  try {
+    for (const name of names) ip('netns', 'add', name);
+    const outcomes = await Promise.all(
+      names.map((name, index) => {
+        pods.set(
+          `default/pods/m${index}`,
+          sidecar(`m${index}`, { 'traffic.sidecar.istio.io/excludeInboundPorts': `90${10 + index}` }),
+        );
+        return call(
+          'ADD',
+          `default/m${index}`,
+          { cni_agent_run_dir: join(root, 'no-agent') },
+          { CNI_NETNS: `/run/netns/${name}` },
+        );
+      }),
+    );
+    assert.deepEqual(
+      outcomes.map(({ code }) => code),
+      names.map(() => 0),
+    );
+    for (const [index, name] of names.entries()) assert.match(rulesIn(name), new RegExp(`--dport 90${10 + index} `));
+  } finally {
+    for (const name of names) ip('netns', 'del', name);
+  }
 });

@@ -1,20 +1,11 @@
 import { interceptionRules } from '@istio-ts/agent/iptables/rules';
 import type { InterceptionSettings } from '@istio-ts/agent/iptables/settings';
-import type { JsonObject } from '../config/network-list.ts';
 import { type PluginSettings, readPluginEntry } from '../config/plugin-settings.ts';
 import type { AgentRecord } from './agent-link.ts';
 import { type Decision, decide } from './decision.ts';
 import type { PodSource } from './pod-source.ts';
-import {
-  addressFamilies,
-  CniError,
-  type CniRequest,
-  ERROR,
-  formatError,
-  passResult,
-  readRequest,
-  SUPPORTED_VERSIONS,
-} from './protocol.ts';
+import { addressFamilies, CniError, type CniRequest, ERROR, formatError, passResult, readRequest } from './protocol.ts';
+import { quickAnswer } from './quick-answer.ts';
 
 /** Rules of one network namespace. */
 export interface RuleWriter {
@@ -27,7 +18,8 @@ export interface RuleWriter {
 /** What the plugin needs of the world around it. */
 export interface PluginWorld {
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly input: string;
+  /** Standard input, to its end. */
+  readonly input: () => string;
   readonly pods: (settings: PluginSettings) => PodSource;
   readonly rules: (settings: PluginSettings) => RuleWriter;
   readonly exists: (path: string) => boolean;
@@ -42,6 +34,8 @@ export interface PluginAnswer {
 
 /** Answers one call of a container runtime. Never throws: what goes wrong becomes the answer. */
 export async function runPlugin(world: PluginWorld): Promise<PluginAnswer> {
+  const quick = quickAnswer(world.env.CNI_COMMAND);
+  if (quick !== undefined) return { output: quick, exitCode: 0 };
   let cniVersion = '1.0.0';
   const records: AgentRecord[] = [];
   let settings: PluginSettings | undefined;
@@ -49,19 +43,14 @@ export async function runPlugin(world: PluginWorld): Promise<PluginAnswer> {
   let result = 0;
   let request: CniRequest | undefined;
   try {
-    request = readRequest(world.env, world.input);
+    request = readRequest(world.env, readInput(world));
     cniVersion = request.cniVersion;
-    if (request.command === 'VERSION') {
-      const text = JSON.stringify({ cniVersion: '1.1.0', supportedVersions: SUPPORTED_VERSIONS });
-      return { output: text, exitCode: 0 };
-    }
     try {
       settings = readPluginEntry(request.config);
     } catch (error) {
       throw new CniError(ERROR.invalidConfig, (error as Error).message);
     }
-    const output = await answerCall(request, settings, world, records);
-    answer = { output: output === undefined ? '' : JSON.stringify(output), exitCode: 0 };
+    answer = { output: await answerCall(request, settings, world, records), exitCode: 0 };
   } catch (error) {
     result = error instanceof CniError ? error.code : 999;
     answer = { output: formatError(error, cniVersion), exitCode: 1 };
@@ -76,6 +65,16 @@ export async function runPlugin(world: PluginWorld): Promise<PluginAnswer> {
   return answer;
 }
 
+function readInput({ env, input }: PluginWorld): string {
+  // Called by a person, it would wait for somebody to type.
+  if (env.CNI_COMMAND === undefined) return '';
+  try {
+    return input();
+  } catch (error) {
+    throw new CniError(ERROR.inputFailure, `configuration cannot be read: ${(error as Error).message}`);
+  }
+}
+
 function podName(request: CniRequest | undefined): string | undefined {
   return request?.pod && `${request.pod.namespace}/${request.pod.name}`;
 }
@@ -85,7 +84,7 @@ async function answerCall(
   settings: PluginSettings,
   world: PluginWorld,
   records: AgentRecord[],
-): Promise<JsonObject | undefined> {
+): Promise<string> {
   switch (request.command) {
     case 'ADD': {
       await add(request, settings, world, records);
@@ -93,23 +92,22 @@ async function answerCall(
     }
     case 'CHECK':
       await check(request, settings, world);
-      return undefined;
+      return '';
     case 'STATUS':
       if (!world.exists(settings.kubeconfig))
         throw new CniError(
           ERROR.notAvailable,
           `${settings.kubeconfig} does not exist: the agent istio-cni-node of this node has not run yet`,
         );
-      return undefined;
-    // The rules end with the network namespace; nothing is kept anywhere else.
-    case 'DEL':
-    case 'GC':
-    case 'VERSION':
-      return undefined;
+      return '';
     default:
       return request.command satisfies never;
   }
 }
+
+/** A kernel that was started without IPv6 has no such table. */
+const familiesOf = (request: CniRequest, { exists }: PluginWorld) =>
+  addressFamilies(request, exists('/proc/net/if_inet6'));
 
 async function decideCall(request: CniRequest, settings: PluginSettings, world: PluginWorld): Promise<Decision> {
   const { pod } = request;
@@ -138,7 +136,7 @@ async function add(
   }
   const started = performance.now();
   try {
-    await world.rules(settings).apply(request.netns, decision.settings, addressFamilies(request));
+    await world.rules(settings).apply(request.netns, decision.settings, familiesOf(request, world));
   } catch (error) {
     throw new CniError(ERROR.rulesFailed, (error as Error).message);
   }
@@ -150,7 +148,7 @@ async function check(request: CniRequest, settings: PluginSettings, world: Plugi
   const decision = await decideCall(request, settings, world);
   if (decision.kind === 'leave') return;
   const writer = world.rules(settings);
-  for (const family of addressFamilies(request)) {
+  for (const family of familiesOf(request, world)) {
     const missing = missingChains(decision.settings, family, await writer.read(request.netns, family));
     if (missing.length > 0)
       throw new CniError(

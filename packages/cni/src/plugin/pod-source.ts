@@ -53,7 +53,7 @@ function isMirror(pod: Pod): boolean {
   return pod.metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined;
 }
 
-/** One question to the API server, by the kubeconfig that the installer wrote. Raises {@link CniError} where asking again is of no use. */
+/** One question to the API server, by the kubeconfig that the installer wrote. Raises {@link CniError} when there is none. */
 async function askApi(file: string, namespace: string, name: string): Promise<AgentReply> {
   const { loadKubeConfig } = await import('@istio-ts/kube/kubeconfig');
   let config: ReturnType<typeof loadKubeConfig>;
@@ -75,7 +75,7 @@ async function askApi(file: string, namespace: string, name: string): Promise<Ag
   const url = new URL(`${server}/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(name)}`);
   // Loaded only here: TLS takes as long to load as everything else together, and most calls do without.
   const { request } = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http');
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     const failed = (message: string): void =>
       resolve({ kind: 'failed', message: `the API server at ${server} cannot be asked: ${message}` });
     const outgoing = request(
@@ -114,11 +114,9 @@ async function askApi(file: string, namespace: string, name: string): Promise<Ag
           if (response.statusCode === 200) resolve({ kind: 'pod', pod: body as Pod });
           else if (response.statusCode === 404) resolve({ kind: 'missing', message });
           else if (response.statusCode === 401 || response.statusCode === 403)
-            reject(
-              new CniError(
-                ERROR.tryAgainLater,
-                `the API server refuses this plugin (${response.statusCode}): ${message}. If the mesh's CNI plugin has been removed, take "istio-cni" out of the CNI configuration of this node`,
-              ),
+            // The token ends with the agent's pod; the next agent of this node writes its own.
+            failed(
+              `status ${response.statusCode}: ${message}. The agent istio-cni-node of this node writes the plugin's token: look whether its pod runs. If the mesh's CNI plugin has been removed, take "istio-cni" out of the CNI configuration of this node`,
             );
           else failed(`status ${response.statusCode}: ${message}`);
         });

@@ -9,6 +9,7 @@ export interface PodContainer {
 }
 
 export interface ContainerState {
+  readonly running?: object;
   readonly terminated?: { readonly exitCode: number; readonly message?: string };
 }
 

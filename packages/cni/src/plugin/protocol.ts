@@ -1,12 +1,12 @@
 import type { Json, JsonObject } from '../config/network-list.ts';
-
-/** Versions of the CNI specification that the plugin speaks. */
-export const SUPPORTED_VERSIONS = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
+import { memberText } from '../config/member-text.ts';
+import { SUPPORTED_VERSIONS } from './quick-answer.ts';
 
 /** Codes of errors; below 100 as in the CNI specification ("Error"), from 100 on the plugin's own. */
 export const ERROR = {
   incompatibleVersion: 1,
   invalidEnvironment: 4,
+  inputFailure: 5,
   decodeFailure: 6,
   invalidConfig: 7,
   tryAgainLater: 11,
@@ -28,23 +28,29 @@ export class CniError extends Error {
   }
 }
 
-export type CniCommand = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION';
+/** Commands that need a look at the configuration; the others see quick-answer.ts. */
+export type CniCommand = 'ADD' | 'CHECK' | 'STATUS';
 
 /** One call of a container runtime, decoded from environment and standard input. */
 export interface CniRequest {
   readonly command: CniCommand;
   readonly containerId: string;
-  /** Path of the pod's network namespace; may be empty for DEL. */
+  /** Path of the pod's network namespace. */
   readonly netns: string;
   readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string | undefined } | undefined;
   readonly cniVersion: string;
   /** Our entry of the chain, completed by the runtime with name, version and `prevResult`. */
   readonly config: JsonObject;
+  /** `prevResult` as the runtime wrote it; undefined when there is none. */
+  readonly previous: string | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const COMMANDS: readonly string[] = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION'];
+const isObject = (value: Json | undefined): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const COMMANDS: readonly string[] = ['ADD', 'CHECK', 'STATUS'];
 const isCommand = (word: string): word is CniCommand => COMMANDS.includes(word);
 
 /** Reads a call (CNI specification, "Execution protocol"). Raises {@link CniError}. */
@@ -53,19 +59,18 @@ export function readRequest(env: Environment, input: string): CniRequest {
   if (!isCommand(command))
     throw new CniError(
       ERROR.invalidEnvironment,
-      `CNI_COMMAND: "${command}" is not one of ${COMMANDS.join(', ')}; this program is called by container runtimes`,
+      `CNI_COMMAND: "${command}" is not one of ADD, DEL, CHECK, GC, STATUS, VERSION; this program is called by container runtimes`,
     );
   let config: Json;
   try {
-    config = JSON.parse(input === '' && command === 'VERSION' ? '{}' : input) as Json;
+    config = JSON.parse(input) as Json;
   } catch (error) {
     throw new CniError(ERROR.decodeFailure, `configuration is not JSON: ${(error as Error).message}`);
   }
-  if (typeof config !== 'object' || config === null || Array.isArray(config))
-    throw new CniError(ERROR.decodeFailure, 'configuration is not a JSON object');
-  const fields = config as JsonObject;
+  if (!isObject(config)) throw new CniError(ERROR.decodeFailure, 'configuration is not a JSON object');
+  const fields = config;
   const cniVersion = typeof fields.cniVersion === 'string' ? fields.cniVersion : '0.3.1';
-  if (command !== 'VERSION' && !SUPPORTED_VERSIONS.some((version) => version === cniVersion))
+  if (!SUPPORTED_VERSIONS.some((version) => version === cniVersion))
     throw new CniError(
       ERROR.incompatibleVersion,
       `CNI version ${cniVersion} is not supported; supported are ${SUPPORTED_VERSIONS.join(', ')}`,
@@ -83,6 +88,7 @@ export function readRequest(env: Environment, input: string): CniRequest {
     pod: readPod(env.CNI_ARGS ?? ''),
     cniVersion,
     config: fields,
+    previous: isObject(fields.prevResult) ? memberText(input, 'prevResult') : undefined,
   };
 }
 
@@ -100,20 +106,18 @@ function readPod(args: string): CniRequest['pod'] {
   return { namespace, name, uid: values.get('K8S_POD_UID') || undefined };
 }
 
-/** What the plugin before us answered, passed on unchanged; an empty result where we are the only one (Multus). */
-export function passResult({ config, cniVersion }: CniRequest): JsonObject {
-  const previous = config.prevResult;
-  if (typeof previous === 'object' && previous !== null && !Array.isArray(previous)) return previous as JsonObject;
-  return { cniVersion, interfaces: [], ips: [], routes: [], dns: {} };
+/** What the plugin before us answered, passed on as it is; an empty result where we are the only one (Multus). */
+export function passResult({ previous, cniVersion }: CniRequest): string {
+  return previous ?? JSON.stringify({ cniVersion, interfaces: [], ips: [], routes: [], dns: {} });
 }
 
-/** Families of the pod's addresses by the result so far; both when it says nothing. */
-export function addressFamilies({ config }: CniRequest): readonly (4 | 6)[] {
+/** Families of the pod's addresses by the result so far; all that this kernel has when it says nothing. */
+export function addressFamilies({ config }: CniRequest, kernelHasIpv6: boolean): readonly (4 | 6)[] {
   const previous = config.prevResult as { readonly ips?: readonly { readonly address?: unknown }[] } | undefined;
   const addresses = (Array.isArray(previous?.ips) ? previous.ips : [])
     .map((entry) => entry?.address)
     .filter((address): address is string => typeof address === 'string');
-  if (addresses.length === 0) return [4, 6];
+  if (addresses.length === 0) return kernelHasIpv6 ? [4, 6] : [4];
   // Loopback of both families is always there; IPv4 rules cost nothing in a pod that has only IPv6.
   return addresses.some((address) => address.includes(':')) ? [4, 6] : [4];
 }

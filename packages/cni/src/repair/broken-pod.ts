@@ -9,6 +9,8 @@ export function isBroken(pod: Pod, settings: RepairSettings): boolean {
   if (pod.metadata.deletionTimestamp !== undefined) return false;
   if (pod.metadata.annotations?.[settings.sidecarAnnotation] === undefined) return false;
   const status = pod.status?.initContainerStatuses?.find(({ name }) => name === settings.initContainerName);
+  // While it runs again, as after a repair, its outcome is to come.
+  if (status?.state?.running !== undefined) return false;
   // Once it has ended well the rules are there, whatever was before.
   const ended = status?.state?.terminated ?? status?.lastState?.terminated;
   return (

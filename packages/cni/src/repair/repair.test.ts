@@ -40,6 +40,8 @@ test('a pod is broken by the exit code of its check, whether it ended now or bef
   assert.equal(isBroken({ ...waiting, status: { initContainerStatuses: [before] } }, repair), true);
   const well = { ...before, state: { terminated: { exitCode: 0 } } };
   assert.equal(isBroken({ ...waiting, status: { initContainerStatuses: [well] } }, repair), false);
+  const again = { ...before, state: { running: {} } };
+  assert.equal(isBroken({ ...waiting, status: { initContainerStatuses: [again] } }, repair), false);
   assert.equal(isBroken({ ...waiting, metadata: { name: 'web' } }, repair), false);
 });
 
@@ -78,7 +80,7 @@ async function repaired(env: Readonly<Record<string, string>>, pods: readonly Po
   });
   startRepair({
     settings: settings(env),
-    excludedNamespaces: [],
+    excludedNamespaces: ['monitoring'],
     client,
     rules: {
       apply: async (path, _, families) => {
@@ -113,6 +115,18 @@ test('each failure is answered once', async () => {
   assert.deepEqual(labelled.calls, [
     ['patch', 'default', 'web', 'merge', { metadata: { uid: 'u-1', labels: { 'a/b': 'true' } } }],
   ]);
+});
+
+test('pods that the plugin leaves alone are not deleted again and again, nor labelled', async () => {
+  const excluded: Pod = { ...broken(), metadata: { ...broken().metadata, namespace: 'monitoring' } };
+  for (const [setting, type] of [
+    ['REPAIR_REPAIR_PODS', 'repair'],
+    ['REPAIR_DELETE_PODS', 'delete'],
+    ['REPAIR_LABEL_PODS', 'label'],
+  ] as const) {
+    const { calls, results } = await repaired({ [setting]: 'true' }, [excluded]);
+    assert.deepEqual([calls, results], [[], [`${type} skip`]]);
+  }
 });
 
 test('being removed is not being replaced', async () => {

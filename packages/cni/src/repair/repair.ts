@@ -70,21 +70,17 @@ async function act(
   { settings, excludedNamespaces, client, rules, namespaceOf, now }: RepairParts,
 ): Promise<'success' | 'skip'> {
   const { name = '', namespace = '', uid } = pod.metadata;
+  // A pod that the plugin leaves alone would fail again, also the one made in its place.
+  const decision = decide(pod, excludedNamespaces);
+  if (decision.kind === 'leave') return 'skip';
   switch (action) {
     case 'repair': {
-      const decision = decide(pod, excludedNamespaces);
-      if (decision.kind === 'leave') return 'skip';
       const path = namespaceOf(pod);
       if (path === undefined) throw new Error('its network namespace is not to be found on this node');
       const addresses = (pod.status?.podIPs ?? []).map(({ ip = '' }) => ip);
       await rules.apply(path, decision.settings, addresses.some((ip) => ip.includes(':')) ? [4, 6] : [4]);
-      await recordEvent(
-        client,
-        pod,
-        'RulesRepaired',
-        'Set the interception rules that were missing when the pod started',
-        now(),
-      );
+      const message = 'Set the interception rules that were missing when the pod started';
+      await recordEvent(client, pod, 'RulesRepaired', message, now());
       return 'success';
     }
     case 'delete':
