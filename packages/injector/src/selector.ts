@@ -1,16 +1,13 @@
+import type { LabelRequirement, LabelSelector } from '@istio-ts/kube/label-selector';
 import { InjectionError } from './errors.ts';
 import { isObject, textMap } from './json.ts';
 
-/** A Kubernetes label selector. */
-export interface Selector {
-  readonly matchLabels: Readonly<Record<string, string>>;
-  readonly matchExpressions: readonly {
-    readonly key: string;
-    readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
-    readonly values: readonly string[];
-  }[];
+/** A Kubernetes label selector with all of its parts. */
+export interface Selector extends Required<LabelSelector> {
+  readonly matchExpressions: readonly Required<LabelRequirement>[];
 }
 
+/** The selector that a setting has. Raises InjectionError, which names object and field, for what is none. */
 export function parseSelector(value: unknown, object: string, field: string): Selector {
   if (!isObject(value)) throw new InjectionError(object, field, 'must be a label selector');
   const expressions = value.matchExpressions ?? [];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { labelSelectorMatches, requirementHolds } from './label-selector.ts';
+import { labelSelectorMatches, readLabelSelector, requirementHolds } from './label-selector.ts';
 
 test('all labels and all requirements must hold; an empty selector takes everything', () => {
   const selector = {
@@ -29,4 +29,18 @@ for (const [operator, absent, other, listed] of [
 test('names that every object inherits are no labels', () => {
   assert.equal(requirementHolds({ key: 'constructor', operator: 'Exists' }, {}), false);
   assert.equal(labelSelectorMatches({ matchLabels: { toString: 'x' } }, {}), false);
+});
+
+test('a selector of an object that nobody has checked', () => {
+  for (const nothing of [undefined, null, 'app=web', []]) assert.equal(readLabelSelector(nothing), undefined);
+  const read = readLabelSelector({
+    matchLabels: { app: 'web' },
+    matchExpressions: [{ key: 'tier', operator: 'In', values: ['a', 1] }, 'nonsense'],
+  });
+  assert.deepEqual(read, {
+    matchLabels: { app: 'web' },
+    matchExpressions: [{ key: 'tier', operator: 'In', values: ['a'] }],
+  });
+  assert.equal(labelSelectorMatches(readLabelSelector({ matchLabels: { app: 1 } }) ?? {}, { app: '1' }), false);
+  assert.equal(labelSelectorMatches(readLabelSelector({ matchExpressions: [{}] }) ?? {}, {}), false);
 });

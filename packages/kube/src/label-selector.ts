@@ -11,6 +11,28 @@ export interface LabelSelector {
   readonly matchExpressions?: readonly LabelRequirement[];
 }
 
+const isMap = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** A selector out of an object that nobody has checked; undefined where there is none. What is neither map, list nor text where one belongs counts as absent. */
+export function readLabelSelector(value: unknown): LabelSelector | undefined {
+  if (!isMap(value)) return undefined;
+  const { matchLabels, matchExpressions } = value;
+  const texts = (list: unknown): readonly string[] =>
+    Array.isArray(list) ? list.filter((item) => typeof item === 'string') : [];
+  return {
+    // A label that is to have something else than a text is a label that nothing has.
+    matchLabels: isMap(matchLabels) ? (matchLabels as Readonly<Record<string, string>>) : {},
+    matchExpressions: (Array.isArray(matchExpressions) ? matchExpressions.filter(isMap) : []).map(
+      ({ key, operator, values }) => ({
+        ...(typeof key === 'string' && { key }),
+        ...(typeof operator === 'string' && { operator }),
+        values: texts(values),
+      }),
+    ),
+  };
+}
+
 /** Labels as objects have them, or none. What is no text in an object from outside equals no value. */
 export type LabelsOfObject = Readonly<Record<string, unknown>> | undefined;
 

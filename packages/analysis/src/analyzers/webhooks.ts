@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { labelSelectorMatches } from '@istio-ts/kube';
+import { labelSelectorMatches, readLabelSelector } from '@istio-ts/kube';
 import { fields, list, text, textMap } from '@istio-ts/mesh/kubernetes/read';
 import type { Analyzer } from '../analyzer.ts';
 import type { ConfigObject } from '../config-object.ts';
@@ -81,12 +81,7 @@ function checkClient(context: AnalysisContext, object: ConfigObject, webhook: Fi
 }
 
 function selects(selector: unknown, labels: Readonly<Record<string, string>>): boolean {
-  const { matchLabels, matchExpressions } = fields(selector);
-  const requirements = list(matchExpressions).map((item) => {
-    const { key, operator, values } = fields(item);
-    return { key: text(key), operator: text(operator), values: list(values).map(text) };
-  });
-  return labelSelectorMatches({ matchLabels: textMap(matchLabels), matchExpressions: requirements }, labels);
+  return labelSelectorMatches(readLabelSelector(selector) ?? {}, labels);
 }
 
 /** Every choice of labels that injectors can tell apart: each label absent, or with a value that some selector names. */

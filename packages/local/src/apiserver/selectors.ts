@@ -1,5 +1,11 @@
-import { type LabelRequirement, type LabelsOfObject, requirementHolds } from '@istio-ts/kube';
-import { asObject, at, isObject } from './json.ts';
+import {
+  type LabelRequirement,
+  type LabelsOfObject,
+  labelSelectorMatches,
+  readLabelSelector,
+  requirementHolds,
+} from '@istio-ts/kube';
+import { at } from './json.ts';
 import type { ApiObject } from './object.ts';
 import { badRequest } from './status.ts';
 
@@ -35,10 +41,8 @@ export function matchesRequirements(labels: LabelsOfObject, requirements: readon
 
 /** Whether labels match a LabelSelector object (meta/v1). An absent selector matches nothing, an empty one everything. */
 export function matchesLabelSelector(labels: Readonly<Record<string, unknown>>, selector: unknown): boolean {
-  if (!isObject(selector)) return false;
-  for (const [key, value] of Object.entries(asObject(selector.matchLabels))) if (labels[key] !== value) return false;
-  const expressions = Array.isArray(selector.matchExpressions) ? selector.matchExpressions : [];
-  return matchesRequirements(labels, expressions.filter(isObject) as unknown as LabelRequirement[]);
+  const read = readLabelSelector(selector);
+  return read !== undefined && labelSelectorMatches(read, labels);
 }
 
 export interface FieldRequirement {
