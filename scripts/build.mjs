@@ -67,10 +67,14 @@ export async function build(out = join(root, 'dist')) {
   mkdirSync(out, { recursive: true });
   // Built beside the old programs and moved over them file by file: a running cluster starts from this folder at any time.
   const staging = join(out, `.staging-${process.pid}`);
+  // Bundled as if for dist, wherever the files go: source maps hold ways to the sources, and the names of istioctl's parts depend on the maps. The same
+  // sources give the same files, whichever folder they are in.
+  const dist = join(root, 'dist');
   const { 'bin/istioctl': istioctl, ...others } = entries;
   const common = {
     absWorkingDir: root,
-    outdir: staging,
+    outdir: dist,
+    write: false,
     outExtension: { '.js': '.mjs' },
     bundle: true,
     format: 'esm',
@@ -87,7 +91,7 @@ export async function build(out = join(root, 'dist')) {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
   };
-  await Promise.all([
+  const bundles = await Promise.all([
     bundle({ ...common, entryPoints: others }),
     // istioctl has many commands and runs one: it loads that one's part only.
     bundle({
@@ -98,6 +102,11 @@ export async function build(out = join(root, 'dist')) {
     }),
     buildPages(bundle, join(staging, 'data', 'console')),
   ]);
+  for (const { path, contents } of bundles.flatMap((built) => built?.outputFiles ?? [])) {
+    const target = join(staging, relative(dist, path));
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, contents);
+  }
   for (const { from, to } of dataFolders) {
     if (existsSync(join(root, from))) cpSync(join(root, from), join(staging, 'data', to), { recursive: true });
   }
