@@ -1,6 +1,7 @@
 export * from './client.ts';
 export * from './describe.ts';
 export type { ExecSpec } from './exec-credentials.ts';
+export * from './event.ts';
 export * from './in-cluster.ts';
 export * from './kube-client.ts';
 export * from './kubeconfig.ts';

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { KubeClient, KubeObject } from '@istio-ts/kube';
+import { eventAbout, eventTime, type KubeClient, type KubeObject } from '@istio-ts/kube';
 import { EVENTS } from './kinds.ts';
 
 /** Writes Kubernetes events; a repeated one raises the count of the first. Never throws, never waits. */
@@ -29,7 +29,7 @@ export function createEventRecorder(
     record(object, type, reason, text, fieldPath) {
       const { namespace = 'default', name = '', uid } = object.metadata;
       const message = text.length > MESSAGE_LIMIT ? `${text.slice(0, MESSAGE_LIMIT - 1)}…` : text;
-      const time = `${now().toISOString().slice(0, 19)}Z`;
+      const at = now();
       const key = [namespace, name, uid, type, reason, message, fieldPath].join('\n');
       const earlier = known.get(key);
       const failed = (error: Error) => {
@@ -41,7 +41,7 @@ export function createEventRecorder(
         const count = earlier.count;
         earlier.written = earlier.written.then(() =>
           client
-            .patch(EVENTS, earlier.name, namespace, 'merge', { count, lastTimestamp: time })
+            .patch(EVENTS, earlier.name, namespace, 'merge', { count, lastTimestamp: eventTime(at) })
             .catch((error: Error) => {
               known.delete(key);
               failed(error);
@@ -51,32 +51,21 @@ export function createEventRecorder(
       }
       const eventName = `${name.slice(0, 220)}.${randomBytes(8).toString('hex')}`;
       if (known.size >= REMEMBERED) known.delete(known.keys().next().value ?? '');
+      const event = eventAbout(object, {
+        type,
+        reason,
+        message,
+        component,
+        host,
+        at,
+        ...(fieldPath !== undefined && { fieldPath }),
+      });
       const entry = {
         name: eventName,
         count: 1,
         written: client
-          .create(EVENTS, {
-            apiVersion: 'v1',
-            kind: 'Event',
-            metadata: { name: eventName, namespace },
-            involvedObject: {
-              apiVersion: object.apiVersion,
-              kind: object.kind,
-              name,
-              ...(object.metadata.namespace === undefined ? {} : { namespace }),
-              ...(uid === undefined ? {} : { uid }),
-              ...(fieldPath === undefined ? {} : { fieldPath }),
-            },
-            type,
-            reason,
-            message,
-            count: 1,
-            firstTimestamp: time,
-            lastTimestamp: time,
-            source: { component, host },
-            reportingComponent: component,
-            reportingInstance: host,
-          })
+          // A name of its own, so that a repetition can raise the count.
+          .create(EVENTS, { ...event, metadata: { name: eventName, namespace } })
           .catch(failed),
       };
       known.set(key, entry);
