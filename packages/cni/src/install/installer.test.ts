@@ -6,7 +6,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createLogger } from '@istio-ts/agent/log';
 import { loadKubeConfig } from '@istio-ts/kube/kubeconfig';
-import { type Installer, installOnce, startInstaller, uninstallOnce } from './installer.ts';
+import { InstallError, type Installer, installOnce, startInstaller, uninstallOnce } from './installer.ts';
 import { NoNetworkFileError } from './network-files.ts';
 import { type InstallSettings, InstallSettingsError, readInstallSettings } from './settings.ts';
 
@@ -166,9 +166,45 @@ test('everything is restored while the agent runs: the chain, the programs; it w
   await until(async () => (await types('10-calico.conflist')).join() === 'calico,tuning,istio-cni');
   await fs.rm(join(root, 'bin/istio-cni'));
   await until(async () => (await fs.readdir(join(root, 'bin'))).includes('istio-cni'));
+  const kubeconfig = join(root, 'net.d/ZZZ-istio-cni-kubeconfig');
+  const modeOf = async (path: string) => (await fs.stat(path).catch(() => undefined))?.mode;
+  await fs.rm(kubeconfig);
+  await until(async () => (await modeOf(kubeconfig)) !== undefined);
+  await fs.chmod(kubeconfig, 0o644);
+  await until(async () => (await modeOf(kubeconfig)) === 0o100600);
+  await fs.writeFile(join(root, 'account/token'), 'next-token');
+  await until(async () => (await fs.readFile(kubeconfig, 'utf8')).includes('next-token'));
+  // Somebody deletes the network: there is nothing to join until it is back.
+  await fs.rm(join(root, 'net.d/10-calico.conflist'));
+  await until(() => installer.state().kind === 'waiting');
+  await write('10-calico.conflist', calico.replace('portmap', 'tuning'));
+  await until(async () => (await types('10-calico.conflist')).join() === 'calico,tuning,istio-cni');
   await installer.uninstall();
   assert.deepEqual(await types('10-calico.conflist'), ['calico', 'tuning']);
   assert.equal(installer.state().kind, 'waiting');
+});
+
+test('a failure says at which step, and ends with its cause', async () => {
+  await write('10-calico.conflist', calico);
+  await fs.rm(join(root, 'account/token'));
+  const seen: string[] = [];
+  running = startInstaller({
+    settings: settings(),
+    sources: sources(),
+    log: createLogger({ write: () => undefined }),
+    onInstall: (state) => seen.push(state.kind === 'failed' ? state.step : state.kind),
+  });
+  await until(() => seen.length > 0);
+  assert.deepEqual(seen, ['CREATE_KUBECONFIG_FAILURE']);
+  assert.equal(await read('10-calico.conflist'), calico);
+  await fs.writeFile(join(root, 'account/token'), 'token');
+  await until(() => seen.at(-1) === 'installed');
+  await running.stop();
+  const nowhere = settings({ MOUNTED_CNI_BIN_DIR: join(root, 'nowhere') });
+  await assert.rejects(
+    installOnce(nowhere, sources()),
+    (error) => error instanceof InstallError && error.step === 'COPY_BINARIES_FAILURE' && /nowhere/.test(error.message),
+  );
 });
 
 test('settings that cannot work name the flag', () => {

@@ -139,13 +139,16 @@ export async function leaveChain(directory: string): Promise<readonly string[]> 
   for (const candidate of (await readConfigurations(directory)).valid) {
     if (findPlugin(candidate.list) !== undefined) {
       await leaveFile(directory, candidate);
+      await removeUnfinished(join(directory, candidate.name));
       left.push(candidate.name);
     }
-    await removeUnfinished(join(directory, candidate.name));
   }
   // Of files that others have replaced or removed since.
-  for (const name of await fs.readdir(directory))
-    if (name.startsWith(MEMORY)) await fs.rm(join(directory, name), { force: true });
+  for (const name of await fs.readdir(directory)) {
+    if (!name.startsWith(MEMORY)) continue;
+    await fs.rm(join(directory, name), { force: true });
+    await removeUnfinished(join(directory, name.slice(MEMORY.length).replace(/\.saved$/, '')));
+  }
   return left;
 }
 

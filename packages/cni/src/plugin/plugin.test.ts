@@ -10,10 +10,8 @@ import { applyInterception } from '@istio-ts/agent/iptables/apply';
 import { DEFAULT_INTERCEPTION } from '@istio-ts/agent/iptables/settings';
 import { createLogger } from '@istio-ts/agent/log';
 import { KubeApiError } from '@istio-ts/kube/client';
-import { build } from 'esbuild';
-import { type JsonObject, pluginEntryWith } from './plugin.test-support.ts';
+import { installPlugin, type JsonObject, pluginEntryWith } from './plugin.test-support.ts';
 import { servePlugin } from '../install/plugin-server.ts';
-import { installPrograms } from '../install/programs.ts';
 import { reachNamespace } from '../install/reach-namespace.ts';
 import type { Pod } from './pod.ts';
 import { createPodSource } from './pod-source.ts';
@@ -71,19 +69,7 @@ contexts: [{name: x, context: {cluster: c, user: u}}]
 current-context: x
 `,
   );
-  // As on a node: the bundle, the runtime that comes with it, and the launcher.
-  bin = join(root, 'bin');
-  await fs.mkdir(bin);
-  const bundle = join(root, 'istio-cni.mjs');
-  await build({
-    entryPoints: [join(import.meta.dirname, '../bin/istio-cni.ts')],
-    outfile: bundle,
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node24',
-  });
-  await installPrograms({ bundle, runtime: process.execPath, nodeRuntime: undefined }, bin, join(root, 'kubeconfig'));
+  bin = await installPlugin(root);
 });
 after(async () => {
   if (skip) return;
