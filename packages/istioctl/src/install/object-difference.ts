@@ -1,5 +1,5 @@
-import { isJsonObject } from '@istio-ts/charts/json';
 import type { KubeObject } from '@istio-ts/kube';
+import { differingLeaves, type Step } from './structural-diff.ts';
 
 /** An object without what the API server writes by itself, so that two states of it can be compared. */
 function ofUsers(object: KubeObject): Readonly<Record<string, unknown>> {
@@ -8,37 +8,20 @@ function ofUsers(object: KubeObject): Readonly<Record<string, unknown>> {
   return { ...rest, metadata: { labels, annotations, ownerReferences } };
 }
 
-/** The name of a list's item, where all items of both lists have one of their own: such lists are compared by name. */
-function byName(items: readonly unknown[]): ReadonlyMap<string, unknown> | undefined {
-  const named = new Map(
-    items.flatMap((item) => (isJsonObject(item) && typeof item.name === 'string' ? [[item.name, item] as const] : [])),
-  );
-  return items.length > 0 && named.size === items.length ? named : undefined;
-}
-
-function differences(path: string, before: unknown, after: unknown, found: string[]): void {
-  if (before === after) return;
-  if (isJsonObject(before) && isJsonObject(after)) {
-    for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
-      const shown = /[./]/.test(key) ? `["${key}"]` : `${path === '' ? '' : '.'}${key}`;
-      differences(`${path}${shown}`, before[key], after[key], found);
+function pathText(steps: readonly Step[]): string {
+  let path = '';
+  for (const step of steps)
+    switch (step.kind) {
+      case 'field':
+        path += /[./]/.test(step.field) ? `["${step.field}"]` : `${path === '' ? '' : '.'}${step.field}`;
+        break;
+      case 'item':
+        path += `[${step.name}]`;
+        break;
+      case 'index':
+        path += `[${step.index}]`;
     }
-    return;
-  }
-  if (Array.isArray(before) && Array.isArray(after)) {
-    const old = byName(before);
-    const now = byName(after);
-    if (old && now) {
-      for (const name of new Set([...old.keys(), ...now.keys()]))
-        differences(`${path}[${name}]`, old.get(name), now.get(name), found);
-      return;
-    }
-    if (before.length === after.length) {
-      for (const [index, item] of before.entries()) differences(`${path}[${index}]`, item, after[index], found);
-      return;
-    }
-  }
-  found.push(path);
+  return path;
 }
 
 /**
@@ -46,7 +29,7 @@ function differences(path: string, before: unknown, after: unknown, found: strin
  * writes (status, versions, who manages what) does not count.
  */
 export function differingPaths(before: KubeObject, after: KubeObject): readonly string[] {
-  const found: string[] = [];
-  differences('', ofUsers(before), ofUsers(after), found);
-  return found;
+  return differingLeaves(ofUsers(before), ofUsers(after), { identifiers: ['name'], unequalAsWhole: true }).map(
+    ({ steps }) => pathText(steps),
+  );
 }
