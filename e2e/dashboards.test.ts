@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { type Cluster, obstacle } from './support/cluster.ts';
+import { cniFolderFlags } from './support/cni-folders.ts';
 import { ownCluster } from './support/own-cluster.ts';
 import { until } from './support/shell.ts';
 
@@ -84,7 +85,9 @@ describe('dashboards over a mesh under load', { skip: obstacle() ?? false }, () 
   let loading = false;
   let load: Promise<void> = Promise.resolve();
   const cluster = ownCluster(async (started) => {
-    await started.istioctl('install', '--set', 'profile=demo', '--set', 'components.cni.enabled=true', '-y');
+    await started.istioctl(
+      ...['install', '-y', '--set', 'profile=demo', '--set', 'components.cni.enabled=true', ...cniFolderFlags],
+    );
     await started.kubectl('label', 'namespace', 'default', 'istio-injection=enabled');
     await started.kubectl(
       'apply',

@@ -16,7 +16,7 @@ const pod = (name: string, annotations: Readonly<Record<string, string>> = {}) =
   metadata: { name, labels: { app: name }, annotations },
   spec: {
     terminationGracePeriodSeconds: 1,
-    containers: [{ name: 'app', image: 'busybox', command: ['node', '-e', program] }],
+    containers: [{ name: 'app', image: 'busybox', imagePullPolicy: 'IfNotPresent', command: ['node', '-e', program] }],
   },
 });
 const service = (name: string) => ({

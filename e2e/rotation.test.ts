@@ -52,7 +52,7 @@ const pod = (name: string, program: string) => ({
   metadata: { name, labels: { app: name } },
   spec: {
     terminationGracePeriodSeconds: 1,
-    containers: [{ name: 'app', image: 'busybox', command: ['node', '-e', program] }],
+    containers: [{ name: 'app', image: 'busybox', imagePullPolicy: 'IfNotPresent', command: ['node', '-e', program] }],
   },
 });
 const list = (...items: readonly object[]): string => JSON.stringify({ apiVersion: 'v1', kind: 'List', items });

@@ -63,7 +63,7 @@ ${more}  trafficPolicy:
                 containers: [
                   {
                     name: 'server',
-                    image: 'node',
+                    image: 'node:24',
                     command: ['node', '/program/server.mjs'],
                     volumeMounts: [
                       { name: 'program', mountPath: '/program' },

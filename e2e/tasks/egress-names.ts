@@ -101,7 +101,7 @@ export function egressNames(mesh: () => Mesh): void {
                 containers: [
                   {
                     name: 'proxy',
-                    image: 'node',
+                    image: 'node:24',
                     command: ['node', '/programs/forward-proxy.ts'],
                     volumeMounts: [{ name: 'programs', mountPath: '/programs' }],
                   },
