@@ -16,6 +16,7 @@ import { startRepair } from '../repair/repair.ts';
 import { serveHttp } from './http-servers.ts';
 import { startInstaller } from './installer.ts';
 import { createCniMetrics } from './metrics.ts';
+import { nodeHasShell } from './node-shell.ts';
 import { reachNamespace } from './reach-namespace.ts';
 import { servePlugin } from './plugin-server.ts';
 import { DAEMON_SET_NAME, isBeingRemoved, ownDaemonSet } from './removal.ts';
@@ -105,7 +106,7 @@ async function run(settings: InstallSettings, log: Logger): Promise<number> {
     sources: {
       // In the image this program is one executable, and the plugin is the same one.
       executable: isSea() ? process.execPath : undefined,
-      shell: existsSync(join(settings.hostProc, '1/root/bin/sh')),
+      shell: isSea() && nodeHasShell(settings.hostProc),
       bundle: isSea() ? '' : pluginBundle(),
       runtime: settings.nodeRuntime === undefined ? process.execPath : undefined,
       nodeRuntime: settings.nodeRuntime,
