@@ -7,7 +7,7 @@
  * 2. In `run`, ask the context: `istio(kind)` for decoded objects of Istio's kinds, `objects(kind)` for others (or for another cluster of
  *    `snapshot.clusters`), `find`, `services()` (name `...serviceInputs` among the inputs), `workloads()` (`...workloadInputs`), and
  *    `snapshot.meshConfig`. Report with `context.report(object, 'NameOfTheMessage', { its arguments }, 'spec.field[0]')`; the path gives the line.
- * 3. A new message is an entry of `message-types.ts`.
+ * 3. A new message is an entry of one of the files in `messages/`; `message-types.ts` has all of them.
  * 4. Put it into the list of `analyzers.ts`.
  * 5. A test beside it: `findings(yaml)` of `analysis.test-support.ts` gives the messages of a manifest as short lines.
  */
