@@ -1,6 +1,6 @@
 import { FunctionError, TemplateExecError } from './errors.ts';
-import { checkArgument, type FunctionTable, type ParamType } from './functions.ts';
-import { lineOf } from './lex.ts';
+import type { Environment } from './environment.ts';
+import { checkArgument, literalMismatch } from './functions.ts';
 import {
   type Command,
   commandText,
@@ -12,36 +12,10 @@ import {
   pipelineText,
   type TemplateTree,
 } from './nodes.ts';
+import { place } from './place.ts';
 import { print } from './print.ts';
 import { type GoMap, type GoObject, type GoValue, isTrue, kindOf, sortedKeys, typeName } from './value.ts';
-
-/** What one execution may use up before it is stopped with an error. */
-export interface Limits {
-  /** Templates calling templates, by `template` or `include`. */
-  readonly depth: number;
-  /** Length of the output in UTF-16 units. */
-  readonly output: number;
-  /** Nodes and commands evaluated. */
-  readonly steps: number;
-}
-
-export const DEFAULT_LIMITS: Limits = { depth: 500, output: 64 * 1024 * 1024, steps: 20_000_000 };
-
-/** Used-up amounts, shared by an execution and the templates it includes. */
-export interface Usage {
-  depth: number;
-  output: number;
-  steps: number;
-}
-
-export interface Environment {
-  readonly functions: FunctionTable;
-  /** `default`: a missing key is "no value"; `zero`: it is nil (Helm); `error`: it is an error. */
-  readonly missingKey: 'default' | 'zero' | 'error';
-  readonly limits: Limits;
-  readonly usage: Usage;
-  readonly lookup: (name: string) => TemplateTree | undefined;
-}
+import { Variables } from './variables.ts';
 
 /** Runs a template on `data`. Throws `TemplateExecError`. */
 export function execute(tree: TemplateTree, data: GoValue, environment: Environment): string {
@@ -50,55 +24,18 @@ export function execute(tree: TemplateTree, data: GoValue, environment: Environm
 
 type Flow = 'next' | 'break' | 'continue';
 const NO_FINAL = Symbol('no piped value');
-const PLACES = new WeakMap<Located['source'], Map<number, { readonly line: number; readonly column: number }>>();
-
-function place(at: Located): { readonly line: number; readonly column: number } {
-  const known = PLACES.get(at.source) ?? new Map();
-  PLACES.set(at.source, known);
-  let found = known.get(at.pos);
-  if (found === undefined) {
-    const lineStart = at.source.text.lastIndexOf('\n', at.pos - 1);
-    // Go counts bytes.
-    const column = Buffer.byteLength(
-      at.source.text.slice(lineStart === -1 || at.pos === 0 ? 0 : lineStart + 1, at.pos),
-    );
-    found = { line: lineOf(at.source.text, at.pos), column };
-    known.set(at.pos, found);
-  }
-  return found;
-}
-
-/** Go words a literal of the wrong type differently from a value of the wrong type. */
-function literalMismatch(type: ParamType, node: Expression): string | undefined {
-  if (node.type !== 'number' && node.type !== 'string' && node.type !== 'bool') return undefined;
-  const fits: Readonly<Record<ParamType, boolean>> = {
-    any: true,
-    reflect: true,
-    string: node.type === 'string',
-    bool: node.type === 'bool',
-    int: node.type === 'number' && kindOf(node.value) === 'int',
-    float: node.type === 'number',
-    list: false,
-    map: false,
-  };
-  if (fits[type]) return undefined;
-  if (type === 'list' || type === 'map')
-    return `can't handle ${expressionText(node)} for arg of type ${type === 'map' ? 'map[string]interface {}' : '[]interface {}'}`;
-  return `expected ${type === 'int' ? 'integer' : type}; found ${expressionText(node)}`;
-}
-
 class Evaluation {
   private readonly tree: TemplateTree;
   private readonly env: Environment;
   private readonly data: GoValue;
   private out: string[] = [];
-  private variables: { readonly name: string; value: GoValue }[];
+  private readonly variables: Variables;
 
   constructor(tree: TemplateTree, data: GoValue, env: Environment) {
     this.tree = tree;
     this.env = env;
     this.data = data;
-    this.variables = [{ name: '$', value: data }];
+    this.variables = new Variables(data);
   }
 
   run(): string {
@@ -176,9 +113,9 @@ class Evaluation {
       case 'if':
       case 'with':
       case 'range': {
-        const mark = this.variables.length;
+        const mark = this.variables.depth;
         const flow = node.type === 'range' ? this.range(dot, node) : this.branch(dot, node);
-        this.variables.length = mark;
+        this.variables.cut(mark);
         return flow;
       }
     }
@@ -193,24 +130,24 @@ class Evaluation {
   private range(dot: GoValue, node: Node & { readonly type: 'if' | 'with' | 'range' }): Flow {
     const { pipeline } = node;
     const value = this.pipeline(dot, pipeline);
-    const mark = this.variables.length;
+    const mark = this.variables.depth;
     const visit = (key: GoValue, item: GoValue): boolean => {
       this.step(node, () => pipelineText(pipeline));
       const [first, second] = pipeline.variables;
       if (second !== undefined) {
         if (pipeline.assign) {
-          this.assign(first ?? '', key);
-          this.assign(second, item);
+          this.variables.assign(first ?? '', key);
+          this.variables.assign(second, item);
         } else {
-          this.setTop(2, key);
-          this.setTop(1, item);
+          this.variables.setTop(2, key);
+          this.variables.setTop(1, item);
         }
       } else if (first !== undefined) {
-        if (pipeline.assign) this.assign(first, item);
-        else this.setTop(1, item);
+        if (pipeline.assign) this.variables.assign(first, item);
+        else this.variables.setTop(1, item);
       }
       const flow = this.walk(item, node.list);
-      this.variables.length = mark;
+      this.variables.cut(mark);
       return flow === 'break';
     };
     let count = 0;
@@ -253,29 +190,15 @@ class Evaluation {
     return this.walk(dot, node.elseList);
   }
 
-  /** Sets the n-th variable from the top of the stack: those that the range's own pipeline declared. */
-  private setTop(n: number, value: GoValue): void {
-    const variable = this.variables[this.variables.length - n];
-    if (variable !== undefined) variable.value = value;
-  }
-
-  private assign(name: string, value: GoValue, at?: Command): void {
-    for (let i = this.variables.length - 1; i >= 0; i--) {
-      const variable = this.variables[i];
-      if (variable?.name === name) {
-        variable.value = value;
-        return;
-      }
-    }
-    if (at !== undefined) this.fail(at, commandText(at), `undefined variable: ${name}`);
-  }
-
   private pipeline(dot: GoValue, pipeline: Pipeline): GoValue {
     let value: GoValue | typeof NO_FINAL = NO_FINAL;
     for (const command of pipeline.commands) value = this.command(dot, command, value);
     for (const name of pipeline.variables) {
-      if (pipeline.assign) this.assign(name, value, pipeline.commands.at(-1));
-      else this.variables.push({ name, value });
+      if (!pipeline.assign) this.variables.declare(name, value);
+      else if (!this.variables.assign(name, value)) {
+        const last = pipeline.commands.at(-1);
+        if (last !== undefined) this.fail(last, commandText(last), `undefined variable: ${name}`);
+      }
     }
     return value;
   }
@@ -294,7 +217,7 @@ class Evaluation {
       }
       case 'variable':
         // A variable that holds nil is no value at all for Go, so its fields are none either.
-        return this.fields(dot, this.variable(first.name) ?? undefined, first, first.names, command, args, final);
+        return this.fields(dot, this.variables.get(first.name) ?? undefined, first, first.names, command, args, final);
       case 'function':
         return this.call(dot, first.name, command, args, final);
       default: {
@@ -308,14 +231,6 @@ class Evaluation {
         return this.argument(dot, first);
       }
     }
-  }
-
-  private variable(name: string): GoValue {
-    for (let i = this.variables.length - 1; i >= 0; i--) {
-      const variable = this.variables[i];
-      if (variable?.name === name) return variable.value;
-    }
-    return undefined;
   }
 
   private argument(dot: GoValue, node: Expression): GoValue {

@@ -1,4 +1,5 @@
 import { FunctionError } from './errors.ts';
+import { type Expression, expressionText } from './nodes.ts';
 import { type GoMap, type GoValue, kindOf, typeName } from './value.ts';
 
 /** What a parameter of a template function accepts; anything else is refused with Go's words before the function runs. */
@@ -71,4 +72,23 @@ export function checkArgument(type: ParamType, value: GoValue): GoValue {
     type === 'list' ? kind === 'slice' : type === 'float' ? kind === 'float' || kind === 'int' : kind === type;
   if (!fits) throw new FunctionError(`wrong type for value; expected ${GO_TYPE[type]}; got ${typeName(value)}`);
   return type === 'float' ? Number((value as { toJSON?: () => number }).toJSON?.() ?? value) : value;
+}
+
+/** Why a literal is no argument for a parameter; undefined where it is one, and for what is no literal. Go words this differently from a value of the wrong type. */
+export function literalMismatch(type: ParamType, node: Expression): string | undefined {
+  if (node.type !== 'number' && node.type !== 'string' && node.type !== 'bool') return undefined;
+  const fits: Readonly<Record<ParamType, boolean>> = {
+    any: true,
+    reflect: true,
+    string: node.type === 'string',
+    bool: node.type === 'bool',
+    int: node.type === 'number' && kindOf(node.value) === 'int',
+    float: node.type === 'number',
+    list: false,
+    map: false,
+  };
+  if (fits[type]) return undefined;
+  if (type === 'list' || type === 'map')
+    return `can't handle ${expressionText(node)} for arg of type ${type === 'map' ? 'map[string]interface {}' : '[]interface {}'}`;
+  return `expected ${type === 'int' ? 'integer' : type}; found ${expressionText(node)}`;
 }

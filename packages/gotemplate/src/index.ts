@@ -1,6 +1,6 @@
 export * from './convert.ts';
 export * from './errors.ts';
-export type { Limits } from './evaluate.ts';
+export type { Limits } from './environment.ts';
 export * from './functions.ts';
 export * from './helm.ts';
 export * from './print.ts';

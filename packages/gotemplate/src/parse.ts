@@ -1,7 +1,7 @@
 import { TemplateParseError } from './errors.ts';
 import { lex, lineOf, type Token } from './lex.ts';
+import { characterOf, LiteralError, numberOf, unquoted } from './literals.ts';
 import type { Command, Expression, Node, Pipeline, Source, TemplateTree } from './nodes.ts';
-import { Float, type GoValue } from './value.ts';
 
 /** Nesting of blocks and parentheses beyond this is refused: the parser and the evaluator recurse. */
 const MAX_NESTING = 200;
@@ -144,7 +144,7 @@ class Parser {
   private templateName(context: string): string {
     const token = this.nextNonSpace();
     if (token.kind !== 'string' && token.kind !== 'rawString') this.unexpected(token, context);
-    return this.unquote(token);
+    return this.literal(token, unquoted);
   }
 
   private action(): Node {
@@ -341,21 +341,14 @@ class Parser {
         return { type: 'bool', value: token.text === 'true', ...at };
       case 'number':
         this.next();
-        return { type: 'number', text: token.text, value: this.number(token), ...at };
-      case 'char': {
+        return { type: 'number', text: token.text, value: this.literal(token, numberOf), ...at };
+      case 'char':
         this.next();
-        if (!/^'(?:[^\\]|\\(?:.|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}))'$/u.test(token.text))
-          this.fail(`malformed character constant: ${token.text}`, token);
-        const value = this.unquote({
-          ...token,
-          text: `"${token.text.slice(1, -1).replaceAll('"', '\\"').replaceAll("\\'", "'")}"`,
-        });
-        return { type: 'number', text: token.text, value: value.codePointAt(0) ?? 0, ...at };
-      }
+        return { type: 'number', text: token.text, value: this.literal(token, characterOf), ...at };
       case 'string':
       case 'rawString':
         this.next();
-        return { type: 'string', quoted: token.text, value: this.unquote(token), ...at };
+        return { type: 'string', quoted: token.text, value: this.literal(token, unquoted), ...at };
       case 'leftParen':
         this.next();
         return { type: 'pipeline', pipeline: this.pipeline('parenthesized pipeline', 'rightParen'), ...at };
@@ -368,55 +361,13 @@ class Parser {
     if (!this.variables.includes(name)) this.fail(`undefined variable ${JSON.stringify(name)}`, token);
   }
 
-  private number(token: Token): GoValue {
-    const text = token.text.replaceAll('_', '');
-    const sign = text.startsWith('-') ? -1 : 1;
-    const digits = text.replace(/^[+-]/, '');
-    if (/^0[xXbBoO]/.test(digits)) return sign * Number(digits);
-    if (/^0[0-7]+$/.test(digits)) return sign * Number.parseInt(digits, 8);
-    const value = Number(digits);
-    if (/^0[0-9]+$/.test(digits)) return this.fail(`bad number syntax: ${JSON.stringify(token.text)}`, token);
-    if (Number.isNaN(value)) return this.fail(`bad number syntax: ${JSON.stringify(token.text)}`, token);
-    if (/[.eE]/.test(digits)) return Number.isInteger(value) ? new Float(sign * value) : sign * value;
-    return sign * value;
-  }
-
-  private unquote(token: Token): string {
-    if (token.kind === 'rawString') return token.text.slice(1, -1);
-    let out = '';
-    const body = token.text.slice(1, -1);
-    const escapes: Readonly<Record<string, string>> = {
-      a: '\x07',
-      b: '\b',
-      f: '\f',
-      n: '\n',
-      r: '\r',
-      t: '\t',
-      v: '\v',
-      '\\': '\\',
-      '"': '"',
-    };
-    for (let i = 0; i < body.length; i++) {
-      if (body[i] !== '\\') {
-        out += body[i];
-        continue;
-      }
-      const rest = body.slice(i + 1);
-      const simple = escapes[rest[0] ?? ''];
-      const coded = /^(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3}))/.exec(rest);
-      if (simple !== undefined) {
-        out += simple;
-        i++;
-      } else if (coded !== null) {
-        const code =
-          coded[4] !== undefined
-            ? Number.parseInt(coded[4], 8)
-            : Number.parseInt(coded[1] ?? coded[2] ?? coded[3] ?? '0', 16);
-        if (code > 0x10ffff) this.fail('invalid syntax in string', token);
-        out += String.fromCodePoint(code);
-        i += coded[0].length;
-      } else this.fail('invalid syntax', token);
+  /** Reads a literal; one that is none is an error at its place. */
+  private literal<T>(token: Token, read: (text: string) => T): T {
+    try {
+      return read(token.text);
+    } catch (error) {
+      if (error instanceof LiteralError) return this.fail(error.message, token);
+      throw error;
     }
-    return out;
   }
 }

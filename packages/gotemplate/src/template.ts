@@ -1,6 +1,7 @@
 import { BUILTINS } from './builtins.ts';
+import { DEFAULT_LIMITS, type Environment, type Limits, type Usage } from './environment.ts';
 import { FunctionError } from './errors.ts';
-import { DEFAULT_LIMITS, type Environment, execute, type Limits, type Usage } from './evaluate.ts';
+import { execute } from './evaluate.ts';
 import type { FunctionTable } from './functions.ts';
 import type { Node, TemplateTree } from './nodes.ts';
 import { parse } from './parse.ts';
