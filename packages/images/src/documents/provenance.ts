@@ -1,6 +1,8 @@
 import { distinct } from '../sources/component.ts';
 import type { DescribedContent } from './spdx.ts';
 
+export const IN_TOTO_MEDIA_TYPE = 'application/vnd.in-toto+json';
+
 /** How images were built, for who wants to build them again. */
 export interface BuildFacts {
   /** Commit of the sources; '' when unknown. */

@@ -11,7 +11,7 @@ export interface ImageSize {
   readonly unpacked: number;
   readonly layers: number;
   readonly digest: string;
-  /** Layers that no other image of the table has, compressed. */
+  /** Layers that no image of another name has, compressed. */
   readonly own: number;
 }
 

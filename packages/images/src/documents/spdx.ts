@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Component } from '../sources/component.ts';
 
+export const SPDX_MEDIA_TYPE = 'application/spdx+json';
+
 /** An image a bill of materials is about. */
 export interface DescribedContent {
   /** Name with tag. */

@@ -1,4 +1,4 @@
-import type { Blob, Digest } from '../oci/blob.ts';
+import { type Blob, type Digest, MEDIA } from '../oci/blob.ts';
 import type { Credentials } from './credentials.ts';
 
 /** A registry refused something; says what, and with which answer. */
@@ -15,8 +15,13 @@ export class RegistryError extends Error {
 export interface RegistryClient {
   /** Puts content into a repository unless it is there; takes it over from `from` when that repository of the registry has it. Gives how it came there. */
   putBlob(repository: string, blob: Blob, from: string | undefined): Promise<'there' | 'mounted' | 'sent'>;
-  /** Puts a manifest or an index into a repository, by its tag or its digest. */
-  putManifest(repository: string, name: string, manifest: Blob): Promise<void>;
+  /**
+   * Puts a manifest or an index into a repository, by its tag or its digest. Gives the digest of the manifest it belongs to where the registry says that it
+   * keeps a list of those (`OCI-Subject`).
+   */
+  putManifest(repository: string, name: string, manifest: Blob): Promise<{ readonly subject: string | undefined }>;
+  /** The manifest or index of a tag or digest, undefined when there is none. */
+  manifest(repository: string, name: string): Promise<string | undefined>;
 }
 
 /** A client for the registry at `address` (with scheme). Raises {@link RegistryError} for refusals. */
@@ -127,6 +132,18 @@ export function registryClient(
           `${host(address)} stored ${repository}:${name} as ${stored} instead of ${descriptor.digest}`,
           201,
         );
+      return { subject: answer.headers.get('oci-subject') ?? undefined };
+    },
+    manifest: async (repository, name) => {
+      const answer = await request(repository, 'GET', `${address}/v2/${repository}/manifests/${name}`, {
+        headers: { accept: `${MEDIA.index}, ${MEDIA.manifest}` },
+      });
+      if (answer.status === 404) {
+        await answer.body?.cancel();
+        return undefined;
+      }
+      if (!answer.ok) throw await refused(`to give ${repository}:${name}`, answer);
+      return answer.text();
     },
   };
 }

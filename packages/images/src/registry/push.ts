@@ -1,4 +1,4 @@
-import type { Digest } from '../oci/blob.ts';
+import type { Descriptor, Digest } from '../oci/blob.ts';
 import { type BuiltImage, buildIndex } from '../oci/image.ts';
 import type { RegistryClient } from './client.ts';
 
@@ -8,6 +8,8 @@ export interface Pushed {
   readonly tag: string;
   /** What the tag names now. */
   readonly digest: Digest;
+  /** The manifest or index of that digest. */
+  readonly descriptor: Descriptor;
   /** Bytes of layers that were sent; the others were in the registry. */
   readonly sent: number;
 }
@@ -33,14 +35,21 @@ export async function push(
       placed.set(digest, repository);
     }
   }
+  const pushed = (descriptor: Descriptor): Pushed => ({
+    repository,
+    tag,
+    digest: descriptor.digest,
+    descriptor,
+    sent,
+  });
   const [first, ...others] = images;
   if (first === undefined) throw new Error(`there is nothing to push to ${repository}`);
   if (others.length === 0) {
     await client.putManifest(repository, tag, first.manifest);
-    return { repository, tag, digest: first.manifest.descriptor.digest, sent };
+    return pushed(first.manifest.descriptor);
   }
   for (const { manifest } of images) await client.putManifest(repository, manifest.descriptor.digest, manifest);
   const index = buildIndex(images);
   await client.putManifest(repository, tag, index);
-  return { repository, tag, digest: index.descriptor.digest, sent };
+  return pushed(index.descriptor);
 }

@@ -9,9 +9,10 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { packLayer } from '../layers/layer-store.ts';
-import type { Digest } from '../oci/blob.ts';
+import { blob, type Digest } from '../oci/blob.ts';
 import { type BuiltImage, buildImage, buildIndex } from '../oci/image.ts';
 import { file } from '../tar/entry.ts';
+import { attach, referrersTag } from './attach.ts';
 import { RegistryError, registryClient } from './client.ts';
 import { dockerCredentials } from './credentials.ts';
 import { push } from './push.ts';
@@ -122,6 +123,73 @@ test('a push logs in for a token, sends what is missing, takes shared layers ove
   asked.length = 0;
   assert.equal((await push(client, 'team/pilot', '2', images, new Map())).sent, 0, 'everything was there');
 });
+
+/** A registry that keeps what it is given, for anyone; with `referrers` it says that it lists what belongs to a manifest. */
+async function openRegistry(context: TestContext, { referrers }: { readonly referrers: boolean }) {
+  const blobs = new Map<string, Buffer>();
+  const manifests = new Map<string, Buffer>();
+  const server = createServer(async (incoming, outgoing) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of incoming) chunks.push(chunk as Buffer);
+    const data = Buffer.concat(chunks);
+    const url = new URL(incoming.url ?? '', 'http://registry');
+    const [, repository = '', kind, name = ''] = /^\/v2\/(.*?)\/(blobs|manifests)\/(.*)$/.exec(url.pathname) ?? [];
+    const answer = (status: number, headers: Record<string, string> = {}, body?: Buffer): void =>
+      void outgoing.writeHead(status, headers).end(body);
+    if (kind === 'manifests' && incoming.method === 'PUT') {
+      manifests.set(name, data);
+      const { subject } = JSON.parse(data.toString()) as { readonly subject?: { readonly digest: string } };
+      return answer(201, referrers && subject !== undefined ? { 'OCI-Subject': subject.digest } : {});
+    }
+    const found = kind === 'manifests' ? manifests.get(name) : blobs.get(name);
+    if (incoming.method === 'HEAD') return answer(found === undefined ? 404 : 200);
+    if (incoming.method === 'GET') return answer(found === undefined ? 404 : 200, {}, found);
+    if (incoming.method === 'POST') return answer(202, { location: `/v2/${repository}/blobs/uploads/1` });
+    blobs.set(url.searchParams.get('digest') ?? '', data);
+    return answer(201);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  context.after(() => server.close());
+  return { address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, blobs, manifests };
+}
+
+for (const referrers of [true, false])
+  test(`documents are attached to an image ${referrers ? 'that lists them itself' : 'in an index beside it where the registry does not list them'}`, async (context) => {
+    const { address, blobs, manifests } = await openRegistry(context, { referrers });
+    const client = registryClient(address, undefined);
+    const { descriptor } = await push(client, 'team/pilot', '1', images, new Map());
+    const document = (text: string) => ({
+      title: 'x.spdx.json',
+      content: blob('application/spdx+json', Buffer.from(text)),
+    });
+    const tag = referrersTag(descriptor.digest);
+    const attached = () =>
+      [...manifests.values()].map((data) => JSON.parse(data.toString())).filter(({ subject }) => subject);
+    const listed = (): { digest: string; artifactType: string }[] =>
+      JSON.parse(manifests.get(tag)?.toString() ?? '{"manifests":[]}').manifests;
+
+    await attach(client, 'team/pilot', descriptor, [document('one')]);
+    await attach(client, 'team/pilot', descriptor, [document('one')]);
+    const [manifest, ...more] = attached();
+    assert.deepEqual(more, [], 'the same document is there once');
+    assert.equal(manifest.subject.digest, descriptor.digest);
+    assert.equal(manifest.artifactType, 'application/spdx+json');
+    assert.equal(manifest.layers[0].annotations['org.opencontainers.image.title'], 'x.spdx.json');
+    assert.equal(blobs.get(manifest.layers[0].digest)?.toString(), 'one');
+    assert.equal(blobs.get(manifest.config.digest)?.toString(), '{}');
+    assert.equal(listed().length, referrers ? 0 : 1);
+
+    await attach(client, 'team/pilot', descriptor, [document('two')]);
+    assert.equal(attached().length, 2);
+    if (referrers) return;
+    assert.deepEqual(
+      listed().map(({ artifactType }) => artifactType),
+      ['application/spdx+json', 'application/spdx+json'],
+      'what was listed before stays',
+    );
+    for (const { digest } of listed()) assert.ok(manifests.has(digest));
+  });
 
 test('a refusal says what was refused and by whom; a password is in no message', async (context) => {
   const { address } = await tokenRegistry(context);
