@@ -81,7 +81,8 @@ export function applyInterception(settings: InterceptionSettings, options: Apply
   const enter = entering(options.networkNamespace);
   const backends: readonly ('nft' | 'legacy')[] = options.backend === undefined ? ['nft', 'legacy'] : [options.backend];
   for (const family of options.families) {
-    const rules = options.cleanupOnly ? [] : interceptionRules(settings, family);
+    const made = interceptionRules(settings, family);
+    const rules = options.cleanupOnly ? [] : made;
     if (options.dryRun) {
       options.print(`# ${family === 4 ? 'iptables' : 'ip6tables'}-restore --noflush\n${restoreScript(rules, '')}`);
       continue;
@@ -98,7 +99,7 @@ export function applyInterception(settings: InterceptionSettings, options: Apply
         failures.push(`${found.save}: ${saved.stderr.trim()}`);
         return false;
       }
-      const script = restoreScript(rules, saved.stdout);
+      const script = restoreScript(rules, saved.stdout, made);
       if (script === '') return true;
       options.print(`# ${found.restore} --noflush\n${script}`);
       const restored = run([...enter, found.restore, '--noflush', '--wait=30'], script);
@@ -150,6 +151,8 @@ function applyTproxyRoute(
   run([...ip, 'route', 'del', ...route]);
   if (options.cleanupOnly) return;
   for (const words of [
+    // Runtimes bring the loopback up while they call other plugins; IPv6 takes no route through a device that is down.
+    ['link', 'set', 'lo', 'up'],
     ['rule', 'add', ...rule],
     ['route', 'replace', ...route],
   ]) {

@@ -25,16 +25,17 @@ const OWN_CHAINS: Readonly<Record<(typeof TABLES)[number], readonly string[]>> =
  * `saved` is the output of `iptables-save`. Applying the result again changes nothing.
  *
  * Rules of built-in chains that are ours are recognised in `saved` by a jump to one of our chains; others (RETURN of excluded
- * interfaces) by being the same text.
+ * interfaces) by being the same text as one of `known`: the rules that these settings make, also where none is wanted any more.
  */
-export function restoreScript(rules: readonly Rule[], saved: string): string {
+export function restoreScript(rules: readonly Rule[], saved: string, known: readonly Rule[] = rules): string {
   const present = readSaved(saved);
   let script = '';
   for (const table of TABLES) {
     const wanted = rules.filter((rule) => rule.table === table);
     const old = present.get(table);
     const oldChains = OWN_CHAINS[table].filter((chain) => old?.chains.has(chain));
-    const stale = (old?.rules ?? []).filter((line) => isOurs(line, wanted));
+    const made = known.filter((rule) => rule.table === table);
+    const stale = (old?.rules ?? []).filter((line) => isOurs(line, made));
     if (wanted.length === 0 && oldChains.length === 0 && stale.length === 0) continue;
     const newChains = [...new Set(wanted.map((rule) => rule.chain).filter(isOwnChain))];
     script += `*${table}\n`;
@@ -48,12 +49,19 @@ export function restoreScript(rules: readonly Rule[], saved: string): string {
   return script;
 }
 
-function isOurs(line: string, wanted: readonly Rule[]): boolean {
+function isOurs(line: string, made: readonly Rule[]): boolean {
   const [, chain = '', ...words] = line.split(' ');
   if (isOwnChain(chain)) return false;
   const target = words[words.indexOf('-j') + 1] ?? '';
   if (isOwnChain(target)) return true;
-  return wanted.some((rule) => rule.chain === chain && `-A ${chain} ${rule.match}` === line);
+  return made.some((rule) => rule.chain === chain && worded(`-A ${chain} ${rule.match}`) === worded(line));
+}
+
+/** iptables-save adds the masks that a rule has without being told, and prints marks its own way. */
+function worded(rule: string): string {
+  return rule
+    .replace(' --nfmask 0xffffffff --ctmask 0xffffffff', '')
+    .replace(/--mark (\S+)/, (_, mark: string) => `--mark ${Number(mark)}`);
 }
 
 function readSaved(
