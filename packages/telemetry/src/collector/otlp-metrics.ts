@@ -1,5 +1,6 @@
 import { decode } from '@istio-ts/envoy';
 import { WireReader } from '@istio-ts/envoy/wire';
+import { eachField, part } from '../message-fields.ts';
 
 export type PointValue =
   | { readonly kind: 'number'; readonly value: number }
@@ -34,23 +35,7 @@ export interface OtlpMetric {
   readonly points: readonly MetricPoint[];
 }
 
-type Readers = Readonly<Record<number, (reader: WireReader) => void>>;
-const WIRE_TYPE_MASK = 7;
 const DELTA = 1;
-
-function eachField(reader: WireReader, readers: Readers): void {
-  while (reader.at < reader.end) {
-    const tag = reader.uint32();
-    const read = readers[tag >>> 3];
-    if (read === undefined) reader.skip(tag & WIRE_TYPE_MASK);
-    else read(reader);
-  }
-}
-
-function part(reader: WireReader): WireReader {
-  const start = reader.lengthDelimited();
-  return new WireReader(reader.bytes, start, reader.at);
-}
 
 /** Encoded numbers of eight bytes, one after the other. */
 function packed(reader: WireReader, read: (inner: WireReader) => number): readonly number[] {

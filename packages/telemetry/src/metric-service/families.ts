@@ -1,5 +1,6 @@
 import { DecodeError, decode } from '@istio-ts/envoy';
 import { WireReader } from '@istio-ts/envoy/wire';
+import { eachField, part } from '../message-fields.ts';
 
 /** A name and a value. */
 export type Label = readonly [name: string, value: string];
@@ -61,25 +62,6 @@ export function readMetricsMessage(bytes: Buffer): MetricsMessage {
   return { node, families };
 }
 
-type FieldReaders = Readonly<Record<number, (reader: WireReader) => void>>;
-
-const WIRE_TYPE_MASK = 7;
-
-function eachField(reader: WireReader, readers: FieldReaders): void {
-  while (reader.at < reader.end) {
-    const tag = reader.uint32();
-    const read = readers[tag >>> 3];
-    if (read === undefined) reader.skip(tag & WIRE_TYPE_MASK);
-    else read(reader);
-  }
-}
-
-/** A reader of the message that begins here; this one goes on behind it. */
-function part(reader: WireReader): WireReader {
-  const start = reader.lengthDelimited();
-  return new WireReader(reader.bytes, start, reader.at);
-}
-
 const text = (reader: WireReader): string => reader.string();
 const whole = (reader: WireReader): number => Number(reader.uint64());
 
@@ -132,6 +114,19 @@ function readMetric(reader: WireReader): Metric {
       },
     });
   };
+  /** Summaries and histograms: count, sum, and what they are made of. */
+  const distribution =
+    (member: (field: WireReader) => void) =>
+    (inner: WireReader): void =>
+      eachField(part(inner), {
+        1: (field) => {
+          count = whole(field);
+        },
+        2: (field) => {
+          sum = field.double();
+        },
+        3: member,
+      });
   eachField(reader, {
     1: (inner) => {
       let [name, content] = ['', ''];
@@ -148,50 +143,30 @@ function readMetric(reader: WireReader): Metric {
     2: single,
     3: single,
     5: single,
-    4: (inner) => {
-      eachField(part(inner), {
-        1: (field) => {
-          count = whole(field);
+    4: distribution((field) => {
+      let [quantile, at] = [0, 0];
+      eachField(part(field), {
+        1: (each) => {
+          quantile = each.double();
         },
-        2: (field) => {
-          sum = field.double();
-        },
-        3: (field) => {
-          let [quantile, at] = [0, 0];
-          eachField(part(field), {
-            1: (each) => {
-              quantile = each.double();
-            },
-            2: (each) => {
-              at = each.double();
-            },
-          });
-          quantiles.push({ quantile, value: at });
+        2: (each) => {
+          at = each.double();
         },
       });
-    },
-    7: (inner) => {
-      eachField(part(inner), {
-        1: (field) => {
-          count = whole(field);
+      quantiles.push({ quantile, value: at });
+    }),
+    7: distribution((field) => {
+      let [upperBound, cumulativeCount] = [0, 0];
+      eachField(part(field), {
+        1: (each) => {
+          cumulativeCount = whole(each);
         },
-        2: (field) => {
-          sum = field.double();
-        },
-        3: (field) => {
-          let [upperBound, cumulativeCount] = [0, 0];
-          eachField(part(field), {
-            1: (each) => {
-              cumulativeCount = whole(each);
-            },
-            2: (each) => {
-              upperBound = each.double();
-            },
-          });
-          buckets.push({ upperBound, cumulativeCount });
+        2: (each) => {
+          upperBound = each.double();
         },
       });
-    },
+      buckets.push({ upperBound, cumulativeCount });
+    }),
   });
   return { labels, value, count, sum, buckets, quantiles };
 }
