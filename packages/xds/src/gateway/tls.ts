@@ -148,29 +148,32 @@ function terminatingTls(
   };
 }
 
-/** The transport socket of a server that terminates TLS. */
-export function serverTls(
+const endsTls = (
   tls: ServerTls,
   http: boolean,
   mesh: ProxyScope['mesh'],
   trustDomain: string,
-): TransportSocket {
-  return tls.mode === 'ISTIO_MUTUAL'
+  at: ConfigSource,
+): TransportSocket =>
+  tls.mode === 'ISTIO_MUTUAL'
     ? meshServerTls({ mesh, trustDomain })
-    : downstreamTls(terminatingTls(tls, http ? ['h2', 'http/1.1'] : [], mesh, CONTROL_PLANE));
-}
+    : downstreamTls(terminatingTls(tls, http ? ['h2', 'http/1.1'] : [], mesh, at));
+
+/** The transport socket of a server that terminates TLS. */
+export const serverTls = (
+  tls: ServerTls,
+  http: boolean,
+  mesh: ProxyScope['mesh'],
+  trustDomain: string,
+): TransportSocket => endsTls(tls, http, mesh, trustDomain, CONTROL_PLANE);
 
 /** The transport socket of a port at which a sidecar ends TLS for its workload (Sidecar, `ingress[].tls`). */
-export function sidecarTls(
+export const sidecarTls = (
   tls: ServerTls,
   http: boolean,
   mesh: ProxyScope['mesh'],
   trustDomain: string,
-): TransportSocket {
-  return tls.mode === 'ISTIO_MUTUAL'
-    ? meshServerTls({ mesh, trustDomain })
-    : downstreamTls(terminatingTls(tls, http ? ['h2', 'http/1.1'] : [], mesh, CONTROL_PLANE_IF_SOON));
-}
+): TransportSocket => endsTls(tls, http, mesh, trustDomain, CONTROL_PLANE_IF_SOON);
 
 /** The transport socket of the same server for HTTP/3; QUIC brings TLS 1.3 with it and negotiates nothing below. */
 export function quicTls(tls: ServerTls, mesh: ProxyScope['mesh']): TransportSocket {
