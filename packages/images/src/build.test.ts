@@ -9,7 +9,7 @@ import { imageBuilder } from './build.ts';
 import { debPackage } from './debian/debian.test-support.ts';
 import type { LockedPackage, PackageLock } from './debian/lock.ts';
 import { sha256 } from './debian/mirror.ts';
-import { dockerContext } from './dockerfiles.ts';
+import { dockerContext, platformsDockerfile } from './dockerfiles.ts';
 import { layerStore } from './layers/layer-store.ts';
 import type { MadeImage } from './make.ts';
 import type { Layer } from './oci/image.ts';
@@ -268,6 +268,26 @@ test('a Dockerfile adds the layers of the image in their order and starts the sa
   );
   assert.match(dockerfile, /^USER 1337:1337$/m);
   assert.match(dockerfile, /^ENTRYPOINT \["\/usr\/local\/bin\/pilot-agent"\]$/m);
+});
+
+test('one Dockerfile for several architectures adds the files of the one that is built', async (context) => {
+  const build = builder(context);
+  const images = [
+    await build.image('hub.example/mesh/proxyv2:1', 'default', 'amd64'),
+    await build.image('hub.example/mesh/proxyv2:1', 'default', 'arm64'),
+  ];
+  const text = platformsDockerfile('proxyv2', 'default', images) ?? '';
+  for (const { architecture, layers, start } of images) {
+    const { dockerfile } = dockerContext('proxyv2', 'default', architecture, layers, start);
+    const body = (lines: string): string => lines.replace(/^(#.*|ARG .*)\n/gm, '');
+    assert.equal(body(text).replaceAll('$TARGETARCH', architecture), body(dockerfile));
+  }
+  const [first, second] = images;
+  assert.equal(
+    platformsDockerfile('proxyv2', 'default', [first!, { ...second!, start: { ...second!.start, env: { X: '1' } } }]),
+    undefined,
+    'not where they start differently',
+  );
 });
 
 test('images are chosen by name and group; what there is not is told', () => {

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { LOCK_FILE, ARCHITECTURES } from './debian/lock.ts';
 import { mirrorOf, sha256 } from './debian/mirror.ts';
 import { refreshedLock } from './debian/refresh.ts';
-import { dockerContext } from './dockerfiles.ts';
+import { dockerContext, platformsDockerfile } from './dockerfiles.ts';
 import { type BuildFacts, IN_TOTO_MEDIA_TYPE, provenance } from './documents/provenance.ts';
 import { type ImageSize, sizeTable } from './documents/sizes.ts';
 import { SPDX_MEDIA_TYPE, spdxDocument } from './documents/spdx.ts';
@@ -258,6 +258,8 @@ function writeDockerfiles(made: readonly MadeImage[], out: string, at: Surroundi
       writeFileSync(join(folder, `Dockerfile.${architecture}`), context.dockerfile);
       for (const { file, layer } of context.layers) writeFileSync(join(folder, file), layer.blob.data);
     }
+    const whole = platformsDockerfile(reference, variant, images);
+    if (whole !== undefined) writeFileSync(join(folder, 'Dockerfile'), whole);
     at.progress(folder);
   }
   return 0;
