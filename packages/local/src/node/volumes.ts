@@ -158,12 +158,12 @@ async function volumeFiles(
   const namespace = namespaceOf(pod);
   if (volume.configMap !== undefined) {
     const { name = '', items, defaultMode = 0o644, optional } = volume.configMap;
-    addConfigMap(context, files, namespace, name, items, defaultMode, optional);
+    addKeptData(context, files, { kind: 'configmap', namespace, name, items, mode: defaultMode, optional });
     return { files, refreshAt: undefined };
   }
   if (volume.secret !== undefined) {
     const { secretName = '', items, defaultMode = 0o644, optional } = volume.secret;
-    addSecret(context, files, namespace, secretName, items, defaultMode, optional);
+    addKeptData(context, files, { kind: 'secret', namespace, name: secretName, items, mode: defaultMode, optional });
     return { files, refreshAt: undefined };
   }
   if (volume.downwardAPI !== undefined) {
@@ -176,10 +176,10 @@ async function volumeFiles(
   for (const source of volume.projected.sources ?? []) {
     if (source.configMap !== undefined) {
       const { name = '', items, optional } = source.configMap;
-      addConfigMap(context, files, namespace, name, items, mode, optional);
+      addKeptData(context, files, { kind: 'configmap', namespace, name, items, mode, optional });
     } else if (source.secret !== undefined) {
       const { name = '', items, optional } = source.secret;
-      addSecret(context, files, namespace, name, items, mode, optional);
+      addKeptData(context, files, { kind: 'secret', namespace, name, items, mode, optional });
     } else if (source.downwardAPI !== undefined) addDownward(context, files, pod, source.downwardAPI.items, mode);
     else if (source.clusterTrustBundle !== undefined) {
       const anchors = trustAnchors(source.clusterTrustBundle, context.trustBundles());
@@ -223,42 +223,39 @@ async function token(
   return Buffer.from(value);
 }
 
-function addConfigMap(
-  { lookup }: VolumeContext,
-  files: Map<string, File>,
-  namespace: string,
-  name: string,
-  items: readonly KeyToPath[] | undefined,
-  mode: number,
-  optional: boolean | undefined,
-): void {
-  const map = lookup.configMap(namespace, name);
-  if (map === undefined) {
-    if (optional === true) return;
-    throw new ConfigError(`configmap "${name}" not found`);
-  }
-  const data = new Map<string, Buffer>();
-  for (const [key, value] of Object.entries(map.data ?? {})) data.set(key, Buffer.from(value));
-  for (const [key, value] of Object.entries(map.binaryData ?? {})) data.set(key, Buffer.from(value, 'base64'));
-  addItems(files, data, items, mode, optional, `configmap ${namespace}/${name}`);
+/** What a volume says of a ConfigMap or a Secret that it holds. */
+interface KeptData {
+  readonly kind: 'configmap' | 'secret';
+  readonly namespace: string;
+  readonly name: string;
+  readonly items: readonly KeyToPath[] | undefined;
+  readonly mode: number;
+  readonly optional: boolean | undefined;
 }
 
-function addSecret(
-  { lookup }: VolumeContext,
-  files: Map<string, File>,
-  namespace: string,
-  name: string,
-  items: readonly KeyToPath[] | undefined,
-  mode: number,
-  optional: boolean | undefined,
-): void {
-  const secret = lookup.secret(namespace, name);
-  if (secret === undefined) {
-    if (optional === true) return;
-    throw new ConfigError(`secret "${name}" not found`);
+/** The values of a ConfigMap or Secret by their keys; undefined where there is no such object. */
+function keptData(
+  lookup: VolumeContext['lookup'],
+  { kind, namespace, name }: KeptData,
+): Map<string, Buffer> | undefined {
+  const decoded = (values: Readonly<Record<string, string>> | undefined, encoding: 'utf8' | 'base64') =>
+    Object.entries(values ?? {}).map(([key, value]) => [key, Buffer.from(value, encoding)] as const);
+  if (kind === 'secret') {
+    const secret = lookup.secret(namespace, name);
+    return secret && new Map(decoded(secret.data, 'base64'));
   }
-  const data = new Map(Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64')]));
-  addItems(files, data, items, mode, optional, `secret ${namespace}/${name}`);
+  const map = lookup.configMap(namespace, name);
+  return map && new Map([...decoded(map.data, 'utf8'), ...decoded(map.binaryData, 'base64')]);
+}
+
+function addKeptData({ lookup }: VolumeContext, files: Map<string, File>, kept: KeptData): void {
+  const { kind, namespace, name, items, mode, optional } = kept;
+  const data = keptData(lookup, kept);
+  if (data === undefined) {
+    if (optional === true) return;
+    throw new ConfigError(`${kind} "${name}" not found`);
+  }
+  addItems(files, data, items, mode, optional, `${kind} ${namespace}/${name}`);
 }
 
 function addItems(
