@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import http from 'node:http';
+import type { ChildProcess } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,8 +8,8 @@ import { after, before, describe, it } from 'node:test';
 import type { Cluster, ClusterLoadAssignment, Listener, RouteConfiguration } from '@istio-ts/envoy';
 import { typedAny } from '@istio-ts/envoy';
 import { createGrpcServer, type GrpcServer } from '@istio-ts/envoy/grpc';
-import { requireEnvoy } from '@istio-ts/envoy/testing/binary';
 import { freePort } from '@istio-ts/envoy/testing/free-port';
+import { eventually } from '@istio-ts/envoy/testing/run-envoy';
 import { MetricsRegistry } from '@istio-ts/metrics';
 import {
   createCsr,
@@ -22,51 +21,12 @@ import {
 } from '@istio-ts/security';
 import { createAdsMetrics } from '../metrics/pilot.ts';
 import { MemorySource } from './memory-source.ts';
+import { ask, startDynamicEnvoy, upstream } from './dynamic-envoy.test-support.ts';
 import { TypeUrl } from './resource-kinds.ts';
 import { type AdsServer, createAdsServer } from './server.ts';
 import { syncStatus } from './sync-status.ts';
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
-
-async function until<T>(what: string, check: () => Promise<T | undefined | false> | T | undefined | false): Promise<T> {
-  const deadline = Date.now() + 120_000;
-  let last: unknown;
-  for (;;) {
-    try {
-      const value = await check();
-      if (value !== undefined && value !== false) return value;
-    } catch (error) {
-      last = error;
-    }
-    if (Date.now() > deadline) throw new Error(`${what} did not happen in time`, { cause: last });
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-function get(port: number, path = '/'): Promise<{ status: number; body: string }> {
-  return new Promise((resolve, reject) => {
-    const request = http.get({ host: '127.0.0.1', port, path, agent: false, timeout: 20_000 }, (response) => {
-      let body = '';
-      response.on('data', (chunk) => {
-        body += chunk;
-      });
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
-    });
-    request.on('error', reject);
-  });
-}
-
-async function upstream(answer: string): Promise<{ port: number; close: () => void }> {
-  const server = http.createServer((_, response) => response.end(answer));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: () => {
-      server.closeAllConnections();
-      server.close();
-    },
-  };
-}
 
 function cluster(name: string, connectTimeout = '1s'): Cluster {
   return {
@@ -183,7 +143,7 @@ for (const { apiType, tls } of [
         ?.statuses()
         .find((status) => status.typeUrl === typeUrl);
     const synced = (...types: string[]) =>
-      until('all types are in sync', () => types.every((typeUrl) => statusOf(typeUrl)?.state === 'SYNCED'));
+      eventually('all types are in sync', () => types.every((typeUrl) => statusOf(typeUrl)?.state === 'SYNCED'));
 
     before(async () => {
       one = await upstream('one');
@@ -196,73 +156,17 @@ for (const { apiType, tls } of [
         [TypeUrl.listener]: { l: listener('l', listenerPort, 'a') },
         [TypeUrl.route]: { main: routes('c') },
       });
-      const bootstrap = {
+      envoy = startDynamicEnvoy({
+        folder,
+        adsPort,
+        apiType,
         node: {
           id: 'sidecar~10.1.2.3~pod-1.shop~shop.svc.cluster.local',
           cluster: 'pod.shop',
           metadata: { NAMESPACE: 'shop', CLUSTER_ID: 'Kubernetes', ISTIO_VERSION: '1.30.0' },
         },
-        admin: { address: { socket_address: { address: '127.0.0.1', port_value: 0 } } },
-        dynamic_resources: {
-          ads_config: {
-            api_type: apiType,
-            transport_api_version: 'V3',
-            grpc_services: [
-              {
-                envoy_grpc: {
-                  cluster_name: 'xds',
-                  retry_policy: { retry_back_off: { base_interval: '0.05s', max_interval: '0.2s' } },
-                },
-              },
-            ],
-          },
-          cds_config: { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' },
-          lds_config: { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' },
-        },
-        static_resources: {
-          clusters: [
-            {
-              name: 'xds',
-              type: 'STATIC',
-              ...(tls ? { transport_socket: upstreamTls() } : {}),
-              connect_timeout: '1s',
-              load_assignment: {
-                cluster_name: 'xds',
-                endpoints: [
-                  {
-                    lb_endpoints: [
-                      { endpoint: { address: { socket_address: { address: '127.0.0.1', port_value: adsPort } } } },
-                    ],
-                  },
-                ],
-              },
-              typed_extension_protocol_options: {
-                'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
-                  '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
-                  explicit_http_config: { http2_protocol_options: {} },
-                },
-              },
-            },
-          ],
-        },
-      };
-      const config = join(folder, 'envoy.json');
-      writeFileSync(config, JSON.stringify(bootstrap));
-      envoy = spawn(
-        requireEnvoy(),
-        [
-          '-c',
-          config,
-          '--disable-hot-restart',
-          '--concurrency',
-          '1',
-          '-l',
-          'warning',
-          '--log-path',
-          join(folder, 'log'),
-        ],
-        { stdio: 'ignore' },
-      );
+        ...(tls && { transportSocket: upstreamTls() }),
+      });
     });
 
     after(async () => {
@@ -274,8 +178,8 @@ for (const { apiType, tls } of [
     });
 
     it('gets everything and serves', async () => {
-      const response = await until('a response', async () => {
-        const found = await get(listenerPort);
+      const response = await eventually('a response', async () => {
+        const found = await ask(listenerPort);
         return found.status === 200 && found;
       }).catch((error) => {
         throw new Error(`${error}\n${readFileSync(join(folder, 'log'), 'utf8')}`);
@@ -296,7 +200,7 @@ for (const { apiType, tls } of [
     it('follows endpoints without touching other types', async () => {
       const before = statusOf(TypeUrl.cluster)?.nonceSent;
       source.change({ [TypeUrl.endpoint]: { c: endpoints('c', two.port) } });
-      await until('the other upstream', async () => (await get(listenerPort)).body === 'two');
+      await eventually('the other upstream', async () => (await ask(listenerPort)).body === 'two');
       assert.equal(statusOf(TypeUrl.cluster)?.nonceSent, before);
     });
 
@@ -308,14 +212,14 @@ for (const { apiType, tls } of [
       const admin = () =>
         statusOf(TypeUrl.cluster)?.state === 'SYNCED' && statusOf(TypeUrl.endpoint)?.state === 'SYNCED';
       const failures: number[] = [];
-      await until('the cluster', async () => {
-        const { status } = await get(listenerPort);
+      await eventually('the cluster', async () => {
+        const { status } = await ask(listenerPort);
         if (status !== 200) failures.push(status);
         return admin();
       });
       // A route to it works only when the new cluster has warmed, which needs its endpoints.
       source.change({ [TypeUrl.endpoint]: { c: endpoints('c', one.port) } });
-      await until('the first upstream', async () => (await get(listenerPort)).body === 'one');
+      await eventually('the first upstream', async () => (await ask(listenerPort)).body === 'one');
       assert.deepEqual(failures, []);
     });
 
@@ -324,7 +228,7 @@ for (const { apiType, tls } of [
       const statuses = new Map<number, number>();
       const load = (async () => {
         while (running) {
-          const { status } = await get(listenerPort);
+          const { status } = await ask(listenerPort);
           statuses.set(status, (statuses.get(status) ?? 0) + 1);
         }
       })();
@@ -335,7 +239,10 @@ for (const { apiType, tls } of [
           [TypeUrl.endpoint]: { [from!]: undefined, [to!]: endpoints(to!, round % 2 === 0 ? two.port : one.port) },
           [TypeUrl.cluster]: { [from!]: undefined, [to!]: cluster(to!) },
         });
-        await until('the new route', async () => (await get(listenerPort)).body === (round % 2 === 0 ? 'two' : 'one'));
+        await eventually(
+          'the new route',
+          async () => (await ask(listenerPort)).body === (round % 2 === 0 ? 'two' : 'one'),
+        );
         await synced(TypeUrl.cluster, TypeUrl.endpoint, TypeUrl.route);
       }
       running = false;
@@ -350,35 +257,35 @@ for (const { apiType, tls } of [
           l: { ...listener('l', listenerPort, 'b'), filterChains: [{ filters: [{ name: 'no.such.filter' }] }] },
         },
       });
-      await until('the rejection', () => statusOf(TypeUrl.listener)?.state === 'ERROR');
+      await eventually('the rejection', () => statusOf(TypeUrl.listener)?.state === 'ERROR');
       const rejection = statusOf(TypeUrl.listener)?.rejection;
       assert.match(rejection?.message ?? '', /no\.such\.filter/);
       assert.deepEqual(rejection?.resources, ['l']);
       assert.match(registry.text(), /pilot_xds_lds_reject\{node="[^"]+",type="lds"\} 1/);
       const sent = statusOf(TypeUrl.listener)?.nonceSent;
-      assert.equal((await get(listenerPort)).status, 200);
+      assert.equal((await ask(listenerPort)).status, 200);
       assert.equal(statusOf(TypeUrl.listener)?.nonceSent, sent);
       source.change({ [TypeUrl.listener]: { l: listener('l', listenerPort, 'c') } });
       await synced(TypeUrl.listener);
-      await until('a response', async () => (await get(listenerPort)).status === 200);
+      await eventually('a response', async () => (await ask(listenerPort)).status === 200);
       assert.doesNotMatch(registry.text(), /pilot_xds_lds_reject\{/);
     });
 
     it('serves on without the control plane and reconnects to it', async () => {
       await server.close(200);
-      assert.equal((await get(listenerPort)).status, 200);
+      assert.equal((await ask(listenerPort)).status, 200);
       assert.equal(source.openViews, 0);
       source.change({ [TypeUrl.endpoint]: { c: endpoints('c', two.port) } });
       await startServer(adsPort);
-      await until('the change made meanwhile', async () => (await get(listenerPort)).body === 'two');
+      await eventually('the change made meanwhile', async () => (await ask(listenerPort)).body === 'two');
       await synced(TypeUrl.cluster, TypeUrl.endpoint, TypeUrl.listener, TypeUrl.route);
       assert.equal(source.openViews, 1);
     });
 
     it('drops a removed listener', async () => {
       source.change({ [TypeUrl.listener]: { l: undefined } });
-      await until('the port to close', () =>
-        get(listenerPort).then(
+      await eventually('the port to close', () =>
+        ask(listenerPort).then(
           () => false,
           () => true,
         ),

@@ -1,63 +1,27 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import http from 'node:http';
+import type { ChildProcess } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { defaultMeshConfig } from '@istio-ts/api';
 import { createGrpcServer, type GrpcServer } from '@istio-ts/envoy/grpc';
-import { requireEnvoy } from '@istio-ts/envoy/testing/binary';
 import { freePort } from '@istio-ts/envoy/testing/free-port';
+import { eventually } from '@istio-ts/envoy/testing/run-envoy';
 import { createMesh, MeshSources } from '@istio-ts/mesh';
 import { MetricsRegistry } from '@istio-ts/metrics';
 import { createEngine } from '@istio-ts/xds';
 import { istioObject, serviceObject, sliceObject } from '@istio-ts/xds/testing/objects';
 import { createAdsMetrics } from '../metrics/pilot.ts';
 import { configDump } from './config-dump.ts';
+import { ask, startDynamicEnvoy, upstream } from './dynamic-envoy.test-support.ts';
 import { type AdsServer, createAdsServer } from './server.ts';
 
-async function until<T>(what: string, check: () => Promise<T | undefined | false> | T | undefined | false): Promise<T> {
-  const deadline = Date.now() + 120_000;
-  let last: unknown;
-  for (;;) {
-    try {
-      const value = await check();
-      if (value !== undefined && value !== false) return value;
-    } catch (error) {
-      last = error;
-    }
-    if (Date.now() > deadline) throw new Error(`${what} did not happen in time`, { cause: last });
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-/** Status and body of a request to a host. */
-function ask(port: number, host: string, path = '/'): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port, path, headers: { host }, agent: false, timeout: 20_000 };
-    const request = http.get(options, (response) => {
-      let body = '';
-      response.on('data', (chunk) => {
-        body += chunk;
-      });
-      response.on('end', () => resolve(response.statusCode === 200 ? body : String(response.statusCode)));
-    });
-    request.on('error', reject);
-  });
-}
-
-async function upstream(answer: string): Promise<{ port: number; close: () => void }> {
-  const server = http.createServer((_, response) => response.end(answer));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: () => {
-      server.closeAllConnections();
-      server.close();
-    },
-  };
+/** The body of an answer of a host, or its status where that is not 200. */
+async function bodyFrom(port: number, host: string, path = '/'): Promise<string> {
+  const { status, body } = await ask(port, path, host);
+  return status === 200 ? body : String(status);
 }
 
 describe('routes host by host with Envoy', () => {
@@ -123,7 +87,7 @@ describe('routes host by host with Envoy', () => {
       ),
     );
   const settled = () =>
-    until('everything is acknowledged', () =>
+    eventually('everything is acknowledged', () =>
       ads.connections
         .all()[0]
         ?.statuses()
@@ -137,64 +101,16 @@ describe('routes host by host with Envoy', () => {
     await addService('b', first);
     await addService('c', second);
     adsPort = await startServer(0);
-    const config = join(folder, 'envoy.json');
-    writeFileSync(
-      config,
-      JSON.stringify({
-        node: {
-          id: 'sidecar~127.0.0.1~client.default~default.svc.cluster.local',
-          cluster: 'client.default',
-          metadata: { NAMESPACE: 'default', INTERCEPTION_MODE: 'NONE', INCREMENTAL_ROUTES: 'true' },
-        },
-        admin: { address: { pipe: { path: join(folder, 'admin') } } },
-        dynamic_resources: {
-          ads_config: {
-            api_type: 'DELTA_GRPC',
-            transport_api_version: 'V3',
-            grpc_services: [
-              {
-                envoy_grpc: {
-                  cluster_name: 'xds',
-                  retry_policy: { retry_back_off: { base_interval: '0.05s', max_interval: '0.2s' } },
-                },
-              },
-            ],
-          },
-          cds_config: { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' },
-          lds_config: { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' },
-        },
-        static_resources: {
-          clusters: [
-            {
-              name: 'xds',
-              type: 'STATIC',
-              connect_timeout: '1s',
-              load_assignment: {
-                cluster_name: 'xds',
-                endpoints: [
-                  {
-                    lb_endpoints: [
-                      { endpoint: { address: { socket_address: { address: '127.0.0.1', port_value: adsPort } } } },
-                    ],
-                  },
-                ],
-              },
-              typed_extension_protocol_options: {
-                'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
-                  '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
-                  explicit_http_config: { http2_protocol_options: {} },
-                },
-              },
-            },
-          ],
-        },
-      }),
-    );
-    envoy = spawn(
-      requireEnvoy(),
-      ['-c', config, '--disable-hot-restart', '--concurrency', '1', '-l', 'warning', '--log-path', join(folder, 'log')],
-      { stdio: 'ignore' },
-    );
+    envoy = startDynamicEnvoy({
+      folder,
+      adsPort,
+      apiType: 'DELTA_GRPC',
+      node: {
+        id: 'sidecar~127.0.0.1~client.default~default.svc.cluster.local',
+        cluster: 'client.default',
+        metadata: { NAMESPACE: 'default', INTERCEPTION_MODE: 'NONE', INCREMENTAL_ROUTES: 'true' },
+      },
+    });
   });
 
   after(async () => {
@@ -206,12 +122,12 @@ describe('routes host by host with Envoy', () => {
   });
 
   it('starts with all hosts of all route configurations, without waiting for a time to run out', async () => {
-    await until('a answers', async () => (await ask(first, 'a')) === 'a').catch((error) => {
+    await eventually('a answers', async () => (await bodyFrom(first, 'a')) === 'a').catch((error) => {
       throw new Error(`${error}\n${sent.join('\n')}\n${readFileSync(join(folder, 'log'), 'utf8')}`);
     });
-    assert.equal(await ask(first, 'b.default.svc.cluster.local'), 'b');
-    await until('c answers on the other port', async () => (await ask(second, 'c')) === 'c');
-    assert.equal(await ask(first, 'nobody'), '502');
+    assert.equal(await bodyFrom(first, 'b.default.svc.cluster.local'), 'b');
+    await eventually('c answers on the other port', async () => (await bodyFrom(second, 'c')) === 'c');
+    assert.equal(await bodyFrom(first, 'nobody'), '502');
     await settled();
     assert.equal(takeSent('vhds').length, 2);
   });
@@ -221,13 +137,13 @@ describe('routes host by host with Envoy', () => {
     const wrong: string[] = [];
     const probing = (async () => {
       while (!done) {
-        const answer = await ask(first, 'b');
+        const answer = await bodyFrom(first, 'b');
         if (answer !== 'b') wrong.push(answer);
       }
     })();
     for (const status of [418, 419, 420, 421]) {
       answerOf('a', '/special', status);
-      await until(`a answers ${status}`, async () => (await ask(first, 'a', '/special')) === String(status));
+      await eventually(`a answers ${status}`, async () => (await bodyFrom(first, 'a', '/special')) === String(status));
     }
     await settled();
     const lines = takeSent('vhds');
@@ -240,10 +156,10 @@ describe('routes host by host with Envoy', () => {
 
   it('adds and removes hosts, also the last one of a route configuration', async () => {
     await addService('d', first);
-    await until('d answers', async () => (await ask(first, 'd')) === 'd');
+    await eventually('d answers', async () => (await bodyFrom(first, 'd')) === 'd');
     sources.delete(serviceObject({ name: 'd' }, []));
-    await until('d is gone', async () => (await ask(first, 'd')) === '502');
-    assert.equal(await ask(first, 'a'), 'a');
+    await eventually('d is gone', async () => (await bodyFrom(first, 'd')) === '502');
+    assert.equal(await bodyFrom(first, 'a'), 'a');
     await settled();
     assert.match(takeSent('vhds').at(-1) ?? '', /0 resources, 1 removed/);
   });
@@ -267,20 +183,20 @@ describe('routes host by host with Envoy', () => {
 
   it('goes on serving without a control plane, and gets only what changed meanwhile', async () => {
     await server.close(0);
-    assert.equal(await ask(first, 'a'), 'a');
+    assert.equal(await bodyFrom(first, 'a'), 'a');
     answerOf('b', '/special', 430);
     await addService('e', first);
     sources.delete(serviceObject({ name: 'c' }, []));
     await addService('f', second);
     await new Promise((resolve) => setImmediate(resolve));
-    assert.equal(await ask(second, 'c'), 'c');
+    assert.equal(await bodyFrom(second, 'c'), 'c');
     sent.length = 0;
     await startServer(adsPort);
-    await until('b answers anew', async () => (await ask(first, 'b', '/special')) === '430');
-    await until('e answers', async () => (await ask(first, 'e')) === 'e');
-    await until('f answers', async () => (await ask(second, 'f')) === 'f');
-    await until('c is gone', async () => (await ask(second, 'c')) === '502');
-    assert.equal(await ask(first, 'a', '/special'), '421');
+    await eventually('b answers anew', async () => (await bodyFrom(first, 'b', '/special')) === '430');
+    await eventually('e answers', async () => (await bodyFrom(first, 'e')) === 'e');
+    await eventually('f answers', async () => (await bodyFrom(second, 'f')) === 'f');
+    await eventually('c is gone', async () => (await bodyFrom(second, 'c')) === '502');
+    assert.equal(await bodyFrom(first, 'a', '/special'), '421');
     await settled();
     const lines = takeSent('vhds');
     assert.equal(lines.length, 2, lines.join('\n'));
@@ -297,6 +213,6 @@ describe('routes host by host with Envoy', () => {
   it('gives a new port its hosts although Envoy does not ask for them again', async () => {
     const third = await freePort();
     await addService('g', third);
-    await until('g answers on its port', async () => (await ask(third, 'g')) === 'g');
+    await eventually('g answers on its port', async () => (await bodyFrom(third, 'g')) === 'g');
   });
 });
