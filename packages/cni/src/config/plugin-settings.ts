@@ -10,6 +10,8 @@ export interface PluginSettings {
   readonly excludeNamespaces: readonly string[];
   /** Folder with the agent's sockets. */
   readonly agentRunDir: string;
+  /** Namespace of the agent; its pods get their network without being asked about. */
+  readonly agentNamespace?: string;
   /** Back-end of the rules; found out per pod when absent. */
   readonly backend?: 'nft' | 'legacy';
   /** Whose programs write the rules; when absent the node's, and the agent's where the node has none. */
@@ -22,6 +24,7 @@ export function pluginEntry(settings: PluginSettings): JsonObject {
     type: PLUGIN_TYPE,
     log_level: settings.logLevel,
     cni_agent_run_dir: settings.agentRunDir,
+    ...(settings.agentNamespace !== undefined && { pod_namespace: settings.agentNamespace }),
     ...(settings.backend !== undefined && { iptables_backend: settings.backend }),
     ...(settings.rulesBy !== undefined && { rules_by: settings.rulesBy }),
     kubernetes: {
@@ -52,12 +55,14 @@ export function readPluginEntry(entry: JsonObject): PluginSettings {
   const rulesBy = text(entry.rules_by);
   if (rulesBy !== undefined && rulesBy !== 'node' && rulesBy !== 'agent')
     throw new Error(`rules_by: "${rulesBy}" is neither node nor agent`);
+  const agentNamespace = text(entry.pod_namespace);
   return {
     logLevel: text(entry.log_level) ?? text(entry.plugin_log_level) ?? 'info',
     kubeconfig: text(kubernetes.kubeconfig) ?? '/etc/cni/net.d/ZZZ-istio-cni-kubeconfig',
     binDir: text(kubernetes.cni_bin_dir) ?? '/opt/cni/bin',
     excludeNamespaces: excluded,
     agentRunDir: text(entry.cni_agent_run_dir) ?? '/var/run/istio-cni',
+    ...(agentNamespace !== undefined && { agentNamespace }),
     ...(backend !== undefined && { backend }),
     ...(rulesBy !== undefined && { rulesBy }),
   };

@@ -70,7 +70,7 @@ export async function installOnce(
   const changed: string[] = [];
   const { binDir, kubeconfig } = settings.plugin;
   // In this order a plugin is never named in the configuration without being able to work.
-  const programs = () => installPrograms(sources, settings.binDir, kubeconfig);
+  const programs = () => installPrograms(sources, settings.binDir);
   for (const name of await attempt('COPY_BINARIES_FAILURE', programs)) changed.push(`${binDir}/${name}`);
   if (await attempt('CREATE_KUBECONFIG_FAILURE', () => writeKubeconfig(settings))) changed.push(kubeconfig);
   const entry = pluginEntry(settings.plugin);

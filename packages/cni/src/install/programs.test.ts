@@ -18,7 +18,6 @@ beforeEach(async () => {
 });
 afterEach(() => fs.rm(root, { recursive: true, force: true }));
 
-const kubeconfig = () => join(root, "it's the kubeconfig");
 const executable = (shell: boolean) => ({
   executable: join(root, 'executable'),
   shell,
@@ -35,36 +34,34 @@ const call = (command: string, input = '') => {
 };
 
 test('where the node has a shell, the executable is started only for what needs it', async () => {
-  assert.deepEqual(await installPrograms(executable(true), bin, kubeconfig()), ['istio-cni-runtime', 'istio-cni']);
-  assert.deepEqual(await installPrograms(executable(true), bin, kubeconfig()), []);
+  assert.deepEqual(await installPrograms(executable(true), bin), ['istio-cni-runtime', 'istio-cni']);
+  assert.deepEqual(await installPrograms(executable(true), bin), []);
   assert.deepEqual(call('ADD', 'input\n'), [0, 'executable: ADD \ninput\n']);
   assert.deepEqual(call('CHECK', 'input\n'), [0, 'executable: CHECK \ninput\n']);
   assert.deepEqual(call(''), [0, 'executable:  \n']);
-  assert.deepEqual(call('STATUS'), [0, 'executable: STATUS \n']);
-  await fs.writeFile(kubeconfig(), '');
   for (const command of ['STATUS', 'DEL', 'GC']) assert.deepEqual(call(command), [0, '']);
   assert.match(String(call('VERSION')[1]), /^\{"cniVersion":"1\.1\.0","supportedVersions":\[.*\]\}\n$/);
   for (const name of await names()) assert.equal((await fs.stat(join(bin, name))).mode & 0o777, 0o755);
 });
 
 test('where it has none, the executable is all there is', async () => {
-  await installPrograms(executable(true), bin, kubeconfig());
-  assert.deepEqual(await installPrograms(executable(false), bin, kubeconfig()), ['istio-cni']);
+  await installPrograms(executable(true), bin);
+  assert.deepEqual(await installPrograms(executable(false), bin), ['istio-cni']);
   assert.deepEqual(await names(), ['istio-cni']);
   assert.deepEqual(await fs.readFile(join(bin, 'istio-cni')), await fs.readFile(join(root, 'executable')));
 });
 
 test('one kind of installation takes the place of another, and goes without a trace', async () => {
-  await installPrograms(bundled(), bin, kubeconfig());
+  await installPrograms(bundled(), bin);
   assert.deepEqual(await names(), ['istio-cni', 'istio-cni.mjs']);
   assert.match(String(call('ADD')[1]), /^node: --no-warnings .*\/istio-cni\.mjs\n$/);
-  await installPrograms(executable(true), bin, kubeconfig());
+  await installPrograms(executable(true), bin);
   assert.deepEqual(await names(), ['istio-cni', 'istio-cni-runtime']);
-  await installPrograms(executable(false), bin, kubeconfig());
+  await installPrograms(executable(false), bin);
   // A program of the same size, but other content; a truncated one; a copy that was killed.
   for (const text of ['x'.repeat((await fs.stat(join(root, 'executable'))).size), 'x']) {
     await fs.writeFile(join(bin, 'istio-cni'), text);
-    await installPrograms(executable(false), bin, kubeconfig());
+    await installPrograms(executable(false), bin);
     assert.deepEqual(call('ADD'), [0, 'executable: ADD --inspect\n']);
   }
   await fs.writeFile(join(bin, 'istio-cni.tmp-4711'), 'half');

@@ -3,7 +3,7 @@ import { constants, createReadStream } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { PLUGIN_TYPE } from '../config/network-list.ts';
-import { VERSION_ANSWER } from '../plugin/quick-answer.ts';
+import { SILENT_COMMANDS, VERSION_ANSWER } from '../plugin/quick-answer.ts';
 import { removeUnfinished, unfinished, writeAtomically } from './atomic-file.ts';
 
 /** Where the plugin's program comes from. */
@@ -30,13 +30,12 @@ const quoted = (path: string): string => `'${path.replaceAll("'", "'\\''")}'`;
  * with the pod's network) are answered without starting anything; a runtime asks for the status every few seconds. Variables that change how Node runs are
  * not the caller's to set.
  */
-function launcher(program: string, kubeconfig: string): string {
+function launcher(program: string): string {
   return `#!/bin/sh
 # CNI plugin of Istio, installed by install-cni.
 case "$CNI_COMMAND" in
-DEL|GC) exit 0;;
+${SILENT_COMMANDS.join('|')}) exit 0;;
 VERSION) echo '${VERSION_ANSWER}'; exit 0;;
-STATUS) if [ -e ${quoted(kubeconfig)} ]; then exit 0; fi;;
 esac
 here=\${0%/*}
 unset NODE_OPTIONS NODE_EXTRA_CA_CERTS NODE_V8_COVERAGE
@@ -46,21 +45,15 @@ exec ${program}
 
 /**
  * Puts the plugin into the node's folder of plugins. Each file appears complete or not at all, as a container runtime may call it at any moment; the
- * launcher comes last, for what it calls is there by then. `kubeconfig` is the node's path of the plugin's, without which it is not ready. Returns the names
- * of the files that changed.
+ * launcher comes last, for what it calls is there by then. Returns the names of the files that changed.
  */
-export async function installPrograms(
-  sources: ProgramSources,
-  directory: string,
-  kubeconfig: string,
-): Promise<readonly string[]> {
+export async function installPrograms(sources: ProgramSources, directory: string): Promise<readonly string[]> {
   const changed: string[] = [];
   const copy = async (source: string, name: string): Promise<void> => {
     if (await copyNewer(source, join(directory, name))) changed.push(name);
   };
   const launch = async (program: string): Promise<void> => {
-    if (await writeAtomically(join(directory, PLUGIN_TYPE), launcher(program, kubeconfig), 0o755))
-      changed.push(PLUGIN_TYPE);
+    if (await writeAtomically(join(directory, PLUGIN_TYPE), launcher(program), 0o755)) changed.push(PLUGIN_TYPE);
   };
   const { executable, shell, bundle, runtime, nodeRuntime } = sources;
   if (executable === undefined) {

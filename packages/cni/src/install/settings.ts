@@ -159,6 +159,7 @@ export function readInstallSettings(argv: readonly string[], env: Environment): 
         .map((name) => name.trim())
         .filter((name) => name !== ''),
       agentRunDir: text('cni-agent-run-dir'),
+      ...(env.POD_NAMESPACE && { agentNamespace: env.POD_NAMESPACE }),
       ...(backend !== undefined && { backend }),
       ...(rulesBy !== '' && { rulesBy }),
     },

@@ -31,6 +31,6 @@ export async function installPlugin(root: string): Promise<string> {
     platform: 'node',
     target: 'node24',
   });
-  await installPrograms({ bundle, runtime: process.execPath, nodeRuntime: undefined }, bin, join(root, 'kubeconfig'));
+  await installPrograms({ bundle, runtime: process.execPath, nodeRuntime: undefined }, bin);
   return bin;
 }

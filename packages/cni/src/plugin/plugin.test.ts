@@ -195,6 +195,13 @@ test('other pods keep their network, and excluded namespaces are not even asked 
   assert.equal(asked.length, before + 1);
   assert.deepEqual((await call('ADD', 'kube-system/dns')).answer, result);
   assert.equal(asked.length, before + 1);
+  // Nobody can be asked about the agent itself, whose network is made while none runs; a pod of such a name elsewhere is one like others.
+  const agents = { pod_namespace: 'istio-system' };
+  assert.deepEqual((await call('ADD', 'istio-system/istio-cni-node-x7k2p', agents)).answer, result);
+  assert.equal(asked.length, before + 1);
+  pods.set('default/pods/istio-cni-node-x7k2p', { ...sidecar('istio-cni-node-x7k2p'), spec: { containers: [] } });
+  assert.equal((await call('ADD', 'default/istio-cni-node-x7k2p', agents)).code, 0);
+  assert.equal(asked.length, before + 2);
   assert.doesNotMatch(rules(), /ISTIO/);
 });
 
@@ -279,7 +286,6 @@ test('failures are answers that say what to do', { skip }, async () => {
 
 test('calls that need no look at anything start nothing: they are answered without the runtime', { skip }, async () => {
   const runtime = join(bin, 'istio-cni-runtime');
-  const kubeconfig = join(root, 'kubeconfig');
   const newest = { cniVersion: '1.1.0' };
   const versions = { cniVersion: '1.1.0', supportedVersions: ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] };
   await fs.rename(runtime, `${runtime}.away`);
@@ -290,14 +296,6 @@ test('calls that need no look at anything start nothing: they are answered witho
     assert.notEqual((await call('ADD', 'default/web')).code, 0);
   } finally {
     await fs.rename(`${runtime}.away`, runtime);
-  }
-  await fs.rename(kubeconfig, `${kubeconfig}.away`);
-  try {
-    const status = await call('STATUS', '', newest);
-    assert.deepEqual([status.code, status.answer?.code], [1, 50]);
-    assert.match(String(status.answer?.msg), /the agent istio-cni-node of this node has not run yet/);
-  } finally {
-    await fs.rename(`${kubeconfig}.away`, kubeconfig);
   }
 });
 

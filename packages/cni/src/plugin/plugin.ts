@@ -93,13 +93,6 @@ async function answerCall(
     case 'CHECK':
       await check(request, settings, world);
       return '';
-    case 'STATUS':
-      if (!world.exists(settings.kubeconfig))
-        throw new CniError(
-          ERROR.notAvailable,
-          `${settings.kubeconfig} does not exist: the agent istio-cni-node of this node has not run yet`,
-        );
-      return '';
     default:
       return request.command satisfies never;
   }
@@ -109,9 +102,14 @@ async function answerCall(
 const familiesOf = (request: CniRequest, { exists }: PluginWorld) =>
   addressFamilies(request, exists('/proc/net/if_inet6'));
 
+/** How names of the agent's pods begin. The token in the kubeconfig ended with the agent before, so nobody can be asked about the next one. */
+const AGENT_PODS = 'istio-cni-node-';
+
 async function decideCall(request: CniRequest, settings: PluginSettings, world: PluginWorld): Promise<Decision> {
   const { pod } = request;
   if (pod === undefined) return { kind: 'leave', reason: 'the call names no pod of Kubernetes' };
+  if (pod.namespace === settings.agentNamespace && pod.name.startsWith(AGENT_PODS))
+    return { kind: 'leave', reason: 'the pod is the agent, which its own network cannot wait for' };
   // Before anything is asked: pods that the API server itself may depend on must not wait for it.
   if (settings.excludeNamespaces.includes(pod.namespace))
     return { kind: 'leave', reason: `namespace ${pod.namespace} is excluded` };

@@ -10,7 +10,6 @@ export const ERROR = {
   decodeFailure: 6,
   invalidConfig: 7,
   tryAgainLater: 11,
-  notAvailable: 50,
   podUnknown: 100,
   rulesFailed: 101,
   rulesMissing: 102,
@@ -29,7 +28,7 @@ export class CniError extends Error {
 }
 
 /** Commands that need a look at the configuration; the others see quick-answer.ts. */
-export type CniCommand = 'ADD' | 'CHECK' | 'STATUS';
+export type CniCommand = 'ADD' | 'CHECK';
 
 /** One call of a container runtime, decoded from environment and standard input. */
 export interface CniRequest {
@@ -50,7 +49,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const COMMANDS: readonly string[] = ['ADD', 'CHECK', 'STATUS'];
+const COMMANDS: readonly string[] = ['ADD', 'CHECK'];
 const isCommand = (word: string): word is CniCommand => COMMANDS.includes(word);
 
 /** Reads a call (CNI specification, "Execution protocol"). Raises {@link CniError}. */
@@ -77,8 +76,7 @@ export function readRequest(env: Environment, input: string): CniRequest {
     );
   const required = (name: string): string => {
     const value = env[name] ?? '';
-    if (value === '' && (command === 'ADD' || command === 'CHECK'))
-      throw new CniError(ERROR.invalidEnvironment, `${name} is missing`);
+    if (value === '') throw new CniError(ERROR.invalidEnvironment, `${name} is missing`);
     return value;
   };
   return {
