@@ -7,7 +7,7 @@ import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { freePorts } from '@istio-ts/envoy/testing/free-port';
-import { eventually } from '@istio-ts/envoy/testing/run-envoy';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
 import { LoadClient, startLimitedEnvoy } from '@istio-ts/ratelimit/testing/limited-envoy';
 import { startRedis, withoutRedis } from '@istio-ts/ratelimit/testing/redis';
 import { cpuSeconds, residentMib } from '../xds/process-usage.ts';

@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
@@ -6,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { findEnvoy, withoutEnvoy } from '@istio-ts/envoy/testing/binary';
+import { eventually as become } from '@istio-ts/envoy/testing/eventually';
 import { freePort } from '@istio-ts/envoy/testing/free-port';
 
 const ENVOY = findEnvoy();
@@ -37,23 +37,9 @@ export function http(port: number, path: string, method = 'GET'): Promise<Answer
   });
 }
 
-/** Asks again until the answer pleases; fails with the last one after two minutes. */
-export async function eventually<T>(what: string, ask: () => Promise<T>, good: (value: T) => boolean): Promise<T> {
-  const deadline = Date.now() + 120_000;
-  let last: unknown;
-  while (Date.now() < deadline) {
-    try {
-      const value = await ask();
-      if (good(value)) return value;
-      last = value;
-    } catch (error) {
-      last = error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  if (process.env.DEBUG) process.stderr.write(running.map((agent) => agent.output()).join('\n'));
-  assert.fail(`${what}; last: ${last instanceof Error ? last.message : JSON.stringify(last)}`);
-}
+/** Asks again until the answer pleases; with DEBUG a failure shows what the agents wrote. */
+export const eventually = <T>(what: string, ask: () => Promise<T>, good: (value: T) => boolean): Promise<T> =>
+  become(what, ask, good, () => (process.env.DEBUG ? running.map((agent) => agent.output()).join('\n') : ''));
 
 export interface RunningAgent {
   readonly directory: string;

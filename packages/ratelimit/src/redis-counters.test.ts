@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { eventually } from '@istio-ts/envoy/testing/run-envoy';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
 import { CountersUnavailable, type Hit } from './counters.ts';
 import { startRedis, withoutRedis } from './testing/redis.ts';
 import { createRedisCounters } from './redis-counters.ts';

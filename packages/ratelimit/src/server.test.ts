@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { decode, encode } from '@istio-ts/envoy';
 import { openGrpcChannel } from '@istio-ts/envoy/grpc';
-import { eventually } from '@istio-ts/envoy/testing/run-envoy';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
 import { RATE_LIMIT_METHOD, type RunningRateLimit, startRateLimit } from './server.ts';
 import { readSettings } from './settings.ts';
 import { startRedis, withoutRedis } from './testing/redis.ts';

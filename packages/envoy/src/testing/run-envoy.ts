@@ -115,22 +115,3 @@ export function httpListener(
     ],
   };
 }
-
-/** Calls until it gives something else than undefined or false; rejects with the last error after two minutes. */
-export async function eventually<T>(
-  what: string,
-  check: () => Promise<T | undefined | false> | T | undefined | false,
-): Promise<T> {
-  const deadline = Date.now() + DEADLINE_MS;
-  let last: unknown;
-  for (;;) {
-    try {
-      const value = await check();
-      if (value !== undefined && value !== false) return value;
-    } catch (error) {
-      last = error;
-    }
-    if (Date.now() > deadline) throw new Error(`${what} did not happen in time`, { cause: last });
-    await wait(20);
-  }
-}

@@ -4,27 +4,13 @@ import { after, before, describe, test } from 'node:test';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import { type ClosableKubeClient, createKubeClient, type KubeObject, loadKubeConfig } from '@istio-ts/kube';
 import { startTestServer, type TestServer } from '@istio-ts/local/apiserver/test-support';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
 import { type Controller, startController } from './controller.ts';
 import { operatorObjects, runOperatorRemove } from './in-cluster.ts';
 import { finalizer, istioOperatorType, type OperatorStatus } from './resource.ts';
 
 const chartsDir = join(import.meta.dirname, '..', '..', '..', 'charts', 'manifests');
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-
-async function until<T>(what: string, probe: () => Promise<T | undefined>): Promise<T> {
-  const deadline = performance.now() + 120_000;
-  let last: unknown;
-  while (performance.now() < deadline) {
-    try {
-      const found = await probe();
-      if (found !== undefined) return found;
-    } catch (error) {
-      last = error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 30));
-  }
-  throw new Error(`waited for ${what} in vain`, { cause: last });
-}
 
 // Only what needs no pods: an API server has no node.
 const baseOnly = { profile: 'empty', components: { base: { enabled: true } } };
@@ -43,7 +29,7 @@ describe('the operator on an API server', () => {
   const status = async (name: string) =>
     ((await client.get(istioOperatorType, name, 'istio-system')).status ?? {}) as Partial<OperatorStatus>;
   const becomes = (name: string, wanted: string, also: (status: Partial<OperatorStatus>) => boolean = () => true) =>
-    until(`${name} to become ${wanted}`, async () => {
+    eventually(`${name} to become ${wanted}`, async () => {
       const found = await status(name);
       return found.status === wanted && also(found) ? found : undefined;
     });
@@ -65,7 +51,7 @@ describe('the operator on an API server', () => {
       imagePullSecrets: [],
     });
     for (const object of objects) await client.create(await client.resolve(object.apiVersion, object.kind), object);
-    await until('the definition', async () => (await client.list(istioOperatorType)) && true);
+    await eventually('the definition', async () => (await client.list(istioOperatorType)) && true);
     const synced = Promise.withResolvers<void>();
     controller = startController(
       {
@@ -113,12 +99,12 @@ describe('the operator on an API server', () => {
     const type = kubernetesTypes.ServiceAccount;
     const name = 'istio-reader-service-account';
     await client.delete(type, name, 'istio-system');
-    await until('the account to come back', () => client.get(type, name, 'istio-system'));
-    await until('its label to come back', async () => {
+    await eventually('the account to come back', () => client.get(type, name, 'istio-system'));
+    await eventually('its label to come back', async () => {
       await client.patch(type, name, 'istio-system', 'merge', { metadata: { labels: { release: 'mine' } } });
       return true;
     });
-    await until('the release label to be as it was', async () => {
+    await eventually('the release label to be as it was', async () => {
       const { metadata } = await client.get(type, name, 'istio-system');
       return metadata.labels?.release === 'mine' ? undefined : true;
     });
@@ -131,7 +117,7 @@ describe('the operator on an API server', () => {
     await set({ accessLogEncoding: 'JSN' });
     const { message } = await becomes('mesh', 'ERROR');
     assert.match(message ?? '', /^meshConfig\.accessLogEncoding: must be one of TEXT, JSON, not "JSN"/);
-    await until('the event', async () => {
+    await eventually('the event', async () => {
       const { items } = await client.list(kubernetesTypes.Event, { namespace: 'istio-system' });
       return items.find(({ reason }) => reason === 'ReconcileFailed');
     });
@@ -154,15 +140,15 @@ describe('the operator on an API server', () => {
     );
     assert.equal((await status('mesh')).status, 'HEALTHY');
     await client.delete(istioOperatorType, 'mesh', 'istio-system');
-    await until('the older one to go', () => missing(client.get(istioOperatorType, 'mesh', 'istio-system')));
+    await eventually('the older one to go', () => missing(client.get(istioOperatorType, 'mesh', 'istio-system')));
     await becomes('rival', 'HEALTHY');
     await client.get(kubernetesTypes.ServiceAccount, 'istio-reader-service-account', 'istio-system');
   });
 
   test('with the last IstioOperator the installation goes; definitions stay', async () => {
     await client.delete(istioOperatorType, 'rival', 'istio-system');
-    await until('it to go', () => missing(client.get(istioOperatorType, 'rival', 'istio-system')));
-    await until('its account to go', () =>
+    await eventually('it to go', () => missing(client.get(istioOperatorType, 'rival', 'istio-system')));
+    await eventually('its account to go', () =>
       missing(client.get(kubernetesTypes.ServiceAccount, 'istio-reader-service-account', 'istio-system')),
     );
     await client.get(kubernetesTypes.CustomResourceDefinition, 'gateways.networking.istio.io');

@@ -9,7 +9,7 @@ import type { Cluster, ClusterLoadAssignment, Listener, RouteConfiguration } fro
 import { typedAny } from '@istio-ts/envoy';
 import { createGrpcServer, type GrpcServer } from '@istio-ts/envoy/grpc';
 import { freePort } from '@istio-ts/envoy/testing/free-port';
-import { eventually } from '@istio-ts/envoy/testing/run-envoy';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
 import { MetricsRegistry } from '@istio-ts/metrics';
 import {
   createCsr,

@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { defaultMeshConfig } from '@istio-ts/api';
 import { createGrpcServer, type GrpcServer } from '@istio-ts/envoy/grpc';
 import { freePort } from '@istio-ts/envoy/testing/free-port';
-import { eventually } from '@istio-ts/envoy/testing/run-envoy';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
 import { createMesh, MeshSources } from '@istio-ts/mesh';
 import { MetricsRegistry } from '@istio-ts/metrics';
 import { createEngine } from '@istio-ts/xds';

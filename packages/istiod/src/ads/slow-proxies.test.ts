@@ -9,6 +9,7 @@ import { createMesh, MeshSources } from '@istio-ts/mesh';
 import { MetricsRegistry } from '@istio-ts/metrics';
 import { createEngine, encodedResources } from '@istio-ts/xds';
 import { istioObject, serviceObject, sliceObject } from '@istio-ts/xds/testing/objects';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
 import { createAdsMetrics } from '../metrics/pilot.ts';
 import { TypeUrl } from './resource-kinds.ts';
 import { createAdsServer } from './server.ts';
@@ -16,14 +17,6 @@ import { createAdsServer } from './server.ts';
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const SERVICES = 60;
 const HEALTHY = 20;
-
-async function until(what: string, check: () => boolean): Promise<void> {
-  const deadline = Date.now() + 120_000;
-  while (!check()) {
-    if (Date.now() > deadline) throw new Error(`${what} did not happen in time`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
 
 /** A client of clusters; a stuck one reads nothing after its first response, a silent one acknowledges nothing. */
 class Client {
@@ -111,7 +104,7 @@ describe('slow and stuck proxies among others', () => {
     );
     const [stuck, silentOne, ...healthy] = clients;
     try {
-      await until('everybody has clusters', () => clients.every(({ responses }) => responses > 0));
+      await eventually('everybody has clusters', () => clients.every(({ responses }) => responses > 0));
       const encoded = (): number => [...encodedResources().values()].reduce((sum, count) => sum + count, 0);
       const change = async (subset: string): Promise<void> => {
         sources.set(
@@ -121,7 +114,7 @@ describe('slow and stuck proxies among others', () => {
             { host: 's0', subsets: [{ name: subset, labels: { version: subset } }] },
           ),
         );
-        await until(`the healthy ones know ${subset}`, () => healthy.every(({ subsets }) => subsets.has(subset)));
+        await eventually(`the healthy ones know ${subset}`, () => healthy.every(({ subsets }) => subsets.has(subset)));
       };
       await change('first');
       const before = { encoded: encoded(), memory: process.memoryUsage().arrayBuffers };

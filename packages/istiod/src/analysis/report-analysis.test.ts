@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { istioTypes, kubernetesTypes } from '@istio-ts/api/resource-types';
 import type { KubeObject, ResourceType } from '@istio-ts/kube';
 import { MetricsRegistry } from '@istio-ts/metrics';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
 import { meshOnCluster } from '../fake-cluster.test-support.ts';
 import { recordingLogger } from '../log.test-support.ts';
 import { reportAnalysis } from './report-analysis.ts';
@@ -65,15 +66,6 @@ function scene() {
   return { cluster, put, metrics, log, start, told };
 }
 
-/** Waits until a condition holds. */
-async function until(holds: () => boolean, what: string): Promise<void> {
-  const deadline = Date.now() + 120_000;
-  while (!holds()) {
-    if (Date.now() > deadline) throw new Error(`waited in vain: ${what}`);
-    await sleep(5);
-  }
-}
-
 const config = (kind: string, name: string, spec: object, more: object = {}): KubeObject => ({
   apiVersion: 'networking.istio.io/v1',
   kind,
@@ -114,12 +106,15 @@ describe('analysis in istiod', () => {
     put(istioTypes.VirtualService, routeTo('fine', { host: 'there' }));
     put(kubernetesTypes.Service, service('there'));
     start();
-    await until(() => told(istioTypes.VirtualService, 'web').passed === 'False', 'the condition of a missing host');
+    await eventually(
+      'the condition of a missing host',
+      () => told(istioTypes.VirtualService, 'web').passed === 'False',
+    );
     assert.deepEqual(told(istioTypes.VirtualService, 'web').messages, ['IST0101 ERROR']);
     assert.match(told(istioTypes.VirtualService, 'web').text, /IST0101 spec\.http\[0\]\.route\[0\].*"absent"/);
     assert.match(metrics.text(), /^istiod_analysis_messages\{code="IST0101",level="Error"\} 1$/m);
     put(kubernetesTypes.Service, service('absent'));
-    await until(() => told(istioTypes.VirtualService, 'web').passed === 'True', 'the condition after the mending');
+    await eventually('the condition after the mending', () => told(istioTypes.VirtualService, 'web').passed === 'True');
     assert.deepEqual(told(istioTypes.VirtualService, 'web').messages, []);
     assert.doesNotMatch(metrics.text(), /istiod_analysis_messages\{code="IST0101"/);
     assert.equal(cluster.get(istioTypes.VirtualService, 'shop', 'fine')?.status, undefined);
@@ -134,18 +129,18 @@ describe('analysis in istiod', () => {
     put(istioTypes.DestinationRule, config('DestinationRule', 'web', { host: 'web', subsets }));
     put(istioTypes.DestinationRule, config('DestinationRule', 'nobody', { host: 'nobody' }));
     start();
-    await until(
+    await eventually(
+      'the conditions',
       () =>
         told(istioTypes.VirtualService, 'web').passed === 'False' &&
         told(istioTypes.DestinationRule, 'web').passed === 'False' &&
         told(istioTypes.DestinationRule, 'nobody').passed === 'False',
-      'the conditions',
     );
     assert.match(told(istioTypes.VirtualService, 'web').text, /web\+v3/);
     assert.deepEqual(told(istioTypes.DestinationRule, 'web').messages, ['IST0173 ERROR']);
     assert.deepEqual(told(istioTypes.DestinationRule, 'nobody').messages, ['IST0174 WARNING']);
     put(kubernetesTypes.Pod, pod('web-1', { app: 'web', version: 'v2' }));
-    await until(() => told(istioTypes.DestinationRule, 'web').passed === 'True', 'a pod of the subset');
+    await eventually('a pod of the subset', () => told(istioTypes.DestinationRule, 'web').passed === 'True');
     assert.equal(
       cluster.writes.filter((one) => one.includes('destinationrules shop/web')).length,
       2,
@@ -163,7 +158,7 @@ describe('analysis in istiod', () => {
     start();
     const all = ['one', 'two'].map((name) => [istioTypes.VirtualService, name] as const);
     const gateways = ['east', 'west'].map((name) => [istioTypes.Gateway, name] as const);
-    await until(() => [...all, ...gateways].every((one) => told(...one).passed === 'False'), 'the conditions');
+    await eventually('the conditions', () => [...all, ...gateways].every((one) => told(...one).passed === 'False'));
     for (const one of all) assert.deepEqual(told(...one).messages, ['IST0109 ERROR']);
     for (const one of gateways) {
       assert.deepEqual(told(...one).messages.sort(), ['IST0101 ERROR', 'IST0138 WARNING', 'IST0145 ERROR']);
@@ -175,7 +170,7 @@ describe('analysis in istiod', () => {
     const { put, start, told } = scene();
     put(istioTypes.Gateway, gateway('east', 'shop.test'));
     start('istiod-0');
-    await until(() => told(istioTypes.Gateway, 'east').text.includes('IST0101 spec.selector'), 'the message');
+    await eventually('the message', () => told(istioTypes.Gateway, 'east').text.includes('IST0101 spec.selector'));
   });
 
   it('says nothing of Secrets that it may not read', async () => {
@@ -184,7 +179,10 @@ describe('analysis in istiod', () => {
     put(istioTypes.Gateway, gateway('east', 'shop.test'));
     put(istioTypes.VirtualService, routeTo('web', { host: 'absent' }));
     start('istiod-0', { secretNamespaces: ['istio-system'] });
-    await until(() => told(istioTypes.VirtualService, 'web').passed === 'False', 'the condition of the other object');
+    await eventually(
+      'the condition of the other object',
+      () => told(istioTypes.VirtualService, 'web').passed === 'False',
+    );
     assert.deepEqual(told(istioTypes.Gateway, 'east'), { messages: [], passed: undefined, text: '' });
   });
 
@@ -210,7 +208,7 @@ describe('analysis in istiod', () => {
       },
     });
     start();
-    await until(() => told(istioTypes.VirtualService, 'web').passed === 'True', 'the condition after the mending');
+    await eventually('the condition after the mending', () => told(istioTypes.VirtualService, 'web').passed === 'True');
     assert.deepEqual(told(istioTypes.VirtualService, 'quiet').passed, undefined);
   });
 
@@ -224,11 +222,11 @@ describe('analysis in istiod', () => {
     await sleep(50);
     assert.equal(cluster.writes.length, 0);
     put(istioTypes.VirtualService, routeTo('bad', { host: 'absent' }));
-    await until(() => told(istioTypes.VirtualService, 'bad').passed === 'False', 'the condition');
+    await eventually('the condition', () => told(istioTypes.VirtualService, 'bad').passed === 'False');
     assert.equal(cluster.writes.filter((one) => one.includes('virtualservices')).length, 1);
     first.close();
     put(istioTypes.VirtualService, routeTo('worse', { host: 'absent' }));
-    await until(() => told(istioTypes.VirtualService, 'worse').passed === 'False', 'the work of the next leader');
+    await eventually('the work of the next leader', () => told(istioTypes.VirtualService, 'worse').passed === 'False');
   });
 
   it('a server that refuses is told of once', async () => {
@@ -238,7 +236,7 @@ describe('analysis in istiod', () => {
     };
     put(istioTypes.VirtualService, routeTo('web', { host: 'absent' }));
     start();
-    await until(() => log.lines.length > 0, 'a line of the log');
+    await eventually('a line of the log', () => log.lines.length > 0);
     assert.match(log.lines[0] ?? '', /warn cannot write the status of VirtualService shop\/web: no rights/);
   });
 });

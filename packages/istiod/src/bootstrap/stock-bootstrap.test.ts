@@ -8,7 +8,8 @@ import { decode, encode } from '@istio-ts/envoy';
 import { openGrpcChannel } from '@istio-ts/envoy/grpc';
 import { findEnvoy, withoutEnvoy } from '@istio-ts/envoy/testing/binary';
 import { istioObject, podObject } from '@istio-ts/xds/testing/objects';
-import { eventually, freePort } from '../clients/agent.test-support.ts';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
+import { freePort } from '../clients/agent.test-support.ts';
 import { accountToken, startControlPlane } from '../clients/control-plane.test-support.ts';
 
 const TYPE = 'type.googleapis.com/envoy.config.bootstrap.v3.Bootstrap';

@@ -136,26 +136,3 @@ export async function startAgent({
     },
   };
 }
-
-/** Asks again until the answer pleases; the error says what the agents wrote. */
-export async function eventually<T>(
-  what: string,
-  ask: () => T | Promise<T>,
-  good: (value: T) => boolean,
-  details: () => string = () => '',
-): Promise<T> {
-  let last: unknown;
-  for (const deadline = Date.now() + 120_000; Date.now() < deadline; ) {
-    try {
-      const value = await ask();
-      if (good(value)) return value;
-      last = value;
-    } catch (error) {
-      last = error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(
-    `${what} did not happen; last: ${last instanceof Error ? last.message : JSON.stringify(last)}\n${details()}`,
-  );
-}

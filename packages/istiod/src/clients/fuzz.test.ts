@@ -15,7 +15,7 @@ import { NAME_TABLE_TYPE } from '@istio-ts/envoy/name-table';
 import { application, istioObject } from '@istio-ts/xds/testing/objects';
 import fc from 'fast-check';
 import { TypeUrl } from '../ads/resource-kinds.ts';
-import { eventually } from './agent.test-support.ts';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
 import { type ControlPlane, startControlPlane } from './control-plane.test-support.ts';
 
 /** Whatever a client sends: the control plane stays, says why it ended a stream, and gives a bystander its changes. */

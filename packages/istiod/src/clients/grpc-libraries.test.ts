@@ -7,7 +7,8 @@ import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import type { KubeObject } from '@istio-ts/kube/object';
 import { istioObject, podObject, serviceObject, sliceObject } from '@istio-ts/xds/testing/objects';
-import { eventually, OWN_AGENT, type RunningAgent, startAgent } from './agent.test-support.ts';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
+import { OWN_AGENT, type RunningAgent, startAgent } from './agent.test-support.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.test-support.ts';
 
 /**

@@ -8,7 +8,8 @@ import { proves } from '@istio-ts/xds/field-proof';
 import { httpGet } from '@istio-ts/xds/testing/http-client';
 import { istioObject, podObject, serviceObject, sliceObject } from '@istio-ts/xds/testing/objects';
 import { headerModule } from '@istio-ts/xds/testing/wasm';
-import { eventually, freePort, OWN_AGENT, type RunningAgent, startAgent } from './agent.test-support.ts';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
+import { freePort, OWN_AGENT, type RunningAgent, startAgent } from './agent.test-support.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.test-support.ts';
 import { type Cleanups, listening } from './listening.test-support.ts';
 

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { setTimeout as wait } from 'node:timers/promises';
 import type { KubeObject } from '@istio-ts/kube';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
 import { readConfigSources, readsKubernetes } from './config-sources.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'config-sources-'));
@@ -17,14 +17,6 @@ const entry = (name: string, host: string): string =>
     metadata: { name },
     spec: { hosts: [host] },
   });
-
-async function eventually(check: () => boolean, what: string): Promise<void> {
-  const until = Date.now() + 120_000;
-  while (!check()) {
-    if (Date.now() > until) throw new Error(`waited in vain for ${what}`);
-    await wait(20);
-  }
-}
 
 test('a folder of files is a source of configuration', async () => {
   const objects = new Map<string, KubeObject>();
@@ -49,11 +41,11 @@ test('a folder of files is a source of configuration', async () => {
     writeFileSync(join(folder, 'a.yaml'), entry('a', 'changed.example'));
     writeFileSync(join(folder, 'c.yaml'), '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}');
     const hosts = () => (objects.get('default/a')?.spec as { readonly hosts: readonly string[] } | undefined)?.hosts;
-    await eventually(() => hosts()?.[0] === 'changed.example' && !objects.has('default/b'), 'the change');
-    await eventually(() => said.some((line) => line.includes('v1 Pod is no configuration of Istio')), 'a warning');
+    await eventually('the change', () => hosts()?.[0] === 'changed.example' && !objects.has('default/b'));
+    await eventually('a warning', () => said.some((line) => line.includes('v1 Pod is no configuration of Istio')));
     // A slip in a file takes nothing away.
     writeFileSync(join(folder, 'a.yaml'), 'kind: [');
-    await eventually(() => said.some((line) => line.includes('a.yaml:1')), 'the error with its line');
+    await eventually('the error with its line', () => said.some((line) => line.includes('a.yaml:1')));
     assert.deepEqual([...objects.keys()], ['default/a']);
   } finally {
     reading.close();

@@ -24,7 +24,8 @@ import {
   type TestIssuer,
   tokenParts,
 } from './credentials.test-support.ts';
-import { type RunningIstiod, serviceAccount, startIstiod, until } from './istiod.test-support.ts';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
+import { type RunningIstiod, serviceAccount, startIstiod } from './istiod.test-support.ts';
 
 /** Whoever shows something wrong to istiod, a process with the chart's rights, over TLS: it is refused, and told why. */
 
@@ -300,7 +301,7 @@ describe('certificate requests', () => {
       metadata: { ImpersonatedIdentity: `spiffe://cluster.local/ns/${namespace}/sa/${account}` },
     });
     const token = await boundToken('istio-system', 'ztunnel', 'ztunnel-1');
-    await until('istiod to know the pods', () =>
+    await eventually('istiod to know the pods', () =>
       askCertificate(istiod, root, { token }, wanted('shop', 'cart')).then(
         () => true,
         () => false,

@@ -20,7 +20,8 @@ import {
 } from '@istio-ts/security';
 import { buildCertificate } from '@istio-ts/security/certificate';
 import { askCertificate, askClusters } from './credentials.test-support.ts';
-import { type RunningIstiod, serviceAccount, startIstiod, until } from './istiod.test-support.ts';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
+import { type RunningIstiod, serviceAccount, startIstiod } from './istiod.test-support.ts';
 
 /** Signers of the cluster as CA of the mesh, set up by the chart's values, with no rights but the chart's. */
 
@@ -83,7 +84,7 @@ describe('certificates from a signer of the cluster', () => {
       },
     });
     // What proxies get in their namespaces to know istiod by.
-    await until('the root certificates of a namespace', async () => {
+    await eventually('the root certificates of a namespace', async () => {
       const map = await istiod.client
         .get(kubernetesTypes.ConfigMap, 'istio-ca-root-cert', 'shop')
         .catch(() => undefined);
@@ -129,7 +130,7 @@ describe('certificates from a signer of the cluster', () => {
     // With it the next one is asked for.
     const renewed = await askCertificate(istiod, roots, proof, { csr, metadata: { CertSigner: 'mesh' } });
     assert.equal(renewed.length, 3);
-    await until('the requests to be removed', async () => (await istiod.client.list(TYPE)).items.length === 0);
+    await eventually('the requests to be removed', async () => (await istiod.client.list(TYPE)).items.length === 0);
     assert.doesNotMatch(istiod.output(), /forbidden|\terror\t/);
   });
 
@@ -144,6 +145,6 @@ describe('certificates from a signer of the cluster', () => {
       status: 'PERMISSION_DENIED',
       message: /example\.com\/other/,
     });
-    await until('nothing to stay behind', async () => (await istiod.client.list(TYPE)).items.length === 0);
+    await eventually('nothing to stay behind', async () => (await istiod.client.list(TYPE)).items.length === 0);
   });
 });

@@ -6,7 +6,8 @@ import { after, before, describe, it } from 'node:test';
 import { type DeltaDiscoveryRequest, decode, encode } from '@istio-ts/envoy';
 import { openGrpcChannel } from '@istio-ts/envoy/grpc';
 import { TypeUrl } from '../ads/resource-kinds.ts';
-import { type RunningIstiod, startIstiod, until } from './istiod.test-support.ts';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
+import { type RunningIstiod, startIstiod } from './istiod.test-support.ts';
 import {
   callHeaders,
   END_HEADERS,
@@ -34,7 +35,7 @@ describe('floods without credentials', () => {
   let watcher: NodeJS.Timeout;
   before(async () => {
     istiod = await startIstiod();
-    await until('the root certificate', async () => {
+    await eventually('the root certificate', async () => {
       const { status, body } = await istiod.api.call('GET', '/api/v1/namespaces/default/configmaps/istio-ca-root-cert');
       root = status === 200 ? body.data['root-cert.pem'] : '';
       return root !== '';
@@ -103,7 +104,7 @@ describe('floods without credentials', () => {
           }
           await raw.flushed();
         }
-        await until('the connections to be closed', () => clients.every((raw) => raw.closed()));
+        await eventually('the connections to be closed', () => clients.every((raw) => raw.closed()));
         return () => clients.forEach((raw) => void raw.end());
       }));
 
@@ -118,7 +119,7 @@ describe('floods without credentials', () => {
           raw.frame(Frame.continuation, 0, 1, chunk);
           if (frames % 50 === 0) await raw.flushed();
         }
-        await until('the connection to be closed', () => raw.closed());
+        await eventually('the connection to be closed', () => raw.closed());
         return () => raw.end();
       }));
 

@@ -213,15 +213,6 @@ export async function startIstiod({
   };
 }
 
-/** Asks again until the answer is right; fails after 20 seconds. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 120_000;
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`waited for ${what} in vain`);
-    await sleep(30);
-  }
-}
-
 export const serviceAccount = (namespace: string, name: string): KubeObject => ({
   apiVersion: 'v1',
   kind: 'ServiceAccount',

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { istioTypes, kubernetesTypes } from '@istio-ts/api/resource-types';
-import { startIstiod, until } from './istiod.test-support.ts';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
+import { startIstiod } from './istiod.test-support.ts';
 
 const broken = {
   apiVersion: 'networking.istio.io/v1alpha3',
@@ -32,13 +33,13 @@ describe('istiod with the rights of the chart, on an API server that enforces th
         objects: [broken, secret('edge', 'site'), secret('shop', 'other')],
       });
       try {
-        await until('root certificates in namespaces', () =>
+        await eventually('root certificates in namespaces', () =>
           istiod.client.get(kubernetesTypes.ConfigMap, 'istio-ca-root-cert', 'shop').then(
             () => true,
             () => false,
           ),
         );
-        await until('the status of an object that is refused', async () =>
+        await eventually('the status of an object that is refused', async () =>
           JSON.stringify(await istiod.client.get(istioTypes.EnvoyFilter, 'broken', 'shop')).includes('"Accepted"'),
         );
         assert.doesNotMatch(istiod.output(), /forbidden/i);

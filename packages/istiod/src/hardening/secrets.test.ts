@@ -8,7 +8,8 @@ import { createCsr, exportPrivateKey, generatePrivateKey } from '@istio-ts/secur
 import { selfSigned } from '@istio-ts/xds/testing/certificate';
 import { istioObject, secretObject, serviceObject } from '@istio-ts/xds/testing/objects';
 import { TypeUrl } from '../ads/resource-kinds.ts';
-import { type RunningIstiod, secretsType, serviceAccount, startIstiod, until } from './istiod.test-support.ts';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
+import { type RunningIstiod, secretsType, serviceAccount, startIstiod } from './istiod.test-support.ts';
 
 /** No key and no token of anybody in logs, dumps and metrics, and nothing of a namespace for another one; asked from elsewhere than istiod's machine. */
 
@@ -73,7 +74,7 @@ describe('secrets and debug endpoints', {
         ),
       ],
     });
-    await until('the root certificate', async () => {
+    await eventually('the root certificate', async () => {
       const { status, body } = await istiod.api.call('GET', '/api/v1/namespaces/default/configmaps/istio-ca-root-cert');
       root = status === 200 ? body.data['root-cert.pem'] : '';
       return root !== '';

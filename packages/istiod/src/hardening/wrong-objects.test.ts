@@ -3,7 +3,8 @@ import { after, before, describe, it } from 'node:test';
 import { istioTypes } from '@istio-ts/api/resource-types';
 import type { KubeObject } from '@istio-ts/kube';
 import { istioObject, serviceObject } from '@istio-ts/xds/testing/objects';
-import { type RunningIstiod, startIstiod, until } from './istiod.test-support.ts';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
+import { type RunningIstiod, startIstiod } from './istiod.test-support.ts';
 
 /** What is said of objects that no webhook has looked at: in their status and in istiod's log. */
 
@@ -50,7 +51,7 @@ describe('objects that are wrong, or are about what is not theirs', () => {
     return conditions.find((one) => one.type === type);
   };
   const becomes = async (of: Parameters<typeof condition>, status: string, text: RegExp): Promise<void> => {
-    await until(`${of.join(' ')} to be ${status}`, async () => {
+    await eventually(`${of.join(' ')} to be ${status}`, async () => {
       const found = await condition(...of);
       return found?.status === status && text.test(`${found.reason} ${found.message}`);
     });
@@ -64,7 +65,7 @@ describe('objects that are wrong, or are about what is not theirs', () => {
       /^PartlyInvalid in force, .*ipBlocks\[0\]: .*the policy denies all that the rest of it covers$/,
     );
     const log = () => istiod.output();
-    await until('the log', () =>
+    await eventually('the log', () =>
       /AuthorizationPolicy shop\/closed is in force, but .*denies all that the rest/.test(log()),
     );
     await becomes(['PeerAuthentication', 'closed', 'shop', 'Accepted'], 'False', /portLevelMtls\.http: .*STRICT holds/);

@@ -6,7 +6,8 @@ import { istioTypes } from '@istio-ts/api/resource-types';
 import { type Cluster, encode } from '@istio-ts/envoy';
 import { createGrpcServer, openGrpcChannel } from '@istio-ts/envoy/grpc';
 import { withoutEnvoy } from '@istio-ts/envoy/testing/binary';
-import { eventually, localCluster, runEnvoy } from '@istio-ts/envoy/testing/run-envoy';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
+import { localCluster, runEnvoy } from '@istio-ts/envoy/testing/run-envoy';
 import {
   createCsr,
   createRootCertificate,

@@ -10,7 +10,8 @@ import { istioObject, podObject, secretObject } from '@istio-ts/xds/testing/obje
 import { LoopbackNet } from '@istio-ts/xds/testing/offline-envoy';
 import { type Origin, startOrigin } from '@istio-ts/xds/testing/origin';
 import { tlsGet } from '@istio-ts/xds/testing/tls-client';
-import { eventually, freePort, OWN_AGENT, type RunningAgent, startAgent } from '../clients/agent.test-support.ts';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
+import { freePort, OWN_AGENT, type RunningAgent, startAgent } from '../clients/agent.test-support.ts';
 import { type ControlPlane, startControlPlane } from '../clients/control-plane.test-support.ts';
 import { withSecretAccess } from './secret-access.ts';
 

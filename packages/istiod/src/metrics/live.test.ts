@@ -7,7 +7,8 @@ import { namesIn, promtoolComplaints } from '@istio-ts/metrics/promtool.test-sup
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import { serviceObject } from '@istio-ts/xds/testing/objects';
 import { TypeUrl } from '../ads/resource-kinds.ts';
-import { type RunningIstiod, startIstiod, until } from '../hardening/istiod.test-support.ts';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
+import { type RunningIstiod, startIstiod } from '../hardening/istiod.test-support.ts';
 
 const ADS = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources';
 const port = { name: 'http', port: 80 };
@@ -64,7 +65,7 @@ describe('/metrics of a whole istiod that serves a proxy', () => {
       serviceObject({ name: 'more', namespace: 'shop' }, [port], { clusterIP: '10.96.1.2', clusterIPs: ['10.96.1.2'] }),
     );
     while (!names.includes('outbound|80||more.shop.svc.cluster.local')) await receive();
-    await until('the change in the metrics', async () => {
+    await eventually('the change in the metrics', async () => {
       const now = await scrape();
       const grown = [
         'pilot_services',

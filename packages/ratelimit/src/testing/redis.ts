@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '@istio-ts/envoy/testing/free-port';
-import { eventually } from '@istio-ts/envoy/testing/run-envoy';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
 import { openRespClient } from '../resp-client.ts';
 
 /** A reason to skip a test that needs a Redis, false when there is one. */

@@ -7,7 +7,8 @@ import { encode } from '@istio-ts/envoy';
 import { openGrpcChannel } from '@istio-ts/envoy/grpc';
 import { withoutEnvoy } from '@istio-ts/envoy/testing/binary';
 import { freePort } from '@istio-ts/envoy/testing/free-port';
-import { eventually, httpListener, localCluster, runEnvoy } from '@istio-ts/envoy/testing/run-envoy';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
+import { httpListener, localCluster, runEnvoy } from '@istio-ts/envoy/testing/run-envoy';
 import type { AccessLogRecord } from './entries.ts';
 import { ACCESS_LOG_METHOD, startAccessLogService } from './server.ts';
 

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { encode } from '@istio-ts/envoy';
 import { type GrpcChannel, openGrpcChannel } from '@istio-ts/envoy/grpc';
 import { freePort } from '@istio-ts/envoy/testing/free-port';
-import { eventually } from '@istio-ts/envoy/testing/run-envoy';
+import { eventually } from '@istio-ts/envoy/testing/eventually';
 import { promtoolComplaints } from '@istio-ts/metrics/promtool.test-support';
 import { type RunningLogServer, startLogServer } from '../logs/server.ts';
 import { type RunningTraceServer, startTraceServer } from '../traces/server.ts';
