@@ -14,5 +14,6 @@ export type { Workload } from './render.ts';
 export type { Selector } from './selector.ts';
 export { mergeContainer, mergePod } from './strategic-merge.ts';
 export * from './surroundings.ts';
+export * from './trust-bundle.ts';
 export * from './webhooks.ts';
 export { workloadOf } from './workload.ts';

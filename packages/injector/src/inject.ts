@@ -12,6 +12,7 @@ import { mergesMetrics, ownSettings, proxyImage, proxySettings } from './proxy-s
 import { OVERRIDES, STATUS, undoInjection } from './reinvocation.ts';
 import { renderTemplate, type Workload } from './render.ts';
 import { mergeContainer, mergePod } from './strategic-merge.ts';
+import { type TrustBundle, trustBundleValues } from './trust-bundle.ts';
 import { workloadOf } from './workload.ts';
 
 export interface InjectionInput {
@@ -35,6 +36,8 @@ export interface InjectionInput {
   /** User and group of the proxy; 1337 unless the platform gives ranges. */
   readonly proxyUid?: number;
   readonly proxyGid?: number;
+  /** Whether pods can mount the mesh's trust anchors from a ClusterTrustBundle, if the installation asks for it; undefined: they can. */
+  readonly trustBundle?: TrustBundle;
 }
 
 export type InjectionResult =
@@ -77,7 +80,10 @@ export function injectPod(input: InjectionInput): InjectionResult {
   );
   const settings = authoritySettings(podSettings, input.meshConfig);
   const placed = withPlace(input, labels);
-  const config = { ...placed, values: authorityValues(placed.values, input.meshConfig) };
+  const config = {
+    ...placed,
+    values: trustBundleValues(authorityValues(placed.values, input.meshConfig), input.trustBundle),
+  };
   const native = annotations['sidecar.istio.io/nativeSidecar'];
   const values = config.values;
 

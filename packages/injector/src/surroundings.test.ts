@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { KubeObject } from '@istio-ts/kube/object';
 import { chartInput, containerOf, injected, podWith, variableOf } from './injection.test-support.ts';
-import type { JsonObject } from './json.ts';
+import { type JsonObject, listAt } from './json.ts';
 import { parseNativeSidecars, usesNativeSidecars } from './native-sidecars.ts';
 import { proxyIdsOf } from './proxy-ids.ts';
 import { fromSurroundings } from './surroundings.ts';
@@ -83,4 +83,19 @@ test('ProxyConfig objects: mesh, namespace, annotation, selector', () => {
   assert.match(String(chosen.image), /-debug$/);
   const older = proxyConfig('shop', 'zz', { concurrency: 8 }, '2025-01-01T00:00:00Z');
   assert.equal(settings([own, older]).concurrency, 8);
+});
+
+test('pods mount the bundle of trust anchors only where the cluster has it, else the ConfigMap of their namespace', () => {
+  const asked = { pilot: { env: { ENABLE_CLUSTER_TRUST_BUNDLE_API: 'true' } } };
+  const sources = (values: Parameters<typeof chartInput>[0], trustBundle?: 'served' | 'absent') => {
+    const surroundings = { proxyConfigs: [], nodes: [], namespace: undefined, nativeSidecars: 'auto' } as const;
+    const around = fromSurroundings({ ...surroundings, ...(trustBundle !== undefined && { trustBundle }) });
+    const pod = injected({ ...chartInput(values), pod: podWith(), ...around });
+    const volume = listAt(pod, 'spec', 'volumes').find(({ name }) => name === 'istiod-ca-cert');
+    return listAt(volume ?? {}, 'projected', 'sources').map((source) => Object.keys(source)[0]);
+  };
+  assert.deepEqual(sources(asked), ['clusterTrustBundle', 'configMap']);
+  assert.deepEqual(sources(asked, 'served'), ['clusterTrustBundle', 'configMap']);
+  assert.deepEqual(sources(asked, 'absent'), ['configMap', 'configMap']);
+  assert.deepEqual(sources({}, 'served'), ['configMap', 'configMap']);
 });

@@ -21,6 +21,7 @@ import {
 } from '@istio-ts/kube';
 import { CliError, unreadable } from '../cli/failure.ts';
 import type { Session } from '../cli/session.ts';
+import { trustBundleOf } from './trust-bundle.ts';
 
 /** Everything that injection of one namespace's pods depends on. */
 export type InjectionSettings = Omit<ObjectInput, 'namespace'>;
@@ -167,6 +168,7 @@ export async function settingsFromCluster(
   const [proxyConfigs, nodes, namespaces] = await Promise.all(
     [istioTypes.ProxyConfig, kubernetesTypes.Node, kubernetesTypes.Namespace].map((type) => listOptional(client, type)),
   );
+  const trustBundle = await trustBundleOf(client, config.values);
   return (namespace) => ({
     config,
     meshConfig,
@@ -177,6 +179,7 @@ export async function settingsFromCluster(
       nodes: nodes ?? [],
       namespace: namespaces?.find(({ metadata }) => metadata.name === namespace),
       nativeSidecars: nativeSetting(config.values),
+      ...(trustBundle !== undefined && { trustBundle }),
     }),
   });
 }

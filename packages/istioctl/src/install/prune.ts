@@ -169,15 +169,30 @@ async function withShared(client: KubeClient, labelSelector: string, others: boo
 export const ofRevision = (client: KubeClient, revision: string, others: boolean): Promise<Found> =>
   withShared(client, `${ownershipLabels.component},${ownershipLabels.revision}=${revision}`, others);
 
+/**
+ * The root certificate that istiod writes into every namespace for its pods. It goes after the rights of istiod, which otherwise brings it back, as ConfigMaps
+ * come after ClusterRoleBindings.
+ */
+const rootCertificates = (client: KubeClient): Promise<Found> =>
+  listed(
+    client,
+    [kubernetesTypes.ConfigMap],
+    'istio.io/config=true',
+    ({ metadata }) => metadata.name === 'istio-ca-root-cert',
+  );
+
 /** Everything of Istio in the cluster, its CRDs included. */
 export async function everything(client: KubeClient): Promise<Found> {
-  const ours = await listed(client, prunable, ownershipLabels.component);
+  const [ours, roots] = await Promise.all([
+    listed(client, prunable, ownershipLabels.component),
+    rootCertificates(client),
+  ]);
   const definitions = await listed(client, [kubernetesTypes.CustomResourceDefinition], undefined, (object) => {
     const { group } = (object.spec ?? {}) as { readonly group?: string };
     return object.metadata.labels?.[ownershipLabels.component] !== undefined || istioGroups.has(group);
   });
   return {
-    removals: [...ours.removals, ...definitions.removals],
-    unseen: [...ours.unseen, ...definitions.unseen],
+    removals: [...ours.removals, ...roots.removals, ...definitions.removals],
+    unseen: [...new Set([...ours.unseen, ...roots.unseen, ...definitions.unseen])],
   };
 }

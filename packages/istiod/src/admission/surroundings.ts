@@ -1,5 +1,5 @@
 import { istioTypes, kubernetesTypes } from '@istio-ts/api/resource-types';
-import type { NativeSidecarSetting, Surroundings } from '@istio-ts/injector';
+import type { NativeSidecarSetting, Surroundings, TrustBundle } from '@istio-ts/injector';
 import type { KubeClient, KubeObject, ResourceType } from '@istio-ts/kube';
 import type { Logger } from '../log.ts';
 
@@ -39,11 +39,12 @@ const bare = ({ apiVersion, kind, metadata }: KubeObject, changes: Partial<KubeO
   ...changes,
 });
 
-/** Follows the objects that injection depends on beside its templates: ProxyConfigs, namespaces and nodes. */
+/** Follows what injection depends on beside its templates: ProxyConfigs, namespaces and nodes; `trustBundle` is asked for each pod. */
 export function watchSurroundings(
   client: KubeClient,
   nativeSidecars: NativeSidecarSetting,
   log: Logger,
+  trustBundle: () => TrustBundle = () => 'absent',
 ): { readonly of: (namespace: string) => Surroundings; readonly synced: Promise<unknown>; readonly close: () => void } {
   const configs = follow(client, istioTypes.ProxyConfig, (object) => object, log);
   const namespaces = follow(client, kubernetesTypes.Namespace, (object) => bare(object), log);
@@ -63,6 +64,7 @@ export function watchSurroundings(
       nodes: [...nodes.objects.values()],
       namespace: namespaces.objects.get(`/${namespace}`),
       nativeSidecars,
+      trustBundle: trustBundle(),
     }),
     synced: Promise.all(all.map(({ synced }) => synced)),
     close: () => {

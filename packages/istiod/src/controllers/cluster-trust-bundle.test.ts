@@ -59,6 +59,7 @@ test('an older version is taken where the newest is not served, and without any 
     log,
   );
   await settle();
+  assert.equal(keeper.isServed(), true);
   assert.equal(cluster.get(bundles('v1beta1'), undefined, trustBundleName)?.apiVersion, 'certificates.k8s.io/v1beta1');
   served = [];
   for (let i = 0; i < 3; i++) {
@@ -66,7 +67,8 @@ test('an older version is taken where the newest is not served, and without any 
     await settle();
   }
   assert.deepEqual(lines, [
-    'this API server serves no ClusterTrustBundle: the root certificates are in the ConfigMaps alone',
+    'this API server serves no ClusterTrustBundle: the root certificates are in the ConfigMaps alone, and pods mount these',
   ]);
+  assert.equal(keeper.isServed(), false);
   keeper.close();
 });

@@ -28,11 +28,17 @@ export function keepClusterTrustBundle(
   client: Pick<KubeClient, 'get' | 'create' | 'update'>,
   root: () => string,
   log: Logger,
-): { readonly refresh: () => void; readonly close: () => void } {
+): {
+  readonly refresh: () => void;
+  /** Pods can mount the bundle. */
+  readonly isServed: () => boolean;
+  readonly close: () => void;
+} {
   let closed = false;
   let running = false;
   let again = false;
   let said = '';
+  let isServed = false;
 
   const write = async (version: string): Promise<'written' | 'not served'> => {
     const type = typeOf(version);
@@ -70,13 +76,20 @@ export function keepClusterTrustBundle(
     try {
       for (const version of versions) {
         if ((await write(version)) === 'not served') continue;
+        isServed = true;
         say('');
         return;
       }
-      say('this API server serves no ClusterTrustBundle: the root certificates are in the ConfigMaps alone');
+      isServed = false;
+      say(
+        'this API server serves no ClusterTrustBundle: the root certificates are in the ConfigMaps alone, and pods mount these',
+      );
     } catch (error) {
       // Another replica was quicker: the next look sees what it wrote.
-      if (error instanceof KubeApiError && error.status === 409) return;
+      if (error instanceof KubeApiError && error.status === 409) {
+        isServed = true;
+        return;
+      }
       say(`cannot write ClusterTrustBundle ${trustBundleName}: ${error instanceof Error ? error.message : error}`);
     }
   };
@@ -100,6 +113,7 @@ export function keepClusterTrustBundle(
   retry.unref();
   return {
     refresh,
+    isServed: () => isServed,
     close: () => {
       closed = true;
       clearInterval(retry);

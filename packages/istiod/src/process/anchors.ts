@@ -1,3 +1,4 @@
+import type { TrustBundle } from '@istio-ts/injector';
 import { keepClusterTrustBundle } from '../controllers/cluster-trust-bundle.ts';
 import { keepRootCertificates } from '../controllers/root-certificates.ts';
 import { keepWebhookCertificates } from '../controllers/webhook-certificates.ts';
@@ -17,7 +18,7 @@ export function publishAnchors(
   { mesh, sources }: Pick<Model, 'mesh' | 'sources'>,
   certificates: Certificates,
   renewServers: () => void,
-): { readonly close: () => void } {
+): { readonly trustBundle: () => TrustBundle; readonly close: () => void } {
   const { authority, identities, own, anchors } = certificates;
   const { authority: ca } = settings;
   const rootLog = logger('rootcert', 'Root certificates in namespaces');
@@ -72,6 +73,7 @@ export function publishAnchors(
     renew();
   });
   return {
+    trustBundle: () => (clusterBundle?.isServed() ? 'served' : 'absent'),
     close: () => {
       clearInterval(renewal);
       stopRenewing();

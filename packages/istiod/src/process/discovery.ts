@@ -38,9 +38,10 @@ export async function startDiscovery(
   const certificates = await startCertificates(ground, model);
 
   let synced = false;
+  let anchors: ReturnType<typeof publishAnchors> | undefined;
   let notReady: string | undefined = 'the first list of the cluster is not complete';
   const proxies = createProxyServices(ground, model, certificates, () => synced);
-  const webhooks = createWebhooks(ground, mesh);
+  const webhooks = createWebhooks(ground, mesh, () => anchors?.trustBundle() ?? 'absent');
   const ports = createPorts(ground, {
     mesh,
     certificates,
@@ -71,13 +72,13 @@ export async function startDiscovery(
   log.info(
     `ready after ${Math.round(ground.uptimeMs())} ms: ${mesh.services.size} services, ${mesh.workloads.size} workloads, trust domain ${trustDomainOf(mesh.config.current)}`,
   );
-  const anchors = publishAnchors(ground, model, certificates, ports.renew);
+  anchors = publishAnchors(ground, model, certificates, ports.renew);
   const controllers = startControllers(ground, model);
 
   return {
     close: async (graceMs) => {
       notReady = 'shutting down';
-      anchors.close();
+      anchors?.close();
       certificates.close();
       controllers.close();
       tokenKeys.close();

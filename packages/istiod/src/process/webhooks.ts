@@ -1,3 +1,4 @@
+import type { TrustBundle } from '@istio-ts/injector';
 import type { Mesh } from '@istio-ts/mesh';
 import { createInjectionHandler, watchInjectorConfig } from '../admission/inject.ts';
 import { watchSurroundings } from '../admission/surroundings.ts';
@@ -12,14 +13,18 @@ export interface Webhooks extends Pick<HttpServersOptions, 'inject' | 'validate'
   readonly close: () => void;
 }
 
-export function createWebhooks({ settings, client, logger, metrics }: Ground, mesh: Pick<Mesh, 'config'>): Webhooks {
+export function createWebhooks(
+  { settings, client, logger, metrics }: Ground,
+  mesh: Pick<Mesh, 'config'>,
+  trustBundle: () => TrustBundle,
+): Webhooks {
   const log = logger('injector', 'Injection of sidecars and gateways');
   const injector = watchInjectorConfig(
     client,
     { namespace: settings.namespace, name: settings.injectorConfigMapName },
     log,
   );
-  const surroundings = watchSurroundings(client, settings.nativeSidecars, log);
+  const surroundings = watchSurroundings(client, settings.nativeSidecars, log, trustBundle);
   return {
     inject: createInjectionHandler({
       config: injector.current,
