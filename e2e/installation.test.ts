@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { obstacle } from './support/cluster.ts';
+import { givenKubeconfig, obstacle } from './support/cluster.ts';
 import { cniFolderFlags } from './support/cni-folders.ts';
 import { httpbinManifest } from './support/httpbin.ts';
 import { ownCluster } from './support/own-cluster.ts';
@@ -18,6 +18,22 @@ const deployments = {
   default: ['istio-ingressgateway', 'istiod'],
   demo: ['istio-egressgateway', 'istio-ingressgateway', 'istiod'],
 } as const;
+
+/** Every profile on a cluster that was given; on the local one those that no other file installs. */
+const installations: readonly (readonly [profile: keyof typeof deployments, cni: boolean])[] =
+  givenKubeconfig === undefined
+    ? [
+        ['minimal', false],
+        ['default', true],
+      ]
+    : [
+        ['minimal', false],
+        ['minimal', true],
+        ['default', false],
+        ['default', true],
+        ['demo', false],
+        ['demo', true],
+      ];
 
 /** Kinds whose objects come and go by themselves. */
 const RESTLESS =
@@ -62,23 +78,22 @@ describe('installation and what is left of it', { skip: general ?? false }, () =
     await eventually('the cluster to be as it was', async () => assert.deepEqual(await everything(), before), 120_000);
   };
 
-  for (const profile of ['minimal', 'default', 'demo'] as const)
-    for (const cni of [false, true])
-      test(`istioctl: profile ${profile} ${cni ? 'with' : 'without'} the CNI plugin`, async () => {
-        const { istioctl, kubectl } = cluster();
-        const before = await everything();
-        const plugin = cni
-          ? ['--set', 'components.cni.enabled=true', '--set', 'components.cni.namespace=kube-system', ...cniFolderFlags]
-          : [];
-        await istioctl('install', '-y', '--set', `profile=${profile}`, ...plugin);
-        const path = 'jsonpath={.items[*].metadata.name}';
-        const found = (await kubectl('get', 'deployments', '-n', 'istio-system', '-o', path)).split(' ').sort();
-        assert.deepEqual(found, deployments[profile]);
-        assert.deepEqual(await carriesTraffic(), [cni ? 'istio-validation' : 'istio-init']);
-        await istioctl('verify-install');
-        await istioctl('uninstall', '--purge', '-y');
-        await nothingIsLeft(before);
-      });
+  for (const [profile, cni] of installations)
+    test(`istioctl: profile ${profile} ${cni ? 'with' : 'without'} the CNI plugin`, async () => {
+      const { istioctl, kubectl } = cluster();
+      const before = await everything();
+      const plugin = cni
+        ? ['--set', 'components.cni.enabled=true', '--set', 'components.cni.namespace=kube-system', ...cniFolderFlags]
+        : [];
+      await istioctl('install', '-y', '--set', `profile=${profile}`, ...plugin);
+      const path = 'jsonpath={.items[*].metadata.name}';
+      const found = (await kubectl('get', 'deployments', '-n', 'istio-system', '-o', path)).split(' ').sort();
+      assert.deepEqual(found, deployments[profile]);
+      assert.deepEqual(await carriesTraffic(), [cni ? 'istio-validation' : 'istio-init']);
+      await istioctl('verify-install');
+      await istioctl('uninstall', '--purge', '-y');
+      await nothingIsLeft(before);
+    });
 
   test('helm: base, the CNI plugin and istiod', async (t) => {
     const { env, kubectl } = cluster();
