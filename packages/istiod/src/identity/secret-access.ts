@@ -2,6 +2,7 @@ import { TRUST_BUNDLE } from '@istio-ts/mesh';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import type { KubeClient } from '@istio-ts/kube';
 import type { ProxyConfigSource, ProxyNode, ProxyView, XdsResource } from '@istio-ts/xds';
+import { layerChanges } from '../ads/view-layer.ts';
 import { TypeUrl } from '../ads/resource-kinds.ts';
 import type { Logger } from '../log.ts';
 
@@ -105,10 +106,8 @@ export function withSecretAccess(
     const view = source.connect(node);
     const account = accountOf(node);
     if (account === undefined) return view;
-    const listeners = new Set<(changed: ReadonlySet<string>) => void>();
-    const changed = (): void => {
-      for (const listener of [...listeners]) listener(secretsChanged);
-    };
+    const changes = layerChanges(view);
+    const changed = (): void => changes.announce(secretsChanged);
     let permission: Permission | undefined;
     const secrets = (): ReadonlyMap<string, XdsResource> => {
       const all = view.resources(TypeUrl.secret);
@@ -128,17 +127,10 @@ export function withSecretAccess(
     return {
       ...view,
       resources: (typeUrl) => (typeUrl === TypeUrl.secret ? secrets() : view.resources(typeUrl)),
-      onChange: (listener) => {
-        listeners.add(listener);
-        const end = view.onChange(listener);
-        return () => {
-          listeners.delete(listener);
-          end();
-        };
-      },
+      onChange: changes.onChange,
       close: () => {
         permission?.watchers.delete(changed);
-        listeners.clear();
+        changes.clear();
         view.close();
       },
     };

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { decodeNameTable, encodeNameTable, NAME_TABLE_TYPE } from '@istio-ts/envoy/name-table';
 import { type HeadlessPod, type Mesh, nameTable, type ProxyScope, type Service } from '@istio-ts/mesh';
 import type { ProxyConfigSource, ProxyNode, ProxyView, XdsResource } from '@istio-ts/xds';
+import { layerChanges } from '../ads/view-layer.ts';
 
 /** Istio sends all names as one resource. */
 const RESOURCE_NAME = 'nametable';
@@ -50,7 +51,7 @@ export function withNameTables(
 
   const connect = (node: ProxyNode): ProxyView => {
     const view = source.connect(node);
-    const listeners = new Set<(changed: ReadonlySet<string>) => void>();
+    const changes = layerChanges(view);
     let resources: ReadonlyMap<string, XdsResource> | undefined;
     const current = (): ReadonlyMap<string, XdsResource> => {
       const table = tableOf(view.scope());
@@ -61,7 +62,7 @@ export function withNameTables(
       refresh: () => {
         const before = resources;
         if (before === undefined || current() === before) return;
-        for (const listener of [...listeners]) listener(new Set([NAME_TABLE_TYPE]));
+        changes.announce(new Set([NAME_TABLE_TYPE]));
       },
     };
     // A proxy whose facts change (its labels, say) may see other services.
@@ -73,18 +74,11 @@ export function withNameTables(
         views.add(member);
         return current();
       },
-      onChange: (listener) => {
-        listeners.add(listener);
-        const end = view.onChange(listener);
-        return () => {
-          listeners.delete(listener);
-          end();
-        };
-      },
+      onChange: changes.onChange,
       close: () => {
         views.delete(member);
         stop();
-        listeners.clear();
+        changes.clear();
         view.close();
       },
     };
