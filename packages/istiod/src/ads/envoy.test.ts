@@ -25,8 +25,7 @@ import { ask, startDynamicEnvoy, upstream } from './dynamic-envoy.test-support.t
 import { TypeUrl } from './resource-kinds.ts';
 import { type AdsServer, createAdsServer } from './server.ts';
 import { syncStatus } from './sync-status.ts';
-
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
+import { silent } from '../silent-log.test-support.ts';
 
 function cluster(name: string, connectTimeout = '1s'): Cluster {
   return {

@@ -22,6 +22,7 @@ import { createEngine, withGrpcClients } from '@istio-ts/xds';
 import { istioObject, podObject, serviceObject, sliceObject } from '@istio-ts/xds/testing/objects';
 import { createAdsMetrics } from '../metrics/pilot.ts';
 import { createAdsServer } from './server.ts';
+import { silent } from '../silent-log.test-support.ts';
 
 /** gRPC's own library as a client and as a server of the mesh, without any proxy: all it knows comes from our control plane. */
 
@@ -31,7 +32,6 @@ const ip = (last: number): string => `127.77.${byte}.${last}`;
 const OWN = ip(9);
 /** gRPC's server listens on all addresses, whichever it is told, so its port is another one. */
 const OWN_PORT = 20_000 + Math.floor(Math.random() * 10_000);
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 const app = (
   name: string,

@@ -24,10 +24,10 @@ import { Connections } from './connections.ts';
 import { MemorySource } from './memory-source.ts';
 import { TypeUrl } from './resource-kinds.ts';
 import { createAdsServer } from './server.ts';
+import { silent } from '../silent-log.test-support.ts';
 
 const WORLD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources';
 const DELTA = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources';
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const shopNode: Node = {
   id: 'sidecar~10.1.2.3~pod-1.shop~shop.svc.cluster.local',
   metadata: { NAMESPACE: 'shop', SERVICE_ACCOUNT: 'cart' },

@@ -13,8 +13,8 @@ import { eventually } from '@istio-ts/envoy/testing/eventually';
 import { createAdsMetrics } from '../metrics/pilot.ts';
 import { TypeUrl } from './resource-kinds.ts';
 import { createAdsServer } from './server.ts';
+import { silent } from '../silent-log.test-support.ts';
 
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const SERVICES = 60;
 const HEALTHY = 20;
 

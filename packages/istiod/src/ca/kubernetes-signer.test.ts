@@ -23,8 +23,8 @@ import {
 import { createCaMetrics } from '../metrics/pilot.ts';
 import { createKubernetesSigner } from './kubernetes-signer.ts';
 import { createCaService } from './service.ts';
+import { silent } from '../silent-log.test-support.ts';
 
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const TYPE = kubernetesTypes.CertificateSigningRequest;
 const ME = 'spiffe://cluster.local/ns/shop/sa/cart';
 

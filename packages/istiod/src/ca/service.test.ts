@@ -15,9 +15,9 @@ import {
 } from '@istio-ts/security';
 import { createCaMetrics } from '../metrics/pilot.ts';
 import { createCaService } from './service.ts';
+import { silent } from '../silent-log.test-support.ts';
 
 const PATH = '/istio.v1.auth.IstioCertificateService/CreateCertificate';
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 describe('certificate service', () => {
   const authority = loadAuthority(createRootCertificate({ organization: 'cluster.local', now: new Date() }));

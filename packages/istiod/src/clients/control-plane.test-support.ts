@@ -23,8 +23,8 @@ import { createDebug, debugText } from '../http/debug.ts';
 import { createAdsMetrics, createCaMetrics } from '../metrics/pilot.ts';
 import { MetricsRegistry } from '@istio-ts/metrics';
 import { withNameTables } from '../nds/name-tables.ts';
+import { silent } from '../silent-log.test-support.ts';
 
-export const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const TRUST_DOMAIN = 'cluster.local';
 export const SYSTEM_NAMESPACE = 'istio-system';
 

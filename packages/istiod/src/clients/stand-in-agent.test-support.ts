@@ -10,7 +10,8 @@ import { createGrpcServer, type GrpcChannel, openGrpcChannel, type ServerCall } 
 import { NAME_TABLE_TYPE } from '@istio-ts/envoy/name-table';
 import { createCsr, exportPrivateKey, generatePrivateKey } from '@istio-ts/security';
 import { freePort } from './agent.test-support.ts';
-import { accountToken, type ControlPlane, silent } from './control-plane.test-support.ts';
+import { accountToken, type ControlPlane } from './control-plane.test-support.ts';
+import { silent } from '../silent-log.test-support.ts';
 
 /**
  * Stands in for a stock Istio agent, from what is known of its wire: it has an RSA key signed (token, `clusterid`), serves it to Envoy over its socket,

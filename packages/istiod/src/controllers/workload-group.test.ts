@@ -20,7 +20,8 @@ import { type Origin, startOrigin } from '@istio-ts/xds/testing/origin';
 import { readHealthProbe, watchHealth } from '../../../agent/src/discovery/health.ts';
 import { eventually } from '@istio-ts/envoy/testing/eventually';
 import { OWN_AGENT, type RunningAgent, startAgent } from '../clients/agent.test-support.ts';
-import { type ControlPlane, silent, startControlPlane } from '../clients/control-plane.test-support.ts';
+import { type ControlPlane, startControlPlane } from '../clients/control-plane.test-support.ts';
+import { silent } from '../silent-log.test-support.ts';
 import { FakeCluster } from '../fake-cluster.test-support.ts';
 import { createWorkloadRegistration, type WorkloadRegistration } from './workload-registration.ts';
 

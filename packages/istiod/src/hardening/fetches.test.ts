@@ -9,7 +9,7 @@ import { forbiddenAddresses } from '@istio-ts/security/fetch/addresses';
 import { hostileUrls } from '@istio-ts/security/fetch/hostile-urls.test-support';
 import { istioObject } from '@istio-ts/xds/testing/objects';
 import { eventually } from '@istio-ts/envoy/testing/eventually';
-import { silent } from '../clients/control-plane.test-support.ts';
+import { silent } from '../silent-log.test-support.ts';
 import { startTokenKeys } from '../jwks/start.ts';
 import { startTrustBundles } from '../trust/start.ts';
 

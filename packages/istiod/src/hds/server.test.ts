@@ -21,8 +21,8 @@ import { createWorkloadRegistration } from '../controllers/workload-registration
 import { FakeCluster } from '../fake-cluster.test-support.ts';
 import { checksOf, reportedHealth } from './health-checks.ts';
 import { HEALTH_CHECK_METHOD, healthDiscovery } from './server.ts';
+import { silent } from '../silent-log.test-support.ts';
 
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const cleanups: (() => unknown)[] = [];
 after(async () => {
   for (const cleanup of cleanups.reverse()) await cleanup();

@@ -8,8 +8,7 @@ import { redact } from '../ads/config-dump.ts';
 import { Connections } from '../ads/connections.ts';
 import { createDebug } from './debug.ts';
 import { createHttpServers, type HttpServers } from './servers.ts';
-
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
+import { silent } from '../silent-log.test-support.ts';
 
 describe('HTTP servers of istiod', () => {
   const authority = loadAuthority(createRootCertificate({ organization: 'cluster.local', now: new Date() }));

@@ -12,7 +12,8 @@ import { eventually } from '@istio-ts/envoy/testing/eventually';
 import { freePort, OWN_AGENT, type RunningAgent, startAgent } from '../clients/agent.test-support.ts';
 import { boundIngress } from '../clients/bound-sidecars.test-support.ts';
 import { type Cleanups, listening } from '../clients/listening.test-support.ts';
-import { type ControlPlane, silent, startControlPlane } from '../clients/control-plane.test-support.ts';
+import { type ControlPlane, startControlPlane } from '../clients/control-plane.test-support.ts';
+import { silent } from '../silent-log.test-support.ts';
 import { startTokenKeys } from './start.ts';
 
 /** Keys from an issuer's server to a proxy: fetched, rotated, and gone, as a client of the proxy sees it. */
