@@ -75,6 +75,19 @@ test('a file that runtimes pass over is passed over, never mended, and named whi
   assert.equal((await joinChain(directory, plugin, undefined)).file, '10-calico.conflist');
 });
 
+test('the named file is found under its new name, too', async () => {
+  for (const name of ['20-net.json', '20-net.conf', '20-net.conflist']) {
+    await write('10-other.conflist', '{"name":"o","cniVersion":"1.0.0","plugins":[{"type":"bridge"}]}');
+    const plugins = name.endsWith('list') ? { plugins: [{ type: 'ptp' }] } : { type: 'ptp' };
+    await write(name, JSON.stringify({ name: 'n', cniVersion: '1.0.0', ...plugins }));
+    assert.deepEqual(await joinChain(directory, plugin, name), { file: '20-net.conflist', changed: true });
+    assert.deepEqual(await joinChain(directory, plugin, name), { file: '20-net.conflist', changed: false });
+    await leaveChain(directory);
+    assert.deepEqual(await names(), ['10-other.conflist', name]);
+    await fs.rm(join(directory, name));
+  }
+});
+
 test('with a chain or without one, the plugin is in one place', async () => {
   const calico = '{"name":"n","cniVersion":"0.3.1",  "plugins":[{"type":"calico"}]}';
   await write('10-calico.conflist', calico);

@@ -59,10 +59,7 @@ const othersOf = (candidate: Candidate): readonly JsonObject[] => withoutPlugin(
 /** The configuration to join: the named one, also after it has become a list, or the first. Raises {@link NoNetworkFileError}. */
 function choose(directory: string, { valid, broken }: Configurations, wanted: string | undefined): Candidate {
   const all = valid.filter((candidate) => othersOf(candidate).length > 0);
-  const names =
-    wanted === undefined
-      ? undefined
-      : [wanted, wanted.replace(/\.conf$/, '.conflist'), wanted.replace(/\.conflist$/, '.conf')];
+  const names = wanted === undefined ? undefined : [wanted, listName(wanted), wanted.replace(/\.conflist$/, '.conf')];
   const chosen =
     names === undefined ? all[0] : names.map((name) => all.find((item) => item.name === name)).find((item) => item);
   if (chosen === undefined)
