@@ -142,7 +142,12 @@ test('the agent is ready when the plugin is installed, leaves it to the next one
   );
   assert.equal(waiting.status, 503);
   assert.equal((await first.get('healthz')).status, 200);
-  assert.match((await first.get('metrics')).text, /^istio_cni_install_ready 0$/m);
+  // Its port opens after that of the readiness.
+  const early = await until(
+    () => first.get('metrics'),
+    ({ status }) => status === 200,
+  );
+  assert.match(early.text, /^istio_cni_install_ready 0$/m);
 
   await fs.writeFile(conflist(), original);
   await until(
