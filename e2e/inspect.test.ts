@@ -153,7 +153,7 @@ describe('looking into the mesh', { skip: reason ?? false }, () => {
       ['experimental', 'describe', 'pod', pod],
       /^ {3}Matching subsets: v1 \(not: v2\)$/m,
       /^ {3}Route \/\* -> 80% subset v1 \(this pod\), 20% subset v2$/m,
-      /^Exposed by Gateway default\/helloworld-gateway:\n {3}http:\/\/127\./m,
+      /^Exposed by Gateway default\/helloworld-gateway:\n {3}http:\/\/\d+\./m,
       /^ {3}Workload mTLS mode: STRICT$/m,
       /^ {3}viewers\.default: ALLOW, 2 rules$/m,
     );
