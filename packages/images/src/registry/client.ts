@@ -155,8 +155,13 @@ async function connected(url: string, attempt: () => Promise<Response>): Promise
     return await attempt();
   } catch (error) {
     const { cause, message } = error as Error;
+    const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? '';
+    // What TLS says of an answer that is HTTP as it is.
+    const plain = /^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)$/.test(code);
     throw new RegistryError(
-      `cannot reach ${new URL(url).host}: ${cause instanceof Error ? cause.message : message}`,
+      plain
+        ? `${new URL(url).host} does not speak TLS: --plain-http speaks to it without`
+        : `cannot reach ${new URL(url).host}: ${(cause instanceof Error && cause.message) || code || message}`,
       0,
     );
   }

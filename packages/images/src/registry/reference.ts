@@ -6,12 +6,18 @@ export interface RemoteImage {
   readonly tag: string;
 }
 
+/** Whether the first part of a name is a registry's, as docker tells it from a part of a path. */
+export const namesRegistry = (name: string): boolean => {
+  const [first = ''] = name.split('/', 1);
+  return /[.:]/.test(first) || first === 'localhost';
+};
+
 /** Splits `REGISTRY/PATH/NAME:TAG`. Throws an Error for a name without a registry. */
 export function remoteImage(reference: string): RemoteImage {
   const slash = reference.indexOf('/');
   const registry = reference.slice(0, slash);
   const colon = reference.lastIndexOf(':');
-  if (slash < 0 || !(/[.:]/.test(registry) || registry === 'localhost') || colon < slash)
+  if (slash < 0 || !namesRegistry(registry) || colon < slash)
     throw new Error(`"${reference}" does not name a registry, a repository and a tag: REGISTRY/PATH/NAME:TAG`);
   return { registry, repository: reference.slice(slash + 1, colon), tag: reference.slice(colon + 1) };
 }

@@ -191,6 +191,13 @@ for (const referrers of [true, false])
     for (const { digest } of listed()) assert.ok(manifests.has(digest));
   });
 
+test('a registry without TLS is told from one that is not there', async (context) => {
+  const { address } = await openRegistry(context, { referrers: true });
+  const attempt = (url: string) => push(registryClient(url, undefined), 'team/pilot', '1', images, new Map());
+  await assert.rejects(attempt(address.replace('http:', 'https:')), /does not speak TLS: --plain-http/);
+  await assert.rejects(attempt('http://127.0.0.1:1'), /cannot reach 127\.0\.0\.1:1: .+/);
+});
+
 test('a refusal says what was refused and by whom; a password is in no message', async (context) => {
   const { address } = await tokenRegistry(context);
   const wrong = registryClient(address, { user: 'user', password: 'mistyped' });
