@@ -23,14 +23,16 @@ interface Pod {
   readonly annotations?: Readonly<Record<string, string>>;
   readonly labels?: Readonly<Record<string, string>>;
   readonly ports?: readonly number[];
+  readonly security?: object;
 }
 
-const pod = ({ name, annotations = {}, labels = {}, ports = [80, 8080, 8081] }: Pod) => ({
+const pod = ({ name, annotations = {}, labels = {}, ports = [80, 8080, 8081], security = {} }: Pod) => ({
   apiVersion: 'v1',
   kind: 'Pod',
   metadata: { name, labels: { app: name, ...labels }, annotations },
   spec: {
     terminationGracePeriodSeconds: 1,
+    securityContext: security,
     containers: [
       {
         name: 'app',
@@ -79,7 +81,13 @@ const objects = [
   pod({ name: 'nointerface', annotations: { 'traffic.sidecar.istio.io/excludeInterfaces': 'eth0' } }),
   pod({ name: 'old', annotations: { 'proxy.istio.io/config': '{"proxyMetadata": {"ISTIO_META_HTTP10": "1"}}' } }),
   pod({ name: 'ingress' }),
-  pod({ name: 'none', annotations: { 'sidecar.istio.io/interceptionMode': 'NONE' }, ports: [8080] }),
+  pod({
+    name: 'none',
+    annotations: { 'sidecar.istio.io/interceptionMode': 'NONE' },
+    ports: [8080],
+    // Its proxy listens on the ports of services, as 81.
+    security: { sysctls: [{ name: 'net.ipv4.ip_unprivileged_port_start', value: '0' }] },
+  }),
   service('redirect', [
     http,
     { name: 'any', port: 8080 },

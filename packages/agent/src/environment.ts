@@ -30,6 +30,8 @@ export interface AgentInputs {
   /** Addresses of this machine's interfaces, loopback left out, used when INSTANCE_IP is not set. */
   readonly interfaceAddresses: readonly string[];
   readonly hostName: string;
+  /** Whether Envoy may listen on ports below 1024; undefined: not known, so that it may. */
+  readonly privilegedPorts?: boolean;
   /** Decodes YAML; only called when a text is no JSON. */
   readonly parseYaml: (text: string) => Json;
 }
@@ -156,7 +158,12 @@ export function readSettings(flags: ProxyFlags, inputs: AgentInputs): AgentSetti
     return parsed;
   };
 
-  const metadata = readMetadata(env);
+  const given = readMetadata(env);
+  // Told by nobody: a listener that Envoy cannot open would keep the whole proxy from getting ready.
+  const metadata: Readonly<Record<string, Json>> =
+    inputs.privilegedPorts === false && given.UNPRIVILEGED_POD === undefined
+      ? { ...given, UNPRIVILEGED_POD: 'true' }
+      : given;
   const annotations = inputs.podAnnotations === undefined ? {} : parsePodInfo(inputs.podAnnotations);
   const labels = {
     ...textValues(metadata.LABELS),

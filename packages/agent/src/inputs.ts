@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import type { AgentInputs } from './environment.ts';
 import type { Json } from './json.ts';
+import { mayListenOnPrivilegedPorts } from './privileged-ports.ts';
 
 /** Reads a file that a pod may or may not mount. */
 export function readOptional(path: string): string | undefined {
@@ -39,6 +40,10 @@ export async function readInputs(env: NodeJS.ProcessEnv, meshConfigFile: string)
       .filter((address) => !address.internal && !address.address.startsWith('fe80:'))
       .map((address) => address.address),
     hostName: hostname(),
+    privilegedPorts: mayListenOnPrivilegedPorts(
+      readOptional('/proc/sys/net/ipv4/ip_unprivileged_port_start'),
+      readOptional('/proc/self/status'),
+    ),
     parseYaml,
   };
 }

@@ -16,7 +16,7 @@ import type { AgentInputs, AgentSettings, ProxyFlags } from './environment.ts';
 import { activeConnections } from './envoy/drain.ts';
 import type { Json } from './json.ts';
 import { createLogger, LogLevelError, parseLogLevels } from './log.ts';
-import { serviceCluster } from './node-metadata.ts';
+import { nodeMetadata, serviceCluster } from './node-metadata.ts';
 import { parsePodInfo } from './pod-info.ts';
 import { istioMetricNames, LineChunks } from './status/metric-names.ts';
 import { fillMissingLabels } from './status/missing-labels.ts';
@@ -62,6 +62,16 @@ test('the bootstrap of a usual sidecar is as recorded', () => {
   const rendered = `${JSON.stringify(renderBootstrap(settingsWith({}), '1.30.0'), null, 2)}\n`;
   if (process.env.UPDATE_GOLDEN) writeFileSync(file, rendered);
   assert.equal(rendered, readFileSync(file, 'utf8'));
+});
+
+test('an Envoy that may not listen on privileged ports is not asked to, unless somebody knows better', () => {
+  const told = (env: Record<string, string>, privilegedPorts?: boolean) =>
+    nodeMetadata(settingsWith(env, privilegedPorts === undefined ? {} : { privilegedPorts }), '1.30.0')
+      .UNPRIVILEGED_POD;
+  assert.equal(told({}), undefined);
+  assert.equal(told({}, true), undefined);
+  assert.equal(told({}, false), 'true');
+  assert.equal(told({ ISTIO_META_UNPRIVILEGED_POD: 'false' }, false), 'false');
 });
 
 const variants: Readonly<Record<string, AgentSettings>> = {
