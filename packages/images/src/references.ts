@@ -68,6 +68,7 @@ const ADDONS: readonly string[] = [
   'docker.io/apache/skywalking-oap-server:10.2.0',
   'docker.io/grafana/loki:3.5.1',
   'docker.io/otel/opentelemetry-collector:0.123.0',
+  'docker.io/otel/opentelemetry-collector-contrib:0.123.0',
 ];
 
 /** Everything that is built for a hub and a tag. */
