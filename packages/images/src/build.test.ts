@@ -66,7 +66,7 @@ function builder(context: TestContext) {
     for (const reference of references)
       for (const { program } of programImage(baseOf(reference), '1')?.launchers ?? [])
         writeFileSync(join(work, 'dist', 'bin', `${program}.mjs`), `// ${program}\n`);
-  for (const program of ['pilot-agent-certificate', 'samples/wget', 'samples/grpc-health-probe'])
+  for (const program of ['pilot-agent-certificate', 'samples/wget', 'samples/grpc-health-probe', 'local-netcat'])
     writeFileSync(join(work, 'dist', 'bin', `${program}.mjs`), `// ${program}\n`);
   for (const data of ['manifests', 'console', 'dashboards']) {
     mkdirSync(join(work, 'dist', 'data', data), { recursive: true });

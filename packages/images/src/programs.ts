@@ -336,6 +336,8 @@ export const PROGRAM_ROWS: readonly ProgramRow[] = [
 export const USUAL_TOOLS: readonly Launcher[] = [
   { path: '/usr/bin/grpc_health_probe', program: 'samples/grpc-health-probe', flags: [] },
   { path: '/usr/local/bin/wget', program: 'samples/wget', flags: [] },
+  // Debian's goes on waiting when its input has ended, and tutorials pipe a line into it.
+  { path: '/usr/local/bin/nc', program: 'local-netcat', flags: [] },
 ];
 
 /** The image of a repository's last part, or undefined when this project has none of that name. */

@@ -41,7 +41,8 @@ function commonFiles(machine: Machine): ImageFile[] {
     script('/usr/bin/grpc_health_probe', launcher('samples/grpc-health-probe')),
   ];
   if (!machine.has('wget')) files.push(script('/usr/local/bin/wget', launcher('samples/wget')));
-  if (!machine.has('nc')) files.push(script('/usr/local/bin/nc', launcher('local-netcat')));
+  // Those of some machines go on waiting when their input has ended, and tutorials pipe a line into it.
+  files.push(script('/usr/local/bin/nc', launcher('local-netcat')));
   return files;
 }
 
