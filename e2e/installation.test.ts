@@ -125,6 +125,8 @@ describe('installation and what is left of it', { skip: general ?? false }, () =
       .filter((name) => /istio\.io$/.test(name));
     assert.notDeepEqual(definitions, []);
     await kubectl('delete', ...definitions);
+    // What istiod wrote into the namespaces is nobody's release.
+    await kubectl('delete', 'configmap', '-A', '-l', 'istio.io/config=true');
     await nothingIsLeft(before);
   });
 });
