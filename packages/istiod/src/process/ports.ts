@@ -36,7 +36,11 @@ export interface PortsOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-const at = ({ host, port }: ListenAddress) => ({ port, ...(host !== '' && { host }) });
+/** Port-forwarding looks for a listener at 127.0.0.1 first, in some container runtimes nowhere else; the system may say that localhost is ::1. */
+const at = ({ host, port }: ListenAddress) => ({
+  port,
+  ...(host !== '' && { host: host === 'localhost' ? '127.0.0.1' : host }),
+});
 
 /** Makes the servers, which listen when they are told to. */
 export function createPorts({ settings, logger, metrics, scopes, uptimeMs }: Ground, options: PortsOptions): Ports {
