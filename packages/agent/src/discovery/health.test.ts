@@ -66,7 +66,8 @@ test('the control plane hears through Envoy how the application is', { skip }, a
     );
   await reported(1);
   assert.match(istiod.reports[0] ?? '', /500/);
-  assert.equal(asked.length, 2);
+  // On a busy machine it may have been asked once more before the report is seen.
+  assert.ok(asked.length >= 2);
   assert.deepEqual(asked[0]?.slice(0, 2), ['/well', 'yes']);
   // The first after a second, the next a second later.
   assert.ok((asked[1]?.[2] ?? 0) - started >= 2000);

@@ -128,6 +128,30 @@ export async function removeAll(
 }
 
 /**
+ * Waits until removed definitions are gone with their objects, which takes an API server a moment; whoever installs again meanwhile is told that they exist.
+ * Resolves with the names of those that are still there in the end. Raises KubeApiError.
+ */
+export async function definitionsLeft(
+  client: Pick<KubeClient, 'list'>,
+  removals: readonly Removal[],
+  timeoutMs: number,
+): Promise<readonly string[]> {
+  const uids = new Map(
+    removals
+      .filter(({ type }) => type === kubernetesTypes.CustomResourceDefinition)
+      .map(({ object }) => [object.metadata.uid, object.metadata.name ?? '']),
+  );
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    if (uids.size === 0) return [];
+    const { items } = await client.list(kubernetesTypes.CustomResourceDefinition);
+    const left = items.flatMap(({ metadata }) => uids.get(metadata.uid) ?? []);
+    if (left.length === 0 || performance.now() > deadline) return left;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/**
  * What an earlier installation of this revision made and this one does not want; never another revision's objects, nor tags that still have a control plane
  * to send pods to. CRDs stay, and what all revisions share stays where there are `others`.
  */

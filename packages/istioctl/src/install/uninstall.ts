@@ -7,9 +7,12 @@ import { OperatorError } from './failure.ts';
 import { readSpec } from './input.ts';
 import { ownershipLabels } from './ownership.ts';
 import { createProgress } from './progress.ts';
-import { everything, ofRevision, type Removal, removeAll } from './prune.ts';
+import { definitionsLeft, everything, ofRevision, type Removal, removeAll } from './prune.ts';
 import { readTags } from './revision-tag.ts';
 import { interruptible, type Ui } from './ui.ts';
+
+/** An API server removes the objects of a definition before it. */
+const DEFINITIONS_TIMEOUT_MS = 30_000;
 
 export interface UninstallOptions {
   readonly client: () => KubeClient;
@@ -131,6 +134,11 @@ export async function runUninstall(options: UninstallOptions): Promise<number> {
   if (refusals.length > 0)
     throw new OperatorError(
       `the cluster refused to remove ${refusals.length} of ${removals.length} objects:\n${refusalLines(refusals)}\nRun the same command again once the cluster allows it.`,
+    );
+  const definitions = await definitionsLeft(client, removals, DEFINITIONS_TIMEOUT_MS);
+  if (definitions.length > 0)
+    ui.warn(
+      `${definitions.length} custom resource definitions are still being removed, as ${definitions[0]}: a finalizer of one of their objects may hold them (kubectl get crd)`,
     );
   ui.step('Uninstall').done('Uninstall complete');
   const tagged = removals.some(({ object }) => object.metadata.labels?.[ownershipLabels.tag] === 'default');
