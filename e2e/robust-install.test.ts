@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { obstacle } from './support/cluster.ts';
+import { givenKubeconfig, obstacle } from './support/cluster.ts';
 import { ownCluster } from './support/own-cluster.ts';
 import { type Output, run, until } from './support/shell.ts';
 
@@ -83,11 +83,13 @@ describe('installations that meet obstacles', { skip: reason ?? false }, () => {
 
   test('an image that cannot run: the message gives the reason, Ctrl-C says how to go on, and the right image repairs it', async () => {
     const wrong = [...minimal, '--set', 'values.pilot.image=registry.invalid/none/nothing:1'] as const;
-    const late = await cluster().tryIstioctl('install', ...wrong, '--readiness-timeout', '10s', '-y');
+    // A kubelet looks for the registry for a while before it says that there is none.
+    const patience = givenKubeconfig === undefined ? 10 : 45;
+    const late = await cluster().tryIstioctl('install', ...wrong, '--readiness-timeout', `${patience}s`, '-y');
     assert.equal(late.exitCode, 1);
     assert.match(
       late.stderr,
-      /Error: Deployment\/istio-system\/istiod is not ready after 10 s: .*(Pull|image|registry\.invalid).*See: kubectl get pods -n istio-system/s,
+      /Error: Deployment\/istio-system\/istiod is not ready after \d+ s: .*(Pull|image|registry\.invalid).*See: kubectl get pods -n istio-system/s,
     );
     const broken = await interrupted(['install', ...wrong, '-y'], 'SIGINT', async (output) =>
       output.includes('Istio core installed'),
