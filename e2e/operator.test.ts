@@ -55,7 +55,15 @@ describe('installing, changing and removing the mesh', { skip: reason ?? false }
     await kubectl('label', 'namespace', 'default', 'istio-injection=enabled');
     const { stdout } = await run(join(root, 'bin', 'istioctl'), ['install', '-f', file], { env, input: 'y\n' });
     assert.match(stdout, /Istio core installed[\s\S]*Istiod installed[\s\S]*✔ Installation complete/);
-    const direct = await cluster().tryKubectl('run', 'first', '--image=curlimages/curl', '--', 'sleep', '1d');
+    const direct = await cluster().tryKubectl(
+      'run',
+      'first',
+      '--image=curlimages/curl',
+      '--image-pull-policy=IfNotPresent',
+      '--',
+      'sleep',
+      '1d',
+    );
     assert.equal(direct.exitCode, 0, direct.stderr);
     assert.match(await cluster().podsReady('default', 'run=first'), /2\/2/);
     const verified = await istioctl('verify-install', '-f', file);
