@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { KubeObject } from '@istio-ts/kube';
-import { becomingReady, unready } from './readiness.ts';
+import { KubeApiError, type KubeClient, type KubeObject } from '@istio-ts/kube';
+import { becomingReady, unready, waitReady } from './readiness.ts';
 
 const object = (kind: string, name: string, more: object = {}): KubeObject => ({
   apiVersion: 'v1',
@@ -29,4 +29,20 @@ test('webhooks are waited for only where this installation brings the istiod tha
   };
   assert.deepEqual(becomingReady([webhook, object('ConfigMap', 'c')]), []);
   assert.deepEqual(becomingReady([webhook, istiod, object('ConfigMap', 'c')]), [webhook, istiod]);
+});
+
+test('a Deployment that somebody removes meanwhile ends the waiting', async () => {
+  let reads = 0;
+  const client = {
+    get: async () => {
+      reads++;
+      if (reads > 1) throw new KubeApiError(404, 'NotFound', 'deployments.apps "istiod" not found');
+      return object('Deployment', 'istiod', { status: { readyReplicas: 0 } });
+    },
+  } as unknown as KubeClient;
+  await assert.rejects(
+    waitReady(client, [object('Deployment', 'istiod')], 60_000, () => undefined),
+    /^OperatorError: Deployment\/istiod was removed by somebody while .*Run the same command again/,
+  );
+  assert.equal(reads, 2);
 });

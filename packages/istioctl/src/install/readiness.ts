@@ -72,7 +72,8 @@ export function becomingReady(objects: readonly KubeObject[]): readonly KubeObje
 
 /**
  * Waits until Deployments, DaemonSets, CRDs and istiod's webhooks among the objects are ready; `onWait` hears what is missing. Raises OperatorError when `timeoutMs`
- * has passed.
+ * has passed, and at once when somebody removes a Deployment or DaemonSet, which does not come back by
+ * waiting.
  */
 export async function waitReady(
   client: KubeClient,
@@ -88,6 +89,8 @@ export async function waitReady(
       if (!type) continue;
       const missing = await missingOf(client, type, object);
       if (missing === undefined) waiting.delete(name);
+      else if (missing === REMOVED && (object.kind === 'Deployment' || object.kind === 'DaemonSet'))
+        throw new OperatorError(`${name} ${REMOVED}. Run the same command again to bring it back.`);
       else if (performance.now() > deadline)
         throw new OperatorError(
           `${name} is not ready after ${Math.round(timeoutMs / 1000)} s: ${missing}${hintFor(object, await lastWarning(client, object))}`,
@@ -98,11 +101,13 @@ export async function waitReady(
   }
 }
 
+const REMOVED = 'was removed by somebody while the installation waited for it';
+
 async function missingOf(client: KubeClient, type: ResourceType, object: KubeObject): Promise<string | undefined> {
   try {
     return unready(await client.get(type, object.metadata.name ?? '', object.metadata.namespace));
   } catch (error) {
-    if (isNotFound(error)) return 'someone removed it';
+    if (isNotFound(error)) return REMOVED;
     throw error;
   }
 }
