@@ -62,6 +62,12 @@ export const BASE_LAYERS: Readonly<Record<BaseLayer, readonly Pick[]>> = {
     'netcat-openbsd',
     'curl',
     'jq',
+    // Tutorials look at certificates with it, in the proxy's container.
+    {
+      name: 'openssl',
+      files: ['usr/bin/openssl', 'etc/ssl/openssl.cnf', 'usr/lib/ssl/openssl.cnf'],
+      needs: ['libssl3'],
+    },
   ],
 };
 

@@ -53,7 +53,7 @@ function layersOf(index: readonly IndexedPackage[]): Record<string, LockedPackag
     const partial = picks.flatMap((pick) =>
       typeof pick === 'string'
         ? []
-        : closure(index, [pick.name], LEFT_OUT)
+        : closure(index, [pick.name], new Set([...LEFT_OUT].filter((name) => name !== pick.name)))
             .filter(({ name }) => name === pick.name)
             .map((found) => ({ ...locked(found), files: pick.files })),
     );
