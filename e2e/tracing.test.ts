@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { tracing, tracingTasks } from './observability/tracing-tasks.ts';
 import { checkOut, fillCart } from './support/checkout.ts';
-import { obstacle } from './support/cluster.ts';
+import { obstacle, SMALL_NODE } from './support/cluster.ts';
 import { http } from './support/http.ts';
 import { ownCluster } from './support/own-cluster.ts';
 import { eventually, until } from './support/shell.ts';
@@ -106,7 +106,7 @@ describe('distributed tracing', { skip: reason ?? false }, () => {
     const { istioctl, kubectl, apply, podsReady, home } = cluster();
     const file = join(home, 'tracing.yaml');
     writeFileSync(file, TRACING);
-    await istioctl('install', '-f', file, '--skip-confirmation');
+    await istioctl('install', '-f', file, ...SMALL_NODE, '--skip-confirmation');
     await kubectl('apply', '-f', join(samples, 'addons', 'jaeger.yaml'));
     await apply(meshDefault('zipkin', 100), 'istio-system');
     await podsReady('istio-system');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { openDashboard } from '../observe/dashboard.ts';
-import { type Cluster, root } from '../support/cluster.ts';
+import { type Cluster, root, SMALL_NODE } from '../support/cluster.ts';
 import { http } from '../support/http.ts';
 import { until } from '../support/shell.ts';
 
@@ -56,7 +56,7 @@ export function tracingTasks(cluster: () => Cluster): void {
     const { istioctl, kubectl, apply, podsReady, home } = cluster();
     const file = join(home, 'tracing.yaml');
     writeFileSync(file, tracing(provider));
-    await istioctl('install', '-f', file, '--skip-confirmation');
+    await istioctl('install', '-f', file, ...SMALL_NODE, '--skip-confirmation');
     await kubectl('apply', '-f', join(samples, 'addons', addon));
     await apply(enabled(name), 'istio-system');
     await podsReady('istio-system');

@@ -27,6 +27,12 @@ export function obstacle(needs: Needs = {}): string | undefined {
 export const localOnly = (why: string): string | false =>
   givenKubeconfig === undefined ? false : `only on the local cluster: ${why}`;
 
+/** Settings of an installation with which Online Boutique and its sidecars find room on a node with two processors. */
+export const SMALL_NODE: readonly string[] = [
+  ...['--set', 'values.global.proxy.resources.requests.cpu=10m'],
+  ...['--set', 'values.pilot.resources.requests.cpu=50m'],
+];
+
 /** A cluster of the tests' own, or one that was given to them, with nothing of theirs in it. */
 export interface Cluster {
   readonly name: string;
