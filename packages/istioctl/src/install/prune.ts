@@ -195,15 +195,19 @@ export const ofRevision = (client: KubeClient, revision: string, others: boolean
 
 /**
  * The root certificate that istiod writes into every namespace for its pods. It goes after the rights of istiod, which otherwise brings it back, as ConfigMaps
- * come after ClusterRoleBindings.
+ * come after ClusterRoleBindings. It stays where pods have proxies, which mount it: without it a kubelet starts none of their containers again.
  */
-const rootCertificates = (client: KubeClient): Promise<Found> =>
-  listed(
+async function rootCertificates(client: KubeClient): Promise<Found> {
+  const pods = await listed(client, [kubernetesTypes.Pod], 'service.istio.io/canonical-name');
+  if (pods.unseen.length > 0) return { removals: [], unseen: pods.unseen };
+  const inUse = new Set(pods.removals.map(({ object }) => object.metadata.namespace));
+  return listed(
     client,
     [kubernetesTypes.ConfigMap],
     'istio.io/config=true',
-    ({ metadata }) => metadata.name === 'istio-ca-root-cert',
+    ({ metadata }) => metadata.name === 'istio-ca-root-cert' && !inUse.has(metadata.namespace),
   );
+}
 
 /** Everything of Istio in the cluster, its CRDs included. */
 export async function everything(client: KubeClient): Promise<Found> {
