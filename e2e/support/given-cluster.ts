@@ -38,6 +38,23 @@ const NAMESPACED_KINDS = [
   'limitranges',
 ];
 
+/** The labels of namespaces: tests put some on those that were there before, as the one for injection. */
+async function labelsOf(
+  { kubectl }: Pick<Cluster, 'kubectl'>,
+  names: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>> {
+  const { items } = JSON.parse(await kubectl('get', 'namespaces', '-o', 'json')) as {
+    readonly items: readonly {
+      readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> };
+    }[];
+  };
+  return new Map(
+    items
+      .filter(({ metadata }) => names.has(metadata.name))
+      .map(({ metadata }) => [metadata.name, metadata.labels ?? {}]),
+  );
+}
+
 /**
  * The cluster of a kubeconfig. What is in it before stays; what the tests make goes with `down`, whatever it is. A cluster in which istiod runs already is
  * refused: the tests would change somebody's mesh.
@@ -73,12 +90,18 @@ export async function takeCluster(kubeconfig: string): Promise<Cluster> {
     throw new Error('istiod runs in this cluster: the tests want one without a mesh (istioctl uninstall --purge)');
   const own = new Set((await listed('namespaces', '-o', 'name')).map((name) => name.replace('namespace/', '')));
   const before = new Set(await everything(own));
+  const labelsBefore = await labelsOf(commands, own);
   const pool = addressPool(process.env.E2E_LOAD_BALANCERS);
   const balancers: LoadBalancers | undefined = pool && startLoadBalancers(commands, pool);
 
   const down = async () => {
     balancers?.stop();
     await commands.tryIstioctl('uninstall', '--purge', '-y');
+    for (const [namespace, labels] of await labelsOf(commands, own)) {
+      const added = Object.keys(labels).filter((label) => labelsBefore.get(namespace)?.[label] === undefined);
+      if (added.length > 0)
+        await commands.tryKubectl('label', 'namespace', namespace, ...added.map((label) => `${label}-`));
+    }
     // Namespaces first: webhooks and definitions that are still there let their objects be deleted properly.
     const made = (await everything(own)).filter((name) => !before.has(name));
     for (const object of made) {
