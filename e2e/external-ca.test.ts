@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { kubernetesTypes } from '@istio-ts/api/resource-types';
+import { TRUST_BUNDLE_NAME } from '@istio-ts/injector';
 import { createKubernetesSigner } from '@istio-ts/istiod/ca/kubernetes-signer';
-import { keepClusterTrustBundle, trustBundleName } from '@istio-ts/istiod/controllers/cluster-trust-bundle';
+import { keepClusterTrustBundle } from '@istio-ts/istiod/controllers/cluster-trust-bundle';
 import { createKubeClient, type KubeObject, loadKubeConfig } from '@istio-ts/kube';
 import {
   createCsr,
@@ -106,7 +107,7 @@ test('ClusterTrustBundles are as Kubernetes wants them', { skip: obstacleToRealA
   const written = (version: string, wanted: string) =>
     until(`the bundle in ${version}`, async () => {
       const type = { ...TRUST_BUNDLES, version };
-      const { spec } = await client.get(type, trustBundleName);
+      const { spec } = await client.get(type, TRUST_BUNDLE_NAME);
       const { signerName, trustBundle } = spec as { readonly signerName: string; readonly trustBundle: string };
       return (signerName === 'istio.io/istiod-ca' && trustBundle === wanted) || undefined;
     });

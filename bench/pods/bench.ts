@@ -1,4 +1,4 @@
-// `npm run bench -- pods [--kubeconfig FILE] [--load-balancers RANGE] [--pods N]`: how long a pod takes to become ready without a sidecar, with one whose
+// `npm run bench -- pods [--kubeconfig FILE] [--pods N]`: how long a pod takes to become ready without a sidecar, with one whose
 // rules an init container writes, and with one whose rules the CNI plugin writes; and what sidecars and istiod take of memory. On a local cluster, or on
 // the one of a kubeconfig, in which there must be no mesh.
 import { parseArgs } from 'node:util';

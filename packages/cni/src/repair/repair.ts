@@ -1,5 +1,6 @@
 import type { Logger } from '@istio-ts/agent/log';
 import { KubeApiError, type KubeClient } from '@istio-ts/kube/client';
+import { eventAbout } from '@istio-ts/kube/event';
 import type { RepairSettings } from '../install/settings.ts';
 import { decide } from '../plugin/decision.ts';
 import type { RuleWriter } from '../plugin/plugin.ts';
@@ -100,21 +101,9 @@ async function act(
 
 /** An event tells the pod's owner; without the right to write one the repair goes on. */
 async function recordEvent(client: KubeClient, pod: Pod, reason: string, message: string, now: Date): Promise<void> {
-  const { name = '', namespace = '', uid } = pod.metadata;
-  const time = now.toISOString().replace(/\.\d+Z$/, 'Z');
-  await client
-    .create(EVENTS, {
-      apiVersion: 'v1',
-      kind: 'Event',
-      metadata: { generateName: `${name}.`, namespace },
-      involvedObject: { apiVersion: 'v1', kind: 'Pod', name, namespace, uid },
-      reason,
-      message,
-      type: 'Warning',
-      source: { component: 'istio-cni' },
-      firstTimestamp: time,
-      lastTimestamp: time,
-      count: 1,
-    })
-    .catch(() => undefined);
+  const event = eventAbout(
+    { ...pod, apiVersion: 'v1', kind: 'Pod' },
+    { type: 'Warning', reason, message, component: 'istio-cni', at: now },
+  );
+  await client.create(EVENTS, event).catch(() => undefined);
 }

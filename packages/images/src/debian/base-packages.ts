@@ -59,7 +59,6 @@ export const BASE_LAYERS: Readonly<Record<BaseLayer, readonly Pick[]>> = {
     { name: 'libc-bin', files: ['usr/bin/getent'], needs: [] },
     'procps',
     'iputils-ping',
-    'netcat-openbsd',
     'curl',
     'jq',
     // Tutorials look at certificates with it, in the proxy's container.

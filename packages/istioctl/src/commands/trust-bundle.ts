@@ -1,8 +1,11 @@
-import { type JsonObject, mountsTrustBundle, type TrustBundle } from '@istio-ts/injector';
+import {
+  type JsonObject,
+  mountsTrustBundle,
+  TRUST_BUNDLE_NAME,
+  TRUST_BUNDLE_TYPES,
+  type TrustBundle,
+} from '@istio-ts/injector';
 import { isNotFound, KubeApiError, type KubeClient } from '@istio-ts/kube';
-
-/** What istiod writes where its installation asks for it; see its `cluster-trust-bundle.ts`. */
-const NAME = 'istio.io:istiod-ca:root-cert';
 
 /** Whether pods can mount the mesh's ClusterTrustBundle; undefined where nobody asks for it, or where this user may not see it. Raises KubeApiError. */
 export async function trustBundleOf(
@@ -10,10 +13,9 @@ export async function trustBundleOf(
   values: JsonObject,
 ): Promise<TrustBundle | undefined> {
   if (!mountsTrustBundle(values)) return undefined;
-  for (const version of ['v1', 'v1beta1', 'v1alpha1'])
+  for (const type of TRUST_BUNDLE_TYPES)
     try {
-      const resource = { resource: 'clustertrustbundles', kind: 'ClusterTrustBundle', namespaced: false } as const;
-      await client.get({ group: 'certificates.k8s.io', version, ...resource }, NAME);
+      await client.get(type, TRUST_BUNDLE_NAME);
       return 'served';
     } catch (error) {
       if (error instanceof KubeApiError && error.status === 403) return undefined;

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { TRUST_BUNDLE_NAME } from '@istio-ts/injector';
 import { KubeApiError, type ResourceType } from '@istio-ts/kube';
 import { createRootCertificate } from '@istio-ts/security';
 import { FakeCluster, settle } from '../fake-cluster.test-support.ts';
-import { keepClusterTrustBundle, trustBundleName } from './cluster-trust-bundle.ts';
+import { keepClusterTrustBundle } from './cluster-trust-bundle.ts';
 
 const bundles = (version: string): ResourceType => ({
   group: 'certificates.k8s.io',
@@ -22,7 +23,7 @@ test('the bundle follows the root, and is left alone while it is right', async (
   let root = old;
   const keeper = keepClusterTrustBundle(cluster.client, () => root, log);
   await settle();
-  const spec = () => cluster.get(bundles('v1'), undefined, trustBundleName)?.spec;
+  const spec = () => cluster.get(bundles('v1'), undefined, TRUST_BUNDLE_NAME)?.spec;
   assert.deepEqual(spec(), { signerName: 'istio.io/istiod-ca', trustBundle: old });
   keeper.refresh();
   await settle();
@@ -60,7 +61,10 @@ test('an older version is taken where the newest is not served, and without any 
   );
   await settle();
   assert.equal(keeper.isServed(), true);
-  assert.equal(cluster.get(bundles('v1beta1'), undefined, trustBundleName)?.apiVersion, 'certificates.k8s.io/v1beta1');
+  assert.equal(
+    cluster.get(bundles('v1beta1'), undefined, TRUST_BUNDLE_NAME)?.apiVersion,
+    'certificates.k8s.io/v1beta1',
+  );
   served = [];
   for (let i = 0; i < 3; i++) {
     keeper.refresh();

@@ -1,19 +1,7 @@
+import { TRUST_BUNDLE_NAME, TRUST_BUNDLE_SIGNER, TRUST_BUNDLE_TYPES } from '@istio-ts/injector';
 import { isNotFound, KubeApiError, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
 import { splitCertificates } from '@istio-ts/security';
 import type { Logger } from '../log.ts';
-
-/** Name and signer of the bundle (Istio: ENABLE_CLUSTER_TRUST_BUNDLE_API); the name has to begin with the signer's. */
-export const trustBundleName = 'istio.io:istiod-ca:root-cert';
-const signerName = 'istio.io/istiod-ca';
-
-const versions = ['v1', 'v1beta1', 'v1alpha1'] as const;
-const typeOf = (version: string): ResourceType => ({
-  group: 'certificates.k8s.io',
-  version,
-  resource: 'clustertrustbundles',
-  kind: 'ClusterTrustBundle',
-  namespaced: false,
-});
 
 /** The API server refuses bundles in which an anchor stands twice. */
 const eachOnce = (pem: string): string => [...new Set(splitCertificates(pem))].join('');
@@ -40,18 +28,17 @@ export function keepClusterTrustBundle(
   let said = '';
   let isServed = false;
 
-  const write = async (version: string): Promise<'written' | 'not served'> => {
-    const type = typeOf(version);
+  const write = async (type: ResourceType): Promise<'written' | 'not served'> => {
     const trustBundle = eachOnce(root());
     const fresh: KubeObject = {
-      apiVersion: `certificates.k8s.io/${version}`,
-      kind: 'ClusterTrustBundle',
-      metadata: { name: trustBundleName },
-      spec: { signerName, trustBundle },
+      apiVersion: `${type.group}/${type.version}`,
+      kind: type.kind,
+      metadata: { name: TRUST_BUNDLE_NAME },
+      spec: { signerName: TRUST_BUNDLE_SIGNER, trustBundle },
     };
     let current: KubeObject;
     try {
-      current = await client.get(type, trustBundleName);
+      current = await client.get(type, TRUST_BUNDLE_NAME);
     } catch (error) {
       if (!isNotFound(error)) throw error;
       try {
@@ -74,8 +61,8 @@ export function keepClusterTrustBundle(
   };
   const reconcile = async (): Promise<void> => {
     try {
-      for (const version of versions) {
-        if ((await write(version)) === 'not served') continue;
+      for (const type of TRUST_BUNDLE_TYPES) {
+        if ((await write(type)) === 'not served') continue;
         isServed = true;
         say('');
         return;
@@ -90,7 +77,7 @@ export function keepClusterTrustBundle(
         isServed = true;
         return;
       }
-      say(`cannot write ClusterTrustBundle ${trustBundleName}: ${error instanceof Error ? error.message : error}`);
+      say(`cannot write ClusterTrustBundle ${TRUST_BUNDLE_NAME}: ${error instanceof Error ? error.message : error}`);
     }
   };
   const refresh = (): void => {
