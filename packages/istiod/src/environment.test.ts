@@ -11,7 +11,13 @@ test('docs/istiod-environment.md is what istiod reads (npm run docs writes it)',
 });
 
 test('every variable that is declared is read', () => {
-  const source = ['settings.ts', 'traffic-switches.ts', 'identity/identity-settings.ts']
+  const source = [
+    'settings.ts',
+    'authority/settings.ts',
+    'jwks/settings.ts',
+    'traffic-switches.ts',
+    'identity/identity-settings.ts',
+  ]
     .map((file) => readFileSync(join(import.meta.dirname, file), 'utf8'))
     .join('');
   assert.deepEqual(

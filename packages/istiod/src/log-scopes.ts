@@ -1,4 +1,4 @@
-import { SettingsError } from './settings.ts';
+import { SettingsError } from './setting-values.ts';
 
 /** Up to which severity a scope writes: `none` writes nothing, `debug` everything. */
 export type OutputLevel = 'none' | 'fatal' | 'error' | 'warn' | 'info' | 'debug';

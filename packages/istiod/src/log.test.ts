@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLoggers } from './log.ts';
 import { LogScopes, parseLogLevels } from './log-scopes.ts';
-import { SettingsError } from './settings.ts';
+import { SettingsError } from './setting-values.ts';
 
 function started(levels: string, { stacks = '', callers = [] as string[], json = false } = {}) {
   const lines: string[] = [];

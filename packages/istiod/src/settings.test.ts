@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseSettings, SettingsError } from './settings.ts';
+import { SettingsError } from './setting-values.ts';
+import { parseSettings } from './settings.ts';
 
 test('the arguments of the chart', () => {
   const settings = parseSettings(

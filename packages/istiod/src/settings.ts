@@ -1,21 +1,19 @@
-import { tryParseDuration } from '@istio-ts/api/duration';
 import { type ParsedArguments, parseArguments, UsageError } from '@istio-ts/command-line/arguments';
-import type { TrafficSwitches } from '@istio-ts/mesh/model';
 import { type NativeSidecarSetting, parseNativeSidecars } from '@istio-ts/injector/native-sidecars';
-import type { KeyFetching } from '@istio-ts/mesh';
+import type { TrafficSwitches } from '@istio-ts/mesh/model';
+import { type AuthoritySettings, authoritySettings } from './authority/settings.ts';
 import { type AddressRanges, wantedAddresses } from './controllers/auto-allocate.ts';
-import { readTrafficSwitches, TrafficSwitchError } from './traffic-switches.ts';
-import { AddressRangeError, forbiddenAddresses } from '@istio-ts/security/fetch/addresses';
-import { type ChooseProxy, proxiesOf, ProxySettingError } from '@istio-ts/security/fetch/proxies';
-import { type KeyAlgorithm, P256 } from '@istio-ts/security/keys';
-import { type Environment, type VariableName, variables } from './environment.ts';
+import type { Environment } from './environment.ts';
 import { DISCOVERY_FLAGS } from './flags.ts';
 import {
+  flaggedCertificate,
   type IdentitySettings,
   IdentitySettingsError,
-  flaggedCertificate,
   readIdentitySettings,
 } from './identity/identity-settings.ts';
+import { type TokenKeySettings, tokenKeySettings } from './jwks/settings.ts';
+import { commaList, durationMs, type ListenAddress, parseListenAddress, SettingsError } from './setting-values.ts';
+import { readTrafficSwitches, TrafficSwitchError } from './traffic-switches.ts';
 
 /** How a control plane is set up: the flags and environment variables of pilot-discovery (istio-surface.md, Ports and environment variables). */
 export interface Settings {
@@ -101,78 +99,10 @@ export interface Settings {
   };
 }
 
-/** How the CA works; times in milliseconds. */
-export interface AuthoritySettings {
-  /** ROOT_CA_DIR */
-  readonly folder: string;
-  /** USE_CACERTS_FOR_SELF_SIGNED_CA */
-  readonly selfSignedInCacerts: boolean;
-  /** CITADEL_SELF_SIGNED_CA_CERT_TTL */
-  readonly rootTtlMs: number;
-  /** CITADEL_SELF_SIGNED_ROOT_CERT_CHECK_INTERVAL */
-  readonly checkIntervalMs: number;
-  /** CITADEL_SELF_SIGNED_ROOT_CERT_GRACE_PERIOD_PERCENTILE */
-  readonly gracePercentile: number;
-  /** CITADEL_ENABLE_JITTER_FOR_ROOT_CERT_ROTATOR */
-  readonly jitter: boolean;
-  /** CITADEL_SELF_SIGNED_CA_RSA_KEY_SIZE; elliptic curves where it is not set. */
-  readonly algorithm: KeyAlgorithm;
-  /** DEFAULT_WORKLOAD_CERT_TTL */
-  readonly defaultWorkloadTtlMs: number;
-  /** MAX_WORKLOAD_CERT_TTL */
-  readonly maxWorkloadTtlMs: number;
-  /** PILOT_CA_CERT_CONFIGMAP */
-  readonly rootConfigMap: string;
-  /** PILOT_CRL_CONFIGMAP; undefined without PILOT_ENABLE_CA_CRL. */
-  readonly crlConfigMap: string | undefined;
-  /** ENABLE_CLUSTER_TRUST_BUNDLE_API */
-  readonly clusterTrustBundle: boolean;
-}
-
-/** How keys of tokens are fetched. */
-export interface TokenKeySettings {
-  /** PILOT_JWT_ENABLE_REMOTE_JWKS */
-  readonly fetching: KeyFetching;
-  /** PILOT_JWT_PUB_KEY_REFRESH_INTERVAL */
-  readonly refreshMs: number;
-  /** JWKS_RESOLVER_INSECURE_SKIP_VERIFY */
-  readonly insecure: boolean;
-  /** Addresses from which nothing is fetched: those of the node, BLOCKED_CIDRS_IN_JWKS_URIS, without ISTIO_TS_ALLOWED_CIDRS_IN_JWKS_URIS. */
-  readonly forbids: (address: string) => boolean;
-  /** HTTP_PROXY, HTTPS_PROXY, NO_PROXY */
-  readonly proxies: ChooseProxy;
-}
-
-/** What may have a document fetched that is refused because of its address. */
-export const fetchRemedy = 'ISTIO_TS_ALLOWED_CIDRS_IN_JWKS_URIS of istiod may allow it';
-
-const keyFetchers: ReadonlyMap<string, KeyFetching> = new Map([
-  ['istiod', 'istiod'],
-  ['false', 'istiod'],
-  ['hybrid', 'hybrid'],
-  ['true', 'hybrid'],
-  ['envoy', 'envoy'],
-]);
-
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** A flag or variable that cannot be used; the message names it and says what is expected. */
-export class SettingsError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'SettingsError';
-  }
-}
-
-type Env = Environment;
-
 const isNamespace = (name: string): boolean => /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name);
 
 /** Reads ISTIO_TS_SECRET_NAMESPACES. */
-function secretNamespaces(env: Env, own: string): readonly string[] | undefined {
+function secretNamespaces(env: Environment, own: string): readonly string[] | undefined {
   const names = commaList(env.ISTIO_TS_SECRET_NAMESPACES);
   for (const name of names)
     if (!isNamespace(name)) throw new SettingsError(`ISTIO_TS_SECRET_NAMESPACES: '${name}' is no name of a namespace`);
@@ -192,22 +122,6 @@ export function parseDiscoveryFlags(words: readonly string[]): ParsedArguments {
   }
 }
 
-/** Reads `host:port`, `:port` or a bare port. */
-export function parseListenAddress(flag: string, text: string): ListenAddress {
-  const at = text.lastIndexOf(':');
-  const port = Number(text.slice(at + 1));
-  if (!Number.isInteger(port) || port < 0 || port > 65535)
-    throw new SettingsError(`--${flag}: '${text}' is not an address of the form HOST:PORT or :PORT`);
-  return { host: at > 0 ? text.slice(0, at).replace(/^\[|\]$/g, '') : '', port };
-}
-
-/** Reads a duration in Go's notation (`30s`, `1m30s`) into milliseconds. */
-function durationMs(flag: string, text: string): number {
-  const value = tryParseDuration(text);
-  if (value === undefined || value < 0) throw new SettingsError(`--${flag}: '${text}' is not a duration such as 30s`);
-  return value;
-}
-
 /** Reads ENABLE_NATIVE_SIDECARS. */
 function nativeSidecarSetting(value: string | undefined): NativeSidecarSetting {
   const setting = parseNativeSidecars(value);
@@ -217,7 +131,7 @@ function nativeSidecarSetting(value: string | undefined): NativeSidecarSetting {
 }
 
 /** Reads PILOT_ENABLE_ANALYSIS, PILOT_ANALYSIS_INTERVAL and PILOT_STATUS_MAX_WORKERS. */
-function analysis(env: Env): Settings['analysis'] {
+function analysis(env: Environment): Settings['analysis'] {
   if (env.PILOT_ENABLE_ANALYSIS === 'false') return undefined;
   const workers = Number(env.PILOT_STATUS_MAX_WORKERS || '100');
   if (!Number.isInteger(workers) || workers < 1)
@@ -226,7 +140,7 @@ function analysis(env: Env): Settings['analysis'] {
 }
 
 /** Reads PILOT_ENABLE_IP_AUTOALLOCATE and the ranges. */
-function autoAddresses(env: Env): AddressRanges | undefined {
+function autoAddresses(env: Environment): AddressRanges | undefined {
   if (env.PILOT_ENABLE_IP_AUTOALLOCATE === 'false') return undefined;
   const ranges = {
     ipv4: env.PILOT_IP_AUTOALLOCATE_IPV4_PREFIX || '240.240.0.0/16',
@@ -243,7 +157,7 @@ function autoAddresses(env: Env): AddressRanges | undefined {
 }
 
 /** Reads the switches of the filters for protocols of databases. */
-function wireFilters(env: Env): Settings['wireFilters'] {
+function wireFilters(env: Environment): Settings['wireFilters'] {
   if (env.PILOT_ENABLE_MYSQL_FILTER === 'true')
     throw new SettingsError(
       'PILOT_ENABLE_MYSQL_FILTER: the Envoy of the proxies has no filter for the protocol of MySQL; connections to ports of it are forwarded as they are without the switch',
@@ -254,79 +168,8 @@ function wireFilters(env: Env): Settings['wireFilters'] {
   ];
 }
 
-/** Reads how keys of tokens are fetched. */
-function tokenKeySettings(env: Env): TokenKeySettings {
-  const mode = (env.PILOT_JWT_ENABLE_REMOTE_JWKS || 'false').toLowerCase();
-  const fetching = keyFetchers.get(mode);
-  if (fetching === undefined)
-    throw new SettingsError(`PILOT_JWT_ENABLE_REMOTE_JWKS: '${mode}' is none of ${[...keyFetchers.keys()].join(', ')}`);
-  const refreshMs = durationMs(
-    'PILOT_JWT_PUB_KEY_REFRESH_INTERVAL',
-    env.PILOT_JWT_PUB_KEY_REFRESH_INTERVAL || variables.PILOT_JWT_PUB_KEY_REFRESH_INTERVAL.default,
-  );
-  if (refreshMs < 1000) throw new SettingsError('PILOT_JWT_PUB_KEY_REFRESH_INTERVAL: the time is less than a second');
-  try {
-    return {
-      fetching,
-      refreshMs,
-      insecure: env.JWKS_RESOLVER_INSECURE_SKIP_VERIFY === 'true',
-      forbids: forbiddenAddresses(env.BLOCKED_CIDRS_IN_JWKS_URIS ?? '', env.ISTIO_TS_ALLOWED_CIDRS_IN_JWKS_URIS ?? ''),
-      // All of it goes along, because the three are known in small letters, too.
-      proxies: proxiesOf({
-        ...env,
-        HTTP_PROXY: env.HTTP_PROXY,
-        HTTPS_PROXY: env.HTTPS_PROXY,
-        NO_PROXY: env.NO_PROXY,
-      }),
-    };
-  } catch (error) {
-    if (error instanceof ProxySettingError) throw new SettingsError(error.message);
-    if (!(error instanceof AddressRangeError)) throw error;
-    throw new SettingsError(`BLOCKED_CIDRS_IN_JWKS_URIS or ISTIO_TS_ALLOWED_CIDRS_IN_JWKS_URIS: ${error.message}`);
-  }
-}
-
-/** Reads the settings of the CA. */
-function authoritySettings(env: Env): AuthoritySettings {
-  const duration = (name: VariableName & keyof Env): number => {
-    const ms = durationMs(name, env[name] || variables[name].default);
-    if (ms === 0) throw new SettingsError(`${name}: the time must be longer than nothing`);
-    return ms;
-  };
-  const whole = (name: VariableName & keyof Env, least: number, greatest: number): number => {
-    const value = Number(env[name] || variables[name].default);
-    if (!Number.isInteger(value) || value < least || value > greatest)
-      throw new SettingsError(`${name}: '${env[name]}' is not a number from ${least} to ${greatest}`);
-    return value;
-  };
-  const bits = env.CITADEL_SELF_SIGNED_CA_RSA_KEY_SIZE
-    ? whole('CITADEL_SELF_SIGNED_CA_RSA_KEY_SIZE', 2048, 8192)
-    : undefined;
-  const defaultWorkloadTtlMs = duration('DEFAULT_WORKLOAD_CERT_TTL');
-  const maxWorkloadTtlMs = duration('MAX_WORKLOAD_CERT_TTL');
-  if (defaultWorkloadTtlMs > maxWorkloadTtlMs)
-    throw new SettingsError('DEFAULT_WORKLOAD_CERT_TTL: the time is longer than MAX_WORKLOAD_CERT_TTL');
-  return {
-    folder: env.ROOT_CA_DIR || variables.ROOT_CA_DIR.default,
-    selfSignedInCacerts: env.USE_CACERTS_FOR_SELF_SIGNED_CA === 'true',
-    rootTtlMs: duration('CITADEL_SELF_SIGNED_CA_CERT_TTL'),
-    checkIntervalMs: duration('CITADEL_SELF_SIGNED_ROOT_CERT_CHECK_INTERVAL'),
-    gracePercentile: whole('CITADEL_SELF_SIGNED_ROOT_CERT_GRACE_PERIOD_PERCENTILE', 1, 99),
-    jitter: env.CITADEL_ENABLE_JITTER_FOR_ROOT_CERT_ROTATOR !== 'false',
-    algorithm: bits === undefined ? P256 : { kind: 'rsa', bits },
-    defaultWorkloadTtlMs,
-    maxWorkloadTtlMs,
-    rootConfigMap: env.PILOT_CA_CERT_CONFIGMAP || variables.PILOT_CA_CERT_CONFIGMAP.default,
-    crlConfigMap:
-      env.PILOT_ENABLE_CA_CRL === 'false'
-        ? undefined
-        : env.PILOT_CRL_CONFIGMAP || variables.PILOT_CRL_CONFIGMAP.default,
-    clusterTrustBundle: env.ENABLE_CLUSTER_TRUST_BUNDLE_API === 'true',
-  };
-}
-
 /** Reads PILOT_MAX_REQUESTS_PER_SECOND. */
-function connectionsPerSecond(env: Env): number {
+function connectionsPerSecond(env: Environment): number {
   const value = Number(env.PILOT_MAX_REQUESTS_PER_SECOND || '0');
   if (!Number.isFinite(value) || value < 0)
     throw new SettingsError(
@@ -336,7 +179,7 @@ function connectionsPerSecond(env: Env): number {
 }
 
 function identitySettings(
-  env: Env,
+  env: Environment,
   tokenAudiences: readonly string[],
   flag: (name: string) => string | undefined,
 ): IdentitySettings {
@@ -354,7 +197,7 @@ function identitySettings(
   }
 }
 
-function switchesOf(env: Env): TrafficSwitches {
+function switchesOf(env: Environment): TrafficSwitches {
   try {
     return readTrafficSwitches(env);
   } catch (error) {
@@ -363,14 +206,8 @@ function switchesOf(env: Env): TrafficSwitches {
   }
 }
 
-const commaList = (text: string | undefined): readonly string[] =>
-  (text ?? '')
-    .split(',')
-    .map((word) => word.trim())
-    .filter(Boolean);
-
 /** Reads ISTIO_WATCH_NAMESPACE. */
-function watchedNamespace(env: Env): string | undefined {
+function watchedNamespace(env: Environment): string | undefined {
   const name = env.ISTIO_WATCH_NAMESPACE?.trim() || undefined;
   if (name !== undefined && !isNamespace(name))
     throw new SettingsError(`ISTIO_WATCH_NAMESPACE: '${name}' is no name of a namespace; it takes one only`);
@@ -378,7 +215,7 @@ function watchedNamespace(env: Env): string | undefined {
 }
 
 /** Reads the settings of `pilot-discovery discovery`. Raises {@link SettingsError}. */
-export function parseSettings(words: readonly string[], env: Env): Settings {
+export function parseSettings(words: readonly string[], env: Environment): Settings {
   const flags = parseDiscoveryFlags(words);
   const { text } = flags;
   const address = (flag: string) => parseListenAddress(flag, text(flag));

@@ -5,7 +5,8 @@ import { versionText } from '@istio-ts/command-line/version';
 import { environmentWarnings } from '../environment.ts';
 import { DISCOVERY_FLAGS, withoutEffect } from '../flags.ts';
 import { type Discovery, startDiscovery } from '../process/discovery.ts';
-import { parseDiscoveryFlags, parseSettings, SettingsError } from '../settings.ts';
+import { SettingsError } from '../setting-values.ts';
+import { parseDiscoveryFlags, parseSettings } from '../settings.ts';
 
 const out = (text: string) => void process.stdout.write(text);
 const err = (text: string) => void process.stderr.write(text);

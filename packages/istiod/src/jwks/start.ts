@@ -3,8 +3,8 @@ import type { Mesh, MeshSources } from '@istio-ts/mesh';
 import type { MetricsRegistry } from '@istio-ts/metrics';
 import { fetchDocument } from '@istio-ts/security/fetch/fetch';
 import type { Logger } from '../log.ts';
-import { fetchRemedy, type TokenKeySettings } from '../settings.ts';
 import { atMost } from './at-most.ts';
+import { fetchRemedy, type TokenKeySettings } from './settings.ts';
 import { keepTokenKeys } from './token-keys.ts';
 
 /** Where the chart mounts `jwksResolverExtraRootCA`. */

@@ -4,7 +4,7 @@ import { createGrpcServers } from '../grpc/servers.ts';
 import { controlZRoutes } from '../http/controlz.ts';
 import { createHttpServer } from '../http/server.ts';
 import { createHttpServers } from '../http/servers.ts';
-import type { ListenAddress } from '../settings.ts';
+import type { ListenAddress } from '../setting-values.ts';
 import type { Certificates } from './certificates.ts';
 import type { Ground } from './ground.ts';
 import type { ProxyServices } from './proxies.ts';

@@ -1,8 +1,8 @@
 import type { Mesh, MeshSources } from '@istio-ts/mesh';
 import type { MetricsRegistry } from '@istio-ts/metrics';
 import { fetchDocument } from '@istio-ts/security/fetch/fetch';
+import { fetchRemedy, type TokenKeySettings } from '../jwks/settings.ts';
 import type { Logger } from '../log.ts';
-import { fetchRemedy, type TokenKeySettings } from '../settings.ts';
 import { keepTrustBundles } from './trust-bundles.ts';
 
 /** Keeps the trust bundles of a mesh in its sources, in step with the CA's anchors and the mesh configuration. */
