@@ -1,6 +1,7 @@
 import { storageKey } from '../definitions.ts';
 import type { JsonObject } from '../json.ts';
 import { type ApiObject, groupOf } from '../object.ts';
+import { acceptObject } from '../operations/accept-object.ts';
 import { internalContext, type Target } from '../operations/context.ts';
 import type { Operations } from '../operations/operations.ts';
 import { ApiError } from '../status.ts';
@@ -56,7 +57,7 @@ async function createMissing(operations: Operations, object: JsonObject): Promis
   const name = (object as ApiObject).metadata.name;
   if (operations.store.get(storageKey(target.definition), target.namespace, name) !== undefined) return;
   try {
-    await operations.create(target, operations.accept(target, object), internalContext('kube-apiserver'));
+    await operations.create(target, acceptObject(target, object), internalContext('kube-apiserver'));
   } catch (error) {
     if (!(error instanceof ApiError) || (error.code !== 409 && error.code !== 403 && error.code !== 404)) throw error;
   }

@@ -8,6 +8,8 @@ import { subresourcesOf } from '../discovery/discovery.ts';
 import { VERSION_INFO } from '../discovery/version.ts';
 import { clone, type JsonObject } from '../json.ts';
 import type { ApiObject } from '../object.ts';
+import { acceptObject } from '../operations/accept-object.ts';
+import { requireNamespace } from '../operations/namespace-lifecycle.ts';
 import type { RequestContext, Target } from '../operations/context.ts';
 import type { Operations } from '../operations/operations.ts';
 import { ApiError, badRequest, forbidden, methodNotAllowed, pathNotFound } from '../status.ts';
@@ -187,15 +189,15 @@ export class Handler {
         return;
       case 'create': {
         if (target.name !== '') throw methodNotAllowed();
-        const object = operations.accept(target, await call.body());
-        operations.requireNamespace(target, object.metadata.name ?? '');
+        const object = acceptObject(target, await call.body());
+        requireNamespace(operations.store, target, object.metadata.name ?? '');
         if (target.definition.namespaced && target.namespace === '')
           throw badRequest('the namespace is missing in the path');
         this.#sendObject(call, 201, await operations.create(target, object, context));
         return;
       }
       case 'update': {
-        const object = operations.accept(target, await call.body());
+        const object = acceptObject(target, await call.body());
         this.#sendObject(call, 200, await operations.update(target, () => clone(object), context));
         return;
       }

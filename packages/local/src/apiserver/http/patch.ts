@@ -2,6 +2,8 @@ import { storageKey } from '../definitions.ts';
 import { apply } from '../fields/managed-fields.ts';
 import { isObject } from '../json.ts';
 import { type ApiObject, apiVersionOf, timestamp } from '../object.ts';
+import { acceptObject } from '../operations/accept-object.ts';
+import { requireNamespace } from '../operations/namespace-lifecycle.ts';
 import type { RequestContext, Target } from '../operations/context.ts';
 import type { Operations } from '../operations/operations.ts';
 import { applyJsonPatch } from '../patch/json-patch.ts';
@@ -56,7 +58,7 @@ export function patched(
     case 'application/apply-patch+yaml':
       throw badRequest('server-side apply is not a plain patch');
   }
-  return operations.accept(target, result);
+  return acceptObject(target, result);
 }
 
 /** PATCH of an object; server-side apply creates it when it does not exist. Returns whether it was created. */
@@ -82,7 +84,7 @@ export async function patchObject(
       'Invalid',
       'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
     );
-  const config = operations.accept(target, patch);
+  const config = acceptObject(target, patch);
   if (config.metadata.managedFields !== undefined && config.metadata.managedFields.length > 0)
     throw badRequest('metadata.managedFields must be nil');
   delete config.metadata.managedFields;
@@ -103,7 +105,7 @@ export async function patchObject(
         `Operation cannot be fulfilled on ${definition.resource} "${target.name}": uid mismatch: the provided object specified uid ${config.metadata.uid}, and no existing object was found`,
       );
     }
-    operations.requireNamespace(target, target.name);
+    requireNamespace(operations.store, target, target.name);
     const object = apply(undefined, config, schema, author, context.force);
     return { object: await operations.create(target, object, context, true), created: true };
   }

@@ -5,18 +5,14 @@ import { convert, toStorage } from '../conversion.ts';
 import { type ResourceDefinition, storageKey } from '../definitions.ts';
 import { subresourcesOf } from '../discovery/discovery.ts';
 import { ownershipAfterUpdate } from '../fields/managed-fields.ts';
-import { asObject, clone, depthWithin, equal, isObject, type JsonObject } from '../json.ts';
+import { asObject, clone, equal, type JsonObject } from '../json.ts';
 import { type KindRules, unknownFields } from '../kinds/rules.ts';
 import { type ApiObject, apiVersionOf, timestamp } from '../object.ts';
-import { typeMismatch } from '../kinds/types.ts';
 import type { ResourceRegistry } from '../registry.ts';
-import { OBJECT_META, REF_PREFIX, type Schema } from '../schema/schema.ts';
-import { alreadyExists, ApiError, badRequest, conflict, forbidden, MODIFIED_MESSAGE, notFound } from '../status.ts';
+import { alreadyExists, badRequest, conflict, MODIFIED_MESSAGE, notFound } from '../status.ts';
 import type { Admission } from './admission.ts';
 import type { DeleteOptions, RequestContext, Target } from './context.ts';
 
-const MAX_DEPTH = 100;
-const META: Schema = { $ref: `${REF_PREFIX}${OBJECT_META}` };
 const RETRIES = 8;
 
 /** A change to an existing object: gets a copy in the version of the request, returns the wanted state. */
@@ -74,53 +70,6 @@ export class Operations {
     const found = this.store.get(storageKey(target.definition), target.namespace, target.name);
     if (found === undefined) throw notFound(target.definition, target.name);
     return found;
-  }
-
-  /** Checks that a request's body is an object of the right kind in the right place and gives it its namespace. */
-  accept(target: Target, body: unknown, partial = false): ApiObject {
-    if (!isObject(body)) throw badRequest('the body of the request must be an object');
-    if (!depthWithin(body, MAX_DEPTH)) throw badRequest(`the object is nested deeper than ${MAX_DEPTH} levels`);
-    const { definition } = target;
-    const apiVersion = apiVersionOf(definition.group, target.version);
-    const kind = body.kind;
-    const given = body.apiVersion;
-    if (!(partial && kind === undefined) && kind !== undefined && kind !== '' && kind !== definition.kind) {
-      throw badRequest(`${JSON.stringify(kind)} is not of the expected kind ${JSON.stringify(definition.kind)}`);
-    }
-    if (given !== undefined && given !== '' && given !== apiVersion) {
-      throw badRequest(
-        `the API version in the data (${typeof given === 'string' ? given : JSON.stringify(given)}) does not match the expected API version (${apiVersion})`,
-      );
-    }
-    const metadata = body.metadata;
-    if (metadata !== undefined && metadata !== null && !isObject(metadata))
-      throw badRequest('metadata must be an object');
-    const mismatch = isObject(metadata) ? typeMismatch(metadata, META, 'ObjectMeta.metadata') : undefined;
-    if (mismatch !== undefined) {
-      throw badRequest(
-        `${definition.kind} in version ${JSON.stringify(target.version)} cannot be handled as a ${definition.kind}: ${mismatch}`,
-      );
-    }
-    const object: ApiObject = {
-      ...body,
-      apiVersion,
-      kind: definition.kind,
-      metadata: { ...asObject(metadata) } as ApiObject['metadata'],
-    };
-    const meta = object.metadata;
-    if (definition.namespaced) {
-      if (meta.namespace === undefined || meta.namespace === '') meta.namespace = target.namespace;
-      else if (meta.namespace !== target.namespace) {
-        throw badRequest(`the namespace of the provided object does not match the namespace sent on the request`);
-      }
-    } else delete meta.namespace;
-    if (target.name !== '') {
-      if (meta.name === undefined || meta.name === '') meta.name = target.name;
-      else if (meta.name !== target.name) {
-        throw badRequest(`the name of the object (${meta.name}) does not match the name on the URL (${target.name})`);
-      }
-    }
-    return object;
   }
 
   #checkFields(object: ApiObject, target: Target, context: RequestContext): ApiObject {
@@ -362,10 +311,7 @@ export class Operations {
       const before = stored.metadata.deletionTimestamp;
       const shorter = before === undefined || grace < (stored.metadata.deletionGracePeriodSeconds ?? 0);
       if (shorter) {
-        next.metadata.deletionTimestamp =
-          before === undefined || grace === 0
-            ? timestamp(this.now() + grace * 1000)
-            : timestamp(this.now() + grace * 1000);
+        next.metadata.deletionTimestamp = timestamp(this.now() + grace * 1000);
         next.metadata.deletionGracePeriodSeconds = grace;
         if (before === undefined && next.metadata.generation !== undefined) next.metadata.generation += 1;
       }
@@ -402,30 +348,6 @@ export class Operations {
         target.name,
         `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${stored.metadata.resourceVersion}`,
       );
-    }
-  }
-
-  /** Refuses creation where the namespace does not exist or is being deleted (NamespaceLifecycle). */
-  requireNamespace(target: Target, name: string): void {
-    if (!target.definition.namespaced) return;
-    const namespace = this.store.get('/namespaces', '', target.namespace);
-    if (namespace === undefined) throw notFound({ group: '', resource: 'namespaces' }, target.namespace);
-    if (namespace.metadata.deletionTimestamp !== undefined) {
-      const error = forbidden(
-        target.definition,
-        name,
-        `unable to create new content in namespace ${target.namespace} because it is being terminated`,
-      );
-      throw new ApiError(403, 'Forbidden', error.message, {
-        ...error.details,
-        causes: [
-          {
-            reason: 'NamespaceTerminating',
-            message: `namespace ${target.namespace} is being terminated`,
-            field: 'metadata.namespace',
-          },
-        ],
-      });
     }
   }
 }
