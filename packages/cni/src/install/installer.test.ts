@@ -211,6 +211,7 @@ test('settings that cannot work name the flag', () => {
   for (const [argv, env, message] of [
     [['--no-such'], {}, /--no-such/],
     [['--monitoring-port=x'], {}, /monitoring-port/],
+    [['--kubeconfig-mode=0680'], {}, /kubeconfig-mode: "0680" is not a number from 00? to 0777/],
     [[], { CHAINED_CNI_PLUGIN: 'maybe' }, /chained-cni-plugin/],
     [[], { CNI_CONF_NAME: '../x' }, /cni-conf-name/],
     [[], { FORCE_IPTABLES_BINARY: 'ebtables' }, /force-iptables-binary/],

@@ -4,6 +4,7 @@ import * as fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { removeUnfinished } from './atomic-file.ts';
 import { installPrograms, removePrograms } from './programs.ts';
 
 let root = '';
@@ -68,4 +69,19 @@ test('one kind of installation takes the place of another, and goes without a tr
   await fs.writeFile(join(bin, 'bridge'), 'of others');
   await removePrograms(bin);
   assert.deepEqual(await names(), ['bridge']);
+});
+
+test('an executable that may not be executed any more is mended', async () => {
+  await installPrograms(executable(false), bin);
+  await fs.chmod(join(bin, 'istio-cni'), 0o644);
+  assert.deepEqual(await installPrograms(executable(false), bin), ['istio-cni']);
+  assert.deepEqual(call('ADD'), [0, 'executable: ADD --inspect\n']);
+});
+
+test('a copy that another agent is writing is left alone, one that nobody finishes goes', async () => {
+  await fs.writeFile(join(bin, 'istio-cni.tmp-0123456789ab'), 'half');
+  await installPrograms(executable(false), bin);
+  assert.deepEqual(await names(), ['istio-cni', 'istio-cni.tmp-0123456789ab']);
+  await removeUnfinished(join(bin, 'istio-cni'), Date.now() + 60_000);
+  assert.deepEqual(await names(), ['istio-cni']);
 });

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { constants, createReadStream } from 'node:fs';
 import * as fs from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { PLUGIN_TYPE } from '../config/network-list.ts';
 import { SILENT_COMMANDS, VERSION_ANSWER } from '../plugin/quick-answer.ts';
-import { removeUnfinished, unfinished, writeAtomically } from './atomic-file.ts';
+import { removeUnfinished, syncFolder, unfinished, writeAtomically } from './atomic-file.ts';
 
 /** Where the plugin's program comes from. */
 export interface ProgramSources {
@@ -90,22 +90,37 @@ async function contentHash(path: string): Promise<string> {
 /** Copies that were compared byte by byte in the life of this process: later their size and time say enough. */
 const compared = new Set<string>();
 
+const PROGRAM_MODE = 0o755;
+
+/** How long a copy takes at most, in milliseconds: what is older was left by a process that was killed. */
+const LONGEST_COPY_MS = 600_000;
+
 /** Copies a file that differs; the copy keeps the time. Files of images all have one time, so the content counts, too. */
 async function copyNewer(source: string, target: string): Promise<boolean> {
   const [from, to] = await Promise.all([fs.stat(source), fs.stat(target).catch(() => undefined)]);
   // File systems keep times of different precision.
-  if (to !== undefined && to.size === from.size && Math.abs(to.mtimeMs - from.mtimeMs) < 2) {
+  const isExecutable = to !== undefined && (to.mode & 0o777) === PROGRAM_MODE;
+  if (isExecutable && to.size === from.size && Math.abs(to.mtimeMs - from.mtimeMs) < 2) {
     if (compared.has(target) || (await contentHash(source)) === (await contentHash(target))) {
       compared.add(target);
       return false;
     }
   }
+  await removeUnfinished(target, Date.now() - LONGEST_COPY_MS);
   const fresh = unfinished(target);
   try {
-    await fs.copyFile(source, fresh, constants.COPYFILE_FICLONE);
-    await fs.chmod(fresh, 0o755);
-    await fs.utimes(fresh, from.atime, from.mtime);
+    await fs.copyFile(source, fresh, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+    const file = await fs.open(fresh, 'r+');
+    try {
+      await file.chmod(PROGRAM_MODE);
+      await file.utimes(from.atime, from.mtime);
+      // A node whose power fails must not start with half a plugin: nothing would start there, this program's own pod included.
+      await file.sync();
+    } finally {
+      await file.close();
+    }
     await fs.rename(fresh, target);
+    await syncFolder(dirname(target));
     compared.add(target);
   } catch (error) {
     await fs.rm(fresh, { force: true });

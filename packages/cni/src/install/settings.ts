@@ -130,8 +130,10 @@ export function readInstallSettings(argv: readonly string[], env: Environment): 
   };
   const integer = (name: string, least: number, most: number, base = 10): number => {
     const value = Number.parseInt(text(name), base);
-    if (!(value >= least && value <= most) || !/^[0-9]+$/.test(text(name)))
-      throw new InstallSettingsError(name, `"${text(name)}" is not a number from ${least} to ${most}`);
+    if (!(value >= least && value <= most) || !(base === 8 ? /^[0-7]+$/ : /^[0-9]+$/).test(text(name))) {
+      const [from, to] = [least, most].map((bound) => `${base === 8 ? '0' : ''}${bound.toString(base)}`);
+      throw new InstallSettingsError(name, `"${text(name)}" is not a number from ${from} to ${to}`);
+    }
     return value;
   };
   const file = (name: string): string => {
