@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { LOCK_FILE, ARCHITECTURES } from './debian/lock.ts';
 import { mirrorOf, sha256 } from './debian/mirror.ts';
 import { refreshedLock } from './debian/refresh.ts';
+import { DEBIAN_KEYS } from './debian/release.ts';
 import { dockerContext, platformsDockerfile } from './dockerfiles.ts';
 import { type BuildFacts, IN_TOTO_MEDIA_TYPE, provenance } from './documents/provenance.ts';
 import { type ImageSize, sizeTable } from './documents/sizes.ts';
@@ -41,6 +42,7 @@ Flags:
   --variant default,distroless   with a shell and tools, or with nothing that the programs do not need (default both)
   --split                        also an archive for each architecture
   --out FOLDER                   where to (default release/images)
+  --unverified                   refresh without gpgv and Debian's keys: whoever stands between this machine and the mirror chooses the packages
   --plain-http                   push without TLS; a registry on this machine needs no flag
   -o json                        the result as JSON on standard output
 `;
@@ -75,6 +77,7 @@ async function run(argv: readonly string[], at: Surroundings): Promise<number> {
       split: { type: 'boolean', default: false },
       out: { type: 'string', default: join(at.root, 'release', 'images') },
       'plain-http': { type: 'boolean', default: false },
+      unverified: { type: 'boolean', default: false },
       output: { type: 'string', short: 'o' },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -89,7 +92,7 @@ async function run(argv: readonly string[], at: Surroundings): Promise<number> {
   const names = positionals.slice(command === positionals[0] ? 1 : 0);
   switch (command) {
     case 'refresh':
-      return refresh(at);
+      return refresh(flags.unverified, at);
     case 'push': {
       const [hub, ...images] = names;
       if (hub === undefined || !namesRegistry(hub))
@@ -273,9 +276,11 @@ function writeDockerfiles(made: readonly MadeImage[], out: string, at: Surroundi
   return 0;
 }
 
-async function refresh(at: Surroundings): Promise<number> {
+async function refresh(unverified: boolean, at: Surroundings): Promise<number> {
   const cache = cacheFolder(at.home);
-  const lock = await refreshedLock(mirrorOf(at.env, join(cache, 'packages')), at.progress);
+  if (unverified) at.progress('signatures of Debian’s indexes are not checked');
+  const mirror = mirrorOf(at.env, join(cache, 'packages'));
+  const lock = await refreshedLock(mirror, unverified ? { kind: 'unchecked' } : DEBIAN_KEYS, Date.now());
   writeFileSync(LOCK_FILE, `${JSON.stringify(lock, null, 2)}\n`);
   const wheels = Object.fromEntries(
     ARCHITECTURES.map((architecture) => [

@@ -26,6 +26,8 @@ export const BASE_LAYERS: Readonly<Record<BaseLayer, readonly Pick[]>> = {
     'libc6',
     'libgcc-s1',
     'libstdc++6',
+    // Where the licences of these two are.
+    { name: 'gcc-12-base', files: ['usr/share/doc/gcc-12-base/copyright'], needs: [] },
     'ca-certificates',
     'tzdata',
     'netbase',

@@ -3,7 +3,8 @@ import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { type ArchivedEntry, readTar } from '../tar/read-tar.ts';
 import { readAr } from './ar.ts';
 
-const LIMIT = 2 * 1024 * 1024 * 1024;
+/** Nothing that is unpacked here is larger; more is refused instead of filling the memory. */
+export const LIMIT = 2 * 1024 * 1024 * 1024;
 
 /** The files a Debian package installs (deb(5)). Throws an Error that says what is wrong with it, or that python3 is missing for xz. */
 export function debFiles(archive: Buffer): ArchivedEntry[] {
@@ -15,7 +16,7 @@ export function debFiles(archive: Buffer): ArchivedEntry[] {
 
 /** Decompresses by the ending of the file's name; xz with Python's lzma, since Node has none. */
 export function decompress(name: string, data: Buffer): Buffer {
-  if (name.endsWith('.gz')) return gunzipSync(data);
+  if (name.endsWith('.gz')) return gunzipSync(data, { maxOutputLength: LIMIT });
   if (name.endsWith('.zst')) return zstdDecompressSync(data, { maxOutputLength: LIMIT });
   if (!name.endsWith('.xz')) return data;
   const { status, stdout, stderr, error } = spawnSync(

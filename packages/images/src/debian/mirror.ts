@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeWhole } from '../whole-file.ts';
 import type { LockedPackage } from './lock.ts';
 
 /** Address of Debian's mirrors; each archive is a folder below it. */
@@ -24,8 +25,8 @@ export const mirrorOf = (env: NodeJS.ProcessEnv, cache: string): Mirror => ({
 
 export const sha256 = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
 
-/** Fetches one file of an archive. Throws an Error with the address and the reason. */
-export async function download(mirror: Mirror, url: string): Promise<Buffer> {
+/** Fetches one file of an archive that has at most `limit` bytes. Throws an Error with the address and the reason. */
+export async function download(mirror: Mirror, url: string, limit: number): Promise<Buffer> {
   let answer: Response;
   try {
     answer = await mirror.fetch(url, { signal: AbortSignal.timeout(180_000) });
@@ -34,12 +35,23 @@ export async function download(mirror: Mirror, url: string): Promise<Buffer> {
     throw new Error(`cannot fetch ${url}: ${cause instanceof Error ? cause.message : message}`);
   }
   if (!answer.ok) throw new Error(`cannot fetch ${url}: ${answer.status} ${answer.statusText}`);
-  return Buffer.from(await answer.arrayBuffer());
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of answer.body ?? []) {
+      size += chunk.length;
+      if (size > limit) throw new Error(`it has more than the ${limit} bytes that are expected`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw new Error(`cannot fetch ${url}: ${(error as Error).message}`);
+  }
+  return Buffer.concat(chunks);
 }
 
 /**
  * A locked package's .deb: kept ones are used again, others come from the mirror, and where the mirror has dropped the version, from snapshot.debian.org.
- * Throws an Error when none has it or the checksum differs.
+ * Throws an Error when none has it or its size or checksum differs.
  */
 export async function fetchPackage(mirror: Mirror, wanted: LockedPackage, snapshot: string): Promise<Buffer> {
   const kept = join(mirror.cache, `${wanted.sha256}.deb`);
@@ -54,21 +66,16 @@ export async function fetchPackage(mirror: Mirror, wanted: LockedPackage, snapsh
   const failures: string[] = [];
   for (const url of places) {
     try {
-      const data = await download(mirror, url);
+      const data = await download(mirror, url, wanted.size);
+      if (data.length !== wanted.size)
+        throw new Error(`${url} is not the locked file: it has ${data.length} bytes instead of ${wanted.size}`);
       const found = sha256(data);
       if (found !== wanted.sha256) throw new Error(`${url} is not the locked file: its SHA-256 is ${found}`);
-      keep(kept, data);
+      writeWhole(kept, [data]);
       return data;
     } catch (error) {
       failures.push((error as Error).message);
     }
   }
   throw new Error(`package ${wanted.name} ${wanted.version}: ${failures.join('; ')}`);
-}
-
-function keep(path: string, data: Buffer): void {
-  mkdirSync(dirname(path), { recursive: true });
-  const staged = `${path}.${process.pid}`;
-  writeFileSync(staged, data);
-  renameSync(staged, path);
 }

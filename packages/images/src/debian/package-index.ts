@@ -19,7 +19,7 @@ export interface IndexedPackage {
   readonly archive: string;
 }
 
-/** Reads a `Packages` index (deb822). Throws an Error for a package without path or checksum. */
+/** Reads a `Packages` index (deb822). Throws an Error for a package without path, checksum or size. */
 export function readPackageIndex(text: string, archive: string): IndexedPackage[] {
   const packages: IndexedPackage[] = [];
   for (const paragraph of text.split('\n\n')) {
@@ -35,12 +35,14 @@ export function readPackageIndex(text: string, archive: string): IndexedPackage[
       return value;
     };
     const name = field('Package');
+    const size = Number(field('Size'));
+    if (!Number.isSafeInteger(size) || size <= 0) throw new Error(`package ${name} in the index has no size`);
     packages.push({
       name,
       version: field('Version'),
       path: field('Filename'),
       sha256: field('SHA256'),
-      size: Number(field('Size')),
+      size,
       source: (fields.get('Source') ?? name).split(' ', 1)[0] ?? name,
       dependencies: [...alternatives(fields.get('Pre-Depends')), ...alternatives(fields.get('Depends'))],
       provides: alternatives(fields.get('Provides')).flat(),

@@ -1,38 +1,34 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { BASE_LAYERS, INDEXES, LEFT_OUT, SUITE } from './base-packages.ts';
 import { decompress } from './deb.ts';
 import { ARCHITECTURES, type LockedPackage, type PackageLock } from './lock.ts';
 import { download, type Mirror, sha256 } from './mirror.ts';
 import { closure, type IndexedPackage, readPackageIndex } from './package-index.ts';
+import { readRelease, signedText, type Trust } from './release.ts';
 
-const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
+/** Bytes of an `InRelease`; Debian's have a quarter of a megabyte. */
+const RELEASE_LIMIT = 16 * 1024 * 1024;
 
 /**
  * A new lock out of Debian's present indexes. What is trusted is the signature of each `InRelease`; its checksums cover the `Packages` indexes, and theirs the
- * packages. Where gpgv or Debian's keyring are missing, `warn` says so. Throws an Error when a signature or a checksum is wrong.
+ * packages. `now` is in milliseconds since 1970. Throws an Error when a signature or a checksum is wrong or cannot be checked, and when a release is not the one
+ * that was asked for or is too old.
  */
-export async function refreshedLock(mirror: Mirror, warn: (line: string) => void): Promise<PackageLock> {
+export async function refreshedLock(mirror: Mirror, trust: Trust, now: number): Promise<PackageLock> {
   let newest = 0;
   const indexes: Record<string, IndexedPackage[]> = {};
   for (const { archive, suite, component } of INDEXES) {
     const folder = `${mirror.address}/${archive}/dists/${suite}`;
-    const release = await download(mirror, `${folder}/InRelease`);
-    const text = verified(release, `${folder}/InRelease`, warn);
-    newest = Math.max(newest, Date.parse(/^Date: (.*)$/m.exec(text)?.[1] ?? ''));
+    const address = `${folder}/InRelease`;
+    const text = signedText(await download(mirror, address, RELEASE_LIMIT), address, trust);
+    const { date, files } = readRelease(text, address, suite, now);
+    newest = Math.max(newest, date);
     for (const architecture of ARCHITECTURES) {
       const file = `${component}/binary-${architecture}/Packages.xz`;
-      const sums = text.slice(text.indexOf('\nSHA256:'));
-      // The security archive's component is called updates/main in its release file and main in the addresses.
-      const expected = sums
-        .split('\n')
-        .map((line) => line.trim().split(/\s+/))
-        .find(([, , path]) => path === file)?.[0];
-      if (expected === undefined) throw new Error(`${folder}/InRelease does not list ${file}`);
-      const index = await download(mirror, `${folder}/${file}`);
-      if (sha256(index) !== expected) throw new Error(`${folder}/${file} is not the file that InRelease lists`);
+      const expected = files.get(file);
+      if (expected === undefined) throw new Error(`${address} does not list ${file}`);
+      const index = await download(mirror, `${folder}/${file}`, expected.size);
+      if (index.length !== expected.size || sha256(index) !== expected.sha256)
+        throw new Error(`${folder}/${file} is not the file that InRelease lists`);
       const packages = readPackageIndex(decompress(file, index).toString('utf8'), archive);
       indexes[architecture] = [...(indexes[architecture] ?? []), ...packages];
     }
@@ -71,25 +67,3 @@ const locked = ({ name, version, source, archive, path, sha256, size }: IndexedP
   sha256,
   size,
 });
-
-/** The signed text of an InRelease file. */
-function verified(release: Buffer, url: string, warn: (line: string) => void): string {
-  const folder = mkdtempSync(join(tmpdir(), 'istio-images-'));
-  try {
-    const path = join(folder, 'InRelease');
-    writeFileSync(path, release);
-    const { status, stdout, stderr, error } = spawnSync('gpgv', ['--keyring', KEYRING, '--output', '-', path], {
-      maxBuffer: 64 * 1024 * 1024,
-    });
-    const said = stderr?.toString() ?? '';
-    if (error !== undefined || /No such file/.test(said)) {
-      warn(`the signature of ${url} was not checked: gpgv or ${KEYRING} is missing`);
-      const text = release.toString('utf8');
-      return text.slice(text.indexOf('\n\n') + 1, text.indexOf('-----BEGIN PGP SIGNATURE-----'));
-    }
-    if (status !== 0) throw new Error(`the signature of ${url} is wrong:\n${said.trim()}`);
-    return stdout.toString('utf8');
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}

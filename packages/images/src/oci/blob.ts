@@ -15,7 +15,6 @@ export interface Descriptor {
 export interface Platform {
   readonly architecture: string;
   readonly os: 'linux';
-  readonly variant?: string;
 }
 
 export const MEDIA = {

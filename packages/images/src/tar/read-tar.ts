@@ -1,3 +1,5 @@
+import { plainPath } from './path.ts';
+
 /** What an archive says about one entry; `path` as it is written there. */
 export interface ArchivedEntry {
   readonly path: string;
@@ -15,7 +17,7 @@ export interface ArchivedEntry {
 const BLOCK = 512;
 const EMPTY = Buffer.alloc(BLOCK);
 
-/** The entries of a tar archive: ustar, GNU's long names and pax records. Throws an Error where the archive ends too early or a checksum is wrong. */
+/** The entries of a tar archive: ustar, GNU's long names and pax records. Throws an Error where the archive ends too early, a checksum is wrong or a path leads out of it. */
 export function readTar(archive: Buffer): ArchivedEntry[] {
   const entries: ArchivedEntry[] = [];
   let long: { path?: string | undefined; target?: string | undefined } = {};
@@ -43,15 +45,20 @@ export function readTar(archive: Buffer): ArchivedEntry[] {
     if (type === 'g') continue;
     const prefix = text(block, 257, 6).startsWith('ustar') && block[262] === 0 ? text(block, 345, 155) : '';
     const name = text(block, 0, 100);
+    const path = long.path ?? (prefix === '' ? name : `${prefix}/${name}`);
+    const target = long.target ?? text(block, 157, 100);
+    const kind = kinds[type] ?? 'other';
+    plainPath(path);
+    if (kind === 'hard link') plainPath(target);
     entries.push({
-      path: long.path ?? (prefix === '' ? name : `${prefix}/${name}`),
-      kind: kinds[type] ?? 'other',
+      path,
+      kind,
       mode: number(block, 100, 8),
       user: number(block, 108, 8),
       group: number(block, 116, 8),
       time: number(block, 136, 12),
-      target: long.target ?? text(block, 157, 100),
-      data: kinds[type] === 'file' ? data : Buffer.alloc(0),
+      target,
+      data: kind === 'file' ? data : Buffer.alloc(0),
     });
     long = {};
   }
@@ -74,8 +81,15 @@ function text(block: Buffer, offset: number, length: number): string {
 }
 
 function number(block: Buffer, offset: number, length: number): number {
-  // GNU's form for large numbers: the first bit is set and the rest is binary.
-  if ((block[offset] ?? 0) & 0x80) return Number(block.readBigUInt64BE(offset + length - 8));
+  // GNU's form for large numbers: the first bit is set, the second one for negative numbers, and the rest is binary.
+  const first = block[offset] ?? 0;
+  if (first & 0x80) {
+    const digits = Buffer.from(block.subarray(offset, offset + length));
+    digits[0] = first & 0x7f;
+    const value = BigInt(`0x${digits.toString('hex')}`);
+    if (first & 0x40 || value > Number.MAX_SAFE_INTEGER) throw new Error('a number in a tar header is out of range');
+    return Number(value);
+  }
   const digits = text(block, offset, length).trim();
   if (!/^[0-7]*$/.test(digits)) throw new Error(`"${digits}" in a tar header is not an octal number`);
   return digits === '' ? 0 : Number.parseInt(digits, 8);

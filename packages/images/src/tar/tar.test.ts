@@ -17,6 +17,8 @@ const tree: Entry[] = [
   link('bin', 'usr/bin'),
   link('usr/lib/long', `../${'y'.repeat(140)}`),
   file('empty', ''),
+  link('usr/ü', `täler/${'ö'.repeat(40)}`),
+  link('usr/long-ü', 'ö'.repeat(90)),
 ];
 
 test('entries come back as they were written, with one time', () => {
@@ -36,7 +38,7 @@ test('entries come back as they were written, with one time', () => {
 });
 
 test('tar reads what is written', () => {
-  const { status, stdout, stderr } = spawnSync('tar', ['--list', '--file', '-'], {
+  const { status, stdout, stderr } = spawnSync('tar', ['--list', '--quoting-style=literal', '--file', '-'], {
     input: writeTar(tree, 0),
     encoding: 'utf8',
   });
@@ -60,6 +62,37 @@ test('archives of GNU tar are read in its own form and in the one of POSIX', (co
     assert.equal(entries.find(({ path }) => path === `./${deep}/file`)?.data.toString(), 'content', format);
     assert.equal(entries.find(({ path }) => path === './link')?.target, 'c'.repeat(150), format);
   }
+});
+
+/** The archive with bytes of its first header changed and the checksum put right. */
+function patched(archive: Buffer, offset: number, bytes: readonly number[]): Buffer {
+  const copy = Buffer.from(archive);
+  Buffer.from(bytes).copy(copy, offset);
+  copy.fill(' ', 148, 156);
+  const sum = copy.subarray(0, 512).reduce((total, byte) => total + byte, 0);
+  copy.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  return copy;
+}
+
+test('numbers in GNU’s binary form are read without their mark, and refused where they are negative or too large', () => {
+  const archive = writeTar([file('a', 'content')], 0);
+  const [large] = readTar(patched(archive, 108, [0x80, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff]));
+  assert.equal(large?.user, 0x7fffffff);
+  const [sized] = readTar(patched(archive, 124, [0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7]));
+  assert.equal(sized?.data.toString(), 'content');
+  assert.throws(() => readTar(patched(archive, 108, Array(8).fill(0xff))), /out of range/);
+  assert.throws(() => readTar(patched(archive, 124, [0x80, 1, ...Array(10).fill(0)])), /out of range/);
+});
+
+test('paths that lead out of an archive are neither read nor written', () => {
+  const archive = writeTar([file('aaaa', 'content')], 0);
+  for (const path of ['../a', '/aaa', 'a//b', '..']) {
+    assert.throws(() => writeTar([file(path, '')], 0), /no path within an archive/, path);
+    const bytes = [...Buffer.from(path.padEnd(4, '\0'))];
+    assert.throws(() => readTar(patched(archive, 0, bytes)), /no path within an archive/, path);
+  }
+  assert.equal(readTar(patched(archive, 0, [...Buffer.from('./a\0')]))[0]?.path, './a');
+  assert.equal(readTar(patched(archive, 0, [...Buffer.from('a..b')]))[0]?.path, 'a..b');
 });
 
 test('damaged archives are refused', () => {
