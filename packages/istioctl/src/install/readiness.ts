@@ -2,6 +2,7 @@ import { kubernetesTypes } from '@istio-ts/api/resource-types';
 import { isNotFound, type KubeClient, type KubeObject, type ResourceType } from '@istio-ts/kube';
 import { nameOf } from './apply.ts';
 import { OperatorError } from './failure.ts';
+import { obstacleOf } from './obstacle.ts';
 
 /** What an object still lacks to be ready, or undefined. */
 export function unready(object: KubeObject): string | undefined {
@@ -72,8 +73,7 @@ export function becomingReady(objects: readonly KubeObject[]): readonly KubeObje
 
 /**
  * Waits until Deployments, DaemonSets, CRDs and istiod's webhooks among the objects are ready; `onWait` hears what is missing. Raises OperatorError when `timeoutMs`
- * has passed, and at once when somebody removes a Deployment or DaemonSet, which does not come back by
- * waiting.
+ * has passed, and at once when somebody removes a Deployment or DaemonSet, which does not come back by waiting.
  */
 export async function waitReady(
   client: KubeClient,
@@ -93,7 +93,7 @@ export async function waitReady(
         throw new OperatorError(`${name} ${REMOVED}. Run the same command again to bring it back.`);
       else if (performance.now() > deadline)
         throw new OperatorError(
-          `${name} is not ready after ${Math.round(timeoutMs / 1000)} s: ${missing}${hintFor(object, await lastWarning(client, object))}`,
+          `${name} is not ready after ${Math.round(timeoutMs / 1000)} s: ${missing}${hintFor(object, await obstacleOf(client, object))}`,
         );
       else onWait(`${name.replace(/^Deployment\//, '')}: ${missing}`);
     }
@@ -112,33 +112,10 @@ async function missingOf(client: KubeClient, type: ResourceType, object: KubeObj
   }
 }
 
-function hintFor(object: KubeObject, warning: string | undefined): string {
+function hintFor(object: KubeObject, obstacle: string | undefined): string {
   const namespace = object.metadata.namespace;
-  const said = warning === undefined ? '' : ` (${warning})`;
+  const said = obstacle === undefined ? '' : ` (${obstacle})`;
   return namespace === undefined
     ? said
     : `${said}. See: kubectl get pods -n ${namespace}; kubectl get events -n ${namespace}`;
-}
-
-/** What the cluster last complained about in the namespace of an object: usually the reason. */
-async function lastWarning(client: KubeClient, object: KubeObject): Promise<string | undefined> {
-  const name = object.metadata.name ?? '';
-  if (object.kind !== 'Deployment' && object.kind !== 'DaemonSet') return undefined;
-  try {
-    const { items } = await client.list(
-      { group: '', version: 'v1', resource: 'events', kind: 'Event', namespaced: true },
-      { ...(object.metadata.namespace !== undefined && { namespace: object.metadata.namespace }) },
-    );
-    const warnings = items.filter((event) => {
-      const about = (event.involvedObject ?? {}) as { readonly name?: string };
-      return event.type === 'Warning' && (about.name === name || about.name?.startsWith(`${name}-`));
-    });
-    const at = (event: KubeObject) =>
-      String(event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp);
-    const last = warnings.sort((a, b) => at(a).localeCompare(at(b))).at(-1);
-    return last === undefined ? undefined : `${String(last.reason)}: ${String(last.message)}`;
-  } catch {
-    // Only a help for the message: without it the message is still right.
-    return undefined;
-  }
 }
