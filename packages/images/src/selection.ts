@@ -1,4 +1,5 @@
 import { ARCHITECTURES, type Architecture } from './debian/lock.ts';
+import { ImagesError } from './images-error.ts';
 import { DEFAULT_HUB, DEFAULT_TAG, GROUPS, type Publication, publications, type Variant } from './references.ts';
 
 /** Which images are built, under which names, for which machines. */
@@ -11,7 +12,10 @@ export interface Selection {
 }
 
 /** A flag or a name that this program does not understand; the message says what there is. */
-export class UsageError extends Error {}
+export class UsageError extends ImagesError {}
+
+/** Whether a text can stand before the names of images: a registry's host with a path, or only one of them. The host may be an IPv6 address. */
+export const isHub = (text: string): boolean => /^([a-z0-9]|\[[0-9a-f:.]+\](:\d+)?(\/|$))[a-z0-9.:_/-]*$/.test(text);
 
 const VARIANTS: readonly Variant[] = ['default', 'distroless'];
 
@@ -28,8 +32,7 @@ export function selectImages(
   const hub = (flags.hub ?? DEFAULT_HUB).replace(/\/+$/, '');
   const tag = flags.tag ?? DEFAULT_TAG;
   if (!/^[\w][\w.-]{0,127}$/.test(tag)) throw new UsageError(`--tag ${tag}: not a tag of an image`);
-  if (!/^[a-z0-9][a-z0-9.:_/-]*$/.test(hub))
-    throw new UsageError(`--hub ${hub}: not a registry with a path, like ${DEFAULT_HUB}`);
+  if (!isHub(hub)) throw new UsageError(`--hub ${hub}: not a registry with a path, like ${DEFAULT_HUB}`);
   const architectures = listed('arch', flags.arch, ARCHITECTURES);
   const variants = listed('variant', flags.variant, VARIANTS);
   const all = publications(hub, tag);

@@ -1,5 +1,6 @@
 import { type Blob, type Descriptor, type Digest, jsonBlob, MEDIA } from '../oci/blob.ts';
 import type { RegistryClient } from './client.ts';
+import { RegistryError } from './registry-error.ts';
 
 /** A document about an image, as a registry keeps it beside the image. */
 export interface AttachedDocument {
@@ -62,5 +63,22 @@ export async function attach(
 
 async function listedBefore(client: RegistryClient, repository: string, tag: string): Promise<readonly Descriptor[]> {
   const text = await client.manifest(repository, tag);
-  return text === undefined ? [] : ((JSON.parse(text) as Partial<ReferrersIndex>).manifests ?? []);
+  if (text === undefined) return [];
+  const listed = manifestsOf(text);
+  // What cannot be read is not replaced: it may list what others have attached.
+  if (listed === undefined)
+    throw new RegistryError(`${repository}:${tag} is not an index of what belongs to an image`, 200);
+  return listed;
+}
+
+function manifestsOf(text: string): readonly Descriptor[] | undefined {
+  let index: unknown;
+  try {
+    index = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const manifests: unknown = (index as Partial<ReferrersIndex> | null)?.manifests;
+  const right = Array.isArray(manifests) && manifests.every((each) => typeof each?.digest === 'string');
+  return right ? (manifests as Descriptor[]) : undefined;
 }

@@ -1,17 +1,11 @@
 import { type Blob, type Digest, MEDIA } from '../oci/blob.ts';
 import type { Credentials } from './credentials.ts';
+import { loginHint, registryLogin } from './login.ts';
+import { discard, exchange, NETWORK, type Network, persistently, refusal, textOf } from './network.ts';
+import { RegistryError } from './registry-error.ts';
+import { reading, type Scope, writing } from './scope.ts';
 
-/** A registry refused something; says what, and with which answer. */
-export class RegistryError extends Error {
-  readonly status: number;
-  constructor(message: string, status: number) {
-    super(message);
-    this.name = 'RegistryError';
-    this.status = status;
-  }
-}
-
-/** Writes images into one registry (OCI distribution specification, "Push"). */
+/** Writes images into one registry (OCI distribution specification, "Push"). All of it raises RegistryError, and tries again what may only fail for a moment. */
 export interface RegistryClient {
   /** Puts content into a repository unless it is there; takes it over from `from` when that repository of the registry has it. Gives how it came there. */
   putBlob(repository: string, blob: Blob, from: string | undefined): Promise<'there' | 'mounted' | 'sent'>;
@@ -24,145 +18,160 @@ export interface RegistryClient {
   manifest(repository: string, name: string): Promise<string | undefined>;
 }
 
-/** A client for the registry at `address` (with scheme). Raises {@link RegistryError} for refusals. */
+interface Request {
+  readonly method: string;
+  readonly url: string;
+  /** What it needs a token for. */
+  readonly scopes: readonly Scope[];
+  /** What a refusal refuses. */
+  readonly what: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array<ArrayBuffer>;
+}
+
+/** A client for the registry at `address` (with scheme). */
 export function registryClient(
   address: string,
   credentials: Credentials | undefined,
-  send: typeof fetch = fetch,
+  network: Network = NETWORK,
 ): RegistryClient {
-  /** Header values by repository: tokens count for one of them. */
-  const authorizations = new Map<string, string>();
-  const basic =
-    credentials === undefined
-      ? undefined
-      : `Basic ${Buffer.from(`${credentials.user}:${credentials.password}`).toString('base64')}`;
+  const registry = new URL(address);
+  const login = registryLogin(address, credentials, network);
+  /** Pairs of repositories between which the registry takes nothing over. */
+  const unmountable = new Set<string>();
 
-  const authorize = async (challenge: string, scope: string): Promise<string> => {
-    if (/^basic/i.test(challenge)) {
-      if (basic === undefined)
-        throw new RegistryError(`${address} asks for a login: docker login ${host(address)}`, 401);
-      return basic;
-    }
-    const field = (name: string): string => new RegExp(`${name}="([^"]*)"`, 'i').exec(challenge)?.[1] ?? '';
-    const realm = field('realm');
-    if (!/^bearer/i.test(challenge) || realm === '')
-      throw new RegistryError(
-        `${address} asks for a kind of login this program does not have: ${challenge.split(' ', 1)[0]}`,
-        401,
-      );
-    const url = new URL(realm);
-    if (field('service') !== '') url.searchParams.set('service', field('service'));
-    url.searchParams.set('scope', scope);
-    const answer = await send(url, { headers: basic === undefined ? {} : { authorization: basic } });
-    if (!answer.ok)
-      throw new RegistryError(
-        `${url.host} gives no token for ${scope}: ${answer.status} ${answer.statusText}`,
-        answer.status,
-      );
-    const { token, access_token } = (await answer.json()) as {
-      readonly token?: string;
-      readonly access_token?: string;
-    };
-    return `Bearer ${token ?? access_token ?? ''}`;
-  };
-
-  const request = async (
-    repository: string,
-    method: string,
-    url: string,
-    init: RequestInit = {},
-  ): Promise<Response> => {
-    const attempt = (): Promise<Response> => {
-      const headers = new Headers(init.headers);
-      const authorization = authorizations.get(repository);
-      // An upload may lead to another host, which has no business with the login.
-      if (authorization !== undefined && new URL(url).host === new URL(address).host)
-        headers.set('authorization', authorization);
-      return send(url, { ...init, method, headers });
-    };
-    let answer = await connected(url, attempt);
-    if (answer.status === 401) {
-      await answer.body?.cancel();
-      const challenge = answer.headers.get('www-authenticate') ?? '';
-      authorizations.set(repository, await authorize(challenge, `repository:${repository}:pull,push`));
-      answer = await connected(url, attempt);
-    }
-    return answer;
+  const request = async ({ method, url, scopes, what, headers, body }: Request): Promise<Response> => {
+    const attempt = (authorization: string | undefined): Promise<Response> =>
+      exchange(network, `refuses ${what}`, url, {
+        method,
+        headers: { ...headers, ...(authorization === undefined ? {} : { authorization }) },
+        body,
+      });
+    // An upload may lead to another server, which has no business with the login: neither gets it nor may ask for it.
+    const own = (place: string): boolean => new URL(place).origin === registry.origin;
+    const answer = await attempt(own(url) ? await login.authorization(scopes) : undefined);
+    if (answer.status !== 401 || !own(url) || !own(answer.url || url)) return answer;
+    await discard(answer);
+    return attempt(await login.renewed(answer.headers.get('www-authenticate') ?? '', scopes));
   };
 
   const refused = async (what: string, answer: Response): Promise<RegistryError> => {
-    const text = (await answer.text()).slice(0, 300);
-    return new RegistryError(
-      `${host(address)} refuses ${what}: ${answer.status} ${answer.statusText} ${text}`.trim(),
-      answer.status,
-    );
+    const { message, status } = await refusal(`refuses ${what}`, address, answer);
+    const anonymous = status === 401 && credentials === undefined;
+    return new RegistryError(anonymous ? `${message} (nobody is logged in: ${loginHint(registry)})` : message, status);
+  };
+
+  const blobs = (repository: string): string => `${address}/v2/${repository}/blobs/`;
+
+  const has = async (repository: string, digest: Digest): Promise<boolean> => {
+    const what = `to say whether ${repository} has ${digest}`;
+    const url = blobs(repository) + digest;
+    const answer = await request({ method: 'HEAD', url, scopes: [writing(repository)], what });
+    if (answer.status !== 200 && answer.status !== 404) throw await refused(what, answer);
+    await discard(answer);
+    return answer.status === 200;
+  };
+
+  /** Whether the registry took content over from another of its repositories; otherwise it may have begun an upload. */
+  const mount = async (repository: string, digest: Digest, from: string): Promise<Response | undefined> => {
+    const pair = `${repository} ${from}`;
+    if (unmountable.has(pair)) return undefined;
+    try {
+      const answer = await request({
+        method: 'POST',
+        url: `${blobs(repository)}uploads/?mount=${encodeURIComponent(digest)}&from=${encodeURIComponent(from)}`,
+        scopes: [writing(repository), reading(from)],
+        what: `${repository} content of ${from}`,
+      });
+      if (answer.status === 201 || answer.status === 202) return answer;
+      await discard(answer);
+    } catch (error) {
+      // The token server's own refusal; for what passes, everything is tried again.
+      if (!(error instanceof RegistryError) || ![401, 403].includes(error.status)) throw error;
+    }
+    unmountable.add(pair);
+    return undefined;
   };
 
   return {
-    putBlob: async (repository, { descriptor, data }, from) => {
-      const path = `${address}/v2/${repository}/blobs/`;
-      const known = await request(repository, 'HEAD', `${path}${descriptor.digest}`);
-      if (known.ok) return 'there';
-      const mount =
-        from === undefined ? '' : `?mount=${encodeURIComponent(descriptor.digest)}&from=${encodeURIComponent(from)}`;
-      const begun = await request(repository, 'POST', `${path}uploads/${mount}`);
-      if (begun.status === 201) return 'mounted';
-      if (begun.status !== 202) throw await refused(`an upload to ${repository}`, begun);
-      await begun.body?.cancel();
-      const location = new URL(begun.headers.get('location') ?? '', `${path}uploads/`);
-      location.searchParams.set('digest', descriptor.digest);
-      const sent = await request(repository, 'PUT', location.href, {
-        headers: { 'content-type': 'application/octet-stream' },
-        body: new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength),
-      });
-      if (sent.status !== 201) throw await refused(`a layer of ${repository}`, sent);
-      await sent.body?.cancel();
-      return 'sent';
-    },
-    putManifest: async (repository, name, { descriptor, data }) => {
-      const answer = await request(repository, 'PUT', `${address}/v2/${repository}/manifests/${name}`, {
-        headers: { 'content-type': descriptor.mediaType },
-        body: data.toString('utf8'),
-      });
-      if (answer.status !== 201) throw await refused(`${repository}:${name}`, answer);
-      await answer.body?.cancel();
-      const stored = answer.headers.get('docker-content-digest') as Digest | null;
-      if (stored !== null && stored !== descriptor.digest)
-        throw new RegistryError(
-          `${host(address)} stored ${repository}:${name} as ${stored} instead of ${descriptor.digest}`,
-          201,
-        );
-      return { subject: answer.headers.get('oci-subject') ?? undefined };
-    },
-    manifest: async (repository, name) => {
-      const answer = await request(repository, 'GET', `${address}/v2/${repository}/manifests/${name}`, {
-        headers: { accept: `${MEDIA.index}, ${MEDIA.manifest}` },
-      });
-      if (answer.status === 404) {
-        await answer.body?.cancel();
-        return undefined;
-      }
-      if (!answer.ok) throw await refused(`to give ${repository}:${name}`, answer);
-      return answer.text();
-    },
+    putBlob: (repository, { descriptor: { digest }, data }, from) =>
+      // An upload that broke off is begun again: what of it arrived is not known.
+      persistently(network, async () => {
+        if (await has(repository, digest)) return 'there';
+        const scopes = [writing(repository)];
+        const uploads = `${blobs(repository)}uploads/`;
+        const what = `an upload to ${repository}`;
+        const begun =
+          (from === undefined ? undefined : await mount(repository, digest, from)) ??
+          (await request({ method: 'POST', url: uploads, scopes, what }));
+        if (begun.status === 201) {
+          await discard(begun);
+          return 'mounted';
+        }
+        if (begun.status !== 202) throw await refused(what, begun);
+        await discard(begun);
+        const sent = await request({
+          method: 'PUT',
+          url: uploadAddress(registry, begun.headers.get('location'), begun.url || uploads, digest),
+          scopes,
+          what: `a layer of ${repository}`,
+          headers: { 'content-type': 'application/octet-stream' },
+          body: new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength),
+        });
+        if (sent.status !== 201) throw await refused(`a layer of ${repository}`, sent);
+        await discard(sent);
+        return 'sent';
+      }),
+    putManifest: (repository, name, { descriptor, data }) =>
+      persistently(network, async () => {
+        const what = `${repository}:${name}`;
+        const answer = await request({
+          method: 'PUT',
+          url: `${address}/v2/${repository}/manifests/${name}`,
+          scopes: [writing(repository)],
+          what,
+          headers: { 'content-type': descriptor.mediaType },
+          body: data.toString('utf8'),
+        });
+        if (answer.status !== 201) throw await refused(what, answer);
+        await discard(answer);
+        const stored = answer.headers.get('docker-content-digest');
+        if (stored !== null && stored !== descriptor.digest)
+          throw new RegistryError(`${registry.host} stored ${what} as ${stored} instead of ${descriptor.digest}`, 201);
+        return { subject: answer.headers.get('oci-subject') ?? undefined };
+      }),
+    manifest: (repository, name) =>
+      persistently(network, async () => {
+        const url = `${address}/v2/${repository}/manifests/${name}`;
+        const what = `to give ${repository}:${name}`;
+        const headers = { accept: `${MEDIA.index}, ${MEDIA.manifest}` };
+        const answer = await request({ method: 'GET', url, scopes: [writing(repository)], what, headers });
+        if (answer.status === 404) {
+          await discard(answer);
+          return undefined;
+        }
+        if (!answer.ok) throw await refused(what, answer);
+        return textOf(url, answer);
+      }),
   };
 }
 
-const host = (address: string): string => new URL(address).host;
-
-async function connected(url: string, attempt: () => Promise<Response>): Promise<Response> {
-  try {
-    return await attempt();
-  } catch (error) {
-    const { cause, message } = error as Error;
-    const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? '';
-    // What TLS says of an answer that is HTTP as it is.
-    const plain = /^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)$/.test(code);
+/** Where content goes, as the answer to the begin of an upload says it. Raises RegistryError when it says nothing, or would have it sent without TLS. */
+function uploadAddress(registry: URL, location: string | null, asked: string, digest: Digest): string {
+  if (location === null || !URL.canParse(location, asked))
     throw new RegistryError(
-      plain
-        ? `${new URL(url).host} does not speak TLS: --plain-http speaks to it without`
-        : `cannot reach ${new URL(url).host}: ${(cause instanceof Error && cause.message) || code || message}`,
-      0,
+      `${registry.host} does not say where an upload goes${location === null ? '' : `: "${location}" is no address`}`,
+      202,
     );
+  const url = new URL(location, asked);
+  if (registry.protocol === 'https:' && url.protocol !== 'https:') {
+    // Registries behind a proxy that ends TLS often take themselves for plain ones.
+    if (url.host !== registry.host)
+      throw new RegistryError(`${registry.host} sends uploads to ${url.origin}, without TLS`, 202);
+    url.protocol = 'https:';
   }
+  url.hash = '';
+  // The rest of the query is the registry's own and stays as it is, to the letter.
+  url.search = `${url.search === '' ? '?' : `${url.search}&`}digest=${encodeURIComponent(digest)}`;
+  return url.href;
 }

@@ -1,3 +1,4 @@
+import { ImagesError } from '../images-error.ts';
 import type { Descriptor, Digest } from '../oci/blob.ts';
 import { type BuiltImage, buildIndex } from '../oci/image.ts';
 import type { RegistryClient } from './client.ts';
@@ -16,7 +17,7 @@ export interface Pushed {
 
 /**
  * Publishes an image for all its architectures under a tag, which changes last. `placed` remembers in which repository of the registry content is, so that
- * images share it. Raises RegistryError.
+ * images share it. Raises RegistryError, and ImagesError when there is no image.
  */
 export async function push(
   client: RegistryClient,
@@ -43,7 +44,7 @@ export async function push(
     sent,
   });
   const [first, ...others] = images;
-  if (first === undefined) throw new Error(`there is nothing to push to ${repository}`);
+  if (first === undefined) throw new ImagesError(`there is nothing to push to ${repository}`);
   if (others.length === 0) {
     await client.putManifest(repository, tag, first.manifest);
     return pushed(first.manifest.descriptor);

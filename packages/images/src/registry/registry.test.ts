@@ -2,27 +2,20 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { packLayer } from '../layers/layer-store.ts';
 import { blob, type Digest } from '../oci/blob.ts';
-import { type BuiltImage, buildImage, buildIndex } from '../oci/image.ts';
-import { file } from '../tar/entry.ts';
+import { buildIndex } from '../oci/image.ts';
 import { attach, referrersTag } from './attach.ts';
-import { RegistryError, registryClient } from './client.ts';
-import { dockerCredentials } from './credentials.ts';
+import { registryClient } from './client.ts';
 import { push } from './push.ts';
 import { registryAddress, remoteImage } from './reference.ts';
-
-const start = { entrypoint: ['/x'], cmd: [], env: {}, user: '0:0', workingDir: '/', labels: {} };
-const layer = await packLayer('x', [file('x', 'program', 0o755)], 0);
-const images: readonly BuiltImage[] = ['amd64', 'arm64'].map((architecture) =>
-  buildImage(architecture, [layer], start, 0),
-);
+import { images, LOGIN, tokenRegistry } from './registry.test-support.ts';
+import { RegistryError } from './registry-error.ts';
 
 test('names of images are taken apart; a registry on this machine and a marked one speak HTTP', () => {
   assert.deepEqual(remoteImage('ghcr.io/team/mesh/pilot:1'), {
@@ -40,77 +33,22 @@ test('names of images are taken apart; a registry on this machine and a marked o
   assert.equal(registryAddress('docker.io', false), 'https://registry-1.docker.io');
   assert.equal(registryAddress('localhost:5000', false), 'http://localhost:5000');
   assert.equal(registryAddress('registry.test', true), 'http://registry.test');
-});
-
-test('logins are read as docker leaves them; a broken file is refused without showing what is in it', (context) => {
-  const folder = mkdtempSync(join(tmpdir(), 'images-docker-'));
-  context.after(() => rmSync(folder, { recursive: true }));
-  const env = { DOCKER_CONFIG: folder };
-  assert.equal(dockerCredentials('ghcr.io', env), undefined);
-  const auth = Buffer.from('user:pass:word').toString('base64');
-  writeFileSync(
-    join(folder, 'config.json'),
-    JSON.stringify({ auths: { 'ghcr.io': { auth }, 'https://index.docker.io/v1/': { auth } } }),
-  );
-  assert.deepEqual(dockerCredentials('ghcr.io', env), { user: 'user', password: 'pass:word' });
-  assert.deepEqual(dockerCredentials('docker.io', env), { user: 'user', password: 'pass:word' });
-  assert.equal(dockerCredentials('quay.io', env), undefined);
-  writeFileSync(join(folder, 'config.json'), `{"auths": {"x": {"auth": "${auth}"`);
-  assert.throws(
-    () => dockerCredentials('x', env),
-    (error: Error) => /is not JSON/.test(error.message) && !error.message.includes(auth),
-  );
-});
-
-/** A registry that gives tokens for one user, as large ones do; it remembers what was asked. */
-async function tokenRegistry(context: TestContext) {
-  const asked: string[] = [];
-  const blobs = new Map<string, Set<string>>();
-  const body = async (incoming: IncomingMessage): Promise<void> => {
-    for await (const _ of incoming);
-  };
-  const server = createServer(async (incoming, outgoing) => {
-    await body(incoming);
-    const url = new URL(incoming.url ?? '', 'http://registry');
-    const { port } = server.address() as AddressInfo;
-    const answer = (status: number, headers: Record<string, string> = {}, text = ''): void =>
-      void outgoing.writeHead(status, headers).end(text);
-    if (url.pathname === '/token') {
-      asked.push(`token ${url.searchParams.get('scope')} ${url.searchParams.get('service')}`);
-      const right = incoming.headers.authorization === `Basic ${Buffer.from('user:password').toString('base64')}`;
-      return answer(right ? 200 : 403, {}, right ? '{"token":"good"}' : '');
-    }
-    if (incoming.headers.authorization !== 'Bearer good')
-      return answer(401, { 'www-authenticate': `Bearer realm="http://127.0.0.1:${port}/token",service="test"` });
-    const [, repository = '', kind, name = ''] = /^\/v2\/(.*?)\/(blobs|manifests)\/(.*)$/.exec(url.pathname) ?? [];
-    asked.push(`${incoming.method} ${repository} ${kind} ${name.slice(0, 7)}`);
-    const own = blobs.get(repository) ?? new Set();
-    blobs.set(repository, own);
-    if (incoming.method === 'HEAD') return answer(own.has(name) ? 200 : 404);
-    if (incoming.method === 'POST') {
-      const mount = url.searchParams.get('mount');
-      if (mount !== null && blobs.get(url.searchParams.get('from') ?? '')?.has(mount)) {
-        own.add(mount);
-        return answer(201);
-      }
-      return answer(202, { location: `/v2/${repository}/blobs/uploads/1?state=x` });
-    }
-    if (kind === 'blobs') own.add(url.searchParams.get('digest') ?? '');
-    return answer(201);
+  assert.deepEqual(remoteImage('[::1]:5000/mesh/pilot:1'), {
+    registry: '[::1]:5000',
+    repository: 'mesh/pilot',
+    tag: '1',
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  context.after(() => server.close());
-  return { address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
-}
+  assert.equal(registryAddress('[::1]:5000', false), 'http://[::1]:5000');
+  assert.throws(() => registryAddress('registry.test:99999', false), /is not the host of a registry/);
+});
 
 test('a push logs in for a token, sends what is missing, takes shared layers over and names the tag last', async (context) => {
   const { address, asked } = await tokenRegistry(context);
-  const client = registryClient(address, { user: 'user', password: 'password' });
+  const client = registryClient(address, LOGIN);
   const placed = new Map<Digest, string>();
   const first = await push(client, 'team/pilot', '1', images, placed);
   assert.equal(first.digest, buildIndex(images).descriptor.digest);
-  assert.ok(asked.includes('token repository:team/pilot:pull,push test'));
+  assert.ok(asked.includes('token GET test repository:team/pilot:pull,push'));
   assert.equal(asked.at(-1), 'PUT team/pilot manifests 1');
   assert.equal(
     asked.filter((line) => line === 'PUT team/pilot blobs uploads').length,
@@ -120,6 +58,9 @@ test('a push logs in for a token, sends what is missing, takes shared layers ove
   asked.length = 0;
   const second = await push(client, 'team/other', '1', images, placed);
   assert.equal(second.sent, 0, 'everything was mounted');
+  assert.ok(asked.includes('token GET test repository:team/other:pull,push repository:team/pilot:pull'));
+  assert.equal(asked.filter((line) => line.startsWith('token')).length, 2, 'one token to write, one to take over');
+  assert.ok(!asked.includes('refused 401'), 'what is needed is known after the first challenge');
   asked.length = 0;
   assert.equal((await push(client, 'team/pilot', '2', images, new Map())).sent, 0, 'everything was there');
 });
@@ -191,6 +132,22 @@ for (const referrers of [true, false])
     for (const { digest } of listed()) assert.ok(manifests.has(digest));
   });
 
+test('an index that cannot be read is not replaced, as it may list what others attached', async (context) => {
+  const { address, manifests } = await openRegistry(context, { referrers: false });
+  const client = registryClient(address, undefined);
+  const { descriptor } = await push(client, 'team/pilot', '1', images, new Map());
+  const tag = referrersTag(descriptor.digest);
+  const document = { title: 'x.json', content: blob('application/spdx+json', Buffer.from('one')) };
+  for (const broken of ['{"manifests":', 'null', '{"manifests":[null]}', '{"manifests":{}}']) {
+    manifests.set(tag, Buffer.from(broken));
+    await assert.rejects(
+      attach(client, 'team/pilot', descriptor, [document]),
+      (error: Error) => error instanceof RegistryError && /is not an index of what belongs/.test(error.message),
+    );
+    assert.equal(manifests.get(tag)?.toString(), broken);
+  }
+});
+
 test('a registry without TLS is told from one that is not there', async (context) => {
   const { address } = await openRegistry(context, { referrers: true });
   const attempt = (url: string) => push(registryClient(url, undefined), 'team/pilot', '1', images, new Map());
@@ -200,7 +157,7 @@ test('a registry without TLS is told from one that is not there', async (context
 
 test('a refusal says what was refused and by whom; a password is in no message', async (context) => {
   const { address } = await tokenRegistry(context);
-  const wrong = registryClient(address, { user: 'user', password: 'mistyped' });
+  const wrong = registryClient(address, { kind: 'password', user: 'user', password: 'mistyped' });
   await assert.rejects(
     push(wrong, 'team/pilot', '1', images, new Map()),
     (error: Error) =>
@@ -255,7 +212,7 @@ test('Debian’s registry takes a push with a login, and gives back what was pus
     push(registryClient(address, undefined), 'team/pilot', '1', images, new Map()),
     /asks for a login/,
   );
-  const client = registryClient(address, { user: 'user', password: 'password' });
+  const client = registryClient(address, LOGIN);
   const placed = new Map<Digest, string>();
   const { digest } = await push(client, 'team/pilot', '1', images, placed);
   const other = await push(client, 'team/other', '1', images, placed);
