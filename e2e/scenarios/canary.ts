@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Cluster } from '../support/cluster.ts';
 import { http } from '../support/http.ts';
 import { until } from '../support/shell.ts';
 
+const sample = join(import.meta.dirname, '..', '..', 'samples', 'online-boutique', 'canary');
+
+/** A Deployment of the catalogue as the tutorial types it. */
 export const deployment = (name: string, version: string, env: string) => `apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -79,7 +83,7 @@ spec:
     name: v2
 `;
 
-/** The tutorial's canary: two versions of the product catalogue, of which the second is three seconds late. */
+/** The canary of the tutorial and of the README: two versions of the product catalogue, of which the second is three seconds late. */
 export function canary(cluster: () => Cluster): void {
   const home = async () => `http://${await cluster().loadBalancer('istio-system', 'istio-ingressgateway')}/`;
   /** How many calls of the catalogue the frontend's proxy has counted, by version. The clock would not tell the versions apart on a slow machine. */
@@ -119,20 +123,11 @@ export function canary(cluster: () => Cluster): void {
       });
     });
 
-  test('both versions are deployed as the tutorial says', async () => {
+  test('both versions are deployed by the sample, beside each other', async () => {
     const n = ['-n', 'istio-app'];
-    await cluster().kubectl('delete', 'deploy', 'productcatalogservice', ...n);
-    await cluster().apply(
-      deployment('productcatalogservice', 'v1', '        - name: DISABLE_STATS\n          value: "1"'),
-      'istio-app',
-    );
-    await cluster().apply(
-      deployment('productcatalogservice-v2', 'v2', '        - name: EXTRA_LATENCY\n          value: 3s'),
-      'istio-app',
-    );
-    await cluster().apply(destinationRule, 'istio-app');
-    await cluster().apply(split(75, 25), 'istio-app');
-    // Deployments with the same selector: the tutorial gets away with it because each ReplicaSet adds its own hash.
+    await cluster().kubectl('apply', ...n, '-f', sample);
+    for (const name of ['productcatalogservice', 'productcatalogservice-v2'])
+      await cluster().kubectl('rollout', 'status', ...n, `deploy/${name}`, '--timeout=120s');
     await cluster().podsReady('istio-app');
   });
 

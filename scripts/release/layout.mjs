@@ -68,9 +68,11 @@ const readme = (version) => `# istio-ts ${version}
 - \`tools/\`: shell completion (\`istioctl.bash\`, \`_istioctl\` for zsh, \`istioctl.fish\`, \`istioctl.ps1\`) and commands for certificate authorities.
 - \`install/kubernetes/\`: the demo profile for kubectl alone; \`istio-demo-auth.yaml\` allows mutual TLS only.
 
+On a cluster whose nodes have not got the images, name the registry that you published them in: the default, \`docker.io/istio\`, is that of Istio itself.
+
 \`\`\`
 export PATH=$PWD/bin:$PATH
-istioctl install --set profile=demo -y
+istioctl install --set profile=demo --set hub=registry.example/mesh --set tag=${version} -y
 kubectl label namespace default istio-injection=enabled
 kubectl apply -f samples/httpbin/httpbin.yaml
 \`\`\`

