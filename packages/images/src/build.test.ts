@@ -6,17 +6,21 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { imageBuilder } from './build.ts';
+import { factsOf, revisionOf } from './build-facts.ts';
 import { debPackage } from './debian/debian.test-support.ts';
 import type { LockedPackage, PackageLock } from './debian/lock.ts';
 import { sha256 } from './debian/mirror.ts';
 import { dockerContext, platformsDockerfile } from './dockerfiles.ts';
 import { layerStore } from './layers/layer-store.ts';
+import { provenance } from './documents/provenance.ts';
+import { spdxDocument } from './documents/spdx.ts';
 import type { MadeImage } from './make.ts';
 import type { Layer } from './oci/image.ts';
 import { baseOf, publications, type Variant } from './references.ts';
 import { programImage } from './programs.ts';
 import { selectImages, UsageError } from './selection.ts';
-import { type Entry, file } from './tar/entry.ts';
+import type { Library } from './sources/libraries.ts';
+import { type Entry, file, link } from './tar/entry.ts';
 import { readTar } from './tar/read-tar.ts';
 import { writeArchives } from './write-archives.ts';
 
@@ -29,11 +33,26 @@ function smallProgram(): Buffer {
   return header;
 }
 
+const copyright = (name: string): Entry => file(`usr/share/doc/${name}/copyright`, `licence of ${name}`);
+
 const DEBS: Readonly<Record<string, readonly Entry[]>> = {
-  runtime: [file('lib/libc.so.6', 'library'), file('usr/bin/env', 'env', 0o755)],
-  netfilter: [file('sbin/iptables-nft', 'nft', 0o755), file('usr/sbin/iptables-apply', '#!/bin/bash\n', 0o755)],
-  tools: [file('bin/dash', 'shell', 0o755)],
+  runtime: [file('lib/libc.so.6', 'library'), file('usr/bin/env', 'env', 0o755), copyright('runtime')],
+  netfilter: [
+    file('sbin/iptables-nft', 'nft', 0o755),
+    file('usr/sbin/iptables-apply', '#!/bin/bash\n', 0o755),
+    copyright('netfilter'),
+  ],
+  // Its licence is the one of a package below.
+  tools: [file('bin/dash', 'shell', 0o755), link('usr/share/doc/tools', 'runtime')],
 };
+
+const library = (name: string): Library => ({
+  name,
+  version: '2',
+  purl: `pkg:npm/${name}@2`,
+  licence: 'MIT',
+  licences: [{ file: 'LICENSE', text: Buffer.from(`licence of ${name}`) }],
+});
 
 /** A builder over packages and programs made here, with a cache of its own. */
 function builder(context: TestContext) {
@@ -42,14 +61,15 @@ function builder(context: TestContext) {
   const files = new Map<string, Buffer>();
   const locked = (layer: string): LockedPackage[] => {
     const data = debPackage(DEBS[layer] ?? []);
-    files.set(`http://mirror/debian/pool/${layer}.deb`, data);
+    const deb = layer === 'tools' ? `${layer}_1_all.deb` : `${layer}_1_amd64.deb`;
+    files.set(`http://mirror/debian/pool/${deb}`, data);
     return [
       {
         name: layer,
         version: '1',
         source: layer,
         archive: 'debian',
-        path: `pool/${layer}.deb`,
+        path: `pool/${deb}`,
         sha256: sha256(data),
         size: data.length,
       },
@@ -86,8 +106,12 @@ function builder(context: TestContext) {
       dist: join(work, 'dist'),
       node: foreign('node'),
       envoy: foreign('envoy'),
-      executable: async (_, node) => ({ inputs: [node.sha256], build: async () => Buffer.from('executable') }),
-      libraries: () => [],
+      executable: async (_, node) => ({
+        inputs: [node.sha256],
+        build: async () => Buffer.from('executable'),
+        libraries: [library('packed')],
+      }),
+      libraries: async () => [library('bundled')],
     },
     lock,
     mirror: {
@@ -182,7 +206,7 @@ test('programs start as the charts expect, as the users they expect', async (con
 test('two builds give the same bytes: archives, bills of materials and provenance', async (context) => {
   const out = mkdtempSync(join(tmpdir(), 'images-out-'));
   context.after(() => rmSync(out, { recursive: true }));
-  const facts = { revision: 'abc', modified: false, parameters: {}, node: 'v24' };
+  const facts = () => ({ revision: 'abc', modified: false, parameters: {}, node: 'v24' });
   const written = [];
   for (const name of ['one', 'two'])
     written.push(
@@ -198,7 +222,7 @@ test('two builds give the same bytes: archives, bills of materials and provenanc
 test('an archive is a layout: each file is named by its hash, each descriptor fits, and docker’s manifest names the same layers', async (context) => {
   const out = mkdtempSync(join(tmpdir(), 'images-out-'));
   context.after(() => rmSync(out, { recursive: true }));
-  const facts = { revision: '', modified: true, parameters: {}, node: 'v24' };
+  const facts = () => ({ revision: '', modified: true, parameters: {}, node: 'v24' });
   writeArchives(await make(context, ['pilot', 'whoami']), { out, split: true, seconds: 5, facts });
   for (const name of readdirSync(out).filter((entry) => entry.endsWith('.tar'))) {
     const files = new Map(readTar(readFileSync(join(out, name))).map(({ path, data }) => [path, data]));
@@ -235,7 +259,8 @@ test('an archive is a layout: each file is named by its hash, each descriptor fi
 test('bills of materials name the packages of each image, provenance what they were fetched as', async (context) => {
   const out = mkdtempSync(join(tmpdir(), 'images-out-'));
   context.after(() => rmSync(out, { recursive: true }));
-  const facts = { revision: 'abc', modified: true, parameters: { tag: '1' }, node: 'v24' };
+  const facts = (images: readonly MadeImage[]) =>
+    factsOf(images, { hub: 'hub.example/mesh', tag: '1' }, { revision: 'abc', modified: true });
   writeArchives(await make(context, ['proxyv2']), { out, split: false, seconds: 5, facts });
   const sbom = JSON.parse(readFileSync(join(out, 'proxyv2.spdx.json'), 'utf8'));
   assert.equal(sbom.spdxVersion, 'SPDX-2.3');
@@ -253,6 +278,78 @@ test('bills of materials name the packages of each image, provenance what they w
   assert.equal(subject[0].name, 'hub.example/mesh/proxyv2:1');
   assert.equal(predicate.buildDefinition.internalParameters.sourcesModified, true);
   assert.deepEqual(predicate.buildDefinition.resolvedDependencies[0].digest, { gitCommit: 'abc' });
+});
+
+test('a bill of materials has the files of all architectures, each once', () => {
+  const component = (sha256: string) => ({ name: 'envoy', version: '1', purl: 'pkg:pypi/envoy@1', sha256 });
+  const images = [component('a'), component('b'), component('a')];
+  const content = { reference: 'hub/x:1', digest: 'sha256:0', components: images };
+  const { packages, relationships } = JSON.parse(spdxDocument('x', [content], 0));
+  const sums = packages
+    .slice(1)
+    .map(({ checksums }: { checksums: { checksumValue: string }[] }) => checksums[0]?.checksumValue);
+  assert.deepEqual(sums, ['a', 'b']);
+  const contained = relationships.filter(
+    ({ relationshipType }: { relationshipType: string }) => relationshipType === 'CONTAINS',
+  );
+  assert.equal(new Set(contained.map((relation: object) => JSON.stringify(relation))).size, 2);
+  assert.equal(contained.length, 2);
+  const facts = { revision: '', modified: false, parameters: {}, node: 'v24' };
+  const { predicate } = JSON.parse(provenance([content], facts));
+  assert.deepEqual(
+    predicate.buildDefinition.resolvedDependencies.map(({ digest }: { digest: { sha256: string } }) => digest.sha256),
+    ['a', 'b'],
+  );
+});
+
+test('packages for every architecture are named so, for scanners and in bills of materials', async (context) => {
+  const { layers, components } = await builder(context).image('hub.example/mesh/pilot:1', 'default', 'arm64');
+  const files = contents(layers);
+  assert.match(files.get('var/lib/dpkg/status.d/tools') ?? '', /^Architecture: all$/m);
+  assert.match(files.get('var/lib/dpkg/status.d/runtime') ?? '', /^Architecture: arm64$/m);
+  const purls = components.map(({ purl }) => purl);
+  assert.ok(purls.includes('pkg:deb/debian/tools@1?arch=all&distro=debian-12'));
+  assert.ok(purls.includes('pkg:deb/debian/runtime@1?arch=arm64&distro=debian-12'));
+});
+
+test('each package of an image has its licence there, libraries in bundles too', async (context) => {
+  const build = builder(context);
+  for (const [name, bundled] of [
+    ['pilot', 'bundled'],
+    ['install-cni', 'packed'],
+  ] as const) {
+    const { layers, components } = await build.image(`hub.example/mesh/${name}:1`, 'default', 'amd64');
+    const files = contents(layers);
+    for (const path of files.keys()) {
+      const [, installed] = /^var\/lib\/dpkg\/status\.d\/(.+)$/.exec(path) ?? [];
+      if (installed === undefined) continue;
+      // `contents` has the target of a link in the place of what a file holds.
+      const folder = files.get(`usr/share/doc/${installed}`) ?? installed;
+      assert.match(files.get(`usr/share/doc/${folder}/copyright`) ?? '', /^licence of /, installed);
+    }
+    assert.equal(files.get(`usr/share/doc/istio-ts/${bundled}-2/LICENSE`), `licence of ${bundled}`);
+    const described = components.find((component) => component.name === bundled);
+    assert.equal(described?.purl, `pkg:npm/${bundled}@2`);
+    assert.ok(described !== undefined && !('licences' in described));
+  }
+});
+
+test('how an image was built is told of this image alone; a changed tree is no commit', async (context) => {
+  const made = await make(context, ['pilot', 'proxyv2']);
+  const [one] = made;
+  const at = { revision: 'abc', modified: true };
+  const { parameters, ...others } = factsOf([{ ...one!, images: one!.images.slice(0, 1) }], { hub: 'h', tag: '1' }, at);
+  assert.deepEqual(parameters, {
+    hub: 'h',
+    tag: '1',
+    architectures: ['amd64'],
+    variants: ['default'],
+    images: [one!.publication.name],
+  });
+  assert.deepEqual(others, { ...at, node: process.version });
+  assert.equal(revisionOf(at), 'abc-dirty');
+  assert.equal(revisionOf({ ...at, modified: false }), 'abc');
+  assert.equal(revisionOf({ revision: '', modified: true }), '');
 });
 
 test('a Dockerfile adds the layers of the image in their order and starts the same', async (context) => {

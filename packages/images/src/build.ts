@@ -1,7 +1,8 @@
-import type { BaseLayer } from './debian/base-packages.ts';
-import type { Architecture, LockedPackage, PackageLock } from './debian/lock.ts';
+import { BASE_LAYERS, type BaseLayer } from './debian/base-packages.ts';
+import { type Architecture, builtFor, type LockedPackage, type PackageLock } from './debian/lock.ts';
 import { fetchPackage, type Mirror } from './debian/mirror.ts';
 import { type BasePackage, baseLayer, rootFolders } from './layers/base-layer.ts';
+import { copyrightMissing } from './layers/copyright.ts';
 import type { LayerStore } from './layers/layer-store.ts';
 import { imagePath, programFiles } from './layers/program-layer.ts';
 import { stripElf } from './layers/strip-elf.ts';
@@ -10,6 +11,7 @@ import { type BuiltImage, buildImage, type Layer, type Start } from './oci/image
 import { NODE_PATH, type ProgramImage, programImage, USUAL_TOOLS } from './programs.ts';
 import { baseOf, tagOf, type Variant } from './references.ts';
 import { type Component, distinct } from './sources/component.ts';
+import type { Library } from './sources/libraries.ts';
 import type { ForeignProgram, Sources } from './sources/sources.ts';
 import { type Entry, file, link } from './tar/entry.ts';
 
@@ -39,7 +41,7 @@ export interface BuildOptions {
   readonly seconds: number;
   /** Version of the project. */
   readonly version: string;
-  /** Commit of the sources; '' when unknown. */
+  /** Commit of the sources, marked where they differ from it; '' when unknown. */
   readonly revision: string;
 }
 
@@ -61,14 +63,21 @@ export function imageBuilder(options: BuildOptions): Builder {
     return once(`${layer} ${scripts} ${architecture}`, async () => {
       const packages = lock.packages[architecture][layer] ?? [];
       const inputs = [layer, String(scripts), architecture, JSON.stringify(packages)];
-      const entries = async (): Promise<Entry[]> => [
-        ...(layer === 'runtime' ? [...rootFolders(), ...userFiles()] : []),
-        ...baseLayer(await fetchAll(mirror, packages, lock.snapshot), { scripts }),
-        ...packages.map((locked) => packageStatus(locked, architecture)),
-      ];
+      const names = Object.keys(BASE_LAYERS);
+      const below = names.slice(0, names.indexOf(layer)).flatMap((name) => lock.packages[architecture][name] ?? []);
+      const entries = async (): Promise<Entry[]> => {
+        const files = baseLayer(await fetchAll(mirror, packages, lock.snapshot), { scripts });
+        const missing = copyrightMissing(packages, files, below);
+        if (missing.length > 0) throw new Error(`the images would have no licence of ${missing.join(', ')}`);
+        return [
+          ...(layer === 'runtime' ? [...rootFolders(), ...userFiles()] : []),
+          ...files,
+          ...packages.map((locked) => packageStatus(locked, builtFor(locked, architecture))),
+        ];
+      };
       return {
         layer: await store.layer(`Debian ${lock.suite}: ${layer}`, inputs, entries),
-        components: packages.map((locked) => debianComponent(locked, architecture)),
+        components: packages.map((locked) => debianComponent(locked, builtFor(locked, architecture))),
       };
     });
   };
@@ -91,13 +100,16 @@ export function imageBuilder(options: BuildOptions): Builder {
         file(imagePath(target), await packed.build(), 0o755),
         ...image.launchers.map(({ path }) => link(imagePath(path), target)),
         ...licenceFile(program),
+        ...libraryLicences(packed.libraries),
+      ];
+      const inputs = [
+        ...['executable', target, ...image.launchers.map(({ path }) => path)],
+        ...packed.libraries.map(({ purl, sha512 }) => `${purl} ${sha512 ?? ''}`),
+        ...packed.inputs,
       ];
       return {
-        layer: await store.layer(image.title, ['executable', ...packed.inputs], entries),
-        components: [
-          foreignComponent(program),
-          ...sources.libraries(image.launchers.map((launcher) => launcher.program)),
-        ],
+        layer: await store.layer(image.title, inputs, entries),
+        components: [foreignComponent(program), ...packed.libraries.map(libraryComponent)],
       };
     });
 
@@ -107,10 +119,13 @@ export function imageBuilder(options: BuildOptions): Builder {
     const { entries, bundles } = programFiles(image, tools, sources.dist);
     if (entries.length === 0) return Promise.resolve(undefined);
     // The same for all architectures: nothing in them is compiled.
-    return once(`programs ${variant} ${JSON.stringify(image)}`, async () => ({
-      layer: await store.layer(image.title, undefined, async () => entries),
-      components: sources.libraries(bundles),
-    }));
+    return once(`programs ${variant} ${JSON.stringify(image)}`, async () => {
+      const libraries = await sources.libraries(bundles);
+      return {
+        layer: await store.layer(image.title, undefined, async () => [...entries, ...libraryLicences(libraries)]),
+        components: libraries.map(libraryComponent),
+      };
+    });
   };
 
   return {
@@ -146,6 +161,7 @@ async function fetchAll(mirror: Mirror, packages: readonly LockedPackage[], snap
     fetched.push(
       ...(await Promise.all(
         packages.slice(start, start + 4).map(async (wanted) => ({
+          name: wanted.name,
           archive: await fetchPackage(mirror, wanted, snapshot),
           files: wanted.files,
         })),
@@ -180,6 +196,14 @@ function licenceFile(program: ForeignProgram): Entry[] {
   const text = program.licence();
   return text === undefined ? [] : [file(`usr/share/doc/${program.name}/copyright`, text)];
 }
+
+/** The licences of bundled libraries, in a folder for each of them. */
+const libraryLicences = (libraries: readonly Library[]): Entry[] =>
+  libraries.flatMap(({ name, version, licences }) =>
+    licences.map((licence) => file(`usr/share/doc/istio-ts/${name}-${version}/${licence.file}`, licence.text)),
+  );
+
+const libraryComponent = ({ licences: _, ...component }: Library): Component => component;
 
 const startOf = (image: ProgramImage, options: BuildOptions): Start => ({
   entrypoint: image.entrypoint.map((word) => word.replace(/^node$/, NODE_PATH)),

@@ -1,16 +1,17 @@
 import { join } from 'node:path';
 import { VERSION } from '@istio-ts/api/version';
 import { type DescribedImage, imageBuilder } from './build.ts';
+import { revisionOf } from './build-facts.ts';
 import { type Architecture, layerTime, readLock } from './debian/lock.ts';
 import { mirrorOf } from './debian/mirror.ts';
-import { layerStore } from './layers/layer-store.ts';
+import { layerStore, pruneLayers } from './layers/layer-store.ts';
 import { buildIndex } from './oci/image.ts';
 import { type Publication, type Variant, variantReferences } from './references.ts';
 import type { Selection } from './selection.ts';
 import { readEnvoyLock } from './sources/envoy-lock.ts';
 import { singleExecutable } from './sources/executable.ts';
 import { fetchEnvoy, fetchNode } from './sources/fetch-programs.ts';
-import { librariesIn } from './sources/libraries.ts';
+import { bundledSources, librariesIn, pageSources } from './sources/libraries.ts';
 import type { ForeignProgram } from './sources/sources.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -31,6 +32,7 @@ export const cacheFolder = (home: string): string => join(home, 'images');
 export async function makeImages(selection: Selection, at: Surroundings): Promise<MadeImage[]> {
   const cache = cacheFolder(at.home);
   const programs = join(cache, 'programs');
+  const layers = join(cache, 'layers');
   const lock = readLock();
   const envoyLock = readEnvoyLock();
   if (envoyLock.version !== at.envoyVersion)
@@ -51,14 +53,18 @@ export async function makeImages(selection: Selection, at: Surroundings): Promis
         return fetchEnvoy(envoyLock, architecture, programs);
       }),
       executable: (executable, node) => singleExecutable(at.root, executable, node),
-      libraries: (bundles) => librariesIn(at.root, dist, bundles),
+      libraries: async (bundles) =>
+        librariesIn(at.root, [
+          ...bundledSources(dist, bundles),
+          ...(bundles.includes('console') ? await pageSources(at.root) : []),
+        ]),
     },
     lock,
     mirror: mirrorOf(at.env, join(cache, 'packages')),
-    store: layerStore(join(cache, 'layers'), layerTime(lock), (title) => at.progress(`packing ${title}`)),
+    store: layerStore(layers, layerTime(lock), (title) => at.progress(`packing ${title}`)),
     seconds: at.seconds,
     version: VERSION,
-    revision: at.revision,
+    revision: revisionOf(at),
   });
   const made: MadeImage[] = [];
   for (const publication of selection.publications) {
@@ -79,6 +85,7 @@ export async function makeImages(selection: Selection, at: Surroundings): Promis
       });
     }
   }
+  pruneLayers(layers, Date.now());
   return made;
 }
 

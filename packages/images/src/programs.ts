@@ -332,7 +332,7 @@ export const PROGRAM_ROWS: readonly ProgramRow[] = [
   },
 ];
 
-/** Commands that every image with a shell has besides its own: stand-ins for tools that manifests expect. */
+/** Commands that images with a shell and a Node of their own have besides their own (not those of one executable file): stand-ins for tools that manifests expect. */
 export const USUAL_TOOLS: readonly Launcher[] = [
   { path: '/usr/bin/grpc_health_probe', program: 'samples/grpc-health-probe', flags: [] },
   { path: '/usr/local/bin/wget', program: 'samples/wget', flags: [] },

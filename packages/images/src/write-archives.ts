@@ -1,4 +1,3 @@
-import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync, writevSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BuildFacts, provenance } from './documents/provenance.ts';
 import { type DescribedContent, spdxDocument } from './documents/spdx.ts';
@@ -6,6 +5,7 @@ import type { MadeImage } from './make.ts';
 import { layoutFiles, layoutOf } from './oci/archive.ts';
 import { suffixOf } from './selection.ts';
 import { tarPieces } from './tar/write-tar.ts';
+import { writeWhole } from './whole-file.ts';
 
 /** An archive that was written. */
 export interface WrittenArchive {
@@ -22,7 +22,8 @@ export interface ArchiveOptions {
   /** Also an archive for each architecture alone. */
   readonly split: boolean;
   readonly seconds: number;
-  readonly facts: BuildFacts;
+  /** How the images of an archive were built. */
+  readonly facts: (made: readonly MadeImage[]) => BuildFacts;
 }
 
 /**
@@ -30,7 +31,6 @@ export interface ArchiveOptions {
  * (`.spdx.json`) and its provenance (`.intoto.json`). Archives for one architecture have it in their name.
  */
 export function writeArchives(made: readonly MadeImage[], options: ArchiveOptions): WrittenArchive[] {
-  mkdirSync(options.out, { recursive: true });
   const groups = Map.groupBy(made, ({ publication, variant }) =>
     publication.group === 'mesh' ? publication.name + suffixOf(variant) : publication.group,
   );
@@ -66,35 +66,14 @@ function writeArchive(
   { out, seconds, facts }: ArchiveOptions,
 ): WrittenArchive {
   const path = join(out, `${name}.tar`);
-  const size = writePieces(path, tarPieces(layoutFiles(layoutOf(made)), seconds));
+  const size = writeWhole(path, tarPieces(layoutFiles(layoutOf(made)), seconds));
   const contents = made.flatMap(describedContents);
-  writeFileSync(join(out, `${name}.spdx.json`), spdxDocument(name, contents, seconds));
-  writeFileSync(join(out, `${name}.intoto.json`), provenance(contents, facts));
+  writeWhole(join(out, `${name}.spdx.json`), [spdxDocument(name, contents, seconds)]);
+  writeWhole(join(out, `${name}.intoto.json`), [provenance(contents, facts(made))]);
   return {
     file: path,
     size,
     platforms: made[0]?.images.map(({ architecture }) => `linux/${architecture}`) ?? [],
     references: made.flatMap(({ references }) => references),
   };
-}
-
-/** Writes a file piece by piece, complete or not at all; gives its size. */
-function writePieces(path: string, pieces: Iterable<Buffer>): number {
-  const staged = `${path}.${process.pid}`;
-  const file = openSync(staged, 'w');
-  let size = 0;
-  try {
-    for (const piece of pieces) {
-      let rest = piece;
-      while (rest.length > 0) rest = rest.subarray(writevSync(file, [rest]));
-      size += piece.length;
-    }
-  } catch (error) {
-    rmSync(staged, { force: true });
-    throw error;
-  } finally {
-    closeSync(file);
-  }
-  renameSync(staged, path);
-  return size;
 }

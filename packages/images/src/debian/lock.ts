@@ -20,6 +20,10 @@ export interface LockedPackage {
   readonly files?: readonly string[];
 }
 
+/** The architecture a package was built for: the given one, or `all` where it is the same for every one. */
+export const builtFor = ({ path }: LockedPackage, architecture: Architecture): Architecture | 'all' =>
+  path.endsWith('_all.deb') ? 'all' : architecture;
+
 /** What the base layers of a variant and architecture are made of. */
 export interface PackageLock {
   readonly suite: string;

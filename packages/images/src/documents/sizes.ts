@@ -15,7 +15,8 @@ export interface ImageSize {
   readonly own: number;
 }
 
-const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
+/** A size for people to read. */
+export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 
 /** The sizes as a table. */
 export function sizeTable(sizes: readonly ImageSize[]): string {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Component } from '../sources/component.ts';
+import { type Component, distinct, identityOf } from '../sources/component.ts';
 
 export const SPDX_MEDIA_TYPE = 'application/spdx+json';
 
@@ -12,8 +12,9 @@ export interface DescribedContent {
   readonly components: readonly Component[];
 }
 
-const identifier = (text: string): string =>
-  `SPDXRef-${text.replace(/[^A-Za-z0-9.]+/g, '-').slice(0, 120)}-${createHash('sha256').update(text).digest('hex').slice(0, 8)}`;
+/** An identifier that people recognise, different for each `identity`. */
+const identifier = (text: string, identity = text): string =>
+  `SPDXRef-${text.replace(/[^A-Za-z0-9.]+/g, '-').slice(0, 120)}-${createHash('sha256').update(identity).digest('hex').slice(0, 8)}`;
 
 /** A bill of materials in SPDX 2.3's JSON: each image contains its packages. The same images give the same document; `seconds` is its time. */
 export function spdxDocument(name: string, images: readonly DescribedContent[], seconds: number): string {
@@ -37,8 +38,8 @@ export function spdxDocument(name: string, images: readonly DescribedContent[], 
       checksums: [{ algorithm: 'SHA256', checksumValue: digest.replace('sha256:', '') }],
     });
     relationships.push({ spdxElementId: 'SPDXRef-DOCUMENT', relationshipType: 'DESCRIBES', relatedSpdxElement: image });
-    for (const component of components) {
-      const id = identifier(component.purl);
+    for (const component of distinct(components)) {
+      const id = identifier(component.purl, identityOf(component));
       packages.set(id, spdxPackage(id, component));
       relationships.push({ spdxElementId: image, relationshipType: 'CONTAINS', relatedSpdxElement: id });
     }

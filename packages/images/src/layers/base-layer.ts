@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { debFiles } from '../debian/deb.ts';
 import type { ArchivedEntry } from '../tar/read-tar.ts';
 import { directory, type Entry, file, link, ROOT } from '../tar/entry.ts';
@@ -25,11 +26,11 @@ const ALTERNATIVES: Readonly<Record<string, string>> = {
   'usr/sbin/ip6tables-save': 'ip6tables-nft-save',
   'usr/sbin/ip6tables-restore': 'ip6tables-nft-restore',
   'usr/bin/awk': 'mawk',
-  'usr/bin/nc': 'nc.openbsd',
 };
 
 /** A Debian package and, where not all are wanted, the paths of the files to take from it. */
 export interface BasePackage {
+  readonly name: string;
   readonly archive: Buffer;
   readonly files?: readonly string[] | undefined;
 }
@@ -39,26 +40,27 @@ const CERTIFICATES = 'etc/ssl/certs/ca-certificates.crt';
 
 /**
  * The files of Debian packages as one layer, as they are after an installation: /bin and its like lead into /usr, the root certificates are one bundle, and the
- * usual alternatives are chosen. Without `scripts`, programs that a shell or another interpreter would have to run are left out.
+ * usual alternatives are chosen. Without `scripts`, programs that a shell or another interpreter would have to run are left out. Throws an Error that names package
+ * and file for a wanted file that the package does not have, and for a hard link to one.
  */
 export function baseLayer(packages: Iterable<BasePackage>, options: { readonly scripts: boolean }): Entry[] {
   const entries = new Map<string, Entry>();
-  const hardLinks: { readonly path: string; readonly target: string }[] = [];
-  for (const { archive, files } of packages) {
+  for (const { name, archive, files } of packages) {
+    const missing = new Set(files);
+    const contents = new Map<string, ArchivedEntry>();
     for (const archived of debFiles(archive)) {
       const path = mergedPath(archived.path);
-      if (files !== undefined && !files.includes(path) && !/^usr\/share\/doc\/[^/]+\/copyright$/.test(path)) continue;
+      contents.set(path, archived);
+      if (files !== undefined && !files.includes(path) && !/^usr\/share\/doc\/[^/]+(\/copyright)?$/.test(path))
+        continue;
       if (path === '' || USELESS.some((pattern) => pattern.test(path))) continue;
-      if (archived.kind === 'hard link') hardLinks.push({ path, target: mergedPath(archived.target) });
-      const entry = entryOf(path, archived);
+      missing.delete(path);
+      const entry = entryOf(path, archived.kind === 'hard link' ? linked(name, path, archived, contents) : archived);
       if (entry === undefined || (!options.scripts && isScript(entry))) continue;
       // A folder of one package is a folder of another; the first one's mode counts.
       if (entry.kind !== 'directory' || !entries.has(path)) entries.set(path, entry);
     }
-  }
-  for (const { path, target } of hardLinks) {
-    const found = entries.get(target);
-    if (found?.kind === 'file') entries.set(path, { ...found, path });
+    if (missing.size > 0) throw new Error(`the package ${name} has no ${[...missing].join(', ')}`);
   }
   for (const [path, target] of Object.entries(ALTERNATIVES)) {
     const folder = path.slice(0, path.lastIndexOf('/'));
@@ -79,6 +81,19 @@ export function baseLayer(packages: Iterable<BasePackage>, options: { readonly s
     for (const { path } of certificates) entries.delete(path);
   }
   return withoutEmptyFolders([...entries.values()]);
+}
+
+/** The file that a hard link is another name of; archives have it before the link, wanted itself or not. */
+function linked(
+  name: string,
+  path: string,
+  link: ArchivedEntry,
+  contents: ReadonlyMap<string, ArchivedEntry>,
+): ArchivedEntry {
+  const found = contents.get(mergedPath(link.target));
+  if (found?.kind !== 'file')
+    throw new Error(`${path} in the package ${name} is a hard link to ${link.target}, which is no file`);
+  return found;
 }
 
 /** The links and folders every root file system begins with. */
@@ -115,23 +130,18 @@ function entryOf(path: string, archived: ArchivedEntry): Entry | undefined {
     case 'directory':
       return { kind: 'directory', path, mode: archived.mode & 0o1777, owner };
     case 'link':
-      return link(path, linkTarget(path, archived.target));
+      return link(path, linkTarget(path, archived));
     case 'hard link':
     case 'other':
       return undefined;
   }
 }
 
-/** A link's target as it is after the move below /usr: relative ones that counted from /lib or /bin count one folder more. */
-function linkTarget(path: string, target: string): string {
-  if (target.startsWith('/')) {
-    const merged = mergedPath(target);
-    return merged === '' ? '/' : `/${merged}`;
-  }
-  // All of these lie within the same merged folder, for example libfoo.so.1 -> libfoo.so.1.2.
-  return path.startsWith('usr/')
-    ? target.replace(/^(\.\.\/)+(bin|sbin|lib|lib64)\//, (_all, _up, name) => `/usr/${name}/`)
-    : target;
+/** A link's target as it is after the move below /usr: unchanged where it still leads to the same file, from the root otherwise. */
+function linkTarget(path: string, archived: ArchivedEntry): string {
+  const from = (link: string): string => posix.resolve('/', posix.dirname(link), archived.target);
+  const target = `/${mergedPath(from(archived.path))}`;
+  return archived.target.startsWith('/') || from(path) !== target ? target : archived.target;
 }
 
 const isScript = (entry: Entry): boolean =>

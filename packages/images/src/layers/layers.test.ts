@@ -13,15 +13,17 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { debPackage } from '../debian/debian.test-support.ts';
+import { arArchive, debPackage } from '../debian/debian.test-support.ts';
 import { PROGRAM_ROWS, programImage, USUAL_TOOLS } from '../programs.ts';
 import { type Entry, file, link } from '../tar/entry.ts';
+import { writeTar } from '../tar/write-tar.ts';
 import { baseLayer } from './base-layer.ts';
-import { layerStore, packLayer } from './layer-store.ts';
+import { copyrightMissing } from './copyright.ts';
+import { layerStore, packLayer, pruneLayers } from './layer-store.ts';
 import { programFiles } from './program-layer.ts';
 import { stripElf } from './strip-elf.ts';
 
-const packages = (...entries: Entry[]) => [{ archive: debPackage(entries) }];
+const packages = (...entries: Entry[]) => [{ name: 'tool', archive: debPackage(entries) }];
 const paths = (entries: readonly Entry[]): string[] => entries.map(({ path }) => path).sort();
 const found = (entries: readonly Entry[], path: string): Entry | undefined =>
   entries.find((entry) => entry.path === path);
@@ -86,10 +88,78 @@ test('without scripts, what a shell would run is left out; of a package only the
     'usr/sbin/nft',
   ]);
   const some = baseLayer(
-    [{ archive: debPackage([file('usr/bin/env', 'e'), file('usr/bin/ls', 'l')]), files: ['usr/bin/env'] }],
+    [
+      {
+        name: 'coreutils',
+        archive: debPackage([file('usr/bin/env', 'e'), file('usr/bin/ls', 'l')]),
+        files: ['usr/bin/env'],
+      },
+    ],
     { scripts: true },
   );
   assert.deepEqual(paths(some), ['usr/bin/env']);
+});
+
+test('a wanted file that a package does not have is told', () => {
+  const archive = debPackage([file('usr/bin/env', 'e')]);
+  assert.throws(
+    () => baseLayer([{ name: 'coreutils', archive, files: ['usr/bin/env', 'usr/bin/gone'] }], { scripts: true }),
+    /the package coreutils has no usr\/bin\/gone/,
+  );
+});
+
+/** A package with the second of its files as a hard link to `target`. */
+function withHardLink(path: string, target: string): Buffer {
+  const tar = writeTar([file('usr/bin/env', 'e', 0o755), link(path, target)], 0);
+  const header = 1024;
+  tar.write('1', header + 156);
+  tar.fill(' ', header + 148, header + 156);
+  const sum = tar.subarray(header, header + 512).reduce((total, byte) => total + byte, 0);
+  tar.write(`${sum.toString(8).padStart(6, '0')}\0 `, header + 148, 'latin1');
+  return arArchive({ 'debian-binary': Buffer.from('2.0\n'), 'data.tar': tar });
+}
+
+test('a hard link is the file it names, also where only the link is wanted; one to nothing is told', () => {
+  const archive = withHardLink('usr/bin/other', 'usr/bin/env');
+  const layer = baseLayer([{ name: 'coreutils', archive, files: ['usr/bin/other'] }], { scripts: true });
+  assert.deepEqual(paths(layer), ['usr/bin/other']);
+  assert.equal(text(found(layer, 'usr/bin/other')), 'e');
+  assert.throws(
+    () => baseLayer([{ name: 'coreutils', archive: withHardLink('usr/bin/other', 'usr/bin/gone') }], { scripts: true }),
+    /usr\/bin\/other in the package coreutils is a hard link to usr\/bin\/gone, which is no file/,
+  );
+});
+
+test('relative links lead to the same files after the move below /usr', () => {
+  const layer = baseLayer(
+    packages(
+      link('lib/x/liba.so', 'liba.so.1'),
+      link('usr/lib/x/libb.so', '../../../lib/x/libb.so.1'),
+      link('lib/x/up', '../../etc/x'),
+      link('usr/share/x/lib', '../lib/y'),
+    ),
+    { scripts: true },
+  );
+  const targets = layer.map((entry) => [entry.path, entry.kind === 'link' ? entry.target : '']);
+  assert.deepEqual(targets, [
+    ['usr/lib/x/liba.so', 'liba.so.1'],
+    ['usr/lib/x/libb.so', '/usr/lib/x/libb.so.1'],
+    ['usr/lib/x/up', '/etc/x'],
+    ['usr/share/x/lib', '../lib/y'],
+  ]);
+});
+
+test('a licence may be in the folder of another package of this layer or of one below', () => {
+  const layer = [
+    file('usr/share/doc/own/copyright', ''),
+    link('usr/share/doc/shared', 'own'),
+    link('usr/share/doc/single/copyright', '../own/copyright'),
+    link('usr/share/doc/lower', '/usr/share/doc/base'),
+    link('usr/share/doc/dangling', 'absent'),
+    link('usr/share/doc/round', 'round'),
+  ];
+  const names = ['own', 'shared', 'single', 'lower', 'dangling', 'round', 'none'].map((name) => ({ name }));
+  assert.deepEqual(copyrightMissing(names, layer, [{ name: 'base' }]), ['dangling', 'round', 'none']);
 });
 
 test('alternatives lead to the programs that are there', () => {
@@ -102,7 +172,6 @@ test('alternatives lead to the programs that are there', () => {
   };
   assert.equal(target('usr/sbin/iptables'), 'iptables-nft');
   assert.equal(target('usr/bin/awk'), 'mawk');
-  assert.equal(target('usr/bin/nc'), undefined);
 });
 
 test('a stripped program is smaller and runs as before', (context) => {
@@ -212,4 +281,29 @@ test('a kept layer is used as long as its inputs are the same, and not when its 
   const third = await layerStore(folder, 1).layer('x', ['input'], build);
   assert.deepEqual(third.blob.descriptor, first.blob.descriptor);
   assert.equal(builds, 4);
+});
+
+test('layers that no build used for a month go, others stay', async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'images-layers-'));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const day = 24 * 60 * 60 * 1000;
+  const written = Date.now();
+  const built: string[] = [];
+  const store = (now: number) =>
+    layerStore(
+      folder,
+      1,
+      (title) => built.push(title),
+      () => now,
+    );
+  const layer = (title: string, now: number) => store(now).layer(title, [title], async () => [file('a', title)]);
+  await layer('used', written);
+  await layer('unused', written);
+  await layer('used', written + 20 * day);
+  pruneLayers(folder, written + 40 * day);
+  assert.equal(readdirSync(folder).length, 2);
+  await layer('used', written + 40 * day);
+  await layer('unused', written + 40 * day);
+  assert.deepEqual(built, ['used', 'unused', 'unused']);
+  pruneLayers(join(folder, 'absent'), written);
 });

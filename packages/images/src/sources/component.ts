@@ -12,8 +12,11 @@ export interface Component {
   readonly sha512?: string | undefined;
 }
 
-/** Components without doubles, sorted by their package URL. */
+/** What tells a component from others: its package URL and the file it came in, as one package may have a file for each architecture. */
+export const identityOf = ({ purl, sha256, sha512 }: Component): string => [purl, sha256, sha512].join(' ').trimEnd();
+
+/** Components without doubles, sorted by their package URL and checksum. */
 export const distinct = (components: Iterable<Component>): Component[] =>
-  [...new Map([...components].map((component) => [component.purl, component])).values()].sort((a, b) =>
-    a.purl < b.purl ? -1 : 1,
-  );
+  [...new Map([...components].map((component) => [identityOf(component), component]))]
+    .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+    .map(([, component]) => component);

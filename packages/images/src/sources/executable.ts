@@ -2,10 +2,12 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import postject from 'postject';
 import type { Executable } from '../programs.ts';
+import { librariesIn } from './libraries.ts';
 import type { ForeignProgram, PackedProgram } from './sources.ts';
 import { stripElf } from '../layers/strip-elf.ts';
 
@@ -14,14 +16,14 @@ const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
 /**
  * A program bundled into Node's binary (Node's "single executable applications"). Variables that change how Node runs have no effect on it. `node` may be of any
- * architecture; nothing of it is run. Throws an Error when the source does not compile.
+ * architecture; nothing of it is run. Throws an Error when the source does not compile or contains a library without licence.
  */
 export async function singleExecutable(
   root: string,
   executable: Executable,
   node: ForeignProgram,
 ): Promise<PackedProgram> {
-  const { outputFiles } = await build({
+  const { outputFiles, metafile } = await build({
     absWorkingDir: root,
     entryPoints: [executable.source],
     outfile: 'program.cjs',
@@ -31,7 +33,9 @@ export async function singleExecutable(
     platform: 'node',
     target: 'node24',
     minify: true,
+    // Whole licences are beside the program.
     legalComments: 'none',
+    metafile: true,
     logLevel: 'warning',
     define: { 'import.meta.url': '__url', 'import.meta.dirname': '__dirname' },
     banner: { js: "const __url=require('node:url').pathToFileURL(__filename).href;" },
@@ -39,23 +43,36 @@ export async function singleExecutable(
   const program = outputFiles[0]?.contents;
   if (program === undefined) throw new Error(`${executable.source} gave no program`);
   return {
-    inputs: [node.sha256, createHash('sha256').update(program).digest('hex'), ...executable.flags],
+    inputs: [
+      node.sha256,
+      createHash('sha256').update(program).digest('hex'),
+      JSON.stringify(seaSettings(executable.flags)),
+      // What writes the program's form, and what puts it into the binary.
+      process.version,
+      `postject ${postjectVersion()}`,
+    ],
     build: () => inject(program, executable.flags, stripElf(node.read())),
+    libraries: librariesIn(root, Object.keys(metafile.inputs)),
   };
 }
+
+/** Settings of Node's single executable applications. */
+const seaSettings = (flags: readonly string[]) => ({
+  main: 'program.cjs',
+  output: 'program.blob',
+  disableExperimentalSEAWarning: true,
+  execArgv: flags,
+  execArgvExtension: 'none',
+});
+
+const postjectVersion = (): string =>
+  (createRequire(import.meta.url)('postject/package.json') as { readonly version: string }).version;
 
 async function inject(program: Uint8Array, flags: readonly string[], node: Buffer): Promise<Buffer> {
   const work = mkdtempSync(join(tmpdir(), 'istio-images-'));
   try {
     writeFileSync(join(work, 'program.cjs'), program);
-    const settings = {
-      main: 'program.cjs',
-      output: 'program.blob',
-      disableExperimentalSEAWarning: true,
-      execArgv: flags,
-      execArgvExtension: 'none',
-    };
-    writeFileSync(join(work, 'sea.json'), JSON.stringify(settings));
+    writeFileSync(join(work, 'sea.json'), JSON.stringify(seaSettings(flags)));
     const { status, stderr } = spawnSync(process.execPath, ['--experimental-sea-config', 'sea.json'], {
       cwd: work,
       encoding: 'utf8',

@@ -1,6 +1,6 @@
 import type { Architecture } from '../debian/lock.ts';
 import type { Executable } from '../programs.ts';
-import type { Component } from './component.ts';
+import type { Library } from './libraries.ts';
 
 /** A program that is not built here. */
 export interface ForeignProgram {
@@ -21,6 +21,7 @@ export interface PackedProgram {
   /** Checksums of all it depends on. */
   readonly inputs: readonly string[];
   readonly build: () => Promise<Buffer>;
+  readonly libraries: readonly Library[];
 }
 
 /** What images are made of besides Debian's packages. */
@@ -32,5 +33,5 @@ export interface Sources {
   /** Programs of this project in the given Node binary. */
   readonly executable: (executable: Executable, node: ForeignProgram) => Promise<PackedProgram>;
   /** Libraries that bundles contain. */
-  readonly libraries: (programs: Iterable<string>) => readonly Component[];
+  readonly libraries: (programs: readonly string[]) => Promise<readonly Library[]>;
 }
