@@ -1,13 +1,8 @@
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { blob, type Digest } from '../oci/blob.ts';
 import { buildIndex } from '../oci/image.ts';
 import { attach, referrersTag } from './attach.ts';
@@ -170,67 +165,3 @@ test('a refusal says what was refused and by whom; a password is in no message',
     /cannot reach 127\.0\.0\.1:1/,
   );
 });
-
-/** Debian's registry, as a package or unpacked where `DOCKER_REGISTRY` says. */
-const program = process.env.DOCKER_REGISTRY || '/usr/bin/docker-registry';
-
-test('Debian’s registry takes a push with a login, and gives back what was pushed', {
-  skip: existsSync(program) ? false : 'docker-registry is not on this machine (name it in DOCKER_REGISTRY)',
-}, async (context) => {
-  const folder = mkdtempSync(join(tmpdir(), 'images-registry-'));
-  const port = await freePort();
-  // The hash of "password", as htpasswd writes it.
-  const hash = spawnSync(
-    'python3',
-    ['-W', 'ignore', '-c', 'import crypt; print(crypt.crypt("password", crypt.mksalt(crypt.METHOD_BLOWFISH)))'],
-    { encoding: 'utf8' },
-  ).stdout.trim();
-  writeFileSync(join(folder, 'htpasswd'), `user:${hash.replace(/^\$2b/, '$2y')}\n`);
-  writeFileSync(
-    join(folder, 'config.yml'),
-    `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${folder}/data}}\nhttp: {addr: "127.0.0.1:${port}"}\nauth: {htpasswd: {realm: test, path: ${folder}/htpasswd}}\n`,
-  );
-  const child = spawn(program, ['serve', join(folder, 'config.yml')], { stdio: 'ignore' });
-  context.after(async () => {
-    const ended = once(child, 'exit');
-    child.kill();
-    await ended;
-    rmSync(folder, { recursive: true });
-  });
-  const address = `http://127.0.0.1:${port}`;
-  const deadline = Date.now() + 60_000;
-  while (
-    !(await fetch(`${address}/v2/`).then(
-      () => true,
-      () => false,
-    ))
-  ) {
-    assert.ok(Date.now() < deadline, 'the registry answers');
-    await delay(50);
-  }
-  await assert.rejects(
-    push(registryClient(address, undefined), 'team/pilot', '1', images, new Map()),
-    /asks for a login/,
-  );
-  const client = registryClient(address, LOGIN);
-  const placed = new Map<Digest, string>();
-  const { digest } = await push(client, 'team/pilot', '1', images, placed);
-  const other = await push(client, 'team/other', '1', images, placed);
-  assert.equal(other.sent, 0);
-  const answer = await fetch(`${address}/v2/team/other/manifests/1`, {
-    headers: {
-      authorization: `Basic ${Buffer.from('user:password').toString('base64')}`,
-      accept: 'application/vnd.oci.image.index.v1+json',
-    },
-  });
-  assert.equal(answer.headers.get('docker-content-digest'), digest);
-  assert.equal(await answer.text(), buildIndex(images).data.toString());
-});
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
-}
