@@ -55,7 +55,7 @@ const library = (name: string): Library => ({
 });
 
 /** A builder over packages and programs made here, with a cache of its own. */
-function builder(context: TestContext) {
+function builder(context: TestContext, asked: (inputs: readonly string[]) => void = () => undefined) {
   const work = mkdtempSync(join(tmpdir(), 'images-build-'));
   context.after(() => rmSync(work, { recursive: true }));
   const files = new Map<string, Buffer>();
@@ -101,6 +101,7 @@ function builder(context: TestContext) {
     read: smallProgram,
     licence: () => Buffer.from('licence'),
   });
+  const store = layerStore(join(work, 'layers'), 1_767_225_600);
   return imageBuilder({
     sources: {
       dist: join(work, 'dist'),
@@ -119,7 +120,12 @@ function builder(context: TestContext) {
       cache: join(work, 'packages'),
       fetch: (async (url: string) => new Response(new Uint8Array(files.get(url) ?? []))) as typeof fetch,
     },
-    store: layerStore(join(work, 'layers'), 1_767_225_600),
+    store: {
+      layer: (title, inputs, entries) => {
+        if (inputs !== undefined) asked(inputs);
+        return store.layer(title, inputs, entries);
+      },
+    },
     seconds: 1_770_000_000,
     version: '1.2.3',
     revision: 'abc',
@@ -332,6 +338,16 @@ test('each package of an image has its licence there, libraries in bundles too',
     assert.equal(described?.purl, `pkg:npm/${bundled}@2`);
     assert.ok(described !== undefined && !('licences' in described));
   }
+});
+
+test('a kept executable counts only with the same paths, links and libraries', async (context) => {
+  const asked: (readonly string[])[] = [];
+  await builder(context, (inputs) => asked.push(inputs)).image('hub.example/mesh/install-cni:1', 'distroless', 'amd64');
+  const inputs = asked.find(([first]) => first === 'executable') ?? [];
+  const image = programImage('install-cni', '1');
+  for (const path of [image?.executable?.path ?? '', ...(image?.launchers ?? []).map((launcher) => launcher.path)])
+    assert.ok(inputs.includes(path), path);
+  assert.ok(inputs.some((input) => input.startsWith('pkg:npm/packed@2')));
 });
 
 test('how an image was built is told of this image alone; a changed tree is no commit', async (context) => {

@@ -332,7 +332,7 @@ export const PROGRAM_ROWS: readonly ProgramRow[] = [
   },
 ];
 
-/** Commands that images with a shell and a Node of their own have besides their own (not those of one executable file): stand-ins for tools that manifests expect. */
+/** Stand-ins for tools that manifests expect: commands of every image with a shell, except those whose program is one executable file. */
 export const USUAL_TOOLS: readonly Launcher[] = [
   { path: '/usr/bin/grpc_health_probe', program: 'samples/grpc-health-probe', flags: [] },
   { path: '/usr/local/bin/wget', program: 'samples/wget', flags: [] },

