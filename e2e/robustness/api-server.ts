@@ -79,7 +79,7 @@ export function apiServerTests(cluster: () => Cluster): void {
     });
     say(`the certificate of 40 s ended at ${before.validTo}, the present one ends at ${now.validTo}`);
     await eventually('the pod with the short certificate to answer', async () =>
-      assert.equal((await callFromClient(cluster(), 'brief')).status, 200),
+      assert.deepEqual(await callFromClient(cluster(), 'brief'), { status: 200, mark: undefined }),
     );
     const [after] = await podStates(cluster(), 'default', 'brief');
     assert.deepEqual([after?.name, after?.restarts], [brief.name, 0]);

@@ -37,8 +37,11 @@ http.createServer((request, response) => {
   if (request.url.startsWith('/to/')) {
     const [, , host, port] = request.url.split('/');
     const call = http.get({ host, port, path: '/', agent: false, timeout: 20000 }, (answer) => {
-      answer.resume();
-      answer.on('end', () => response.end(JSON.stringify({ status: answer.statusCode, headers: answer.headers })));
+      let text = '';
+      answer.setEncoding('utf8').on('data', (piece) => { text += piece; });
+      answer.on('end', () => response.end(JSON.stringify({
+        status: answer.statusCode, headers: answer.headers, ...(answer.statusCode !== 200 && { error: text.slice(0, 500) }),
+      })));
     });
     call.on('timeout', () => call.destroy(new Error('no answer')));
     call.on('error', (error) => response.end(JSON.stringify({ status: 0, headers: {}, error: error.message })));

@@ -130,7 +130,8 @@ export const BOUTIQUE = [
   'loadgenerator',
 ] as const;
 
-const bookinfo = { user: 1000, group: 1000 } as const;
+/** Samples that open no port below 1024 are not root. */
+const unprivileged = { user: 1000, group: 1000 } as const;
 
 /** A row of the table: the last parts of the repositories it answers for, and the image, which may depend on the tag. */
 export interface ProgramRow {
@@ -186,7 +187,7 @@ export const PROGRAM_ROWS: readonly ProgramRow[] = [
   { names: ['istioctl'], image: () => command('istioctl', '/usr/local/bin/istioctl', 'istioctl', istio) },
   {
     names: ['console', 'istio-ts-console'],
-    image: () => command('console', '/usr/local/bin/console', 'console', { user: 1000, group: 1000 }),
+    image: () => command('console', '/usr/local/bin/console', 'console', unprivileged),
   },
   // The addons' programs are not of this project: ours answer in their place, and say so.
   {
@@ -236,33 +237,36 @@ export const PROGRAM_ROWS: readonly ProgramRow[] = [
     names: BOUTIQUE,
     image: (base, tag) =>
       sample(base, {
+        ...unprivileged,
         workingDir: '/app',
-        user: 1000,
-        group: 1000,
         env: { APP_VERSION: tag },
         directories: [{ path: '/app', mode: 0o755 }],
       }),
   },
   {
     names: ['redis', 'redis-stack-server', 'valkey'],
-    image: () => sample('redis', { workingDir: '/data', directories: [{ path: '/data', mode: 0o777 }] }),
+    image: () =>
+      sample('redis', { ...unprivileged, workingDir: '/data', directories: [{ path: '/data', mode: 0o777 }] }),
   },
   { names: ['whoami'], image: (_, tag) => sample('whoami', { env: { WHOAMI_TAG: tag } }) },
   { names: ['httpbin', 'go-httpbin'], image: () => sample('httpbin') },
   {
     names: ['examples-helloworld-v1', 'examples-helloworld-v2', 'helloworld'],
     image: (base, tag) =>
-      sample('helloworld', { env: { SERVICE_VERSION: base.endsWith('v2') || tag === 'v2' ? 'v2' : 'v1' } }),
+      sample('helloworld', {
+        ...unprivileged,
+        env: { SERVICE_VERSION: base.endsWith('v2') || tag === 'v2' ? 'v2' : 'v1' },
+      }),
   },
   {
     names: ['examples-bookinfo-productpage-v1', 'examples-bookinfo-details-v1', 'examples-bookinfo-ratings-v1'],
-    image: (base) => sample(base.replace(/^examples-bookinfo-|-v1$/g, ''), bookinfo),
+    image: (base) => sample(base.replace(/^examples-bookinfo-|-v1$/g, ''), unprivileged),
   },
   {
     names: ['examples-bookinfo-reviews-v1', 'examples-bookinfo-reviews-v2', 'examples-bookinfo-reviews-v3'],
     image: (base) =>
       sample('reviews', {
-        ...bookinfo,
+        ...unprivileged,
         env: { ENABLE_RATINGS: String(!base.endsWith('v1')), STAR_COLOR: base.endsWith('v3') ? 'red' : 'black' },
       }),
   },
@@ -270,13 +274,14 @@ export const PROGRAM_ROWS: readonly ProgramRow[] = [
     names: ['ratelimit'],
     image: () =>
       command('ratelimit', '/bin/ratelimit', 'ratelimit', {
+        ...unprivileged,
         flags: MEDIUM,
         directories: [{ path: '/data', mode: 0o755 }],
       }),
   },
   {
     names: ['access-log-service', 'metric-service'],
-    image: (base) => command(base, `/usr/local/bin/${base}`, base, { cmd: ['server'] }),
+    image: (base) => command(base, `/usr/local/bin/${base}`, base, { ...unprivileged, cmd: ['server'] }),
   },
   {
     names: ['opentelemetry-collector', 'opentelemetry-collector-contrib'],
@@ -287,9 +292,12 @@ export const PROGRAM_ROWS: readonly ProgramRow[] = [
         group: 10001,
       }),
   },
-  { names: ['ext-authz'], image: () => sample('ext-authz') },
-  { names: ['tcp-echo-server'], image: () => sample('tcp-echo', { cmd: ['9000', 'hello'] }) },
-  { names: ['fortio'], image: () => command('fortio', '/usr/bin/fortio', 'samples/fortio', { cmd: ['server'] }) },
+  { names: ['ext-authz'], image: () => sample('ext-authz', unprivileged) },
+  { names: ['tcp-echo-server'], image: () => sample('tcp-echo', { ...unprivileged, cmd: ['9000', 'hello'] }) },
+  {
+    names: ['fortio'],
+    image: () => command('fortio', '/usr/bin/fortio', 'samples/fortio', { ...unprivileged, cmd: ['server'] }),
+  },
   {
     names: ['curl'],
     image: () => ({

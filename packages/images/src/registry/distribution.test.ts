@@ -63,7 +63,12 @@ test('Debian’s registry takes a push with a login, and gives back what was pus
   // The hash of "password", as htpasswd writes it, but made in little time: the registry checks it with each request.
   const hash = spawnSync(
     'python3',
-    ['-W', 'ignore', '-c', 'import crypt; print(crypt.crypt("password", crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16)))'],
+    [
+      '-W',
+      'ignore',
+      '-c',
+      'import crypt; print(crypt.crypt("password", crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16)))',
+    ],
     { encoding: 'utf8' },
   ).stdout.trim();
   writeFileSync(join(folder, 'htpasswd'), `user:${hash.replace(/^\$2b/, '$2y')}\n`);
