@@ -5,6 +5,7 @@ import { applicationUid } from './analyzers/application-uid.ts';
 import { authorizationPolicy } from './analyzers/authorization-policy.ts';
 import { conditions } from './analyzers/conditions.ts';
 import { envoyFilter } from './analyzers/envoy-filter.ts';
+import { gatewayApiUntranslated } from './analyzers/gateway-api-untranslated.ts';
 import { gatewayApiVersion } from './analyzers/gateway-api-version.ts';
 import { imageAuto } from './analyzers/image-auto.ts';
 import { jwksUri } from './analyzers/jwks-uri.ts';
@@ -48,6 +49,7 @@ export const analyzers: readonly Analyzer[] = [
   authorizationPolicy,
   conditions,
   envoyFilter,
+  gatewayApiUntranslated,
   gatewayApiVersion,
   imageAuto,
   jwksUri,

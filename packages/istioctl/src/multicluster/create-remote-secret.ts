@@ -56,6 +56,9 @@ export async function runCreateRemoteSecret(session: Session, flags: RemoteSecre
       ...(flags.tlsServerName !== undefined && { tlsServerName: flags.tlsServerName }),
     }),
   );
+  session.err(
+    'warning: istiod does not read other clusters yet: the Secret can be made and applied, and has no effect so far\n',
+  );
   if (isLoopback(server))
     session.err(
       `Warning: ${server} is an address of this machine. A control plane elsewhere needs one that it can reach: give it with --server.\n`,
