@@ -130,10 +130,16 @@ export const routes = (mark: string): string =>
     },
   );
 
+/** Who is to answer while a hundred pods start on the same node asks for a share of its processors, as one would in production. */
+const withShare: PodShape = {
+  container: { resources: { requests: { cpu: '100m' } } },
+  annotations: { 'sidecar.istio.io/proxyCPU': '100m', 'sidecar.istio.io/proxyMemory': '32Mi' },
+};
+
 const objects = list(
   service('server'),
-  deployment('server', 2),
-  deployment('client', 1, { program: clientProgram }),
+  deployment('server', 2, withShare),
+  deployment('client', 1, { ...withShare, program: clientProgram }),
   {
     apiVersion: 'security.istio.io/v1',
     kind: 'PeerAuthentication',

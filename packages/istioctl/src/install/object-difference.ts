@@ -1,10 +1,19 @@
 import type { KubeObject } from '@istio-ts/kube';
 import { differingLeaves, type Step } from './structural-diff.ts';
 
-/** An object without what the API server writes by itself, so that two states of it can be compared. */
+/** Annotations that Kubernetes' controllers write by themselves. */
+const OF_CONTROLLERS: ReadonlySet<string> = new Set([
+  'deprecated.daemonset.template.generation',
+  'deployment.kubernetes.io/revision',
+]);
+
+/** An object without what the API server writes by itself, and its controllers, so that two states of it can be compared. */
 function ofUsers(object: KubeObject): Readonly<Record<string, unknown>> {
   const { status: _status, metadata, ...rest } = object;
-  const { labels = {}, annotations = {}, ownerReferences = [] } = metadata;
+  const { labels = {}, ownerReferences = [] } = metadata;
+  const annotations = Object.fromEntries(
+    Object.entries(metadata.annotations ?? {}).filter(([name]) => !OF_CONTROLLERS.has(name)),
+  );
   return { ...rest, metadata: { labels, annotations, ownerReferences } };
 }
 
