@@ -55,3 +55,9 @@ test('lists without names are compared item by item, and as a whole where their 
   assert.deepEqual(differingPaths(rules(['get'], ['list']), rules(['get'], ['watch'])), ['rules[1].verbs[0]']);
   assert.deepEqual(differingPaths(rules(['get']), rules(['get'], ['list'])), ['rules']);
 });
+
+test('annotations that controllers write are no difference', () => {
+  const before = deployment('pilot:1', {}, { annotations: { 'deployment.kubernetes.io/revision': '3', mine: 'a' } });
+  assert.deepEqual(differingPaths(before, deployment('pilot:1', {}, { annotations: { mine: 'a' } })), []);
+  assert.deepEqual(differingPaths(before, deployment('pilot:1')), ['metadata.annotations.mine']);
+});
