@@ -46,3 +46,23 @@ test('a Deployment that somebody removes meanwhile ends the waiting', async () =
   );
   assert.equal(reads, 2);
 });
+
+test('when the time is over, what runs is named before the webhooks that wait for it', async () => {
+  const istiod: KubeObject = {
+    ...object('Deployment', 'istiod', { status: { readyReplicas: 0 } }),
+    metadata: { name: 'istiod', labels: { app: 'istiod' } },
+  };
+  const webhook = object('MutatingWebhookConfiguration', 'w', { webhooks: [{ clientConfig: { service } }] });
+  const client = {
+    // The time ends while the first object is looked at.
+    get: async ({ kind }: { readonly kind: string }) => {
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      return kind === 'Deployment' ? istiod : webhook;
+    },
+    list: async () => ({ items: [] }),
+  } as unknown as KubeClient;
+  await assert.rejects(
+    waitReady(client, [webhook, istiod], 20, () => undefined),
+    /^OperatorError: Deployment\/istiod is not ready after/,
+  );
+});

@@ -82,16 +82,20 @@ export async function waitReady(
   onWait: (text: string) => void,
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;
-  const waiting = new Map(becomingReady(objects).map((object) => [nameOf(object), object]));
+  // What runs comes first: a webhook that lacks something only says that its istiod does not.
+  const runsFirst = becomingReady(objects).toSorted((a, b) => Number(runs(b)) - Number(runs(a)));
+  const waiting = new Map(runsFirst.map((object) => [nameOf(object), object]));
   while (waiting.size > 0) {
+    // Asked once a round, so that it is the first of those that are not ready that is named.
+    const isOver = performance.now() > deadline;
     for (const [name, object] of [...waiting]) {
       const type = waited[object.kind];
       if (!type) continue;
       const missing = await missingOf(client, type, object);
       if (missing === undefined) waiting.delete(name);
-      else if (missing === REMOVED && (object.kind === 'Deployment' || object.kind === 'DaemonSet'))
+      else if (missing === REMOVED && runs(object))
         throw new OperatorError(`${name} ${REMOVED}. Run the same command again to bring it back.`);
-      else if (performance.now() > deadline)
+      else if (isOver)
         throw new OperatorError(
           `${name} is not ready after ${Math.round(timeoutMs / 1000)} s: ${missing}${hintFor(object, await obstacleOf(client, object))}`,
         );
@@ -100,6 +104,8 @@ export async function waitReady(
     if (waiting.size > 0) await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
+
+const runs = ({ kind }: KubeObject): boolean => kind === 'Deployment' || kind === 'DaemonSet';
 
 const REMOVED = 'was removed by somebody while the installation waited for it';
 
